@@ -1,0 +1,359 @@
+//! The bundle: a folder that is whole or is not there, and never changes once written.
+//!
+//! [`Draft`] builds it beside its place, syncs every file and renames it in; [`Bundle::open`] believes nothing in
+//! it before sizes and hashes are checked.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::manifest::{FileEntry, Manifest, SCHEMA};
+use crate::{Error, Result};
+
+/// File name of the detective.
+pub const DISCRIMINATOR: &str = "discriminator.onnx";
+/// File name of the forger.
+pub const GENERATOR: &str = "generator.onnx";
+/// File name of the manifest.
+pub const MANIFEST: &str = "manifest.json";
+
+/// A manifest longer than this is not read.
+const MAX_MANIFEST: u64 = 16 << 20;
+/// Nor any other file of a bundle longer than this.
+const MAX_FILE: u64 = 64 << 20;
+
+/// SHA-256 in lower-case hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes any text");
+        hex
+    })
+}
+
+/// A bundle on disk whose files are those its manifest names.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    dir: PathBuf,
+    id: String,
+    manifest: Manifest,
+}
+
+impl Bundle {
+    /// Opens a bundle and checks every file's length and hash.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] when the manifest is missing, of a newer schema or contradicts itself, or when a file is
+    /// missing, changed or lies outside the bundle; [`Error::Io`].
+    pub fn open(dir: &Path) -> Result<Self> {
+        let fault = |what: String, remedy| Error::Bundle { bundle: dir.to_path_buf(), what, remedy };
+        let path = dir.join(MANIFEST);
+        let text = read_limited(&path, MAX_MANIFEST).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => fault(
+                format!("no {MANIFEST} in it, so it is no bundle"),
+                "give the folder that `counterfoil export` wrote",
+            ),
+            _ => Error::io("read", &path)(e),
+        })?;
+
+        let SchemaOnly { schema } = serde_json::from_slice(&text)
+            .map_err(|e| fault(format!("{MANIFEST} is damaged ({e})"), "copy or export the bundle again"))?;
+        if schema > SCHEMA {
+            return Err(fault(
+                format!("it has schema {schema} and this program reads up to {SCHEMA}"),
+                "update this program, or export the bundle with the older one",
+            ));
+        }
+        let manifest: Manifest = serde_json::from_slice(&text)
+            .map_err(|e| fault(format!("{MANIFEST} does not hold together ({e})"), "export the bundle again"))?;
+        manifest
+            .validate()
+            .map_err(|e| fault(format!("{MANIFEST} does not hold together ({e})"), "export the bundle again"))?;
+        if !manifest.files.contains_key(DISCRIMINATOR) {
+            return Err(fault(format!("{MANIFEST} names no {DISCRIMINATOR}"), "export the bundle again"));
+        }
+
+        let bundle = Self { dir: dir.to_path_buf(), id: sha256_hex(&text), manifest };
+        for name in bundle.manifest.files.keys() {
+            bundle.read(name)?;
+        }
+        Ok(bundle)
+    }
+
+    /// The bundle's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// SHA-256 of the manifest, which names every other file's: the whole bundle's fingerprint.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What the bundle says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Reads one of the files the manifest names, and checks it once more.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] when it is missing, too long, changed, not in the manifest or not inside the folder.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let fault = |what: String, remedy| Error::Bundle { bundle: self.dir.clone(), what, remedy };
+        let entry = self
+            .manifest
+            .files
+            .get(name)
+            .ok_or_else(|| fault(format!("{MANIFEST} names no {name}"), "export the bundle again"))?;
+        if !is_inside(name) {
+            return Err(fault(
+                format!("{MANIFEST} names {name}, which is outside the bundle"),
+                "do not trust this bundle",
+            ));
+        }
+        let path = self.dir.join(name);
+        let bytes = read_limited(&path, MAX_FILE).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => fault(format!("{name} is missing"), "copy the whole bundle again"),
+            _ => Error::io("read", &path)(e),
+        })?;
+        if bytes.len() as u64 != entry.bytes || sha256_hex(&bytes) != entry.sha256 {
+            return Err(fault(
+                format!("{name} is not the file that was exported (its SHA-256 differs)"),
+                "copy the whole bundle again",
+            ));
+        }
+        Ok(bytes)
+    }
+}
+
+#[derive(Deserialize)]
+struct SchemaOnly {
+    schema: u32,
+}
+
+/// Reads a regular file that is not longer than `limit`.
+fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if found.len() > limit {
+        return Err(io::Error::other(format!("it has {} MB and at most {} are read", found.len() >> 20, limit >> 20)));
+    }
+    fs::read(path)
+}
+
+/// Whether a name stays below the folder it is joined to.
+fn is_inside(name: &str) -> bool {
+    !name.is_empty() && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// A bundle being built beside its place. Dropped unfinished, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Draft {
+    folder: TempDir,
+    target: PathBuf,
+    force: bool,
+}
+
+impl Draft {
+    /// Begins a bundle that will stand at `target`.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when something is there and `force` is false; [`Error::Io`].
+    pub fn begin(target: &Path, force: bool) -> Result<Self> {
+        if target.symlink_metadata().is_ok() {
+            if !force {
+                return Err(Error::Exists(target.to_path_buf()));
+            }
+            if !target.join(MANIFEST).is_file() {
+                return Err(Error::Bundle {
+                    bundle: target.to_path_buf(),
+                    what: "it is no bundle, and --force replaces nothing else".into(),
+                    remedy: "choose another --out",
+                });
+            }
+        }
+        let parent = parent(target);
+        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        let folder = tempfile::Builder::new()
+            .prefix(".bundle-")
+            .tempdir_in(parent)
+            .map_err(Error::io("create a folder in", parent))?;
+        Ok(Self { folder, target: target.to_path_buf(), force })
+    }
+
+    /// Adds a file, synced to disk; `name` may hold folders.
+    ///
+    /// # Errors
+    /// [`Error::Io`], a full disk for one.
+    pub fn add(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        debug_assert!(is_inside(name), "a bundle's files lie inside it");
+        let path = self.folder.path().join(name);
+        let folder = parent(&path);
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let mut file = File::create(&path).map_err(Error::io("create", &path))?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &path))?;
+        sync(folder)
+    }
+
+    /// Fills in the manifest's list of files, writes it and moves the whole folder to its place.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::Io`], or whatever [`Bundle::open`] finds wrong with the outcome.
+    pub fn finish(self, mut manifest: Manifest) -> Result<Bundle> {
+        let root = self.folder.path();
+        manifest.files.clear();
+        for path in files_below(root)? {
+            let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            manifest.files.insert(name, FileEntry { bytes: bytes.len() as u64, sha256: sha256_hex(&bytes) });
+        }
+        let mut text = serde_json::to_vec_pretty(&manifest).expect("a manifest holds only what JSON can say");
+        text.push(b'\n');
+        self.add(MANIFEST, &text)?;
+        // Temporary folders are private; a bundle is for whoever runs the box.
+        fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .map_err(Error::io("open up", root))?;
+        Bundle::open(root)?;
+
+        let flags = if self.force && self.target.exists() { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+        renameat_with(CWD, root, CWD, &self.target, flags).map_err(|e| match e {
+            rustix::io::Errno::EXIST => Error::Exists(self.target.clone()),
+            e => Error::io("move the finished bundle to", &self.target)(e.into()),
+        })?;
+        sync(parent(&self.target))?;
+        // After an exchange the temporary folder holds the old bundle, and goes with it; after a plain rename
+        // there is nothing left to remove.
+        drop(self.folder);
+        Bundle::open(&self.target)
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn sync(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
+}
+
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        if path.is_dir() { files.extend(files_below(&path)?) } else { files.push(path) }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Calibration, Color, Join, Preprocess, Region, Resize};
+
+    fn manifest() -> Manifest {
+        Manifest {
+            schema: SCHEMA,
+            name: "test".into(),
+            counter: 1,
+            input: Preprocess {
+                width: 28,
+                height: 28,
+                color: Color::Grey,
+                resize: Resize::Stretch,
+                regions: vec![Region::WHOLE],
+            },
+            join: Join::single(),
+            calibration: Calibration::new(0.05, vec![0.5; 19]).unwrap(),
+            latent: None,
+            training: crate::Training::default(),
+            engines: Vec::new(),
+            golden: Vec::new(),
+            files: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn write(target: &Path, force: bool, content: &[u8]) -> Result<Bundle> {
+        let draft = Draft::begin(target, force)?;
+        draft.add(DISCRIMINATOR, content)?;
+        draft.add("golden/a.png", b"picture")?;
+        draft.finish(manifest())
+    }
+
+    fn names(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn what_is_written_opens_and_nothing_else_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("deep/bundle");
+        let bundle = write(&target, false, b"onnx").unwrap();
+        assert_eq!(bundle.read("golden/a.png").unwrap(), b"picture");
+        assert_eq!(names(target.parent().unwrap()), 1);
+        assert_eq!(Bundle::open(&target).unwrap().id(), bundle.id());
+    }
+
+    #[test]
+    fn an_existing_target_stays_unless_forced_and_then_goes_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("bundle");
+        write(&target, false, b"old").unwrap();
+        assert!(matches!(write(&target, false, b"new"), Err(Error::Exists(_))));
+        assert_eq!(Bundle::open(&target).unwrap().read(DISCRIMINATOR).unwrap(), b"old");
+        write(&target, true, b"new").unwrap();
+        assert_eq!(Bundle::open(&target).unwrap().read(DISCRIMINATOR).unwrap(), b"new");
+        assert_eq!(names(dir.path()), 1);
+    }
+
+    #[test]
+    fn force_does_not_remove_a_folder_that_is_no_bundle() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("thesis.txt"), "years of work").unwrap();
+        assert!(write(dir.path(), true, b"new").unwrap_err().to_string().contains("--force"));
+        assert!(dir.path().join("thesis.txt").exists());
+    }
+
+    #[test]
+    fn an_unfinished_draft_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let draft = Draft::begin(&dir.path().join("bundle"), false).unwrap();
+        draft.add(DISCRIMINATOR, b"onnx").unwrap();
+        drop(draft);
+        assert_eq!(names(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_missing_a_changed_and_a_foreign_file_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("bundle");
+        write(&target, false, b"onnx").unwrap();
+        let complaint = || Bundle::open(&target).unwrap_err().to_string();
+
+        fs::write(target.join(DISCRIMINATOR), b"onnX").unwrap();
+        assert!(complaint().contains("discriminator.onnx is not the file"));
+        fs::remove_file(target.join(DISCRIMINATOR)).unwrap();
+        assert!(complaint().contains("discriminator.onnx is missing"));
+
+        let text = fs::read_to_string(target.join(MANIFEST)).unwrap();
+        fs::write(target.join(MANIFEST), text.replace("golden/a.png", "../../etc/passwd")).unwrap();
+        assert!(complaint().contains("outside the bundle"), "{}", complaint());
+        fs::write(target.join(MANIFEST), text.replace("\"schema\": 1", "\"schema\": 7")).unwrap();
+        assert!(complaint().contains("schema 7") && complaint().contains("up to 1"));
+        fs::write(target.join(MANIFEST), &text[..text.len() / 2]).unwrap();
+        assert!(complaint().contains("damaged"));
+        fs::remove_file(target.join(MANIFEST)).unwrap();
+        assert!(complaint().contains("no bundle"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Conformal calibration: a [`Score`] becomes a p-value among held-out genuine pictures, and that a verdict.
+//!
+//! `p = (1 + #{calibration scores <= s}) / (n + 1)` (Vovk, Gammerman, Shafer 2005; Angelopoulos, Bates 2107.07511).
+//! If the picture is genuine and drawn like the calibration pictures, `P(p <= alpha) <= alpha` whatever the network.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Judgement, Result, Score, Verdict};
+
+/// `Unsure` reaches up to this many times the false-alarm rate.
+const UNSURE_FACTOR: f64 = 5.0;
+
+/// Scores of held-out genuine pictures and the false-alarm rate they are used at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
+pub struct Calibration {
+    alpha: f64,
+    /// Ascending.
+    scores: Vec<f32>,
+}
+
+/// As it stands in a manifest, not yet believed.
+#[derive(Deserialize)]
+struct Stored {
+    alpha: f64,
+    scores: Vec<f32>,
+}
+
+impl TryFrom<Stored> for Calibration {
+    type Error = Error;
+    fn try_from(stored: Stored) -> Result<Self> {
+        Self::new(stored.alpha, stored.scores)
+    }
+}
+
+impl Calibration {
+    /// The false-alarm rate where a user states none.
+    pub const DEFAULT_ALPHA: f64 = 0.01;
+
+    /// Calibrates on genuine pictures that the training never saw, in any order.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when alpha is not between 0 and 0.2, [`Error::NotFinite`] for a score that is no number,
+    /// [`Error::TooFewForAlpha`] when even the lowest score could not reach `p <= alpha`.
+    pub fn new(alpha: f64, mut scores: Vec<f32>) -> Result<Self> {
+        if !(alpha > 0.0 && alpha <= 0.2) {
+            return Err(Error::Setting {
+                field: "alpha",
+                found: alpha.to_string(),
+                expected: "a false-alarm rate above 0 and at most 0.2",
+            });
+        }
+        if let Some(bad) = scores.iter().find(|score| !score.is_finite()) {
+            return Err(Error::NotFinite(*bad));
+        }
+        let supported = Self::supported_alpha(scores.len());
+        // A rounding of the quotient must not refuse the exact case (99 pictures for 1 %).
+        if supported > alpha * (1.0 + 1e-12) {
+            let needed = (1.0 / alpha - 1.0 - 1e-9).ceil() as usize;
+            return Err(Error::TooFewForAlpha { alpha, needed, found: scores.len(), supported });
+        }
+        scores.sort_by(f32::total_cmp);
+        Ok(Self { alpha, scores })
+    }
+
+    /// The smallest false-alarm rate that `n` genuine pictures support: `1 / (n + 1)`.
+    #[must_use]
+    pub fn supported_alpha(n: usize) -> f64 {
+        1.0 / (n as f64 + 1.0)
+    }
+
+    /// The false-alarm rate a user stated.
+    #[must_use]
+    pub fn alpha(&self) -> f64 {
+        self.alpha
+    }
+
+    /// The calibration scores, ascending.
+    #[must_use]
+    pub fn scores(&self) -> &[f32] {
+        &self.scores
+    }
+
+    /// The share of genuine pictures, this one counted in, that score as low or lower. In `1/(n+1) ..= 1`.
+    #[must_use]
+    pub fn p_value(&self, score: Score) -> f64 {
+        let as_low = self.scores.partition_point(|s| *s <= score.get());
+        (1 + as_low) as f64 / (self.scores.len() + 1) as f64
+    }
+
+    /// The only way from a score to a verdict.
+    #[must_use]
+    pub fn judge(&self, score: Score) -> Judgement {
+        let p = self.p_value(score);
+        // The same guard against a rounding as in `new`.
+        let reaches = |bound: f64| p <= bound * (1.0 + 1e-12);
+        let verdict = if reaches(self.alpha) {
+            Verdict::Counterfeit
+        } else if reaches(UNSURE_FACTOR * self.alpha) {
+            Verdict::Unsure
+        } else {
+            Verdict::Genuine
+        };
+        Judgement::new(score, p, verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn hundred() -> Calibration {
+        Calibration::new(0.01, (1..=99).rev().map(|i| i as f32).collect()).unwrap()
+    }
+
+    #[test]
+    fn p_values_count_the_genuine_that_score_as_low() {
+        let p = |s| hundred().p_value(Score::new(s).unwrap());
+        assert_eq!([p(0.0), p(1.0), p(50.5), p(99.0), p(1e30)], [0.01, 0.02, 0.51, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn verdicts_fall_at_alpha_and_five_alpha() {
+        let verdict = |s| hundred().judge(Score::new(s).unwrap()).verdict();
+        assert_eq!(verdict(0.5), Verdict::Counterfeit);
+        assert_eq!([verdict(1.0), verdict(4.9)], [Verdict::Unsure; 2]);
+        assert_eq!(verdict(5.0), Verdict::Genuine);
+    }
+
+    #[test]
+    fn too_few_pictures_are_refused_with_the_rate_they_support() {
+        let error = Calibration::new(0.01, vec![0.0; 98]).unwrap_err().to_string();
+        assert!(error.contains("at least 99") && error.contains("0.0101"), "{error}");
+        assert!(Calibration::new(0.0, vec![0.0; 98]).is_err());
+        assert!(Calibration::new(f64::NAN, vec![0.0; 98]).is_err());
+        assert!(Calibration::new(0.01, vec![f32::NAN; 100]).is_err());
+    }
+
+    #[test]
+    fn a_manifest_with_bad_scores_does_not_open() {
+        let text = serde_json::to_string(&hundred()).unwrap();
+        assert_eq!(serde_json::from_str::<Calibration>(&text).unwrap(), hundred());
+        assert!(serde_json::from_str::<Calibration>(r#"{"alpha":0.01,"scores":[1.0]}"#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_higher_score_is_never_less_genuine(mut scores in prop::collection::vec(-1e6f32..1e6, 99..300), a in -2e6f32..2e6, b in -2e6f32..2e6) {
+            let calibration = Calibration::new(0.01, std::mem::take(&mut scores)).unwrap();
+            let (low, high) = (Score::new(a.min(b)).unwrap(), Score::new(a.max(b)).unwrap());
+            prop_assert!(calibration.p_value(low) <= calibration.p_value(high));
+        }
+
+        #[test]
+        fn exchangeable_genuine_pictures_are_refused_at_most_at_alpha(seed in 0u64..1000) {
+            // Leave-one-out over 200 exchangeable numbers: at most floor(alpha * 200) reach alpha.
+            let numbers: Vec<f32> = (0..200u64).map(|i| ((i * 7919 + seed * 104_729) % 10_007) as f32).collect();
+            let refused = (0..200).filter(|i| {
+                let rest = numbers.iter().enumerate().filter(|(j, _)| j != i).map(|(_, s)| *s).collect();
+                let calibration = Calibration::new(0.05, rest).unwrap();
+                calibration.judge(Score::new(numbers[*i]).unwrap()).verdict() == Verdict::Counterfeit
+            }).count();
+            prop_assert!(refused <= 10);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Every way the contract can be broken, each with what was found, what was expected and what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a file and a verdict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a file or folder.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was being done: "read", "write", ...
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own word.
+        source: io::Error,
+    },
+
+    /// The bytes are no picture that can be judged.
+    #[error("{0}")]
+    Picture(String),
+
+    /// A preprocessing, joining or calibration setting that cannot hold.
+    #[error("{field} is {found}; expected {expected}")]
+    Setting {
+        /// The setting's name, as in the manifest.
+        field: &'static str,
+        /// What it was.
+        found: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+
+    /// A network gave NaN or infinity.
+    #[error(
+        "the network gave a score of {0}, which is no number to judge by; its weights are damaged: export or install the bundle again"
+    )]
+    NotFinite(f32),
+
+    /// A network gave another number of rows than the picture has regions.
+    #[error(
+        "the network gave {found} scores for a picture of {expected} regions; the bundle's network and manifest do not belong together: export it again"
+    )]
+    RowCount {
+        /// Rows the network gave.
+        found: usize,
+        /// Regions in the manifest.
+        expected: usize,
+    },
+
+    /// Too few genuine pictures for the false-alarm rate asked for.
+    #[error(
+        "a false-alarm rate of {alpha} needs at least {needed} held-out genuine pictures, and there are {found}, which support {supported:.4} or more; add pictures, or ask for that rate with --alpha"
+    )]
+    TooFewForAlpha {
+        /// The rate asked for.
+        alpha: f64,
+        /// Pictures that rate needs.
+        needed: usize,
+        /// Pictures there are.
+        found: usize,
+        /// The smallest rate these pictures support.
+        supported: f64,
+    },
+
+    /// A folder that is not a whole bundle.
+    #[error("{}: {what}; {remedy}", bundle.display())]
+    Bundle {
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
+    /// Something stands where a bundle is to be written.
+    #[error("{} exists already; choose another --out, or replace it with --force", .0.display())]
+    Exists(PathBuf),
+}
+
+impl Error {
+    /// An [`Error::Io`] for use in `map_err`.
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { doing, path, source }
+    }
+}

@@ -1,0 +1,275 @@
+//! Bytes of a picture file become a [`Frame`]: upright 8-bit pixels, grey or RGB.
+//!
+//! One file, because everything a stranger's picture can do to us is decided here: format by content (never by
+//! name), size before memory, EXIF orientation, transparency over white paper, 16 bits down to 8.
+
+use std::io::Cursor;
+
+use image::codecs::png::PngDecoder;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use crate::{Error, Result};
+
+/// A picture may take this much memory once decoded: 44 megapixels of RGB, so that a box with 256 MB can hold it.
+const MAX_DECODED_BYTES: u64 = 128 << 20;
+/// A picture file may be this long.
+const MAX_FILE_BYTES: usize = 64 << 20;
+/// Neither side may be shorter than this: fewer pixels hold nothing to judge.
+const MIN_SIDE: u32 = 8;
+
+/// A decoded picture, upright, 8 bits a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// One grey byte a pixel.
+    Grey(GrayImage),
+    /// Three bytes a pixel.
+    Rgb(RgbImage),
+}
+
+impl Frame {
+    /// Decodes a PNG or JPEG file's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when the bytes are empty, damaged, animated, of another format, too large or too small.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        if bytes.is_empty() {
+            return Err(Error::Picture("the file is empty; expected a PNG or JPEG picture".into()));
+        }
+        if bytes.len() > MAX_FILE_BYTES {
+            return Err(Error::Picture(format!(
+                "the file has {} MB and at most {} MB are read; save it smaller",
+                bytes.len() >> 20,
+                MAX_FILE_BYTES >> 20
+            )));
+        }
+        let decoded = match image::guess_format(bytes) {
+            Ok(ImageFormat::Png) => {
+                let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits()).map_err(|e| damaged(&e))?;
+                if decoder.is_apng().map_err(|e| damaged(&e))? {
+                    return Err(Error::Picture(
+                        "the picture is animated and only stills can be judged; save the one frame that matters".into(),
+                    ));
+                }
+                upright(decoder)?
+            }
+            Ok(ImageFormat::Jpeg) => {
+                let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+                reader.limits(limits());
+                upright(reader.into_decoder().map_err(|e| damaged(&e))?)?
+            }
+            Ok(other) => {
+                return Err(Error::Picture(format!(
+                    "the file is {} and only PNG and JPEG are read; convert it",
+                    other.to_mime_type()
+                )));
+            }
+            Err(_) => {
+                return Err(Error::Picture(
+                    "the file is no picture that is known here; expected PNG or JPEG, whatever its name".into(),
+                ));
+            }
+        };
+        Self::from_image(decoded)
+    }
+
+    /// Takes a picture that is already in memory, upright; transparency is laid over white.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when a side is shorter than 8 pixels.
+    pub fn from_image(picture: DynamicImage) -> Result<Self> {
+        let (width, height) = (picture.width(), picture.height());
+        if width < MIN_SIDE || height < MIN_SIDE {
+            return Err(Error::Picture(format!(
+                "the picture is {width}x{height} pixels and at least {MIN_SIDE}x{MIN_SIDE} are needed; take it larger"
+            )));
+        }
+        let grey = !picture.color().has_color();
+        let opaque = if picture.color().has_alpha() { over_white(&picture) } else { picture };
+        Ok(if grey { Self::Grey(opaque.into_luma8()) } else { Self::Rgb(opaque.into_rgb8()) })
+    }
+
+    /// Width in pixels.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        match self {
+            Self::Grey(image) => image.width(),
+            Self::Rgb(image) => image.width(),
+        }
+    }
+
+    /// Height in pixels.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        match self {
+            Self::Grey(image) => image.height(),
+            Self::Rgb(image) => image.height(),
+        }
+    }
+
+    /// Full-range BT.601 luma, the one definition of grey: `(77 R + 150 G + 29 B + 128) >> 8`.
+    #[must_use]
+    pub fn to_grey(&self) -> GrayImage {
+        match self {
+            Self::Grey(image) => image.clone(),
+            Self::Rgb(image) => {
+                let luma = image
+                    .pixels()
+                    .map(|p| {
+                        let [r, g, b] = p.0.map(u32::from);
+                        ((77 * r + 150 * g + 29 * b + 128) >> 8) as u8
+                    })
+                    .collect();
+                GrayImage::from_raw(image.width(), image.height(), luma)
+                    .expect("one luma byte was made for each pixel of the same picture")
+            }
+        }
+    }
+
+    /// The picture in RGB, grey repeated three times.
+    #[must_use]
+    pub fn to_rgb(&self) -> RgbImage {
+        match self {
+            Self::Rgb(image) => image.clone(),
+            Self::Grey(image) => {
+                let rgb = image.pixels().flat_map(|p| [p.0[0]; 3]).collect();
+                RgbImage::from_raw(image.width(), image.height(), rgb)
+                    .expect("three bytes were made for each pixel of the same picture")
+            }
+        }
+    }
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(2 * MAX_DECODED_BYTES);
+    limits
+}
+
+/// Reads the pixels once their size is known to be bearable, and turns them upright.
+fn upright(mut decoder: impl ImageDecoder) -> Result<DynamicImage> {
+    let (width, height) = decoder.dimensions();
+    if decoder.total_bytes() > MAX_DECODED_BYTES {
+        return Err(Error::Picture(format!(
+            "the picture is {width}x{height} pixels, {} MB once decoded, and at most {} MB are held; scale it down",
+            decoder.total_bytes() >> 20,
+            MAX_DECODED_BYTES >> 20
+        )));
+    }
+    let orientation = decoder.orientation().map_err(|e| damaged(&e))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+fn damaged(error: &image::ImageError) -> Error {
+    Error::Picture(format!(
+        "the picture cannot be decoded ({error}); it is damaged or cut short: take or copy it again"
+    ))
+}
+
+fn over_white(picture: &DynamicImage) -> DynamicImage {
+    let mut rgba = picture.to_rgba8();
+    for pixel in rgba.pixels_mut() {
+        let alpha = u32::from(pixel.0[3]);
+        for channel in &mut pixel.0[..3] {
+            *channel = ((u32::from(*channel) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        }
+        pixel.0[3] = 255;
+    }
+    DynamicImage::ImageRgba8(rgba)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ImageEncoder, Rgba, RgbaImage};
+
+    fn png(picture: &DynamicImage) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
+        bytes
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        Frame::decode(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn refuses_what_is_no_still_picture_and_says_what_to_do() {
+        assert!(message(b"").contains("empty"));
+        assert!(message(b"hello, I am a text file").contains("expected PNG or JPEG"));
+        assert!(message(b"GIF89a\x01\x00\x01\x00\x00\x00\x00").contains("convert it"));
+        let whole = png(&DynamicImage::new_rgb8(64, 64));
+        assert!(message(&whole[..whole.len() / 2]).contains("cut short"));
+        assert!(message(&png(&DynamicImage::new_luma8(1, 1))).contains("1x1"));
+    }
+
+    #[test]
+    fn a_small_file_with_huge_pixels_is_refused_before_memory_is_taken() {
+        // A 30,000 x 30,000 PNG header: the size is believed only as far as refusing it.
+        let mut bytes = png(&DynamicImage::new_luma8(16, 16));
+        bytes[16..20].copy_from_slice(&30_000u32.to_be_bytes());
+        bytes[20..24].copy_from_slice(&30_000u32.to_be_bytes());
+        let crc = crc32(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+        assert!(message(&bytes).contains("30000x30000"), "{}", message(&bytes));
+    }
+
+    #[test]
+    fn an_animated_png_is_refused() {
+        let still = png(&DynamicImage::new_luma8(16, 16));
+        let mut chunk = Vec::new();
+        chunk.extend(8u32.to_be_bytes());
+        chunk.extend(b"acTL");
+        chunk.extend(2u32.to_be_bytes());
+        chunk.extend(0u32.to_be_bytes());
+        let crc = crc32(&chunk[4..]);
+        chunk.extend(crc.to_be_bytes());
+        let animated = [&still[..33], &chunk, &still[33..]].concat();
+        assert!(message(&animated).contains("animated"));
+    }
+
+    #[test]
+    fn transparency_is_paper_and_sixteen_bits_become_eight() {
+        let glass = RgbaImage::from_pixel(16, 16, Rgba([0, 0, 0, 0]));
+        let Frame::Rgb(paper) = Frame::decode(&png(&glass.into())).unwrap() else { panic!("RGBA has colour") };
+        assert_eq!(paper.get_pixel(3, 3).0, [255; 3]);
+        let deep = image::ImageBuffer::from_pixel(16, 16, image::Luma([0x8000u16]));
+        let Frame::Grey(grey) = Frame::decode(&png(&DynamicImage::ImageLuma16(deep))).unwrap() else {
+            panic!("16-bit grey is grey")
+        };
+        assert_eq!(grey.get_pixel(0, 0).0, [128]);
+    }
+
+    #[test]
+    fn a_jpeg_called_png_is_read_by_its_content_and_turned_upright() {
+        let mut picture = RgbImage::new(16, 8);
+        for y in 0..8 {
+            for x in 0..8 {
+                picture.put_pixel(x, y, image::Rgb([255; 3]));
+            }
+        }
+        let mut jpeg = Vec::new();
+        let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95);
+        // A minimal EXIF block: little-endian TIFF, one entry, orientation 6 (turn right by a quarter).
+        let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+        encoder.set_exif_metadata(exif).unwrap();
+        encoder.write_image(&picture, 16, 8, image::ExtendedColorType::Rgb8).unwrap();
+        let frame = Frame::decode(&jpeg).unwrap();
+        assert_eq!((frame.width(), frame.height()), (8, 16));
+        let grey = frame.to_grey();
+        assert!(grey.get_pixel(4, 2).0[0] > 200 && grey.get_pixel(4, 13).0[0] < 50, "the white half is on top");
+    }
+
+    #[test]
+    fn grey_is_full_range_bt601() {
+        let luma = |rgb| Frame::Rgb(RgbImage::from_pixel(8, 8, image::Rgb(rgb))).to_grey().get_pixel(0, 0).0[0];
+        assert_eq!([luma([255; 3]), luma([0; 3]), luma([255, 0, 0]), luma([0, 255, 0])], [255, 0, 77, 149]);
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { c >> 1 ^ 0xEDB8_8320 } else { c >> 1 })
+        })
+    }
+}

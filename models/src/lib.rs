@@ -1,0 +1,36 @@
+//! The contract between the trainer and the box: what a picture is, how it becomes numbers, what a score means,
+//! what a bundle holds, and the rules of a face-off.
+//!
+//! A picture's way is a chain of types, `Frame -> Plane -> Score -> Judgement`, and each hop lives in one file.
+//! This crate knows neither candle nor tract, so that the trainer and the box cannot come to differ about it.
+//!
+//! ```
+//! use counterfoil_models::{Calibration, Score, Verdict};
+//!
+//! let genuine: Vec<f32> = (0..199).map(|i| i as f32).collect();
+//! let calibration = Calibration::new(0.01, genuine)?;
+//! assert_eq!(calibration.judge(Score::new(-5.0)?).verdict(), Verdict::Counterfeit);
+//! assert_eq!(calibration.judge(Score::new(120.0)?).verdict(), Verdict::Genuine);
+//! # Ok::<(), counterfoil_models::Error>(())
+//! ```
+
+mod bundle;
+mod calibration;
+mod error;
+mod frame;
+pub mod game;
+mod golden;
+mod manifest;
+mod preprocess;
+mod score;
+mod verdict;
+
+pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, sha256_hex};
+pub use calibration::Calibration;
+pub use error::{Error, Result};
+pub use frame::Frame;
+pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};
+pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training};
+pub use preprocess::{Color, Plane, Preprocess, Region, Resize};
+pub use score::{Join, JoinRule, Score};
+pub use verdict::{Judgement, Verdict};

@@ -1,0 +1,313 @@
+//! A [`Frame`] becomes a [`Plane`]: the regions cropped, scaled and laid out as the network wants them.
+//!
+//! The only place in Counterfoil that crops, scales or changes colours, so that training, evaluation and the box
+//! cannot see different pictures. Everything is integer arithmetic on bytes; the step to 0..1 is the last.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Frame, Result, sha256_hex};
+
+/// No network here is fed more than this on a side.
+const MAX_SIDE: u32 = 1024;
+/// More crops than this of one picture is a mistake in a manifest.
+const MAX_REGIONS: usize = 256;
+/// What is laid around a picture that is padded: paper.
+const PAPER: u8 = 255;
+
+/// What the network sees of colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// One channel, full-range BT.601 luma.
+    Grey,
+    /// Three channels, R, G, B.
+    Rgb,
+}
+
+impl Color {
+    /// 1 or 3.
+    #[must_use]
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::Rgb => 3,
+        }
+    }
+}
+
+/// How a region of another shape is brought to the network's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// Each side is scaled on its own.
+    Stretch,
+    /// Both sides by the same factor, centred on white paper.
+    Pad,
+}
+
+/// A crop of the picture, as fractions of its width and height from the top left corner.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "[f64; 4]", into = "[f64; 4]")]
+pub struct Region {
+    /// Left edge, 0..1.
+    pub x: f64,
+    /// Upper edge, 0..1.
+    pub y: f64,
+    /// Width, 0..1.
+    pub width: f64,
+    /// Height, 0..1.
+    pub height: f64,
+}
+
+impl Region {
+    /// The whole picture.
+    pub const WHOLE: Self = Self { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
+}
+
+impl From<[f64; 4]> for Region {
+    fn from([x, y, width, height]: [f64; 4]) -> Self {
+        Self { x, y, width, height }
+    }
+}
+
+impl From<Region> for [f64; 4] {
+    fn from(region: Region) -> Self {
+        [region.x, region.y, region.width, region.height]
+    }
+}
+
+/// The rule by which every picture becomes the network's input; part of the manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// Input width in pixels.
+    pub width: u32,
+    /// Input height in pixels.
+    pub height: u32,
+    /// Grey or RGB.
+    pub color: Color,
+    /// What to do with another aspect ratio.
+    pub resize: Resize,
+    /// The crops; each becomes a row of the batch, in this order.
+    pub regions: Vec<Region>,
+}
+
+impl Preprocess {
+    /// Checks what a manifest or a flag said.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the field.
+    pub fn validate(&self) -> Result<()> {
+        let side = |field, side: u32| {
+            if (1..=MAX_SIDE).contains(&side) {
+                Ok(())
+            } else {
+                Err(Error::Setting { field, found: side.to_string(), expected: "1 to 1024 pixels" })
+            }
+        };
+        side("input.width", self.width)?;
+        side("input.height", self.height)?;
+        if self.regions.is_empty() || self.regions.len() > MAX_REGIONS {
+            return Err(Error::Setting {
+                field: "input.regions",
+                found: format!("a list of {}", self.regions.len()),
+                expected: "1 to 256 regions",
+            });
+        }
+        for region in &self.regions {
+            let numbers = <[f64; 4]>::from(*region);
+            let inside = region.width > 0.0
+                && region.height > 0.0
+                && region.x + region.width <= 1.0 + 1e-9
+                && region.y + region.height <= 1.0 + 1e-9;
+            // `contains` is false for NaN.
+            if !inside || !numbers.iter().all(|n| (0.0..=1.0).contains(n)) {
+                return Err(Error::Setting {
+                    field: "input.regions",
+                    found: format!("{numbers:?}"),
+                    expected: "[x, y, width, height] as fractions inside the picture",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows a picture becomes.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.regions.len()
+    }
+
+    /// Channels of each row.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.color.channels()
+    }
+
+    /// Crops, scales and lays out a picture.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when this rule does not [`validate`](Self::validate).
+    pub fn plane(&self, frame: &Frame) -> Result<Plane> {
+        self.validate()?;
+        let (channels, height, width) = (self.channels(), self.height as usize, self.width as usize);
+        let (pixel, pixels) = match self.color {
+            Color::Grey => (PixelType::U8, frame.to_grey().into_raw()),
+            Color::Rgb => (PixelType::U8x3, frame.to_rgb().into_raw()),
+        };
+        let source = ImageRef::new(frame.width(), frame.height(), &pixels, pixel)
+            .expect("the buffer was made for a frame of this size");
+        let mut resizer = Resizer::new();
+        let mut data = Vec::with_capacity(self.rows() * channels * height * width); // [R, C, H, W]
+        for region in &self.regions {
+            let row = self.scale(&mut resizer, &source, *region, pixel); // [H, W, C]
+            for channel in 0..channels {
+                data.extend(row.iter().skip(channel).step_by(channels));
+            }
+        }
+        Ok(Plane { rows: self.rows(), channels, height, width, data })
+    }
+
+    /// One region, scaled: [H, W, C] bytes.
+    fn scale(&self, resizer: &mut Resizer, source: &ImageRef, region: Region, pixel: PixelType) -> Vec<u8> {
+        let (w, h) = (f64::from(source.width()), f64::from(source.height()));
+        // At least a pixel wide, and never over the edge by a rounding.
+        let crop_width = (region.width * w).max(1.0).min(w);
+        let crop_height = (region.height * h).max(1.0).min(h);
+        let left = (region.x * w).min(w - crop_width);
+        let top = (region.y * h).min(h - crop_height);
+
+        let (inner_width, inner_height) = match self.resize {
+            Resize::Stretch => (self.width, self.height),
+            Resize::Pad => {
+                let factor = (f64::from(self.width) / crop_width).min(f64::from(self.height) / crop_height);
+                let fit = |crop: f64, side: u32| ((crop * factor).round() as u32).clamp(1, side);
+                (fit(crop_width, self.width), fit(crop_height, self.height))
+            }
+        };
+        let mut inner = Image::new(inner_width, inner_height, pixel);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
+            left,
+            top,
+            crop_width,
+            crop_height,
+        );
+        resizer
+            .resize(source, &mut inner, &options)
+            .expect("the crop lies inside the picture and both have the same pixel type");
+        if (inner_width, inner_height) == (self.width, self.height) {
+            return inner.into_vec();
+        }
+
+        let channels = self.channels();
+        let mut padded = vec![PAPER; self.width as usize * self.height as usize * channels];
+        let (x0, y0) = ((self.width - inner_width) / 2, (self.height - inner_height) / 2);
+        let stride = inner_width as usize * channels;
+        for (y, line) in inner.buffer().chunks_exact(stride).enumerate() {
+            let start = ((y0 as usize + y) * self.width as usize + x0 as usize) * channels;
+            padded[start..start + stride].copy_from_slice(line);
+        }
+        padded
+    }
+}
+
+/// A picture as the network sees it: `[R, C, H, W]` bytes, one row a region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plane {
+    rows: usize,
+    channels: usize,
+    height: usize,
+    width: usize,
+    data: Vec<u8>,
+}
+
+impl Plane {
+    /// `[rows, channels, height, width]`.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 4] {
+        [self.rows, self.channels, self.height, self.width]
+    }
+
+    /// The bytes, row by row, channel by channel.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The same as float32 in 0..1, which is what `discriminator.onnx` takes as `image`.
+    #[must_use]
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.data.iter().map(|byte| f32::from(*byte) / 255.0).collect()
+    }
+
+    /// SHA-256 of the bytes, in hex: golden pictures are held to it.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        sha256_hex(&self.data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, Luma, Rgb, RgbImage};
+    use proptest::prelude::*;
+
+    fn rule(width: u32, height: u32, color: Color, resize: Resize, regions: Vec<Region>) -> Preprocess {
+        Preprocess { width, height, color, resize, regions }
+    }
+
+    #[test]
+    fn a_picture_of_the_networks_size_passes_untouched() {
+        let picture = GrayImage::from_fn(28, 28, |x, y| Luma([(x * 9 + y) as u8]));
+        let plane = rule(28, 28, Color::Grey, Resize::Stretch, vec![Region::WHOLE])
+            .plane(&Frame::Grey(picture.clone()))
+            .unwrap();
+        assert_eq!(plane.bytes(), picture.as_raw());
+        assert_eq!(plane.shape(), [1, 1, 28, 28]);
+    }
+
+    #[test]
+    fn rows_are_regions_and_channels_are_planes() {
+        let picture = RgbImage::from_fn(64, 32, |x, _| if x < 32 { Rgb([10, 20, 30]) } else { Rgb([40, 50, 60]) });
+        let halves = vec![[0.0, 0.0, 0.5, 1.0].into(), [0.5, 0.0, 0.5, 1.0].into()];
+        let plane = rule(8, 8, Color::Rgb, Resize::Stretch, halves).plane(&Frame::Rgb(picture)).unwrap();
+        assert_eq!(plane.shape(), [2, 3, 8, 8]);
+        let constant: Vec<u8> = plane.bytes().chunks(64).map(|channel| channel[27]).collect();
+        assert_eq!(constant, [10, 20, 30, 40, 50, 60]);
+    }
+
+    #[test]
+    fn padding_keeps_the_aspect_on_white_paper() {
+        let plane = rule(16, 16, Color::Grey, Resize::Pad, vec![Region::WHOLE])
+            .plane(&Frame::Grey(GrayImage::from_pixel(64, 32, Luma([0]))))
+            .unwrap();
+        let column: Vec<u8> = plane.bytes().iter().skip(8).step_by(16).copied().collect();
+        assert_eq!(column, [[255; 4], [0; 4], [0; 4], [255; 4]].concat());
+    }
+
+    #[test]
+    fn a_region_outside_the_picture_is_named() {
+        for bad in [[0.5, 0.0, 0.6, 1.0], [0.0, 0.0, 0.0, 1.0], [f64::NAN, 0.0, 1.0, 1.0], [-0.1, 0.0, 0.5, 0.5]] {
+            let error = rule(8, 8, Color::Grey, Resize::Stretch, vec![bad.into()]).validate().unwrap_err();
+            assert!(error.to_string().contains("input.regions"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_frame_and_any_region_give_a_whole_plane(
+            w in 8u32..200, h in 8u32..200, x in 0.0..0.99f64, y in 0.0..0.99f64, pad: bool, rgb: bool,
+        ) {
+            let region = [x, y, 1.0 - x, 1.0 - y].into();
+            let color = if rgb { Color::Rgb } else { Color::Grey };
+            let resize = if pad { Resize::Pad } else { Resize::Stretch };
+            let plane = rule(32, 24, color, resize, vec![region, Region::WHOLE])
+                .plane(&Frame::Grey(GrayImage::from_pixel(w, h, Luma([77]))))
+                .unwrap();
+            prop_assert_eq!(plane.bytes().len(), plane.shape().iter().product::<usize>());
+            prop_assert!(plane.bytes().iter().all(|b| *b == 77 || (pad && *b == PAPER)));
+        }
+    }
+}
