@@ -1,0 +1,216 @@
+//! `bench`: how fast this box judges, on the bundle's own golden pictures, stage by stage.
+
+use std::fs;
+use std::hint::black_box;
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use counterfoil_edge::engine::Engine;
+use counterfoil_edge::{Detector, pipeline};
+use counterfoil_models::{DISCRIMINATOR, Frame};
+use serde::Serialize;
+
+use super::bundle::BundleOption;
+
+/// Scores that are run before a block is timed.
+const WARM_UP: usize = 10;
+
+/// Measures speed and memory on this box: decoding, preprocessing and scoring apart, and all of it
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  counterfoil-edge bench --bundle models/pretrained/specimen-note --seconds 5")]
+pub(crate) struct Cmd {
+    #[command(flatten)]
+    bundle: BundleOption,
+    /// Seconds to measure for
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    seconds: f64,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+    /// For each line on stdin run the network K times on one thread and print {"median_us": ...}: for scripts/bench-edge,
+    /// which takes turns between this and another engine
+    #[arg(long, value_name = "K", hide = true)]
+    blocks: Option<NonZero<usize>>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let expected = || "expected seconds between 0.1 and 3600".to_owned();
+    text.parse().ok().filter(|s| (0.1..=3600.0).contains(s)).ok_or_else(expected)
+}
+
+/// Durations of one stage in microseconds.
+#[derive(Serialize)]
+struct Stage {
+    median_us: f64,
+    p99_us: f64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    decode: Stage,
+    preprocess: Stage,
+    score: Stage,
+    whole: Stage,
+    pictures_per_second_one_thread: f64,
+    pictures_per_second_all_threads: f64,
+    threads: NonZero<usize>,
+    load_ms: f64,
+    peak_memory_mb: Option<f64>,
+}
+
+impl Cmd {
+    pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        let begun = Instant::now();
+        let detector = self.bundle.open()?;
+        let load_ms = begun.elapsed().as_secs_f64() * 1e3;
+        if let Some(scores) = self.blocks {
+            blocks(&detector, scores.get(), out)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+
+        let golden = &detector.bundle().manifest().golden;
+        let pictures: Vec<Vec<u8>> =
+            golden.iter().map(|golden| detector.bundle().read(&golden.file)).collect::<Result<_, _>>()?;
+        let third = Duration::from_secs_f64(self.seconds / 3.0);
+        let threads = pipeline::all_cores();
+        let [decode, preprocess, score, whole] = stages(&detector, &pictures, third)?;
+        let report = Report {
+            decode,
+            preprocess,
+            score,
+            whole,
+            pictures_per_second_one_thread: rate(&detector, &pictures, NonZero::<usize>::MIN, third)?,
+            pictures_per_second_all_threads: rate(&detector, &pictures, threads, third)?,
+            threads,
+            load_ms,
+            peak_memory_mb: peak_memory_mb(),
+        };
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(&report)?)?
+        } else {
+            report.table(out)?
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report {
+    fn table(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{:<12} {:>12} {:>12}", "stage", "median us", "p99 us")?;
+        let stages = [&self.decode, &self.preprocess, &self.score, &self.whole];
+        for (name, stage) in ["decode", "preprocess", "score", "whole"].iter().zip(stages) {
+            writeln!(out, "{name:<12} {:>12.1} {:>12.1}", stage.median_us, stage.p99_us)?;
+        }
+        writeln!(out, "pictures/s   {:>12.1} with one thread", self.pictures_per_second_one_thread)?;
+        writeln!(out, "             {:>12.1} with {}", self.pictures_per_second_all_threads, self.threads)?;
+        writeln!(out, "load ms      {:>12.1} golden check included", self.load_ms)?;
+        match self.peak_memory_mb {
+            Some(peak) => writeln!(out, "peak MB      {peak:>12.1}"),
+            None => writeln!(out, "peak MB           unknown"),
+        }
+    }
+}
+
+/// Decode, preprocess, score and the whole of it, picture after picture on this thread.
+fn stages(detector: &Detector, pictures: &[Vec<u8>], span: Duration) -> anyhow::Result<[Stage; 4]> {
+    let mut micros: [Vec<f64>; 4] = Default::default();
+    let begun = Instant::now();
+    for bytes in pictures.iter().cycle() {
+        let start = Instant::now();
+        let frame = Frame::decode(bytes)?;
+        let decoded = Instant::now();
+        let plane = detector.plane(&frame)?;
+        let preprocessed = Instant::now();
+        black_box(detector.score(&plane)?);
+        let scored = Instant::now();
+        let spans = [decoded - start, preprocessed - decoded, scored - preprocessed, scored - start];
+        for (all, span) in micros.iter_mut().zip(spans) {
+            all.push(span.as_secs_f64() * 1e6);
+        }
+        if begun.elapsed() >= span {
+            break;
+        }
+    }
+    Ok(micros.map(|mut all| Stage { median_us: quantile(&mut all, 0.5), p99_us: quantile(&mut all, 0.99) }))
+}
+
+/// Pictures a second from bytes to judgement, by so many threads.
+fn rate(detector: &Detector, pictures: &[Vec<u8>], threads: NonZero<usize>, span: Duration) -> anyhow::Result<f64> {
+    let begun = Instant::now();
+    let judge_for_a_while = || {
+        let mut judged = 0u64;
+        for bytes in pictures.iter().cycle().take_while(|_| begun.elapsed() < span) {
+            black_box(detector.judge(&Frame::decode(bytes)?)?);
+            judged += 1;
+        }
+        Ok(judged)
+    };
+    let counts: Vec<counterfoil_edge::Result<u64>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(judge_for_a_while)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or(Err(counterfoil_edge::Error::Panicked))).collect()
+    });
+    let judged = counts.into_iter().sum::<counterfoil_edge::Result<u64>>()?;
+    Ok(judged as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// For each line on stdin, a line with the median of `scores` runs of the network on a fixed picture of noise.
+fn blocks(detector: &Detector, scores: usize, out: &mut impl Write) -> anyhow::Result<()> {
+    let input = &detector.bundle().manifest().input;
+    let [rows, channels, height, width] = [input.rows(), input.channels(), input.height as usize, input.width as usize];
+    let onnx = detector.bundle().read(DISCRIMINATOR)?;
+    let engine = Engine::load(&onnx, rows, channels, height, width)?;
+    // Knuth's multiplicative hash: as good as noise, and the same everywhere. [R, C, H, W] in 0..1
+    let noise =
+        (0..(rows * channels * height * width) as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as f32 / 255.0);
+    let picture: Vec<f32> = noise.collect();
+    for line in io::stdin().lines() {
+        line?;
+        let mut micros = Vec::with_capacity(scores);
+        for run in 0..WARM_UP + scores {
+            let begun = Instant::now();
+            black_box(engine.run(&picture)?);
+            if run >= WARM_UP {
+                micros.push(begun.elapsed().as_secs_f64() * 1e6);
+            }
+        }
+        writeln!(out, "{}", serde_json::json!({ "median_us": quantile(&mut micros, 0.5) }))?;
+    }
+    Ok(())
+}
+
+/// The nearest-rank quantile; 0 of an empty list.
+fn quantile(numbers: &mut [f64], q: f64) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let rank = ((q * numbers.len() as f64).ceil() as usize).max(1);
+    numbers.get(rank - 1).copied().unwrap_or(0.0)
+}
+
+/// The most memory this process ever held, in MB, where the kernel says.
+fn peak_memory_mb() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_numbers_of_the_list() {
+        let mut numbers: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!([quantile(&mut numbers, 0.5), quantile(&mut numbers, 0.99)], [100.0, 198.0]);
+        assert_eq!(quantile(&mut [7.0], 0.99), 7.0);
+    }
+
+    #[test]
+    fn the_kernel_tells_the_peak_memory() {
+        assert!(peak_memory_mb().unwrap() > 1.0);
+    }
+}

@@ -1,0 +1,170 @@
+//! `detect`: pictures on the command line become verdicts on stdout, a count on stderr, and an exit code.
+
+use std::io::{self, IsTerminal, Write};
+use std::num::NonZero;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use counterfoil_edge::board::Lights;
+use counterfoil_edge::indicator::Signal;
+use counterfoil_edge::pipeline::{Judged, all_cores, judge_all};
+use counterfoil_edge::{Error, source};
+use counterfoil_models::{Judgement, Verdict};
+use serde::Serialize;
+
+use super::bundle::BundleOption;
+
+/// Judges pictures: genuine, unsure or counterfeit
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  counterfoil-edge detect --bundle models/pretrained/specimen-note scans/ note.jpg
+  curl -s http://camera/still | counterfoil-edge detect --bundle my-bundle --json -
+
+Exit codes: 0 no counterfeit, 1 a counterfeit was found, 2 a picture could not be judged, or other trouble.")]
+pub(crate) struct Cmd {
+    #[command(flatten)]
+    bundle: BundleOption,
+    /// Picture files, folders of them, or - for one picture on stdin
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Print a JSON object a line: path, score, p_value, verdict, or path and error
+    #[arg(long)]
+    json: bool,
+    /// Threads to work on [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
+    /// Lights that show each verdict; a picture then takes as long as its pulse
+    #[arg(long, value_enum, default_value_t = Board::None)]
+    lights: Board,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Board {
+    /// No lights
+    None,
+    /// Green on pin 11 and red on pin 13 of a Raspberry Pi's header
+    Rpi,
+    /// Lines on stderr
+    Console,
+}
+
+impl Cmd {
+    pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        let lights = match self.lights {
+            Board::None => None,
+            Board::Rpi => Some(Lights::raspberry_pi()?),
+            Board::Console => Some(Lights::console()?),
+        };
+        let detector = self.bundle.open()?;
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        if !self.json {
+            writeln!(out, "{:<11}  {:>10}  {:>7}  picture", "verdict", "score", "p-value")?;
+        }
+        let mut count = Count::default();
+        let mut written = Ok(());
+        judge_all(&detector, source::pictures(self.paths), self.threads.unwrap_or_else(all_cores), |judged| {
+            count.add(&judged);
+            written = if self.json { write_json(out, &judged) } else { write_row(out, &judged, colour) };
+            if written.is_err() {
+                return ControlFlow::Break(());
+            }
+            if let Some(Err(fault)) = lights.as_ref().map(|lights| lights.show(Signal::from(&judged.outcome))) {
+                let _ = writeln!(io::stderr(), "counterfoil-edge: {fault}");
+            }
+            ControlFlow::Continue(())
+        });
+        written?;
+        let _ = writeln!(io::stderr(), "{}", count.sentence());
+        Ok(count.exit_code())
+    }
+}
+
+#[derive(Default)]
+struct Count {
+    genuine: usize,
+    unsure: usize,
+    counterfeit: usize,
+    errors: usize,
+}
+
+impl Count {
+    fn add(&mut self, judged: &Judged) {
+        *match judged.outcome.as_ref().map(Judgement::verdict) {
+            Ok(Verdict::Genuine) => &mut self.genuine,
+            Ok(Verdict::Unsure) => &mut self.unsure,
+            Ok(Verdict::Counterfeit) => &mut self.counterfeit,
+            Err(_) => &mut self.errors,
+        } += 1;
+    }
+
+    fn sentence(&self) -> String {
+        let Self { genuine, unsure, counterfeit, errors } = self;
+        let all = genuine + unsure + counterfeit;
+        format!("{all} judged: {genuine} genuine, {unsure} unsure, {counterfeit} counterfeit; {errors} not judged")
+    }
+
+    /// Trouble beats a find: with a picture unjudged, "found none" and "found one" are both less than the truth.
+    fn exit_code(&self) -> ExitCode {
+        match (self.errors, self.counterfeit) {
+            (0, 0) => ExitCode::SUCCESS,
+            (0, _) => ExitCode::from(1),
+            _ => ExitCode::from(2),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Judged {
+        path: &'a str,
+        #[serde(flatten)]
+        judgement: &'a Judgement,
+    },
+    Error {
+        path: &'a str,
+        error: String,
+    },
+}
+
+fn write_json(out: &mut impl Write, judged: &Judged) -> io::Result<()> {
+    let path = &judged.path.to_string_lossy();
+    let line = match &judged.outcome {
+        Ok(judgement) => Line::Judged { path, judgement },
+        Err(error) => Line::Error { path, error: error.to_string() },
+    };
+    writeln!(out, "{}", serde_json::to_string(&line)?)
+}
+
+fn write_row(out: &mut impl Write, judged: &Judged, colour: bool) -> io::Result<()> {
+    let path = printable(&judged.path);
+    match &judged.outcome {
+        Ok(judgement) => {
+            let verdict = judgement.verdict();
+            let (paint, plain) = if colour { (paint(verdict), "\x1b[0m") } else { ("", "") };
+            let (score, p) = (judgement.score().get(), judgement.p_value());
+            writeln!(out, "{paint}{verdict:<11}{plain}  {score:>10.4}  {p:>7.4}  {path}")
+        }
+        Err(error) => write_error(out, &path, error),
+    }
+}
+
+fn write_error(out: &mut impl Write, path: &str, error: &Error) -> io::Result<()> {
+    writeln!(out, "{:<11}  {:>10}  {:>7}  {path}: {error}", "error", "-", "-")
+}
+
+fn paint(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Genuine => "\x1b[32m",
+        Verdict::Unsure => "\x1b[33m",
+        Verdict::Counterfeit => "\x1b[31m",
+    }
+}
+
+/// A file name cannot command the terminal it is shown on.
+fn printable(path: &Path) -> String {
+    path.to_string_lossy().replace(char::is_control, "\u{fffd}")
+}

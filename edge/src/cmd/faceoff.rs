@@ -1,0 +1,150 @@
+//! `faceoff`: bundles play on the same pictures, and the room follows the scoreboard.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use counterfoil_edge::faceoff::{Event, Played, Rules, play};
+use counterfoil_edge::{Detector, source};
+use counterfoil_models::game::Answer;
+use serde_json::{Map, json};
+
+/// Lets bundles judge the same pictures, one against the other, under sealed labels
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  counterfoil-edge faceoff --bundle gan --bundle statistics --genuine notes/real --fake notes/fake --rounds 40
+
+Right is +1, wrong is -1, unsure is 0, each bundle at its own calibrated threshold; ties go to the quicker.")]
+pub(crate) struct Cmd {
+    /// A contestant; give two or more
+    #[arg(long = "bundle", required = true, value_name = "BUNDLE")]
+    bundles: Vec<PathBuf>,
+    /// A picture or a folder of genuine pictures; may be given again
+    #[arg(long, required = true, value_name = "DIR")]
+    genuine: Vec<PathBuf>,
+    /// A picture or a folder of counterfeit pictures; may be given again
+    #[arg(long, required = true, value_name = "DIR")]
+    fake: Vec<PathBuf>,
+    /// Seed of the order of play
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Exhibits to play, drawn by the seed [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: Option<u64>,
+    /// Print JSON objects, one a line: the seal, each round, the outcome
+    #[arg(long)]
+    json: bool,
+}
+
+impl Cmd {
+    pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        let contestants = named(&self.bundles)?;
+        let mut exhibits = labelled(self.genuine, true)?;
+        exhibits.extend(labelled(self.fake, false)?);
+        let rules = Rules { seed: self.seed, rounds: self.rounds.map(|rounds| rounds as usize) };
+        let names: Vec<&str> = contestants.iter().map(|(name, _)| name.as_str()).collect();
+        let played = play(&contestants, &exhibits, rules, |event| {
+            if self.json { tell_json(out, &names, &event) } else { tell(out, &names, &event) }
+        })?;
+        if self.json {
+            close_json(out, &played)?
+        } else {
+            close(out, &played)?
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Opens the bundles; two of the same name are told apart by their folders.
+fn named(bundles: &[PathBuf]) -> anyhow::Result<Vec<(String, Detector)>> {
+    let detectors = bundles.iter().map(|dir| Detector::open(dir)).collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<String> = detectors.iter().map(|detector| detector.bundle().manifest().name.clone()).collect();
+    let unique = |name: &str, dir: &Path| match names.iter().filter(|other| *other == name).count() {
+        1 => name.to_owned(),
+        _ => format!("{name} ({})", dir.display()),
+    };
+    let unique: Vec<String> = names.iter().zip(bundles).map(|(name, dir)| unique(name, dir)).collect();
+    Ok(unique.into_iter().zip(detectors).collect())
+}
+
+fn labelled(paths: Vec<PathBuf>, genuine: bool) -> anyhow::Result<Vec<(PathBuf, bool)>> {
+    source::pictures(paths)
+        .map(|found| match found {
+            source::Source::File(path) => Ok((path, genuine)),
+            source::Source::Stdin => bail!("a face-off cannot take an exhibit from stdin; name files or folders"),
+            source::Source::Refused { path, error } => bail!("{}: {error}", path.display()),
+        })
+        .collect()
+}
+
+/// Wide enough for a name and for what it may say.
+fn column(name: &str) -> usize {
+    name.chars().count().max("counterfeit".len())
+}
+
+fn said(answer: &Answer) -> String {
+    answer.verdict.map_or_else(|| "nothing".to_owned(), |verdict| verdict.to_string())
+}
+
+fn tell(out: &mut impl Write, names: &[&str], event: &Event) -> io::Result<()> {
+    match event {
+        Event::Sealed { digest, rounds } => {
+            writeln!(out, "{rounds} exhibits; their labels are sealed until the end, SHA-256 {digest}\n")?;
+            write!(out, "round")?;
+            names.iter().try_for_each(|name| write!(out, "  {name:<width$}", width = column(name)))?;
+        }
+        Event::Answered { round, answers } => {
+            write!(out, "{round:>5}")?;
+            for (answer, name) in answers.iter().zip(names) {
+                write!(out, "  {:<width$}", said(answer), width = column(name))?;
+            }
+        }
+    }
+    writeln!(out)
+}
+
+fn tell_json(out: &mut impl Write, names: &[&str], event: &Event) -> io::Result<()> {
+    let line = match event {
+        Event::Sealed { digest, rounds } => json!({ "sealed": digest, "rounds": rounds }),
+        Event::Answered { round, answers } => {
+            let answers: Map<_, _> =
+                names.iter().zip(*answers).map(|(name, answer)| ((*name).to_owned(), json!(answer))).collect();
+            json!({ "round": round, "answers": answers })
+        }
+    };
+    writeln!(out, "{line}")
+}
+
+fn close(out: &mut impl Write, played: &Played) -> io::Result<()> {
+    let labels: String = played.seal.genuine.iter().map(|genuine| if *genuine { 'G' } else { 'C' }).collect();
+    writeln!(out, "\nthe seal is opened: salt {}\nlabels {labels}\n", played.seal.salt)?;
+    let standings = &played.outcome.standings;
+    let width = standings.iter().map(|standing| standing.name.chars().count()).max().unwrap_or(0).max(10);
+    let heads = ["points", "right", "wrong", "unsure"];
+    write!(out, "place  {:<width$}", "contestant")?;
+    heads.iter().try_for_each(|head| write!(out, "  {head:>6}"))?;
+    writeln!(out, "  {:<22}  {:>8}", "accuracy (95 %)", "seconds")?;
+    for (place, s) in standings.iter().enumerate() {
+        let accuracy = [s.accuracy, s.accuracy_low, s.accuracy_high].map(|share| 100.0 * share);
+        let interval = format!("{:.1} % ({:.1} to {:.1})", accuracy[0], accuracy[1], accuracy[2]);
+        write!(out, "{:>5}  {:<width$}  {:>+6}", place + 1, s.name, s.points)?;
+        writeln!(out, "  {:>6}  {:>6}  {:>6}  {interval:<22}  {:>8.3}", s.right, s.wrong, s.abstained, s.seconds)?;
+    }
+    writeln!(out, "\n{}", played.outcome.sentence())
+}
+
+fn close_json(out: &mut impl Write, played: &Played) -> io::Result<()> {
+    let exhibits = played.transcript.iter().map(|round| round.exhibit.to_string_lossy());
+    let line = json!({
+        "opened": played.seal,
+        "exhibits": exhibits.collect::<Vec<_>>(),
+        "standings": played.outcome.standings,
+        "p_value": played.outcome.p_value,
+        "decided": played.outcome.decided,
+        "sentence": played.outcome.sentence(),
+    });
+    writeln!(out, "{line}")
+}

@@ -1,0 +1,40 @@
+//! tract's own code enters, its panic leaves as an error. tract indexes what a model's nodes lack (a `Flatten` without an input, for
+//! one), and a damaged model is the caller's to report, not a reason to fall.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+
+use tract_onnx::prelude::TractResult;
+
+thread_local! {
+    /// Whether this thread is inside [`guarded`], where a panic is reported by value and not on stderr.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `task`; its error or its panic comes back as a line of text. `task` must not leave anything shared half changed.
+pub(super) fn guarded<T>(task: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let outer = take_hook();
+        set_hook(Box::new(move |info| {
+            if !GUARDED.get() {
+                outer(info);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(task));
+    GUARDED.set(false);
+    match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(format!("{error:#}")),
+        Err(panic) => Err(format!("its code panicked: {}", text(&*panic))),
+    }
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}

@@ -1,0 +1,90 @@
+//! Every way the box can fail, each with what was found and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::engine::EngineError;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a path on a command line and a light.
+///
+/// What concerns one picture does not name it: whoever asked knows which it was, and prints the name beside it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The contract was broken: a damaged bundle, a picture that cannot be judged, a score that is no number.
+    #[error(transparent)]
+    Contract(#[from] counterfoil_models::Error),
+
+    /// The network cannot be loaded or run.
+    #[error("{}: {source}", model.display())]
+    Engine {
+        /// The network's file.
+        model: PathBuf,
+        /// What the engine says.
+        source: EngineError,
+    },
+
+    /// The golden pictures did not give what they gave when the bundle was made.
+    #[error("{}: the self test failed: {what}; copy the bundle again, or export it again", bundle.display())]
+    SelfTest {
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// What moved.
+        what: String,
+    },
+
+    /// A picture's file cannot be read.
+    #[error("{}", unreadable(.0))]
+    Unreadable(#[source] io::Error),
+
+    /// A folder cannot be listed.
+    #[error("the folder cannot be listed ({0}); check that it exists and that you may read it")]
+    Unlisted(#[source] io::Error),
+
+    /// A folder holds nothing to judge.
+    #[error("the folder holds no pictures; expected files named .png, .jpg or .jpeg in it or below it")]
+    NoPictures,
+
+    /// A decoder or the engine panicked over one picture.
+    #[error("the picture brought this program into a state it should not know; please report it, with the picture")]
+    Panicked,
+
+    /// An exhibit of a face-off cannot be shown to anyone.
+    #[error("exhibit {}: {source}; a face-off needs every exhibit whole: replace or remove it", path.display())]
+    Exhibit {
+        /// The exhibit's file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<Error>,
+    },
+
+    /// The randomness that seals a face-off's labels cannot be had.
+    #[error("the labels cannot be sealed: /dev/urandom gives no random bytes ({0}); check that /dev is mounted")]
+    Unsealed(#[source] io::Error),
+
+    /// Whoever watches a face-off cannot be told about it.
+    #[error("the game cannot be shown: {0}; free the disk or the terminal it is written to")]
+    Audience(#[source] io::Error),
+
+    /// The lights cannot be reached.
+    #[error("--lights {board}: {what}; {remedy}")]
+    Lights {
+        /// Which lights: "rpi" or "console".
+        board: &'static str,
+        /// What is missing.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+}
+
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file; it was moved or removed, or its name is mistyped".into(),
+        io::ErrorKind::PermissionDenied => "you may not read the file; change its permissions or its owner".into(),
+        _ => format!("the file cannot be read ({error}); check the disk or card it is on"),
+    }
+}

@@ -1,0 +1,127 @@
+//! Detectors and labelled pictures enter, a refereed game leaves.
+//!
+//! The rules live in [`counterfoil_models::game`]; here is the table they are played at. The referee seals the labels,
+//! then shows every exhibit's pixels to all contestants alike, one after the other on one thread, because thinking
+//! breaks ties and threads would disturb its time. It opens the seal at the end.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use counterfoil_models::Frame;
+use counterfoil_models::game::{Answer, Outcome, Seal};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::source::Source;
+use crate::{Detector, Error, Result};
+
+/// What two games must share to show the same exhibits in the same order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Seed of the shuffle.
+    pub seed: u64,
+    /// Exhibits to play; all of them when `None`.
+    pub rounds: Option<usize>,
+}
+
+/// What the audience may know while the game is on. Labels are not part of it.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The labels are sealed; nothing has been shown yet.
+    Sealed {
+        /// [`Seal::digest`].
+        digest: &'a str,
+        /// Exhibits there will be.
+        rounds: usize,
+    },
+    /// Everyone has answered to an exhibit.
+    Answered {
+        /// The round, from 1.
+        round: usize,
+        /// The answers, in the contestants' order.
+        answers: &'a [Answer],
+    },
+}
+
+/// One exhibit and what was said of it.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// The exhibit's file, which no contestant was told.
+    pub exhibit: PathBuf,
+    /// The truth.
+    pub genuine: bool,
+    /// The answers, in the contestants' order.
+    pub answers: Vec<Answer>,
+}
+
+/// A game that was played to its end.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// What was published before the first round.
+    pub digest: String,
+    /// What opens it.
+    pub seal: Seal,
+    /// Standings and the statistics on them.
+    pub outcome: Outcome,
+    /// Every round, in the order of play.
+    pub transcript: Vec<Round>,
+}
+
+/// Plays a game: each contestant a name and a detector, each exhibit a file and whether it is genuine.
+///
+/// A contestant that fails over an exhibit abstains.
+///
+/// # Errors
+/// [`Error::Exhibit`] for a picture that cannot be decoded, [`Error::Unsealed`], and [`Error::Audience`] when `watch`
+/// fails.
+pub fn play(
+    contestants: &[(String, Detector)],
+    exhibits: &[(PathBuf, bool)],
+    rules: Rules,
+    mut watch: impl FnMut(Event<'_>) -> io::Result<()>,
+) -> Result<Played> {
+    let mut exhibits = exhibits.to_vec();
+    exhibits.shuffle(&mut ChaCha8Rng::seed_from_u64(rules.seed));
+    exhibits.truncate(rules.rounds.unwrap_or(exhibits.len()));
+
+    let seal = Seal { salt: salt().map_err(Error::Unsealed)?, genuine: exhibits.iter().map(|(_, g)| *g).collect() };
+    let digest = seal.digest();
+    watch(Event::Sealed { digest: &digest, rounds: exhibits.len() }).map_err(Error::Audience)?;
+
+    let mut transcript = Vec::with_capacity(exhibits.len());
+    for (exhibit, genuine) in exhibits {
+        let frame = decode(&exhibit)?;
+        let answers: Vec<Answer> = contestants.iter().map(|(_, detector)| answer(detector, &frame)).collect();
+        watch(Event::Answered { round: transcript.len() + 1, answers: &answers }).map_err(Error::Audience)?;
+        transcript.push(Round { exhibit, genuine, answers });
+    }
+
+    let sheets: Vec<(String, Vec<Answer>)> = contestants
+        .iter()
+        .enumerate()
+        .map(|(i, (name, _))| (name.clone(), transcript.iter().map(|round| round.answers[i]).collect()))
+        .collect();
+    let outcome = Outcome::new(&sheets, &seal.genuine);
+    Ok(Played { digest, seal, outcome, transcript })
+}
+
+fn decode(exhibit: &PathBuf) -> Result<Frame> {
+    let frame = Source::File(exhibit.clone()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?));
+    frame.map_err(|e| Error::Exhibit { path: exhibit.clone(), source: Box::new(e) })
+}
+
+fn answer(detector: &Detector, frame: &Frame) -> Answer {
+    let begun = Instant::now();
+    let verdict = detector.judge(frame).ok().map(|judgement| judgement.verdict());
+    Answer { verdict, seconds: begun.elapsed().as_secs_f64() }
+}
+
+/// 32 random bytes in hex. Not from the seed: who knows that could try all labels against the digest.
+fn salt() -> io::Result<String> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,196 @@
+//! A [`Signal`] enters, two lights show it: a green and a red one, over any `embedded-hal` pins.
+//!
+//! A file because of what the lights must never do: show green for a fault, keep green on for longer than a pulse, or
+//! stop a verdict by failing. Green is lit only once the red pin has obeyed, so that "unsure" cannot pass for "genuine".
+
+use counterfoil_models::{Judgement, Verdict};
+use embedded_hal::delay::DelayNs;
+use embedded_hal::digital::{Error as _, ErrorKind, OutputPin};
+
+/// How long a pulse of green lasts, in milliseconds.
+const PULSE_MS: u32 = 700;
+/// How long each half of a fault's blinks lasts, in milliseconds.
+const BLINK_MS: u32 = 120;
+/// How often a fault blinks.
+const BLINKS: usize = 3;
+
+/// What the lights can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// A pulse of green.
+    Genuine,
+    /// A pulse of both, which a two-colour light shows as amber.
+    Unsure,
+    /// Red, until the next signal.
+    Counterfeit,
+    /// Red blinks: there is no verdict.
+    Fault,
+}
+
+impl<E> From<&Result<Judgement, E>> for Signal {
+    fn from(outcome: &Result<Judgement, E>) -> Self {
+        match outcome.as_ref().map(Judgement::verdict) {
+            Ok(Verdict::Genuine) => Self::Genuine,
+            Ok(Verdict::Unsure) => Self::Unsure,
+            Ok(Verdict::Counterfeit) => Self::Counterfeit,
+            Err(_) => Self::Fault,
+        }
+    }
+}
+
+/// A light's pin that did not obey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {light} light's pin failed ({kind}); check its wiring. Verdicts go on without it")]
+pub struct PinFault {
+    light: &'static str,
+    kind: ErrorKind,
+}
+
+/// The two lights. Dropped, by a panic too, they go out.
+#[derive(Debug)]
+pub struct Indicator<G: OutputPin, R: OutputPin, D: DelayNs> {
+    green: G,
+    red: R,
+    delay: D,
+    reported: bool,
+}
+
+impl<G: OutputPin, R: OutputPin, D: DelayNs> Indicator<G, R, D> {
+    /// Takes the pins as they are; high is lit.
+    pub fn new(green: G, red: R, delay: D) -> Self {
+        Self { green, red, delay, reported: false }
+    }
+
+    /// Shows a signal; returns when its pulse or blinks are over. A failing pin is told of once and never again.
+    ///
+    /// # Errors
+    /// [`PinFault`], the first time only.
+    pub fn show(&mut self, signal: Signal) -> Result<(), PinFault> {
+        let shown = match signal {
+            Signal::Genuine => self.genuine(),
+            Signal::Unsure => self.unsure(),
+            Signal::Counterfeit => self.counterfeit(),
+            Signal::Fault => self.fault(),
+        };
+        if shown.is_ok() || std::mem::replace(&mut self.reported, true) { Ok(()) } else { shown }
+    }
+
+    /// Puts both lights out, green first; tries red even when green fails.
+    ///
+    /// # Errors
+    /// [`PinFault`].
+    pub fn dark(&mut self) -> Result<(), PinFault> {
+        let green = self.set_green(false);
+        green.and(self.set_red(false))
+    }
+
+    fn genuine(&mut self) -> Result<(), PinFault> {
+        self.set_red(false)?;
+        self.pulse_green()
+    }
+
+    fn unsure(&mut self) -> Result<(), PinFault> {
+        self.set_red(true)?;
+        let pulsed = self.pulse_green();
+        pulsed.and(self.set_red(false))
+    }
+
+    fn counterfeit(&mut self) -> Result<(), PinFault> {
+        let green = self.set_green(false);
+        green.and(self.set_red(true))
+    }
+
+    fn fault(&mut self) -> Result<(), PinFault> {
+        let mut shown = self.dark();
+        for lit in [true, false].repeat(BLINKS) {
+            shown = shown.and(self.set_red(lit));
+            self.delay.delay_ms(BLINK_MS);
+        }
+        shown
+    }
+
+    /// Puts green out even when it seemed not to come on.
+    fn pulse_green(&mut self) -> Result<(), PinFault> {
+        let lit = self.set_green(true);
+        self.delay.delay_ms(PULSE_MS);
+        lit.and(self.set_green(false))
+    }
+
+    fn set_green(&mut self, lit: bool) -> Result<(), PinFault> {
+        self.green.set_state(lit.into()).map_err(|e| PinFault { light: "green", kind: e.kind() })
+    }
+
+    fn set_red(&mut self, lit: bool) -> Result<(), PinFault> {
+        self.red.set_state(lit.into()).map_err(|e| PinFault { light: "red", kind: e.kind() })
+    }
+}
+
+impl<G: OutputPin, R: OutputPin, D: DelayNs> Drop for Indicator<G, R, D> {
+    fn drop(&mut self) {
+        // Nobody is left to be told.
+        let _ = self.dark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded_hal_mock::eh1::MockError;
+    use embedded_hal_mock::eh1::delay::NoopDelay;
+    use embedded_hal_mock::eh1::digital::State::{High, Low};
+    use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
+
+    use super::*;
+
+    /// Shows the signals and then drops the indicator, whose last act is one more Low on each pin.
+    fn show(signals: &[Signal], green: &[Transaction], red: &[Transaction]) -> Vec<Result<(), PinFault>> {
+        let last = [Transaction::set(Low)];
+        let (mut green, mut red) = (Mock::new(&[green, &last].concat()), Mock::new(&[red, &last].concat()));
+        let mut indicator = Indicator::new(green.clone(), red.clone(), NoopDelay);
+        let shown = signals.iter().map(|signal| indicator.show(*signal)).collect();
+        drop(indicator);
+        green.done();
+        red.done();
+        shown
+    }
+
+    fn sets(states: &[State]) -> Vec<Transaction> {
+        states.iter().map(|state| Transaction::set(*state)).collect()
+    }
+
+    fn fails(state: State) -> Transaction {
+        Transaction::set(state).with_error(MockError::Io(std::io::ErrorKind::Other))
+    }
+
+    #[test]
+    fn green_is_a_pulse_that_ends_by_itself() {
+        assert_eq!(show(&[Signal::Genuine], &sets(&[High, Low]), &sets(&[Low])), [Ok(())]);
+        assert_eq!(show(&[Signal::Unsure], &sets(&[High, Low]), &sets(&[High, Low])), [Ok(())]);
+    }
+
+    #[test]
+    fn red_stays_until_the_next_signal() {
+        let both = [Signal::Counterfeit, Signal::Genuine];
+        assert_eq!(show(&both, &sets(&[Low, High, Low]), &sets(&[High, Low])), [Ok(()); 2]);
+    }
+
+    #[test]
+    fn a_fault_blinks_red_and_never_shows_green() {
+        let blinks = sets(&[Low, High, Low, High, Low, High, Low]);
+        assert_eq!(show(&[Signal::Fault], &sets(&[Low]), &blinks), [Ok(())]);
+        // Not even when the red pin is dead.
+        let dead: Vec<Transaction> = [Low, High, Low, High, Low, High, Low].map(fails).to_vec();
+        assert!(show(&[Signal::Fault], &sets(&[Low]), &dead)[0].is_err());
+    }
+
+    #[test]
+    fn a_failing_pin_is_told_of_once_and_green_does_not_stand_in_for_unsure() {
+        let shown = show(&[Signal::Unsure, Signal::Counterfeit], &sets(&[Low]), &[fails(High), fails(High)]);
+        assert!(shown[0].unwrap_err().to_string().contains("red light's pin failed"));
+        assert_eq!(shown[1], Ok(()));
+    }
+
+    #[test]
+    fn red_is_lit_though_green_fails() {
+        assert!(show(&[Signal::Counterfeit], &[fails(Low)], &sets(&[High]))[0].is_err());
+    }
+}

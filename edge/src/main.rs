@@ -1,0 +1,54 @@
+//! `counterfoil-edge`: the box's program. This file is its table of contents; each subcommand is a file in `cmd/`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod cmd {
+    //! The subcommands: each a `Cmd` with its arguments and a `run`.
+    pub(crate) mod bench;
+    pub(crate) mod bundle;
+    pub(crate) mod detect;
+    pub(crate) mod faceoff;
+    pub(crate) mod selftest;
+}
+
+/// Judges pictures with a bundle that `counterfoil export` made: genuine, unsure or counterfeit.
+#[derive(Parser)]
+#[command(version, after_help = "Exit codes: 0 success, 1 a counterfeit was found (detect), 2 trouble.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Detect(cmd::detect::Cmd),
+    Selftest(cmd::selftest::Cmd),
+    Bench(cmd::bench::Cmd),
+    Faceoff(cmd::faceoff::Cmd),
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let mut out = io::stdout().lock();
+    let ran = match command {
+        Command::Detect(cmd) => cmd.run(&mut out),
+        Command::Selftest(cmd) => cmd.run(&mut out),
+        Command::Bench(cmd) => cmd.run(&mut out),
+        Command::Faceoff(cmd) => cmd.run(&mut out),
+    };
+    ran.unwrap_or_else(|error| {
+        // Whoever closed the pipe has read enough; what was not written is not claimed to be well.
+        if !is_broken_pipe(&error) {
+            let _ = writeln!(io::stderr(), "counterfoil-edge: {error}");
+        }
+        ExitCode::from(2)
+    })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
+}

@@ -1,0 +1,12 @@
+//! The box, end to end inside its crate: bundles with a network of three nodes, pictures on disk, and the program itself.
+
+#[cfg(test)]
+mod bundle;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod detector;
+#[cfg(test)]
+mod faceoff;
+#[cfg(test)]
+mod pipeline;

@@ -1,0 +1,174 @@
+//! Adam (Kingma & Ba, 1412.6980, algorithm 1): gradients go in, parameters move.
+//!
+//! Own code because candle's keeps its moments private and an exact resume must save them; in one pass over each parameter.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
+use rayon::prelude::*;
+
+use crate::net::{floats, floats_mut};
+
+/// Keeps the step from growing without bound where the second moment is zero [1412.6980, algorithm 1].
+const EPSILON: f32 = 1e-8;
+/// Numbers that one task updates: small enough to share the work, large enough to be worth a task.
+const CHUNK: usize = 16 * 1024;
+
+/// Running means of a parameter's gradient and of its square.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moments {
+    /// First moment, row-major as the parameter.
+    pub m: Vec<f32>,
+    /// Second moment, not negative.
+    pub v: Vec<f32>,
+}
+
+/// The optimiser of one network.
+#[derive(Clone, Debug)]
+pub struct Adam {
+    learning_rate: f32,
+    beta1: f32,
+    beta2: f32,
+    /// Updates made so far.
+    pub step: u64,
+    /// By parameter name.
+    pub moments: BTreeMap<String, Moments>,
+}
+
+impl Adam {
+    /// An optimiser that has made no step yet, with its moments at zero.
+    #[must_use]
+    pub fn new(parameters: &BTreeMap<String, Tensor>, learning_rate: f64, beta1: f64, beta2: f64) -> Self {
+        let zeros = |tensor: &Tensor| Moments { m: vec![0.0; tensor.elem_count()], v: vec![0.0; tensor.elem_count()] };
+        let moments = parameters.iter().map(|(name, tensor)| (name.clone(), zeros(tensor))).collect();
+        Self { learning_rate: learning_rate as f32, beta1: beta1 as f32, beta2: beta2 as f32, step: 0, moments }
+    }
+
+    /// Moves every parameter in place by its gradient and gives the gradients' common norm before the update.
+    ///
+    /// # Errors
+    /// When a parameter has no gradient or no moments of its size; the message names it.
+    pub fn update(&mut self, parameters: &BTreeMap<String, Tensor>, gradients: &GradStore) -> Result<f32> {
+        self.step += 1;
+        let mut squares = 0.0;
+        for (name, parameter) in parameters {
+            let Some(gradient) = gradients.get(parameter) else { bail!("{name} has no gradient") };
+            let Some(moments) = self.moments.get_mut(name) else { bail!("{name} has no moments") };
+            let update = Update {
+                rate: self.learning_rate / (1.0 - self.beta1.powf(self.step as f32)),
+                unbias: 1.0 / (1.0 - self.beta2.powf(self.step as f32)),
+                beta1: self.beta1,
+                beta2: self.beta2,
+                moments: RefCell::new(moments),
+                squares: RefCell::new(0.0),
+            };
+            parameter.inplace_op2(&gradient.contiguous()?, &update)?;
+            squares += update.squares.into_inner();
+        }
+        Ok(squares.sqrt())
+    }
+}
+
+struct Update<'a> {
+    /// Learning rate over the first moment's bias correction.
+    rate: f32,
+    /// The second moment's bias correction.
+    unbias: f32,
+    beta1: f32,
+    beta2: f32,
+    moments: RefCell<&'a mut Moments>,
+    squares: RefCell<f32>,
+}
+
+impl InplaceOp2 for Update<'_> {
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+
+    fn cpu_fwd(
+        &self,
+        weight: &mut CpuStorage,
+        weight_layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> Result<()> {
+        let weight = floats_mut(weight, weight_layout, self.name())?;
+        let gradient = floats(gradient, gradient_layout, self.name())?;
+        let mut moments = self.moments.borrow_mut();
+        let Moments { m, v } = &mut **moments;
+        if [gradient.len(), m.len(), v.len()] != [weight.len(); 3] {
+            bail!("adam: {} weights, {} gradients, {} moments", weight.len(), gradient.len(), m.len());
+        }
+        let (rate, unbias, beta1, beta2) = (self.rate, self.unbias, self.beta1, self.beta2);
+        let squares: Vec<f32> = weight
+            .par_chunks_mut(CHUNK)
+            .zip(gradient.par_chunks(CHUNK))
+            .zip(m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK)))
+            .map(|((weight, gradient), (m, v))| {
+                let mut squares = 0.0;
+                for (((w, &g), m), v) in weight.iter_mut().zip(gradient).zip(m).zip(v) {
+                    *m = beta1 * *m + (1.0 - beta1) * g;
+                    *v = beta2 * *v + (1.0 - beta2) * g * g;
+                    *w -= rate * *m / ((*v * unbias).sqrt() + EPSILON);
+                    squares += g * g;
+                }
+                squares
+            })
+            .collect();
+        *self.squares.borrow_mut() = squares.iter().sum();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    // from math import sqrt
+    // w = [1.0, -2.0, 0.5]; m = [0] * 3; v = [0] * 3
+    // for step in range(1, 6):
+    //     g = [2 * x + 0.1 * step for x in w]
+    //     for i in range(3):
+    //         m[i] = .5 * m[i] + .5 * g[i]; v[i] = .999 * v[i] + .001 * g[i]**2
+    //         w[i] -= .01 * (m[i] / (1 - .5**step)) / (sqrt(v[i] / (1 - .999**step)) + 1e-8)
+    //     print(w)
+    const EXPECTED: [[f32; 3]; 5] = [
+        [0.99, -1.99, 0.49],
+        [0.979_939_5, -1.980_053_2, 0.479_889_4],
+        [0.969_787_2, -1.970_192_3, 0.469_615_5],
+        [0.959_520_2, -1.960_445_2, 0.459_143_2],
+        [0.949_124_2, -1.950_834_8, 0.448_454_1],
+    ];
+
+    #[test]
+    fn updates_are_those_of_the_script_above() {
+        let weight = Var::new(&[1.0f32, -2.0, 0.5], &Device::Cpu).unwrap().into_inner();
+        let parameters = BTreeMap::from([("w".to_owned(), weight.clone())]);
+        let mut adam = Adam::new(&parameters, 0.01, 0.5, 0.999);
+        for (step, expected) in (1..).zip(EXPECTED) {
+            // The gradient of sum(w^2 + 0.1 step w).
+            let loss = (weight.sqr().unwrap() + (&weight * (0.1 * f64::from(step))).unwrap()).unwrap();
+            let norm = adam.update(&parameters, &loss.sum_all().unwrap().backward().unwrap()).unwrap();
+            for (ours, theirs) in weight.to_vec1::<f32>().unwrap().into_iter().zip(expected) {
+                assert!((ours - theirs).abs() < 2e-6, "step {step}: {ours} is not {theirs}");
+            }
+            if step == 1 {
+                assert!((norm - (2.1f32.powi(2) + 3.9f32.powi(2) + 1.1f32.powi(2)).sqrt()).abs() < 1e-5);
+            }
+        }
+        assert_eq!(adam.step, 5);
+    }
+
+    #[test]
+    fn a_parameter_without_a_gradient_is_named() {
+        let (used, unused) = (Var::new(&[1.0f32], &Device::Cpu).unwrap(), Var::new(&[1.0f32], &Device::Cpu).unwrap());
+        let parameters = BTreeMap::from([("unused".to_owned(), unused.into_inner())]);
+        let gradients = used.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let error = Adam::new(&parameters, 0.01, 0.5, 0.999).update(&parameters, &gradients).unwrap_err();
+        assert!(error.to_string().contains("unused has no gradient"));
+    }
+}

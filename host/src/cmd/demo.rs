@@ -1,0 +1,213 @@
+//! `counterfoil demo`: the whole path on the embedded default, from drawn notes to a refereed face-off.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use counterfoil_edge::Detector;
+use counterfoil_edge::faceoff::{Played, Rules, play};
+use counterfoil_host::data::{Dataset, HELD_OUT};
+use counterfoil_host::export::{Request, export, runtime::Runtime};
+use counterfoil_host::report::{FaceOff, Fact, Report, Role};
+use counterfoil_host::run::{self, Look};
+use counterfoil_host::specimen::{self, Family};
+use counterfoil_host::train::{Config, Net, train};
+use counterfoil_host::statistics;
+use counterfoil_models::{Bundle, Calibration, JoinRule};
+use serde_json::json;
+
+use super::report::{Shown, gather, write};
+
+/// Genuine notes to learn from and to calibrate on.
+const NOTES: usize = 700;
+/// Genuine notes that nothing but the judging sees.
+const TEST_NOTES: usize = 200;
+/// Counterfeits of each family, all of them held out of every training step.
+const TEST_FAKES: usize = 30;
+/// The test notes' seed is this far from the training notes'.
+const TEST_SEED: u64 = 1_000_000;
+/// Exhibits of the face-off.
+const ROUNDS: usize = 100;
+
+/// Draws specimen notes, trains, exports, judges forgers it never saw, and plays a face-off; ends with DIR/report.html
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  counterfoil demo --out demo\n\nTakes some five minutes on two cores.")]
+pub(crate) struct Demo {
+    /// Where everything goes
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    out: PathBuf,
+    /// Minutes of training for the DCGAN; the MLP gets a third of that
+    #[arg(long, default_value_t = 2.0)]
+    minutes: f64,
+    /// Seed of notes and networks
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One JSON object on the last line of stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    runtime: super::OnnxRuntime,
+}
+
+/// Who plays: name, how it is trained, which side of the report it stands on.
+const CONTESTANTS: [(&str, Option<Net>, Role); 3] = [
+    ("dcgan", Some(Net::Dcgan), Role::Ours),
+    ("mlp", Some(Net::Mlp), Role::Ours),
+    ("statistics", None, Role::Baseline),
+];
+
+impl Demo {
+    pub(crate) fn run(self) -> Result<()> {
+        let started = Instant::now();
+        let runtime = self.runtime.load()?;
+        ensure!(
+            !self.out.join("notes").exists(),
+            "{} holds a demo already; choose another --out, or remove it",
+            self.out.display()
+        );
+        let (notes, test) = (self.out.join("notes"), self.out.join("test"));
+        self.say(started, "drawing specimen notes");
+        specimen::write_dataset(&notes, self.seed, NOTES, 0).context("cannot draw the notes")?;
+        specimen::write_dataset(&test, self.seed + TEST_SEED, TEST_NOTES, TEST_FAKES).context("cannot draw the notes")?;
+
+        let mut shown = Vec::new();
+        for (name, net, role) in CONTESTANTS {
+            let run = self.train(started, name, net, &notes)?;
+            let bundle = self.export(name, &run, runtime.as_ref())?;
+            shown.push(Shown { bundle: bundle.dir().to_path_buf(), run: Some(run), role });
+        }
+
+        self.say(started, &format!("judging {} families of forgers that nothing was trained on", Family::ALL.len()));
+        let data = Dataset::open(&test, None)?;
+        let items = [data.genuine, data.fake].concat();
+        let mut page = gather(&shown, &items)?;
+
+        self.say(started, "playing the face-off");
+        let played = self.face_off(&shown, &items)?;
+        self.finish(started, &mut page, &played)?;
+        self.tell(started, &page, &played, &shown)
+    }
+
+    /// Trains one contestant; the run's folder.
+    fn train(&self, started: Instant, name: &str, net: Option<Net>, notes: &Path) -> Result<PathBuf> {
+        let run = self.out.join("runs").join(name);
+        let prepared = run::prepare(&run::Request {
+            net: name,
+            data: notes,
+            group: None,
+            look: &Look::default(),
+            join: JoinRule::Mean,
+            held_out: HELD_OUT,
+            seed: self.seed,
+        })?;
+        prepared.write(&run)?;
+        let Some(net) = net else {
+            self.say(started, "fitting the statistics detective");
+            let onnx = statistics::fit(prepared.samples.pixels(), prepared.samples.shape(), &[])?;
+            fs::write(run.join(run::STATISTICS), onnx).with_context(|| format!("cannot write into {}", run.display()))?;
+            return Ok(run);
+        };
+        let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 3.0 };
+        self.say(started, &format!("training the {name} for {minutes:.1} minutes"));
+        let config = Config { minutes: Some(minutes), seed: self.seed, ..Config::new(net) };
+        let outcome = train(&config, &prepared.samples, &run, false, &AtomicBool::new(false), !super::is_watched())?;
+        self.say(started, &format!("{} steps, {:.0} rows a second", outcome.steps, outcome.images_per_second));
+        Ok(run)
+    }
+
+    fn export(&self, name: &str, run: &Path, runtime: Option<&Runtime>) -> Result<Bundle> {
+        let request = Request {
+            run,
+            out: &self.out.join("bundles").join(name),
+            force: false,
+            name,
+            alpha: Calibration::DEFAULT_ALPHA,
+            runtime,
+            without_generator: false,
+        };
+        export(&request, |_| Ok(None)).with_context(|| format!("the {name} was not exported"))
+    }
+
+    fn face_off(&self, shown: &[Shown], items: &[counterfoil_host::data::Item]) -> Result<Played> {
+        let contestants = shown
+            .iter()
+            .map(|one| {
+                let detector = Detector::open(&one.bundle)?;
+                Ok((detector.bundle().manifest().name.clone(), detector))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        // As many counterfeits as genuine notes, drawn evenly from the families.
+        let (fakes, genuine): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.family.is_some());
+        let half = ROUNDS / 2;
+        let stride = (fakes.len() / half).max(1);
+        let chosen = genuine.into_iter().take(half).chain(fakes.into_iter().step_by(stride).take(half));
+        let exhibits: Vec<(PathBuf, bool)> =
+            chosen.filter_map(|item| Some((item.path()?.to_path_buf(), item.family.is_none()))).collect();
+        let rules = Rules { seed: self.seed, rounds: None };
+        Ok(play(&contestants, &exhibits, rules, |_| Ok(()))?)
+    }
+
+    /// Completes the page and writes it.
+    fn finish(&self, started: Instant, page: &mut Report, played: &Played) -> Result<()> {
+        page.title = "Specimen notes: forger against detective".to_owned();
+        page.about = format!(
+            "{NOTES} drawn specimen notes to learn from; {TEST_NOTES} others and {} families of forgers, none of which any \
+             training step ever saw, to be judged on.",
+            Family::ALL.len()
+        );
+        page.face_off = Some(FaceOff {
+            exhibits: played.transcript.len() as u64,
+            seal: played.digest.clone(),
+            outcome: played.outcome.clone(),
+        });
+        page.facts.push(Fact::new("Seconds", started.elapsed().as_secs().to_string()));
+        let reproduce = format!("counterfoil demo --out DIR --seed {} --minutes {}", self.seed, self.minutes);
+        page.reproduce = vec![reproduce];
+        write(page, &self.out.join("report.html"))
+    }
+
+    /// The result: a JSON line for programs, a few lines for people.
+    fn tell(&self, started: Instant, page: &Report, played: &Played, shown: &[Shown]) -> Result<()> {
+        let own = &page.detectors[0].evaluation;
+        let auroc: BTreeMap<&str, f64> =
+            own.families.iter().map(|(name, found)| (name.as_str(), found.metrics.auroc.value)).collect();
+        let parity = shown.iter().map(|one| {
+            let bundle = Bundle::open(&one.bundle)?;
+            Ok(bundle.manifest().engines.iter().map(|engine| engine.max_difference).fold(0.0, f64::max))
+        });
+        let parity_max = parity.collect::<Result<Vec<f64>>>()?.into_iter().fold(0.0, f64::max);
+        let report = self.out.join("report.html");
+        if self.json {
+            let line = json!({
+                "seconds": started.elapsed().as_secs_f64(),
+                "parity_max": parity_max,
+                "false_alarm_rate": own.overall.false_alarm_rate.value,
+                "auroc": auroc,
+                "faceoff": played.outcome,
+                "report": report,
+            });
+            return super::print(&format!("{line}\n"));
+        }
+        let mut text = String::from("\nAUROC of the dcgan's detective, forger by forger (0.5 is a coin toss):\n");
+        for (family, auroc) in auroc {
+            text += &format!("  {family:22} {auroc:.3}\n");
+        }
+        text += "\nFace-off:\n";
+        for standing in &played.outcome.standings {
+            text += &format!(
+                "  {:12} {:+4} points  {:3} right {:3} wrong {:3} unsure\n",
+                standing.name, standing.points, standing.right, standing.wrong, standing.abstained
+            );
+        }
+        text += &format!("  {}\n\nOpen {}\n", played.outcome.sentence(), report.display());
+        super::print(&text)
+    }
+
+    fn say(&self, started: Instant, what: &str) {
+        eprintln!("[{:3.0} s] {what}", started.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,92 @@
+//! `counterfoil export`: a run becomes a bundle.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use counterfoil_edge::Detector;
+use counterfoil_host::data::Dataset;
+use counterfoil_host::export::{Measurement, Request, export};
+use counterfoil_host::judge;
+use counterfoil_models::{Bundle, Calibration};
+
+/// Exports a run as a bundle: ONNX, calibration, golden pictures, model card
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  counterfoil export runs/label --out bundles/label --measure photos-of-march
+
+Refuses to write when candle, tract and ONNX Runtime disagree by more than 1e-4 * max(1, |x|), or in a verdict.")]
+pub(crate) struct Export {
+    /// The run's folder
+    run: PathBuf,
+    /// Where the bundle goes
+    #[arg(long, value_name = "BUNDLE")]
+    out: PathBuf,
+    /// The detector's name [default: the last part of --out]
+    #[arg(long)]
+    name: Option<String>,
+    /// False-alarm rate to calibrate for
+    #[arg(long, default_value_t = Calibration::DEFAULT_ALPHA)]
+    alpha: f64,
+    /// A folder with real/ and fake/ that the training never saw; the card states what was measured on it
+    #[arg(long, value_name = "DIR")]
+    measure: Option<PathBuf>,
+    /// Leave the generator out; a box needs none
+    #[arg(long)]
+    without_generator: bool,
+    /// Replace a bundle that is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    runtime: super::OnnxRuntime,
+}
+
+impl Export {
+    pub(crate) fn run(self) -> Result<()> {
+        let runtime = self.runtime.load()?;
+        let name = self.name.clone().unwrap_or_else(|| super::name_of(&self.out));
+        let request = Request {
+            run: &self.run,
+            out: &self.out,
+            force: self.force,
+            name: &name,
+            alpha: self.alpha,
+            runtime: runtime.as_ref(),
+            without_generator: self.without_generator,
+        };
+        let bundle = export(&request, |trial| self.measure.as_deref().map(|data| measure(trial, data)).transpose())
+            .with_context(|| format!("{} was not exported", self.run.display()))?;
+        tell(&bundle);
+        Ok(())
+    }
+}
+
+/// Judges a folder of pictures with a bundle that is about to be published.
+fn measure(bundle: &Path, data: &Path) -> Result<Measurement> {
+    let dataset = Dataset::open(data, None)?;
+    ensure!(!dataset.fake.is_empty(), "--measure {}: it holds no fake/; expected folders real/ and fake/", data.display());
+    let items = [dataset.genuine, dataset.fake].concat();
+    let judged = judge::judge(&Detector::open(bundle)?, &items);
+    super::tell_unreadable(&judged.unreadable);
+    let mut baselines = vec![judge::single_number(&items)?.baseline()];
+    baselines.extend(judge::cross_fitted_statistics(&items)?);
+    Ok(Measurement { on: super::name_of(data), own: judge::rates(&judged)?, baselines })
+}
+
+/// What was made, on stderr.
+pub(crate) fn tell(bundle: &Bundle) {
+    let manifest = bundle.manifest();
+    for engine in &manifest.engines {
+        eprintln!(
+            "{} {} agrees on {} pictures to {:.1e}",
+            engine.engine, engine.version, engine.pictures, engine.max_difference
+        );
+    }
+    eprintln!(
+        "{} is ready: false-alarm rate {} % from {} held-out genuine pictures; try: counterfoil-edge detect --bundle {} PICTURES",
+        bundle.dir().display(),
+        100.0 * manifest.calibration.alpha(),
+        manifest.calibration.scores().len(),
+        bundle.dir().display()
+    );
+}

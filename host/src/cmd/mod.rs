@@ -1,0 +1,71 @@
+//! The subcommands of `counterfoil`, one a file: arguments as typed, and a `run` that reads as a table of contents.
+//!
+//! stdout is data, stderr is talk; only here are arguments and the environment read.
+
+pub(crate) mod dataset;
+pub(crate) mod demo;
+pub(crate) mod eval;
+pub(crate) mod export;
+pub(crate) mod report;
+pub(crate) mod train;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use counterfoil_host::export::runtime::{Runtime, find, nearby};
+
+/// Where ONNX Runtime is, the second opinion of every export.
+#[derive(Args, Debug)]
+pub(crate) struct OnnxRuntime {
+    /// ONNX Runtime's library; without it ORT_DYLIB_PATH and then .venv (made by scripts/onnxruntime) are looked at
+    #[arg(long, value_name = "FILE")]
+    onnxruntime: Option<PathBuf>,
+}
+
+impl OnnxRuntime {
+    /// Loads it where there is one, and says so once where there is none.
+    pub(crate) fn load(&self) -> Result<Option<Runtime>> {
+        let env = std::env::var_os("ORT_DYLIB_PATH");
+        let Some(path) = find(self.onnxruntime.as_deref(), env.as_deref(), &nearby()) else {
+            eprintln!(
+                "note: no ONNX Runtime found, so tract is the only engine compared; scripts/onnxruntime fetches it"
+            );
+            return Ok(None);
+        };
+        Ok(Some(Runtime::load(&path)?))
+    }
+}
+
+/// Writes data to stdout.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to stdout")
+}
+
+/// A reader that went away (`| head`) is no trouble of ours.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+}
+
+/// Whether progress is worth drawing.
+pub(crate) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Says on stderr which pictures were left out, the first few by name.
+pub(crate) fn tell_unreadable(unreadable: &[String]) {
+    const SHOWN: usize = 5;
+    for reason in unreadable.iter().take(SHOWN) {
+        eprintln!("left out: {reason}");
+    }
+    if unreadable.len() > SHOWN {
+        eprintln!("left out: {} more", unreadable.len() - SHOWN);
+    }
+}
+
+/// The last part of a path, as a name for what lies there.
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(|| "detector".to_owned(), |name| name.to_string_lossy().into_owned())
+}

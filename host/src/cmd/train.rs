@@ -1,0 +1,339 @@
+//! `counterfoil train`: pictures of the genuine article become a run folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use counterfoil_host::data::HELD_OUT;
+use counterfoil_host::loss::Loss;
+use counterfoil_host::run::{self, Look, Prepared, Record};
+use counterfoil_host::statistics;
+use counterfoil_host::train::{Config, Net, train};
+use counterfoil_models::{Calibration, Color, JoinRule, Region, Resize};
+
+/// Minutes of training where neither a flag nor the configuration says.
+const DEFAULT_MINUTES: f64 = 5.0;
+
+/// Trains a forger and a detective on pictures of the genuine article
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  counterfoil train --data photos --out runs/label --minutes 10
+  counterfoil train --data mnist --out runs/digits --net mlp --steps 5000 --seed 7
+  counterfoil train --out runs/label --resume --minutes 10")]
+pub(crate) struct Train {
+    /// A folder of genuine pictures, a folder with real/ (and fake/, which is never trained on), or MNIST's IDX files
+    #[arg(long, value_name = "PATH", required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// The run's folder
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// What to train [default: dcgan]
+    #[arg(long, value_enum)]
+    net: Option<NetArgument>,
+    /// A TOML file with any of the keys that RUN/config.toml shows; flags go before it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Stop after so many minutes of this call [default: 5]
+    #[arg(long, conflicts_with = "steps")]
+    minutes: Option<f64>,
+    /// Stop at this step; the number a timed run reached gives the same bytes
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Seed of the split and of everything random
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Go on from the newest checkpoint of the run
+    #[arg(long)]
+    resume: bool,
+    /// What the two players minimise [default: non-saturating]
+    #[arg(long, value_enum)]
+    loss: Option<LossArgument>,
+    /// Real pictures a step [default: 128 for mlp, 64 for dcgan]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Length of the generator's noise z [default: 100]
+    #[arg(long)]
+    latent: Option<usize>,
+    /// Channels of the dcgan at its highest resolution [default: 32]
+    #[arg(long)]
+    width: Option<usize>,
+    /// The generator's learning rate
+    #[arg(long)]
+    lr_g: Option<f64>,
+    /// The discriminator's learning rate
+    #[arg(long)]
+    lr_d: Option<f64>,
+    /// How regions' scores are joined
+    #[arg(long, value_enum, default_value_t = JoinArgument::Mean)]
+    join: JoinArgument,
+    /// Share of the genuine pictures held out for calibration
+    #[arg(long, default_value_t = HELD_OUT, value_name = "SHARE")]
+    held_out: f64,
+    /// Pattern on file names whose first capture names the group, such as 'w(\d+)_'; a group is never split
+    #[arg(long, value_name = "REGEX")]
+    group: Option<String>,
+    #[command(flatten)]
+    look: LookArguments,
+}
+
+/// How pictures are looked at.
+#[derive(Args, Debug)]
+pub(crate) struct LookArguments {
+    /// Colour of the network's input [default: as dataset.toml says, or as the pictures are]
+    #[arg(long, value_enum)]
+    color: Option<ColorArgument>,
+    /// Size of the network's input, as N or WxH; a dcgan takes 28 to 64 [default: as dataset.toml says, or 32]
+    #[arg(long, value_parser = size)]
+    size: Option<[u32; 2]>,
+    /// What to do with pictures of another shape
+    #[arg(long, value_enum)]
+    resize: Option<ResizeArgument>,
+    /// A crop as fractions x,y,width,height of the picture; repeat it for several
+    #[arg(long = "region", value_parser = region, value_name = "X,Y,W,H")]
+    regions: Vec<Region>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetArgument {
+    /// The articles' plain GAN of fully connected layers
+    Mlp,
+    /// The convolutional GAN
+    Dcgan,
+    /// No GAN: hand statistics and their distance to the genuine, the baseline
+    Statistics,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LossArgument {
+    /// As first written: the generator minimises log(1 - D(G(z))), which saturates
+    Minimax,
+    /// The generator maximises log D(G(z))
+    NonSaturating,
+    /// Squared distances (LSGAN)
+    LeastSquares,
+    /// Margins
+    Hinge,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum JoinArgument {
+    /// The mean over regions
+    Mean,
+    /// The least region
+    Min,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ColorArgument {
+    Grey,
+    Rgb,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ResizeArgument {
+    /// Each side on its own
+    Stretch,
+    /// Keep the aspect, pad with white
+    Pad,
+}
+
+impl LookArguments {
+    fn resolve(&self) -> Look {
+        Look {
+            color: self.color.map(|color| match color {
+                ColorArgument::Grey => Color::Grey,
+                ColorArgument::Rgb => Color::Rgb,
+            }),
+            size: self.size,
+            resize: self.resize.map(|resize| match resize {
+                ResizeArgument::Stretch => Resize::Stretch,
+                ResizeArgument::Pad => Resize::Pad,
+            }),
+            regions: (!self.regions.is_empty()).then(|| self.regions.clone()),
+        }
+    }
+}
+
+impl Train {
+    pub(crate) fn run(self) -> Result<()> {
+        let begun = if self.resume { Some(Record::open(&self.out)?) } else { None };
+        let net = match (&begun, self.net) {
+            (Some(record), _) => record.net.clone(),
+            (None, net) => net_name(net.unwrap_or(self.configured_net()?)).to_owned(),
+        };
+        let prepared = self.prepare(begun.as_ref(), &net)?;
+        super::tell_unreadable(&prepared.unreadable);
+        tell_data(&prepared);
+        if net == "statistics" {
+            ensure!(!self.resume, "a statistics detective is fitted in one go; there is nothing to resume");
+            return fit_statistics(&prepared, &self.out);
+        }
+        let config = self.game(&net, begun.is_some())?;
+        if begun.is_none() {
+            prepared.write(&self.out)?;
+        }
+        play(&config, &prepared, &self.out, self.resume)
+    }
+
+    fn prepare(&self, begun: Option<&Record>, net: &str) -> Result<Prepared> {
+        let look = begun.map_or_else(|| self.look.resolve(), Record::look);
+        let data = match (&self.data, begun) {
+            (Some(data), _) => data,
+            (None, Some(record)) => &record.data,
+            (None, None) => bail!("--data is missing; give the folder with the genuine pictures"),
+        };
+        let prepared = run::prepare(&run::Request {
+            net,
+            data,
+            group: begun.map_or(self.group.as_deref(), |record| record.group.as_deref()),
+            look: &look,
+            join: begun.map_or(self.join.rule(), |record| record.join),
+            held_out: begun.map_or(self.held_out, |record| record.held_out_share),
+            seed: begun.map_or(self.seed.unwrap_or(0), |record| record.seed),
+        })?;
+        if let Some(record) = begun {
+            ensure!(
+                prepared.record.data_sha256 == record.data_sha256,
+                "{} no longer holds the pictures that {} was trained on; put them back, or start anew with another --out",
+                data.display(),
+                self.out.display()
+            );
+        }
+        Ok(prepared)
+    }
+
+    /// The net a configuration file names, if any.
+    fn configured_net(&self) -> Result<NetArgument> {
+        let Some(path) = &self.config else { return Ok(NetArgument::Dcgan) };
+        Ok(match read_config(path, None)?.net {
+            Net::Mlp => NetArgument::Mlp,
+            Net::Dcgan => NetArgument::Dcgan,
+        })
+    }
+
+    /// Defaults, then the run's or the user's file, then flags.
+    fn game(&self, net: &str, resumed: bool) -> Result<Config> {
+        let net = if net == "mlp" { Net::Mlp } else { Net::Dcgan };
+        let file = if resumed { Some(self.out.join("config.toml")) } else { self.config.clone() };
+        let mut config = file.map_or_else(|| Ok(Config::new(net)), |path| read_config(&path, Some(net)))?;
+        if self.minutes.is_some() || self.steps.is_some() {
+            (config.minutes, config.steps) = (self.minutes, self.steps);
+        } else if config.minutes.is_none() && config.steps.is_none() {
+            config.minutes = Some(DEFAULT_MINUTES);
+        }
+        config.seed = self.seed.unwrap_or(config.seed);
+        config.loss = self.loss.map_or(config.loss, LossArgument::loss);
+        config.batch = self.batch.unwrap_or(config.batch);
+        config.latent = self.latent.unwrap_or(config.latent);
+        config.width = self.width.unwrap_or(config.width);
+        config.lr_g = self.lr_g.unwrap_or(config.lr_g);
+        config.lr_d = self.lr_d.unwrap_or(config.lr_d);
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+/// Plays the game until it ends or Ctrl-C, and says how it went.
+fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        // A second Ctrl-C is meant.
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+
+    let outcome = train(config, &prepared.samples, out, resume, &stop, !super::is_watched())?;
+    eprintln!(
+        "{} steps, {:.0} pictures a second; the newest grid of samples is in {}",
+        outcome.steps,
+        outcome.images_per_second,
+        out.join("samples").display()
+    );
+    if outcome.finished {
+        eprintln!("next: counterfoil export {} --out BUNDLE", out.display());
+    } else {
+        eprintln!("stopped and saved; go on with: counterfoil train --out {} --resume", out.display());
+    }
+    Ok(())
+}
+
+fn fit_statistics(prepared: &Prepared, out: &Path) -> Result<()> {
+    prepared.write(out)?;
+    let onnx = statistics::fit(prepared.samples.pixels(), prepared.samples.shape(), &[])?;
+    let path = out.join(run::STATISTICS);
+    std::fs::write(&path, onnx).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("next: counterfoil export {} --out BUNDLE", out.display());
+    Ok(())
+}
+
+fn tell_data(prepared: &Prepared) {
+    let Prepared { record, samples, .. } = prepared;
+    let (channels, height, width) = samples.shape();
+    eprintln!(
+        "{} genuine pictures to learn from ({} rows of {width}x{height}, {channels} channel(s)), {} held out",
+        record.genuine,
+        samples.len(),
+        record.held_out
+    );
+    let supported = Calibration::supported_alpha(record.held_out);
+    if supported > Calibration::DEFAULT_ALPHA {
+        eprintln!(
+            "note: {} held-out pictures support a false-alarm rate of {:.1} % or more; export with --alpha {supported:.3}, or add pictures",
+            record.held_out,
+            100.0 * supported
+        );
+    }
+}
+
+fn read_config(path: &Path, net: Option<Net>) -> Result<Config> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read --config {}", path.display()))?;
+    Config::from_toml(&text, net).with_context(|| format!("in {}", path.display()))
+}
+
+fn net_name(net: NetArgument) -> &'static str {
+    match net {
+        NetArgument::Mlp => "mlp",
+        NetArgument::Dcgan => "dcgan",
+        NetArgument::Statistics => "statistics",
+    }
+}
+
+impl LossArgument {
+    fn loss(self) -> Loss {
+        match self {
+            Self::Minimax => Loss::Minimax,
+            Self::NonSaturating => Loss::NonSaturating,
+            Self::LeastSquares => Loss::LeastSquares,
+            Self::Hinge => Loss::Hinge,
+        }
+    }
+}
+
+impl JoinArgument {
+    fn rule(self) -> JoinRule {
+        match self {
+            Self::Mean => JoinRule::Mean,
+            Self::Min => JoinRule::Min,
+        }
+    }
+}
+
+/// `32` or `64x48`, width first.
+fn size(text: &str) -> Result<[u32; 2], String> {
+    let (width, height) = text.split_once('x').unwrap_or((text, text));
+    let side = |side: &str| side.parse().map_err(|_| format!("{text}: expected N or WxH, such as 32 or 64x48"));
+    Ok([side(width)?, side(height)?])
+}
+
+fn region(text: &str) -> Result<Region, String> {
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    match numbers.as_deref() {
+        Ok([x, y, width, height]) => Ok([*x, *y, *width, *height].into()),
+        _ => Err(format!("{text}: expected four fractions x,y,width,height, such as 0,0,0.5,0.5")),
+    }
+}

@@ -1,0 +1,143 @@
+//! MNIST-style IDX files, gzipped or not, become grey pictures in memory.
+//!
+//! The format is four bytes of magic (0, 0, 8 for unsigned bytes, 3 dimensions), three big-endian sizes, then the
+//! pixels (LeCun, Cortes, Burges). It is read whole: 60,000 digits are 47 MB.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use image::GrayImage;
+
+use super::{DataError, Result};
+
+/// Training pictures of a folder in MNIST's own naming; never the `t10k` files, which are for judging only.
+const TRAIN_NAMES: [&str; 2] = ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"];
+/// A file that unpacks to more than this is refused before it fills the memory.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// The pictures of one IDX file.
+#[derive(Debug)]
+pub struct Idx {
+    height: u32,
+    width: u32,
+    pixels: Vec<u8>,
+}
+
+impl Idx {
+    /// The training file of a folder, or the path itself where that is an IDX file.
+    #[must_use]
+    pub fn find(path: &Path) -> Option<PathBuf> {
+        if path.is_dir() {
+            return TRAIN_NAMES.iter().map(|name| path.join(name)).find(|file| file.is_file());
+        }
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        name.contains("idx3-ubyte").then(|| path.to_path_buf())
+    }
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// [`DataError::Io`], or [`DataError::Idx`] when the file is no IDX file of 8-bit pictures or is cut short.
+    pub fn read(path: &Path) -> Result<Self> {
+        let io = |source| DataError::Io { doing: "read", path: path.to_path_buf(), source };
+        let wrong = |what: String| DataError::Idx { path: path.to_path_buf(), what };
+        let file = BufReader::new(File::open(path).map_err(io)?);
+        let mut bytes = Vec::new();
+        let gz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+        if gz {
+            MultiGzDecoder::new(file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        } else {
+            file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        }
+
+        if bytes.len() < 16 || bytes[..4] != [0, 0, 8, 3] {
+            return Err(wrong("it does not begin like one (bytes 0 0 8 3, then three sizes)".into()));
+        }
+        let size = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let (count, height, width) = (size(4), size(8), size(12));
+        let expected = u64::from(count) * u64::from(height) * u64::from(width);
+        let pixels = bytes.split_off(16);
+        if height == 0 || width == 0 || pixels.len() as u64 != expected {
+            return Err(wrong(format!(
+                "it promises {count} pictures of {width}x{height}, {expected} bytes, and holds {}",
+                pixels.len()
+            )));
+        }
+        Ok(Self { height, width, pixels })
+    }
+
+    /// Number of pictures.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pixels.len() / (self.height * self.width) as usize
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pixels.is_empty()
+    }
+
+    /// Picture `index`, ink bright on black as it is stored.
+    ///
+    /// # Panics
+    /// When there is no such picture.
+    #[must_use]
+    pub fn picture(&self, index: usize) -> GrayImage {
+        let size = (self.height * self.width) as usize;
+        let pixels = self.pixels[index * size..(index + 1) * size].to_vec();
+        GrayImage::from_raw(self.width, self.height, pixels).expect("the slice is one picture long")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn bytes(count: u32) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, 3];
+        for size in [count, 2, 3] {
+            bytes.extend(size.to_be_bytes());
+        }
+        bytes.extend(0..12u8);
+        bytes
+    }
+
+    #[test]
+    fn plain_and_gzipped_hold_the_same_pictures() {
+        let dir = tempfile::tempdir().unwrap();
+        let (plain, gz) = (dir.path().join("a-idx3-ubyte"), dir.path().join("a-idx3-ubyte.gz"));
+        std::fs::write(&plain, bytes(2)).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
+        encoder.write_all(&bytes(2)).unwrap();
+        encoder.finish().unwrap();
+        for path in [plain, gz] {
+            let idx = Idx::read(&path).unwrap();
+            assert_eq!(idx.len(), 2);
+            assert_eq!(idx.picture(1).as_raw(), &[6, 7, 8, 9, 10, 11]);
+        }
+    }
+
+    #[test]
+    fn a_file_cut_short_and_a_foreign_file_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cut-idx3-ubyte");
+        std::fs::write(&path, bytes(3)).unwrap();
+        let message = Idx::read(&path).unwrap_err().to_string();
+        assert!(message.contains("cut-idx3-ubyte") && message.contains("3 pictures"), "{message}");
+        std::fs::write(&path, b"not an idx file at all").unwrap();
+        assert!(Idx::read(&path).unwrap_err().to_string().contains("does not begin"));
+    }
+
+    #[test]
+    fn the_judging_file_is_never_trained_on() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("t10k-images-idx3-ubyte"), bytes(2)).unwrap();
+        assert_eq!(Idx::find(dir.path()), None);
+        std::fs::write(dir.path().join("train-images-idx3-ubyte"), bytes(2)).unwrap();
+        assert!(Idx::find(dir.path()).unwrap().ends_with("train-images-idx3-ubyte"));
+    }
+}

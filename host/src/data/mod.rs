@@ -1,0 +1,95 @@
+//! Pictures on disk become the rows a network learns from and the held-out planes it is calibrated on.
+//!
+//! `Dataset` (what there is) -> `Split` (who may see what) -> `Samples` (bytes for the network).
+
+mod dataset;
+mod duplicates;
+mod idx;
+mod inspect;
+mod samples;
+mod split;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use dataset::{Dataset, Item, Settings};
+pub use duplicates::{Fingerprint, NearDuplicate, near_duplicates};
+pub use idx::Idx;
+pub use inspect::{Inspection, LEAK, inspect};
+pub use samples::{Samples, SamplesError};
+pub use split::{HELD_OUT, Split};
+
+/// Shorthand for results of this module.
+pub type Result<T, E = DataError> = std::result::Result<T, E>;
+
+/// What can be wrong with a folder of pictures.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The operating system refused a file or folder.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own word.
+        source: io::Error,
+    },
+    /// Not an IDX file after all.
+    #[error("{} is no IDX file of pictures: {what}; give a folder of PNG or JPEG files, or MNIST's train-images-idx3-ubyte", path.display())]
+    Idx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// Nothing to learn from.
+    #[error("{} holds no picture; expected PNG or JPEG files, a folder real/ with them, or MNIST's train-images-idx3-ubyte[.gz]", .0.display())]
+    Empty(PathBuf),
+    /// A `dataset.toml` that does not parse.
+    #[error("{}: {what}; known keys are color, size, resize, regions and group", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// The parser's word.
+        what: String,
+    },
+    /// A pattern that is no regular expression, or one that does not match.
+    #[error("--group {pattern:?}: {what}")]
+    Group {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Too little to split.
+    #[error("there are {pictures} genuine pictures in {groups} groups, and at least 4 groups are needed to hold some out; add pictures, or make --group finer")]
+    TooFew {
+        /// Genuine pictures.
+        pictures: usize,
+        /// Groups they fall in.
+        groups: usize,
+    },
+    /// The same picture on both sides of the split.
+    #[error("{found} held-out pictures are near-duplicates of training pictures, so a calibration on them would flatter; for one, {held_out} and {train}. Remove the copies, or name what belongs together with --group")]
+    NearDuplicates {
+        /// How many.
+        found: usize,
+        /// A held-out picture.
+        held_out: String,
+        /// Its twin in the training.
+        train: String,
+    },
+    /// One picture could not be read.
+    #[error("{name}: {source}")]
+    Picture {
+        /// The picture's file, or its place in an IDX file.
+        name: String,
+        /// What is wrong with it.
+        source: counterfoil_edge::Error,
+    },
+    /// Rows that do not fit their shape.
+    #[error("{0}")]
+    Samples(String),
+}

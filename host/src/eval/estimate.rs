@@ -1,0 +1,61 @@
+//! A measured number and how far it may be trusted: what every statistic leaves this module as.
+
+/// A value with its 95 % interval. All three are NaN where there was nothing to measure; JSON shows that as `null`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The value on all pictures.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+impl Estimate {
+    /// Nothing was measured.
+    pub const UNKNOWN: Self = Self { value: f64::NAN, low: f64::NAN, high: f64::NAN };
+
+    /// The value with the percentile interval of its `resamples`, which are sorted in place (Efron & Tibshirani 1993,
+    /// *An Introduction to the Bootstrap*, ch. 13). Unknown when the value is not finite or nothing was resampled.
+    #[must_use]
+    pub fn percentile(value: f64, resamples: &mut [f64]) -> Self {
+        if !value.is_finite() || resamples.is_empty() {
+            return Self::UNKNOWN;
+        }
+        resamples.sort_by(f64::total_cmp);
+        Self { value, low: quantile(resamples, 0.025), high: quantile(resamples, 0.975) }
+    }
+
+    /// Whether there is a value at all.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.value.is_finite()
+    }
+}
+
+/// Linear interpolation between order statistics (Hyndman & Fan 1996, type 7: numpy's default).
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let position = share * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_numpys() {
+        // numpy.percentile([1, 2, 4, 8, 16], [2.5, 97.5]) -> 1.1, 15.2
+        let estimate = Estimate::percentile(4.0, &mut [16.0, 1.0, 8.0, 2.0, 4.0]);
+        assert!((estimate.low - 1.1).abs() < 1e-12);
+        assert!((estimate.high - 15.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nothing_measured_is_unknown() {
+        assert!(!Estimate::percentile(f64::NAN, &mut [1.0]).is_known());
+        assert!(!Estimate::percentile(1.0, &mut []).is_known());
+    }
+}

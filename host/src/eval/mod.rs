@@ -1,0 +1,40 @@
+//! Judged pictures come in as plain data; error rates with intervals go out. Nothing here opens a bundle or a picture:
+//! whoever scored the pictures hands over [`Scored`] lines, so that our detectors, the baselines and a detector
+//! trained elsewhere are all measured by the same code.
+//!
+//! `Scored` -> [`Sample`] (sorted once) -> [`Step`]s (one reading of the sample) -> a statistic -> [`Estimate`].
+//! A counterfeit is the positive throughout, and a low score is what speaks for it.
+
+mod auroc;
+mod bootstrap;
+mod conformal;
+mod detection;
+mod eer;
+mod error;
+mod estimate;
+mod evaluation;
+mod false_alarm;
+mod hardest;
+mod metrics;
+mod roc;
+mod sample;
+mod scored;
+mod single_number;
+mod tpr_at_fpr;
+
+pub use auroc::auroc;
+pub use bootstrap::{Bootstrap, Statistic};
+pub use conformal::Realised;
+pub use detection::detection_rate;
+pub use eer::eer;
+pub use error::EvalError;
+pub use estimate::Estimate;
+pub use evaluation::{Baseline, Evaluation, Family, evaluate};
+pub use false_alarm::false_alarm_rate;
+pub use hardest::{Hardest, hardest};
+pub use metrics::Metrics;
+pub use roc::roc;
+pub use sample::{Observation, Sample, Step};
+pub use scored::Scored;
+pub use single_number::{BestCue, Cues, Side, SingleNumbers, best_single_number};
+pub use tpr_at_fpr::{tpr_at_fpr, tpr_at_fpr01};

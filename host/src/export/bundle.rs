@@ -1,0 +1,250 @@
+//! A finished run enters, a bundle leaves: exported, held against every engine at hand, calibrated, signed off by
+//! its golden pictures, and only then moved into its place.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{Device, Tensor};
+use counterfoil_edge::engine::{Engine, NamedOutput};
+use counterfoil_models as contract;
+use counterfoil_models::{Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Training};
+use rayon::prelude::*;
+
+use super::card::{Measurement, card};
+use super::parity::{Agreement, Opinion, compare, same_verdicts};
+use super::runtime::Runtime;
+use super::{golden, onnx};
+use crate::net::{Layer, embedding, infer};
+use crate::run::{Record, STATISTICS, revision};
+use crate::train::{self, Trained};
+
+/// Pictures on which the engines are compared.
+const PARITY_PICTURES: usize = 64;
+/// The share of the held-out pictures that scales the regions; calibrating on the same ones would flatter.
+const JOIN_SHARE: f64 = 0.25;
+/// tract's version, pinned in Cargo.toml.
+const TRACT: &str = "0.23.9";
+
+/// What an export is asked for.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The run's folder.
+    pub run: &'a Path,
+    /// Where the bundle goes.
+    pub out: &'a Path,
+    /// Replace a bundle that is there.
+    pub force: bool,
+    /// The detector's name.
+    pub name: &'a str,
+    /// False-alarm rate.
+    pub alpha: f64,
+    /// ONNX Runtime, where it was found.
+    pub runtime: Option<&'a Runtime>,
+    /// Leave the forger out of the bundle.
+    pub without_generator: bool,
+}
+
+/// The networks of a run in the form they travel in.
+struct Exported {
+    discriminator: Vec<u8>,
+    generator: Option<Vec<u8>>,
+    /// The discriminator's layers, candle's own opinion; the statistics detective is an ONNX graph from birth.
+    layers: Option<Vec<Layer>>,
+    latent: Option<usize>,
+    steps: u64,
+    config: serde_json::Value,
+}
+
+/// Exports a run; `measure` looks at the finished bundle before it is published, for its card and manifest.
+///
+/// # Errors
+/// When the run is incomplete, two engines disagree, the held-out pictures do not support `alpha`, or nothing can be
+/// written. Nothing is left at `out` then.
+pub fn export(request: &Request, measure: impl Fn(&Path) -> Result<Option<Measurement>>) -> Result<Bundle> {
+    let record = Record::open(request.run)?;
+    let held_out = record.held_out(request.run)?;
+    let metadata = [
+        ("counterfoil.name".to_owned(), request.name.to_owned()),
+        ("counterfoil.schema".to_owned(), SCHEMA.to_string()),
+        ("counterfoil.input".to_owned(), serde_json::to_string(&record.input)?),
+    ];
+    let exported = networks(request, &record, &metadata)?;
+
+    let [rows, c, h, w] = shape(&record);
+    let engine = Engine::load(&exported.discriminator, rows, c, h, w)?;
+    let scores: Vec<Vec<f32>> =
+        held_out.par_iter().map(|plane| Ok(engine.run(&unit(plane))?.score)).collect::<Result<_>>()?;
+    let (join, calibration) = calibrate(&record, &scores, request.alpha)?;
+
+    let pictures = &held_out[..held_out.len().min(PARITY_PICTURES)];
+    let agreements = agree(request.runtime, &exported, &engine, pictures, &record, &join, &calibration)?;
+    let drawn = golden::draw(&record.input, &engine, &join, &calibration)?;
+    let mut manifest = Manifest {
+        schema: SCHEMA,
+        name: request.name.to_owned(),
+        counter: next_counter(request.out),
+        join,
+        calibration,
+        latent: exported.latent,
+        training: Training {
+            net: record.net.clone(),
+            data_sha256: record.data_sha256.clone(),
+            genuine: record.genuine,
+            held_out: record.held_out,
+            steps: exported.steps,
+            seed: record.seed,
+            config: exported.config.clone(),
+            revision: revision(),
+            metrics: BTreeMap::new(),
+        },
+        input: record.input,
+        engines: agreements.iter().map(engine_entry).collect(),
+        golden: drawn.iter().map(|drawn| drawn.golden.clone()).collect(),
+        files: BTreeMap::new(),
+    };
+    let publish = |manifest: Manifest, out: &Path, force: bool, measured: Option<&Measurement>| -> Result<Bundle> {
+        let draft = Draft::begin(out, force)?;
+        draft.add(DISCRIMINATOR, &exported.discriminator)?;
+        if let Some(generator) = &exported.generator {
+            draft.add(GENERATOR, generator)?;
+        }
+        for picture in &drawn {
+            draft.add(&picture.golden.file, &picture.bytes)?;
+        }
+        draft.add("README.md", card(&manifest, measured).as_bytes())?;
+        Ok(draft.finish(manifest)?)
+    };
+
+    // Refuse an occupied place before minutes are spent measuring.
+    drop(Draft::begin(request.out, request.force)?);
+    let trial = tempfile::tempdir().context("cannot create a temporary folder to measure the bundle in")?;
+    let trial = trial.path().join("bundle");
+    publish(manifest.clone(), &trial, false, None)?;
+    let measurement = measure(&trial)?;
+    if let Some(measurement) = &measurement {
+        let known = measurement.own.overall.named().into_iter().filter(|(_, estimate)| estimate.is_known());
+        manifest.training.metrics =
+            known.map(|(name, e)| (name.to_owned(), Measured { value: e.value, low: e.low, high: e.high })).collect();
+    }
+    publish(manifest, request.out, request.force, measurement.as_ref())
+}
+
+fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -> Result<Exported> {
+    let [_, c, h, w] = shape(record);
+    if record.net == "statistics" {
+        let path = request.run.join(STATISTICS);
+        let discriminator = std::fs::read(&path)
+            .with_context(|| format!("cannot read {}; the training did not finish: run it again", path.display()))?;
+        let config = serde_json::json!({ "net": "statistics", "seed": record.seed });
+        return Ok(Exported { discriminator, generator: None, layers: None, latent: None, steps: 0, config });
+    }
+    let Trained { config, generator, discriminator, steps } = train::load(request.run)?;
+    let layers = discriminator.layers()?;
+    let cut = embedding(&layers)?;
+    let latent = (!request.without_generator).then_some(config.latent);
+    Ok(Exported {
+        discriminator: onnx::discriminator(&layers, cut, (c, h, w), metadata)?,
+        generator: latent.map(|z| onnx::generator(&generator.layers()?, z, metadata).map_err(anyhow::Error::from)).transpose()?,
+        layers: Some(layers),
+        latent,
+        steps,
+        config: serde_json::to_value(&config)?,
+    })
+}
+
+/// Scales the regions on one part of the held-out pictures and calibrates on the other.
+fn calibrate(record: &Record, scores: &[Vec<f32>], alpha: f64) -> Result<(Join, Calibration)> {
+    let for_join = if record.input.rows() == 1 { 0 } else { (scores.len() as f64 * JOIN_SHARE).round() as usize };
+    let (scaling, rest) = scores.split_at(for_join);
+    let join = if for_join == 0 { Join::single() } else { Join::fit(record.join, scaling)? };
+    let joined = rest.iter().map(|rows| Ok(join.join(rows)?.get())).collect::<Result<Vec<f32>>>()?;
+    let calibration = Calibration::new(alpha, joined)
+        .with_context(|| format!("{} of {} held-out pictures are left to calibrate on", rest.len(), scores.len()))?;
+    Ok((join, calibration))
+}
+
+/// Every engine's outputs and verdicts on the same pictures; candle's are the reference where it made the network.
+fn agree(
+    runtime: Option<&Runtime>,
+    exported: &Exported,
+    engine: &Engine,
+    pictures: &[Vec<u8>],
+    record: &Record,
+    join: &Join,
+    calibration: &Calibration,
+) -> Result<Vec<Agreement>> {
+    let [rows, c, h, w] = shape(record);
+    let inputs: Vec<Vec<f32>> = pictures.iter().map(|plane| unit(plane)).collect();
+    let n = pictures.len() * rows;
+    ensure!(n > 0, "no picture was held out, so nothing can be compared");
+    let all = inputs.concat(); // [P * R, C, H, W] in 0..1
+
+    let mut opinions = Vec::new();
+    if let Some(layers) = &exported.layers {
+        let x = Tensor::from_slice(&all, (n, c, h, w), &Device::Cpu)?.affine(2.0, -1.0)?; // [P * R, C, H, W] in -1..1
+        let cut = embedding(layers)?;
+        let features = infer(&layers[..=cut], &x)?; // [P * R, E]
+        let logit = infer(&layers[cut + 1..], &features)?.flatten_all()?.to_vec1::<f32>()?; // [P * R]
+        let embedding = features.flatten_from(1)?;
+        let width = embedding.dim(1)?;
+        let outputs = outputs(n, logit.clone(), logit, embedding.flatten_all()?.to_vec1()?, width);
+        opinions.push(Opinion { engine: "candle".to_owned(), version: "0.11.1".to_owned(), outputs });
+    }
+    let mut tract = (Vec::new(), Vec::new(), Vec::new());
+    for input in &inputs {
+        let found = engine.run(input)?;
+        tract.0.extend(found.score);
+        tract.1.extend(found.logit);
+        tract.2.extend(found.embedding);
+    }
+    let outputs = outputs(n, tract.0, tract.1, tract.2, engine.embedding_len());
+    opinions.push(Opinion { engine: "tract".to_owned(), version: TRACT.to_owned(), outputs });
+    if let Some(runtime) = runtime {
+        let outputs = runtime.session(&exported.discriminator)?.run(&all, &[n, c, h, w])?;
+        opinions.push(Opinion { engine: "onnxruntime".to_owned(), version: runtime.version().to_owned(), outputs });
+    }
+
+    let joined = opinions.iter().map(|opinion| joined(opinion, rows, join)).collect::<Result<Vec<_>>>()?;
+    let named: Vec<(&str, &[f32])> =
+        opinions.iter().zip(&joined).map(|(o, scores)| (o.engine.as_str(), scores.as_slice())).collect();
+    let agreements = compare(&opinions[0], &opinions[1..])?;
+    same_verdicts(named[0], &named[1..], |score| contract::Score::new(score).map(|s| calibration.judge(s).verdict()).ok())?;
+    Ok(agreements)
+}
+
+fn outputs(n: usize, score: Vec<f32>, logit: Vec<f32>, embedding: Vec<f32>, width: usize) -> Vec<NamedOutput> {
+    let one = |name: &str, width, values| NamedOutput { name: name.to_owned(), shape: vec![n, width], values };
+    vec![one("score", 1, score), one("logit", 1, logit), one("embedding", width, embedding)]
+}
+
+/// One joined score a picture.
+fn joined(opinion: &Opinion, rows: usize, join: &Join) -> Result<Vec<f32>> {
+    let score = opinion.outputs.iter().find(|output| output.name == "score").context("an engine gave no `score`")?;
+    score.values.chunks_exact(rows).map(|rows| Ok(join.join(rows)?.get())).collect()
+}
+
+fn engine_entry(agreement: &Agreement) -> contract::Engine {
+    contract::Engine {
+        engine: agreement.engine.clone(),
+        version: agreement.version.clone(),
+        pictures: agreement.pictures,
+        max_difference: f64::from(agreement.max_difference),
+    }
+}
+
+/// One more than the bundle that stands there, so that a replacement never looks older.
+fn next_counter(out: &Path) -> u64 {
+    Bundle::open(out).map_or(1, |old| old.manifest().counter + 1)
+}
+
+/// `[R, C, H, W]`.
+fn shape(record: &Record) -> [usize; 4] {
+    let input = &record.input;
+    [input.rows(), input.channels(), input.height as usize, input.width as usize]
+}
+
+/// Bytes to 0..1, as `Plane::to_f32` does.
+fn unit(bytes: &[u8]) -> Vec<f32> {
+    bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect()
+}

@@ -1,0 +1,88 @@
+//! What can stop an export, in words that say what to do about it.
+
+use std::path::PathBuf;
+
+/// Why a network was not written, or what was written is not trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A layer does not take what the layer before it gives.
+    #[error("layer {index} ({layer}) cannot take a value of shape {found:?}, expected {expected}; the network's layers do not fit together")]
+    Layer {
+        /// The layer's place in the list, from 0.
+        index: usize,
+        /// The layer's kind.
+        layer: &'static str,
+        /// Shape before it, without the batch.
+        found: Vec<usize>,
+        /// What it takes.
+        expected: String,
+    },
+    /// The whole network does not end as its part in the bundle asks.
+    #[error("the {network} ends in a value of shape {found:?}, expected {expected}; check the network's last layer")]
+    Ending {
+        /// `discriminator`, its `embedding`, or `generator`.
+        network: &'static str,
+        /// Shape it has, without the batch.
+        found: Vec<usize>,
+        /// Shape the contract asks for.
+        expected: String,
+    },
+    /// A weight could not be read as float32.
+    #[error("a weight could not be read as float32: {0}; load the checkpoint again")]
+    Weight(#[from] candle_core::Error),
+    /// No file stands where ONNX Runtime's library was said to be.
+    #[error("no ONNX Runtime library at {}; run scripts/onnxruntime and pass the path it prints as --onnxruntime", .0.display())]
+    NoLibrary(PathBuf),
+    /// The library was found and does not work.
+    #[error("ONNX Runtime: {0}; scripts/onnxruntime fetches the version this program is tested with")]
+    Runtime(String),
+    /// Two engines disagree about a picture by more than a rounding error.
+    #[error(
+        "{engine} gives {found} where {reference} gives {wanted}: output `{output}`, picture {picture}, {difference:.2e} apart, at most {bound:.0e} expected; \
+         export a later checkpoint, or report this with the checkpoint"
+    )]
+    Disagreement {
+        /// The engine that differs.
+        engine: String,
+        /// The engine it was compared with.
+        reference: String,
+        /// The output's name.
+        output: String,
+        /// The picture's place in the list, from 0.
+        picture: usize,
+        /// The number it gave.
+        found: f32,
+        /// The number the reference gave.
+        wanted: f32,
+        /// |a - b| / max(1, |a|).
+        difference: f32,
+        /// The largest difference allowed.
+        bound: f32,
+    },
+    /// Two engines do not even give the same outputs.
+    #[error("{engine} gives {found}, {reference} gives {wanted}; the engines were not run on the same model and pictures")]
+    Outputs {
+        /// The engine that differs.
+        engine: String,
+        /// The engine it was compared with.
+        reference: String,
+        /// Names and lengths it gave.
+        found: String,
+        /// Names and lengths the reference gave.
+        wanted: String,
+    },
+    /// Two engines come to different verdicts about one picture.
+    #[error("{engine} calls picture {picture} {found} where {reference} calls it {wanted}; calibrate on more genuine pictures, or export a later checkpoint")]
+    Verdict {
+        /// The engine that differs.
+        engine: String,
+        /// The engine it was compared with.
+        reference: String,
+        /// The picture's place in the list, from 0.
+        picture: usize,
+        /// Its verdict.
+        found: String,
+        /// The reference's verdict.
+        wanted: String,
+    },
+}

@@ -1,0 +1,87 @@
+//! Drawn pictures for a bundle's self test: nobody's genuine article, the same in every bundle, each as PNG and as JPEG.
+//!
+//! They exercise the whole way on the box (both decoders, scaling, colour, the network), so they hold fine detail,
+//! flat areas, colour and noise.
+
+use std::io::Cursor;
+
+use anyhow::Result;
+use counterfoil_edge::engine::Engine;
+use counterfoil_models::{Calibration, Frame, GOLDEN_TOLERANCE, Golden, Join, Preprocess, Score, Verdict};
+use image::codecs::jpeg::JpegEncoder;
+use image::{ImageFormat, Rgb, RgbImage};
+use rand::Rng;
+
+use crate::stream::stream;
+
+const WIDTH: u32 = 120;
+const HEIGHT: u32 = 90;
+const JPEG_QUALITY: u8 = 90;
+
+/// A golden picture's file and what it must give.
+#[derive(Debug)]
+pub(super) struct Drawn {
+    /// What goes into the manifest.
+    pub(super) golden: Golden,
+    /// The file's bytes.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Draws the golden pictures and works out what they give; one whose verdict would flip within the tolerance is left out.
+///
+/// # Errors
+/// When the network cannot be run on them.
+pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration: &Calibration) -> Result<Vec<Drawn>> {
+    let mut drawn = Vec::new();
+    for (name, picture) in [("rings", rings()), ("weave", weave()), ("patches", patches())] {
+        let mut png = Vec::new();
+        picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png)?;
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).encode_image(&picture)?;
+        for (extension, bytes) in [("png", png), ("jpg", jpeg)] {
+            let plane = input.plane(&Frame::decode(&bytes)?)?;
+            let rows = engine.run(&plane.to_f32())?.score;
+            let score = join.join(&rows)?;
+            if let Some(verdict) = steady(score, calibration)? {
+                let file = format!("golden/{name}.{extension}");
+                let golden = Golden { file, plane_sha256: plane.sha256(), rows, score: score.get(), verdict };
+                drawn.push(Drawn { golden, bytes });
+            }
+        }
+    }
+    Ok(drawn)
+}
+
+/// The verdict, if every score within twice the tolerance gets the same.
+fn steady(score: Score, calibration: &Calibration) -> Result<Option<Verdict>> {
+    let margin = 2.0 * GOLDEN_TOLERANCE * score.get().abs().max(1.0);
+    let at = |offset: f32| Ok::<_, counterfoil_models::Error>(calibration.judge(Score::new(score.get() + offset)?).verdict());
+    let (low, middle, high) = (at(-margin)?, at(0.0)?, at(margin)?);
+    Ok((low == middle && middle == high).then_some(middle))
+}
+
+/// Fine concentric lines that drift out of phase between the channels.
+fn rings() -> RgbImage {
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        let (dx, dy) = (x as f32 - 55.0, y as f32 - 40.0);
+        let radius = (dx * dx + dy * dy).sqrt();
+        Rgb([0.9f32, 1.0, 1.1].map(|k| (160.0 + 80.0 * (radius * k).sin()) as u8))
+    })
+}
+
+/// Crossed waves on a gradient, with noise.
+fn weave() -> RgbImage {
+    let mut noise = stream(1, "golden", 0);
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        let wave = (x as f32 * 0.35).sin() * (y as f32 * 0.27).cos() * 45.0;
+        let jitter: f32 = noise.random_range(-12.0..12.0);
+        Rgb([0.4f32, 0.7, 1.0].map(|k| (110.0 + wave * k + x as f32 * 0.5 + jitter) as u8))
+    })
+}
+
+/// Flat coloured patches with hard edges.
+fn patches() -> RgbImage {
+    let mut colours = stream(2, "golden", 0);
+    let palette: Vec<[u8; 3]> = (0..20).map(|_| colours.random()).collect();
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb(palette[(x / 24 + 5 * (y / 23)) as usize]))
+}

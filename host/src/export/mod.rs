@@ -1,0 +1,17 @@
+//! A trained network enters, an ONNX file that every engine reads alike leaves.
+
+mod bundle;
+mod card;
+mod error;
+mod golden;
+pub mod graph;
+pub mod onnx;
+pub mod parity;
+pub mod runtime;
+
+pub use bundle::{Request, export};
+pub use card::Measurement;
+pub use error::ExportError;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Layers enter, ONNX bytes leave: the discriminator and the generator as the bundle's contract has them. Each layer says here,
+//! once, which node it becomes and what shape it leaves, so that a network that does not fit together is refused by name.
+
+use candle_core::Tensor;
+
+use super::ExportError;
+use super::graph::{Attribute, Dim, Graph};
+use crate::net::Layer;
+
+/// The discriminator as an ONNX file: `image` float32 [N, C, H, W] in 0..1 in; `score` [N, 1], `logit` [N, 1] and
+/// `embedding` [N, E] out. The network itself sees -1..1, that step is inside the graph. `embedding` is what layer number
+/// `embedding_at`, from 0, gives, flattened ([`crate::net::embedding`] names that layer).
+///
+/// # Errors
+/// [`ExportError::Layer`], [`ExportError::Ending`] or [`ExportError::Weight`].
+pub fn discriminator(
+    layers: &[Layer],
+    embedding_at: usize,
+    (c, h, w): (usize, usize, usize),
+    metadata: &[(String, String)],
+) -> Result<Vec<u8>, ExportError> {
+    let mut graph = Graph::new("discriminator");
+    let image = graph.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]); // [N, C, H, W]
+    let doubled = graph.with_number("Mul", &image, 2.0);
+    let name = graph.with_number("Sub", &doubled, 1.0);
+    let (body, head) = layers.split_at((embedding_at + 1).min(layers.len()));
+
+    let features = append(&mut graph, body, 0, Value { name, shape: vec![c, h, w] })?;
+    let embedding = flat(&mut graph, &features); // [N, E]
+    let last = append(&mut graph, head, body.len(), features)?;
+    let logit = flat(&mut graph, &last); // [N, 1]
+    if logit.shape != [1] {
+        return Err(ExportError::Ending { network: "discriminator", found: last.shape, expected: "[1]".to_owned() });
+    }
+    graph.output(&logit.name, "score", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&logit.name, "logit", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&embedding.name, "embedding", &[Dim::Batch, Dim::Fixed(embedding.shape[0])]);
+    Ok(graph.finish(metadata))
+}
+
+/// The generator as an ONNX file: `z` float32 [N, Z] in, `image` [N, C, H, W] in 0..1 out. The network itself ends in -1..1.
+///
+/// # Errors
+/// [`ExportError::Layer`], [`ExportError::Ending`] or [`ExportError::Weight`].
+pub fn generator(layers: &[Layer], latent: usize, metadata: &[(String, String)]) -> Result<Vec<u8>, ExportError> {
+    let mut graph = Graph::new("generator");
+    let name = graph.input("z", &[Dim::Batch, Dim::Fixed(latent)]); // [N, Z]
+    let last = append(&mut graph, layers, 0, Value { name, shape: vec![latent] })?;
+    let [c, h, w] = last.shape[..] else {
+        return Err(ExportError::Ending { network: "generator", found: last.shape, expected: "[C, H, W]".to_owned() });
+    };
+    let raised = graph.with_number("Add", &last.name, 1.0);
+    let image = graph.with_number("Mul", &raised, 0.5); // [N, C, H, W]
+    graph.output(&image, "image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]);
+    Ok(graph.finish(metadata))
+}
+
+/// A value on its way through the graph.
+struct Value {
+    name: String,
+    /// Without the batch.
+    shape: Vec<usize>,
+}
+
+/// Appends `layers`, the first of which is number `first` of its network.
+fn append(graph: &mut Graph, layers: &[Layer], first: usize, input: Value) -> Result<Value, ExportError> {
+    let mut numbered = (first..).zip(layers);
+    numbered.try_fold(input, |value, (index, layer)| append_one(graph, index, layer, value))
+}
+
+fn append_one(graph: &mut Graph, index: usize, layer: &Layer, input: Value) -> Result<Value, ExportError> {
+    let Value { name: x, shape } = input;
+    let refuse = |layer: &'static str, expected: String| Err(ExportError::Layer { index, layer, found: shape.clone(), expected });
+    let (name, shape) = match layer {
+        Layer::Linear { weight, bias } => {
+            let (o, i) = weight.dims2()?;
+            if shape != [i] {
+                return refuse("Linear", format!("[{i}]"));
+            }
+            let (weight, bias) = (tensor(graph, weight)?, tensor(graph, bias)?); // [O, I], [O]
+            (graph.node("Gemm", &[&x, &weight, &bias], &[("transB", Attribute::Int(1))]), vec![o])
+        }
+        Layer::Conv2d { weight, bias, stride, padding } => {
+            let (o, i, k, _) = weight.dims4()?;
+            let (Some(h), Some(w)) = (conv(&shape, 1, k, *stride, *padding), conv(&shape, 2, k, *stride, *padding)) else {
+                return refuse("Conv2d", format!("[{i}, H, W] of at least {k} pixels with its padding"));
+            };
+            if shape[0] != i {
+                return refuse("Conv2d", format!("[{i}, H, W]"));
+            }
+            (convolve(graph, "Conv", &x, weight, bias, (*stride, *padding))?, vec![o, h, w])
+        }
+        Layer::ConvTranspose2d { weight, bias, stride, padding } => {
+            let (i, o, k, _) = weight.dims4()?;
+            let [channels, h, w] = shape[..] else { return refuse("ConvTranspose2d", format!("[{i}, H, W]")) };
+            if channels != i || h * w == 0 {
+                return refuse("ConvTranspose2d", format!("[{i}, H, W]"));
+            }
+            let grown = |length: usize| (length - 1) * stride + k - 2 * padding;
+            (convolve(graph, "ConvTranspose", &x, weight, bias, (*stride, *padding))?, vec![o, grown(h), grown(w)])
+        }
+        Layer::LeakyRelu(slope) => (graph.node("LeakyRelu", &[&x], &[("alpha", Attribute::Float(*slope))]), shape),
+        Layer::Relu => (graph.node("Relu", &[&x], &[]), shape),
+        Layer::Tanh => (graph.node("Tanh", &[&x], &[]), shape),
+        Layer::Sigmoid => (graph.node("Sigmoid", &[&x], &[]), shape),
+        Layer::Reshape { channels, height, width } => {
+            let wanted = vec![*channels, *height, *width];
+            if shape.iter().product::<usize>() != wanted.iter().product::<usize>() {
+                return refuse("Reshape", format!("as many numbers as {wanted:?}"));
+            }
+            // 0 keeps the batch as it is.
+            let target = graph.integers(&[0, *channels as i64, *height as i64, *width as i64]);
+            (graph.node("Reshape", &[&x, &target], &[]), wanted)
+        }
+        Layer::Flatten => {
+            let Value { name, shape } = flat(graph, &Value { name: x, shape });
+            (name, shape)
+        }
+    };
+    Ok(Value { name, shape })
+}
+
+/// [N, ...] -> [N, product].
+fn flat(graph: &mut Graph, value: &Value) -> Value {
+    if value.shape.len() == 1 {
+        return Value { name: value.name.clone(), shape: value.shape.clone() };
+    }
+    let name = graph.node("Flatten", &[&value.name], &[("axis", Attribute::Int(1))]);
+    Value { name, shape: vec![value.shape.iter().product()] }
+}
+
+/// Length of one axis after a convolution, if it has any.
+fn conv(shape: &[usize], axis: usize, k: usize, stride: usize, padding: usize) -> Option<usize> {
+    let [_, _, _] = shape else { return None };
+    Some((shape[axis] + 2 * padding).checked_sub(k)? / stride + 1)
+}
+
+fn convolve(
+    graph: &mut Graph,
+    op: &str,
+    x: &str,
+    weight: &Tensor,
+    bias: &Tensor,
+    (stride, padding): (usize, usize),
+) -> Result<String, ExportError> {
+    let (_, _, kh, kw) = weight.dims4()?;
+    let (s, p) = (stride as i64, padding as i64);
+    let (weight, bias) = (tensor(graph, weight)?, tensor(graph, bias)?);
+    let attributes = [
+        ("kernel_shape", Attribute::Ints(&[kh as i64, kw as i64])),
+        ("strides", Attribute::Ints(&[s, s])),
+        ("pads", Attribute::Ints(&[p, p, p, p])),
+    ];
+    Ok(graph.node(op, &[x, &weight, &bias], &attributes))
+}
+
+fn tensor(graph: &mut Graph, weight: &Tensor) -> Result<String, ExportError> {
+    let values = weight.flatten_all()?.to_vec1::<f32>()?;
+    Ok(graph.constant(weight.dims(), &values))
+}

@@ -1,0 +1,18 @@
+//! The workstation: pictures become a trained pair, the pair becomes a bundle, the bundle is judged.
+//!
+//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`) or `statistics` -> `export` -> `judge` -> `eval` -> `report`.
+//! `specimen` draws the embedded default data set. The program's subcommands are in `cmd`, beside `main.rs`.
+
+pub mod adam;
+pub mod data;
+pub mod eval;
+pub mod export;
+pub mod judge;
+pub mod loss;
+pub mod net;
+pub mod report;
+pub mod run;
+pub mod specimen;
+pub mod statistics;
+pub mod stream;
+pub mod train;

@@ -1,0 +1,164 @@
+//! The two losses of the game: logits go in, one number with a gradient comes out.
+//!
+//! All on logits l, with D(x) = sigmoid(l): log D = -softplus(-l) and log(1 - D) = -softplus(l) stay finite for any finite logit.
+//! Candle's own binary cross-entropy takes log(sigmoid(l)), which is minus infinity once the sigmoid saturates.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::net::floats;
+
+/// What the two players minimise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// The game as first written, with a generator that minimises log(1 - D(G(z))) (Goodfellow et al., 1406.2661, equation 1). Its gradient
+    /// vanishes when the discriminator is sure: shown for study.
+    Minimax,
+    /// The same discriminator; the generator maximises log D(G(z)) instead (1406.2661, section 3). The default.
+    NonSaturating,
+    /// Squared distances of the logits to 1 for real and 0 for fake (Mao et al., 1611.04076, equation 9).
+    LeastSquares,
+    /// Margins of 1 on both sides (Lim & Ye, 1705.02894).
+    Hinge,
+}
+
+impl Loss {
+    /// The discriminator's loss over real and fake logits of any shape.
+    ///
+    /// `real_label` in (0, 1] is the target of the real term only: one-sided label smoothing (Salimans et al., 1606.03498, section 3.4).
+    /// For the least squares it replaces the 1, for the hinge it is the real side's margin.
+    pub fn discriminator(self, real: &Tensor, fake: &Tensor, real_label: f64) -> Result<Tensor> {
+        match self {
+            Self::Minimax | Self::NonSaturating => {
+                let hit = (softplus(&real.neg()?)? * real_label)?;
+                let miss = (softplus(real)? * (1.0 - real_label))?;
+                (hit + miss)?.mean_all()? + softplus(fake)?.mean_all()?
+            }
+            Self::LeastSquares => ((real - real_label)?.sqr()?.mean_all()? + fake.sqr()?.mean_all()?)? * 0.5,
+            Self::Hinge => real.affine(-1.0, real_label)?.relu()?.mean_all()? + (fake + 1.0)?.relu()?.mean_all()?,
+        }
+    }
+
+    /// The generator's loss over the logits of its fakes.
+    pub fn generator(self, fake: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Minimax => softplus(fake)?.mean_all()?.neg(),
+            Self::NonSaturating => softplus(&fake.neg()?)?.mean_all(),
+            Self::LeastSquares => (fake - 1.0)?.sqr()?.mean_all()? * 0.5,
+            Self::Hinge => fake.mean_all()?.neg(),
+        }
+    }
+}
+
+/// log(1 + exp(x)), element by element, finite for every finite x; its gradient is the sigmoid.
+pub fn softplus(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Softplus)
+}
+
+/// 1 / (1 + exp(-x)), element by element: the discriminator's probability D of a logit.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    (x.neg()?.exp()? + 1.0)?.recip()
+}
+
+struct Softplus;
+
+impl CustomOp1 for Softplus {
+    fn name(&self) -> &'static str {
+        "softplus"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = floats(x, layout, self.name())?;
+        let y = x.iter().map(|x| x.max(0.0) + (-x.abs()).exp().ln_1p()).collect();
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        grad.mul(&sigmoid(&x.detach())?).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    /// real logits, fake logits, real label
+    const REAL: [f32; 3] = [2.0, -1.0, 0.5];
+    const FAKE: [f32; 3] = [-3.0, 0.25, 1.5];
+    const LABEL: f64 = 0.9;
+
+    // from math import log, exp
+    // sp = lambda x: max(x, 0) + log(1 + exp(-abs(x)))
+    // R, F, t = [2, -1, .5], [-3, .25, 1.5], .9
+    // mean = lambda v: sum(v) / len(v)
+    // print(mean([t*sp(-r) + (1-t)*sp(r) for r in R]) + mean([sp(f) for f in F]))
+    // print(-mean([sp(f) for f in F]), mean([sp(-f) for f in F]))
+    // print(.5 * (mean([(r-t)**2 for r in R]) + mean([f*f for f in F])), .5 * mean([(f-1)**2 for f in F]))
+    // print(mean([max(t-r, 0) for r in R]) + mean([max(1+f, 0) for f in F]), -mean(F))
+    const EXPECTED: [(Loss, f32, f32); 4] = [
+        (Loss::Minimax, 1.546_735_6, -0.858_646_7),
+        (Loss::NonSaturating, 1.546_735_6, 1.275_313_3),
+        (Loss::LeastSquares, 2.715_416_7, 2.802_083_3),
+        (Loss::Hinge, 2.016_666_7, 0.416_666_7),
+    ];
+
+    fn scalar(x: &Tensor) -> f32 {
+        x.to_scalar().unwrap()
+    }
+
+    #[test]
+    fn losses_are_those_of_the_script_above() {
+        let (real, fake) = (Tensor::new(&REAL, &Device::Cpu).unwrap(), Tensor::new(&FAKE, &Device::Cpu).unwrap());
+        for (loss, discriminator, generator) in EXPECTED {
+            assert!(
+                (scalar(&loss.discriminator(&real, &fake, LABEL).unwrap()) - discriminator).abs() < 1e-6,
+                "{loss:?}"
+            );
+            assert!((scalar(&loss.generator(&fake).unwrap()) - generator).abs() < 1e-6, "{loss:?}");
+        }
+    }
+
+    #[test]
+    fn a_sure_discriminator_gives_finite_losses_and_gradients() {
+        for (loss, _, _) in EXPECTED {
+            for logit in [-100.0f32, -1.0, 0.0, 1.0, 100.0] {
+                let logits = Var::new(&[logit], &Device::Cpu).unwrap().into_inner();
+                for value in [loss.discriminator(&logits, &logits, 1.0).unwrap(), loss.generator(&logits).unwrap()] {
+                    assert!(scalar(&value).is_finite(), "{loss:?} at {logit}");
+                    let gradients = value.backward().unwrap();
+                    let gradient = gradients.get(&logits).unwrap().to_vec1::<f32>().unwrap()[0];
+                    assert!(gradient.is_finite(), "{loss:?}: gradient {gradient} at {logit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_saturating_generator_learns_nothing_from_a_sure_discriminator_and_the_other_does() {
+        let gradient = |loss: Loss| {
+            let logit = Var::new(&[-20.0f32], &Device::Cpu).unwrap().into_inner();
+            let gradients = loss.generator(&logit).unwrap().backward().unwrap();
+            gradients.get(&logit).unwrap().to_vec1::<f32>().unwrap()[0]
+        };
+        assert!(gradient(Loss::Minimax).abs() < 1e-8);
+        assert!((gradient(Loss::NonSaturating) + 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn smoothing_leaves_the_fake_term_alone() {
+        let (none, logits) = (
+            Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu).unwrap(),
+            Tensor::new(&FAKE, &Device::Cpu).unwrap(),
+        );
+        for (loss, _, _) in EXPECTED {
+            let fake_term = |label| {
+                let with = scalar(&loss.discriminator(&none, &logits, label).unwrap());
+                with - scalar(&loss.discriminator(&none, &none, label).unwrap())
+            };
+            assert!((fake_term(0.9) - fake_term(1.0)).abs() < 1e-6, "{loss:?}");
+        }
+    }
+}

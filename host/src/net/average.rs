@@ -1,0 +1,70 @@
+//! The running average of a network's weights: what one step of training did goes in, a steadier network comes out.
+//!
+//! A generator circles around its best; the average of its weights sits near the middle (Yazıcı et al., 1806.04498).
+
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, bail};
+use rayon::prelude::*;
+
+use super::floats::{floats, floats_mut};
+use super::network::Network;
+
+/// Moves every parameter of `average` in place: decay * average + (1 - decay) * current.
+///
+/// # Errors
+/// When the networks have not the same parameters.
+pub fn moving_average(average: &Network, current: &Network, decay: f32) -> Result<()> {
+    for (name, parameter) in average.parameters() {
+        match current.parameters().get(name) {
+            Some(current) => parameter.inplace_op2(current, &Mix(decay))?,
+            None => bail!("{name} is missing in the network to average"),
+        }
+    }
+    Ok(())
+}
+
+struct Mix(f32);
+
+impl InplaceOp2 for Mix {
+    fn name(&self) -> &'static str {
+        "moving average"
+    }
+
+    fn cpu_fwd(
+        &self,
+        average: &mut CpuStorage,
+        average_layout: &Layout,
+        current: &CpuStorage,
+        current_layout: &Layout,
+    ) -> Result<()> {
+        let average = floats_mut(average, average_layout, self.name())?;
+        let current = floats(current, current_layout, self.name())?;
+        if average.len() != current.len() {
+            bail!("moving average of {} numbers over {}", current.len(), average.len());
+        }
+        let chunk = average.len().div_ceil(rayon::current_num_threads()).max(4096);
+        average.par_chunks_mut(chunk).zip(current.par_chunks(chunk)).for_each(|(average, current)| {
+            for (average, current) in average.iter_mut().zip(current) {
+                *average += (1.0 - self.0) * (current - *average);
+            }
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::mlp;
+
+    #[test]
+    fn the_average_moves_by_its_share_and_the_current_weights_stay() {
+        let [first, second] = ["a", "b"].map(|purpose| Network::new(mlp::generator(3, (1, 2, 2)), 1, purpose).unwrap());
+        let average = first.with_parameters(first.parameters()).unwrap();
+        moving_average(&average, &second, 0.75).unwrap();
+        let value =
+            |network: &Network| network.parameters()["2.weight"].flatten_all().unwrap().to_vec1::<f32>().unwrap()[7];
+        let fresh = Network::new(mlp::generator(3, (1, 2, 2)), 1, "a").unwrap();
+        assert!((value(&average) - (0.75 * value(&first) + 0.25 * value(&second))).abs() < 1e-6);
+        assert!((value(&first) - value(&fresh)).abs() < f32::EPSILON);
+    }
+}

@@ -1,0 +1,126 @@
+//! The convolutional pair after Radford et al. (1511.06434): a picture's shape and a width go in, two lists of blocks come out.
+//!
+//! One departure: the discriminator has no batch norm. With one, a picture's score would depend on the other pictures of its batch, and
+//! a detector must judge each by itself. Its first weights are therefore He's, which keep signals alive without a norm.
+
+use super::activation::Activation;
+use super::block::{Affine, Block, Map};
+use super::conv::Window;
+
+/// Slope of the discriminator's leaky rectifiers [1511.06434, section 3].
+const LEAK: Activation = Activation::LeakyRelu(0.2);
+/// Deviation of the generator's first weights [1511.06434, section 4].
+const DEVIATION: f32 = 0.02;
+/// Halves or doubles a map's sides exactly.
+const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
+/// Sides at which halving stops.
+const BASES: std::ops::RangeInclusive<usize> = 4..=7;
+/// Sides that a picture may have.
+const SIDES: std::ops::RangeInclusive<usize> = 28..=64;
+
+/// A picture size that this pair cannot make.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "the dcgan makes no pictures of {height}x{width} pixels: each side must be 4, 5, 6 or 7 doubled equally often, 28 to 64 \
+     (the nearest size is {nearest_height}x{nearest_width}); prepare the data at that size or use --net mlp"
+)]
+pub struct SizeError {
+    height: usize,
+    width: usize,
+    nearest_height: usize,
+    nearest_width: usize,
+}
+
+/// Latents [Z, B] to pictures [C, B, H, W] in -1..1: a projection, then transposed convolutions that double the sides and halve the
+/// channels, `width` of them before the last. Batch norm and rectifier after each but the last, which has a bias and a tanh.
+pub fn generator(
+    latent: usize,
+    (channels, height, side): (usize, usize, usize),
+    width: usize,
+) -> Result<Vec<Block>, SizeError> {
+    let doublings = halvings(height, side)?;
+    let deep = width << (doublings - 1);
+    let hidden = |name: &str, map| {
+        let affine = Affine::new(name, map, Activation::Relu);
+        Block::Affine(Affine { norm: true, deviation: DEVIATION, ..affine })
+    };
+    let mut blocks = vec![hidden("0", Map::Project(latent, (deep, height >> doublings, side >> doublings)))];
+    for layer in 1..doublings {
+        let inputs = deep >> (layer - 1);
+        blocks.push(hidden(&layer.to_string(), Map::ConvTranspose(inputs, inputs / 2, HALVING)));
+    }
+    let last = Affine::new(&doublings.to_string(), Map::ConvTranspose(width, channels, HALVING), Activation::Tanh);
+    blocks.push(Block::Affine(Affine { deviation: DEVIATION, ..last }));
+    Ok(blocks)
+}
+
+/// Pictures [C, B, H, W] in -1..1 to logits [1, B]: convolutions that halve the sides and double the channels, `width` of them after the
+/// first, each with a leaky rectifier; then one linear layer.
+pub fn discriminator((channels, height, side): (usize, usize, usize), width: usize) -> Result<Vec<Block>, SizeError> {
+    let halvings = halvings(height, side)?;
+    let mut blocks = Vec::new();
+    let mut inputs = channels;
+    for layer in 0..halvings {
+        let outputs = width << layer;
+        blocks.push(Block::Affine(Affine::new(&layer.to_string(), Map::Conv(inputs, outputs, HALVING), LEAK)));
+        inputs = outputs;
+    }
+    let features = inputs * (height >> halvings) * (side >> halvings);
+    blocks.push(Block::Flatten);
+    blocks.push(Block::Affine(Affine::new(&halvings.to_string(), Map::Linear(features, 1), Activation::None)));
+    Ok(blocks)
+}
+
+/// How often a picture is halved until both sides are 4 to 7.
+///
+/// # Errors
+/// When a side is odd on the way or the sides need different numbers; names the nearest size that would do.
+pub fn halvings(height: usize, width: usize) -> Result<usize, SizeError> {
+    let distance = |(h, w, _): &(usize, usize, usize)| h.abs_diff(height).pow(2) + w.abs_diff(width).pow(2);
+    let (nearest_height, nearest_width, halvings) = sizes().min_by_key(distance).expect("the ranges above hold sizes");
+    if (nearest_height, nearest_width) == (height, width) {
+        Ok(halvings)
+    } else {
+        Err(SizeError { height, width, nearest_height, nearest_width })
+    }
+}
+
+/// Every height, width and number of halvings that this pair can make.
+fn sizes() -> impl Iterator<Item = (usize, usize, usize)> {
+    let sides = |halvings: usize| BASES.map(move |base| base << halvings).filter(|side| SIDES.contains(side));
+    (2..=4).flat_map(move |halvings| {
+        sides(halvings).flat_map(move |height| sides(halvings).map(move |width| (height, width, halvings)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use super::*;
+    use crate::net::Network;
+    use crate::stream::stream;
+
+    #[test]
+    fn sizes_are_those_of_the_rule() {
+        for (height, width, expected) in [(28, 28, 2), (32, 32, 3), (32, 56, 3), (48, 48, 3), (64, 64, 4)] {
+            assert_eq!(halvings(height, width), Ok(expected));
+        }
+        let error = halvings(30, 33).unwrap_err().to_string();
+        assert!(error.contains("30x33") && error.contains("nearest size is 32x32"), "{error}");
+        assert!(halvings(28, 32).is_err() && halvings(16, 16).is_err() && halvings(128, 128).is_err());
+    }
+
+    #[test]
+    fn the_pair_makes_and_takes_the_same_shape() {
+        for shape in [(1, 28, 28), (3, 40, 32), (1, 64, 64)] {
+            let rng = &mut stream(0, "none", 0);
+            let generator = Network::new(generator(6, shape, 4).unwrap(), 1, "g").unwrap();
+            let discriminator = Network::new(discriminator(shape, 4).unwrap(), 1, "d").unwrap();
+            let pictures =
+                generator.forward(&Tensor::ones((6, 2), candle_core::DType::F32, &Device::Cpu).unwrap(), rng).unwrap();
+            assert_eq!(pictures.dims(), [shape.0, 2, shape.1, shape.2]);
+            assert_eq!(discriminator.forward(&pictures, rng).unwrap().dims(), [1, 2]);
+        }
+    }
+}

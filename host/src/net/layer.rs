@@ -1,0 +1,100 @@
+//! A network as inference sees it: what the ONNX writer writes and what the parity check runs.
+//!
+//! Batch norm is folded into the layer before it, dropout is gone, maps are [B, C, H, W]. `infer` runs on candle's own convolutions, not
+//! on ours: it is the second opinion.
+
+use candle_core::{Result, Tensor, bail};
+
+/// One step of inference.
+#[derive(Clone, Debug)]
+pub enum Layer {
+    /// [B, I] to [B, O].
+    Linear {
+        /// [O, I]
+        weight: Tensor,
+        /// [O]
+        bias: Tensor,
+    },
+    /// [B, I, H, W] to [B, O, h, w].
+    Conv2d {
+        /// [O, I, K, K]
+        weight: Tensor,
+        /// [O]
+        bias: Tensor,
+        /// Step between two windows, pixels.
+        stride: usize,
+        /// Zeros on each side, pixels.
+        padding: usize,
+    },
+    /// [B, I, h, w] to [B, O, H, W].
+    ConvTranspose2d {
+        /// [I, O, K, K], as in ONNX and PyTorch.
+        weight: Tensor,
+        /// [O]
+        bias: Tensor,
+        /// Step between two windows, pixels.
+        stride: usize,
+        /// Zeros on each side of the large map, pixels.
+        padding: usize,
+    },
+    /// x where positive, else x times this slope.
+    LeakyRelu(f32),
+    /// max(x, 0)
+    Relu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// 1 / (1 + exp(-x))
+    Sigmoid,
+    /// [B, N] to [B, C, H, W], row-major.
+    Reshape {
+        /// C
+        channels: usize,
+        /// H
+        height: usize,
+        /// W
+        width: usize,
+    },
+    /// [B, C, H, W] to [B, N], row-major.
+    Flatten,
+}
+
+/// Runs `layers` on `x`: [B, C, H, W] in -1..1 for a discriminator, [B, Z] for a generator.
+pub fn infer(layers: &[Layer], x: &Tensor) -> Result<Tensor> {
+    layers.iter().try_fold(x.clone(), |x, layer| layer.apply(&x))
+}
+
+/// The index of the layer whose output is a discriminator's embedding [B, E]: what enters the last linear layer.
+///
+/// # Errors
+/// When no linear layer has one before it.
+pub fn embedding(layers: &[Layer]) -> Result<usize> {
+    match layers.iter().rposition(|layer| matches!(layer, Layer::Linear { .. })) {
+        Some(last @ 1..) => Ok(last - 1),
+        _ => bail!("a network without a last linear layer has no embedding"),
+    }
+}
+
+impl Layer {
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Linear { weight, bias } => x.matmul(&weight.t()?)?.broadcast_add(bias), // [B, O]
+            Self::Conv2d { weight, bias, stride, padding } => {
+                add_bias(&x.conv2d(weight, *padding, *stride, 1, 1)?, bias) // [B, O, h, w]
+            }
+            Self::ConvTranspose2d { weight, bias, stride, padding } => {
+                add_bias(&x.conv_transpose2d(weight, *padding, 0, *stride, 1)?, bias) // [B, O, H, W]
+            }
+            Self::LeakyRelu(slope) => x.relu()? - (x.neg()?.relu()? * f64::from(*slope))?,
+            Self::Relu => x.relu(),
+            Self::Tanh => x.tanh(),
+            Self::Sigmoid => (x.neg()?.exp()? + 1.0)?.recip(),
+            Self::Reshape { channels, height, width } => x.reshape((x.dim(0)?, *channels, *height, *width)),
+            Self::Flatten => x.flatten_from(1),
+        }
+    }
+}
+
+/// Adds [C] to every pixel of [B, C, H, W].
+fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    x.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?)
+}

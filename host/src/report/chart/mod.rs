@@ -1,0 +1,142 @@
+//! Charts as inline SVG that follows the page's colours, light or dark.
+//!
+//! plotters draws in fixed colours, so each [`Ink`] is drawn in a colour of its own that is then replaced by the
+//! stylesheet's variable. Legends are left to the page, where they wrap and can be read out.
+
+mod histogram;
+mod roc;
+mod training;
+
+pub(super) use histogram::histogram;
+pub(super) use roc::roc;
+pub(super) use training::{losses, opinions};
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use serde::Serialize;
+
+/// What can go wrong while drawing.
+pub(super) type Fault = DrawingAreaErrorKind<std::io::Error>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// A chart for the page.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Chart {
+    pub(super) caption: String,
+    /// What it shows, for whoever cannot see it.
+    pub(super) alt: String,
+    pub(super) svg: String,
+    pub(super) legend: Vec<Key>,
+}
+
+/// A line of a legend.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Key {
+    pub(super) ink: &'static str,
+    pub(super) dashed: bool,
+    pub(super) name: String,
+}
+
+impl Key {
+    fn solid(ink: Ink, name: impl Into<String>) -> Self {
+        Self { ink: ink.variable(), dashed: false, name: name.into() }
+    }
+
+    /// A line to compare with.
+    fn dashed(name: impl Into<String>) -> Self {
+        Self { ink: Ink::Soft.variable(), dashed: true, name: name.into() }
+    }
+}
+
+/// A colour of the stylesheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ink {
+    Soft,
+    Rule,
+    Genuine,
+    Counterfeit,
+    Detective,
+    Forger,
+    Third,
+    Fourth,
+}
+
+impl Ink {
+    const ALL: [Self; 8] = [
+        Self::Soft,
+        Self::Rule,
+        Self::Genuine,
+        Self::Counterfeit,
+        Self::Detective,
+        Self::Forger,
+        Self::Third,
+        Self::Fourth,
+    ];
+
+    /// The ink of the n-th of several lines.
+    pub(super) fn nth(index: usize) -> Self {
+        [Self::Detective, Self::Forger, Self::Third, Self::Fourth, Self::Genuine][index % 5]
+    }
+
+    /// Its name in the stylesheet.
+    pub(super) fn variable(self) -> &'static str {
+        match self {
+            Self::Soft => "var(--soft)",
+            Self::Rule => "var(--rule)",
+            Self::Genuine => "var(--genuine)",
+            Self::Counterfeit => "var(--counterfeit)",
+            Self::Detective => "var(--detective)",
+            Self::Forger => "var(--forger)",
+            Self::Third => "var(--third)",
+            Self::Fourth => "var(--fourth)",
+        }
+    }
+
+    /// The colour it is drawn in until the variable takes its place.
+    fn stand_in(self) -> RGBColor {
+        RGBColor(0xfe, 0xdc, self as u8)
+    }
+}
+
+/// A line's style.
+fn line(ink: Ink, width: u32) -> ShapeStyle {
+    ShapeStyle { color: ink.stand_in().to_rgba(), filled: false, stroke_width: width }
+}
+
+/// Draws a chart of the given size in pixels.
+fn draw(size: (u32, u32), paint: impl FnOnce(&Area) -> Result<(), Fault>) -> Result<String, Fault> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        paint(&area)?;
+        area.present()?;
+    }
+    for ink in Ink::ALL {
+        let RGBColor(r, g, b) = ink.stand_in();
+        svg = svg.replace(&format!("#{r:02X}{g:02X}{b:02X}"), ink.variable());
+    }
+    // Inside HTML an SVG needs no namespace, and without a fixed size it fills its column.
+    let body = svg.find("viewBox").map_or(svg.as_str(), |at| &svg[at..]);
+    Ok(format!("<svg {}", body.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1)))
+}
+
+/// Text on the axes: 14 of 480 pixels are still legible on a telephone.
+fn label() -> TextStyle<'static> {
+    ("sans-serif", 14).into_font().color(&Ink::Soft.stand_in())
+}
+
+/// A grid that stays in the background, with the given titles of its axes.
+macro_rules! mesh {
+    ($chart:expr, $x:expr, $y:expr) => {
+        $chart
+            .configure_mesh()
+            .x_desc($x)
+            .y_desc($y)
+            .axis_style(line(Ink::Rule, 1))
+            .bold_line_style(line(Ink::Rule, 1))
+            .light_line_style(TRANSPARENT)
+            .label_style(crate::report::chart::label())
+            .axis_desc_style(crate::report::chart::label())
+    };
+}
+use mesh;

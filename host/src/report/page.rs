@@ -1,0 +1,304 @@
+//! A [`Report`] becomes what the template prints: every number as text, every picture embedded, every chart drawn.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::chart::{self, Chart};
+use super::finding::{Finding, findings};
+use super::number::{self, Printed};
+use super::png::{Embedded, embed};
+use super::{Detector, FaceOff, Fact, HardCase, Picture, Report, ReportError, Role, guilloche};
+use crate::eval::{Estimate, Realised};
+
+/// Everything the template names.
+#[derive(Debug, Serialize)]
+pub(super) struct Page<'a> {
+    css: &'static str,
+    band: String,
+    band_size: (u32, u32),
+    title: &'a str,
+    about: &'a str,
+    facts: Vec<Line<'a>>,
+    figures: Vec<Figure>,
+    findings: Vec<Finding>,
+    detectors: Vec<Row<'a>>,
+    families: Vec<FamilyRow<'a>>,
+    promises: Vec<Promise<'a>>,
+    hardest: Vec<Side<'a>>,
+    game: Option<Game<'a>>,
+    galleries: Vec<Gallery>,
+    grids: Vec<Plate<'a>>,
+    environment: Vec<Line<'a>>,
+    reproduce: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    label: &'a str,
+    value: &'a str,
+}
+
+/// One of the large numbers at the top.
+#[derive(Debug, Serialize)]
+struct Figure {
+    label: &'static str,
+    number: Printed,
+}
+
+/// A detector's rates.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    ours: bool,
+    rates: [Printed; 5],
+}
+
+/// A family, or all of them, against every detector.
+#[derive(Debug, Serialize)]
+struct FamilyRow<'a> {
+    name: &'a str,
+    fakes: usize,
+    cells: Vec<Cell<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cell<'a> {
+    number: Printed,
+    best: bool,
+    note: &'a str,
+}
+
+/// A stated false-alarm rate and what became of it.
+#[derive(Debug, Serialize)]
+struct Promise<'a> {
+    name: &'a str,
+    stated: String,
+    calibration: u64,
+    alarms: u64,
+    pictures: u64,
+    realised: Printed,
+    allowed: String,
+    kept: bool,
+}
+
+/// The hardest pictures of one kind.
+#[derive(Debug, Serialize)]
+struct Side<'a> {
+    heading: &'static str,
+    cases: Vec<Case<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Case<'a> {
+    picture: Embedded,
+    path: &'a str,
+    family: &'a str,
+    score: String,
+    p_value: String,
+    verdict: String,
+    wrong: bool,
+}
+
+/// Charts that belong together.
+#[derive(Debug, Serialize)]
+struct Gallery {
+    heading: &'static str,
+    charts: Vec<Chart>,
+}
+
+#[derive(Debug, Serialize)]
+struct Plate<'a> {
+    picture: Embedded,
+    caption: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Game<'a> {
+    exhibits: u64,
+    seal: &'a str,
+    sentence: String,
+    decided: bool,
+    p_value: String,
+    standings: Vec<Standing<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Standing<'a> {
+    name: &'a str,
+    points: String,
+    right: u64,
+    wrong: u64,
+    abstained: u64,
+    accuracy: Printed,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn new(report: &'a Report) -> Result<Self, ReportError> {
+        Ok(Self {
+            css: include_str!("report.css"),
+            band: guilloche::band(),
+            band_size: guilloche::SIZE,
+            title: &report.title,
+            about: &report.about,
+            facts: lines(&report.facts),
+            figures: figures(&report.detectors),
+            findings: findings(&report.detectors),
+            detectors: report.detectors.iter().map(row).collect(),
+            families: families(&report.detectors),
+            promises: report.detectors.iter().filter_map(promise).collect(),
+            hardest: hardest(report)?,
+            game: report.face_off.as_ref().map(game),
+            galleries: galleries(report)?,
+            grids: report.grids.iter().map(plate).collect::<Result<_, _>>()?,
+            environment: lines(&report.environment),
+            reproduce: &report.reproduce,
+        })
+    }
+}
+
+fn lines(facts: &[Fact]) -> Vec<Line<'_>> {
+    facts.iter().map(|fact| Line { label: &fact.label, value: &fact.value }).collect()
+}
+
+/// The first detective's numbers, large.
+fn figures(detectors: &[Detector]) -> Vec<Figure> {
+    let Some(first) = detectors.iter().find(|detector| detector.role == Role::Ours) else { return Vec::new() };
+    let overall = &first.evaluation.overall;
+    vec![
+        Figure { label: "area under the ROC curve", number: number::area(overall.auroc) },
+        Figure { label: "counterfeits accused", number: number::rate(overall.detection_rate) },
+        Figure { label: "genuine pictures accused", number: number::rate(overall.false_alarm_rate) },
+    ]
+}
+
+fn row(detector: &Detector) -> Row<'_> {
+    let overall = &detector.evaluation.overall;
+    Row {
+        name: &detector.name,
+        ours: detector.role == Role::Ours,
+        rates: [
+            number::area(overall.auroc),
+            number::rate(overall.eer),
+            number::rate(overall.tpr_at_fpr01),
+            number::rate(overall.false_alarm_rate),
+            number::rate(overall.detection_rate),
+        ],
+    }
+}
+
+/// A row for each family that any detector met, and one for all of them.
+fn families(detectors: &[Detector]) -> Vec<FamilyRow<'_>> {
+    let names: BTreeSet<&str> =
+        detectors.iter().flat_map(|detector| detector.evaluation.families.keys()).map(String::as_str).collect();
+    let mut rows: Vec<FamilyRow> = names
+        .into_iter()
+        .map(|name| {
+            let of = |detector: &'_ Detector| detector.evaluation.families.get(name).copied();
+            let fakes = detectors.iter().find_map(of).map_or(0, |family| family.fake);
+            let auroc = |detector: &Detector| of(detector).map_or(Estimate::UNKNOWN, |family| family.metrics.auroc);
+            FamilyRow { name, fakes, cells: cells(detectors, name, auroc) }
+        })
+        .collect();
+    if !rows.is_empty() {
+        let fakes = detectors.iter().map(|detector| detector.evaluation.fake).max().unwrap_or(0);
+        let cells = cells(detectors, "", |detector| detector.evaluation.overall.auroc);
+        rows.push(FamilyRow { name: "all together", fakes, cells });
+    }
+    rows
+}
+
+fn cells<'a>(detectors: &'a [Detector], family: &str, auroc: impl Fn(&Detector) -> Estimate) -> Vec<Cell<'a>> {
+    // As printed: what looks the same is equally good.
+    let printed: Vec<Printed> = detectors.iter().map(|detector| number::area(auroc(detector))).collect();
+    let known = detectors.iter().zip(&printed).filter(|(detector, _)| auroc(detector).is_known());
+    let best = known.map(|(_, number)| number.value.clone()).max();
+    let cell = |(detector, number): (&'a Detector, Printed)| Cell {
+        best: best.as_ref() == Some(&number.value),
+        number,
+        note: detector.notes.get(family).map_or("", String::as_str),
+    };
+    detectors.iter().zip(printed).map(cell).collect()
+}
+
+fn promise(detector: &Detector) -> Option<Promise<'_>> {
+    let stated = detector.stated?;
+    let rate = detector.evaluation.overall.false_alarm_rate;
+    if !rate.is_known() {
+        return None;
+    }
+    let pictures = detector.evaluation.genuine as u64;
+    let alarms = (rate.value * pictures as f64).round() as u64;
+    let allowed = Realised::interval(stated.calibration, stated.alpha, pictures);
+    Some(Promise {
+        name: &detector.name,
+        stated: format!("{}%", 100.0 * stated.alpha),
+        calibration: stated.calibration,
+        alarms,
+        pictures,
+        realised: number::rate(rate),
+        allowed: format!("{} to {}", allowed.low, allowed.high),
+        kept: allowed.allows(alarms),
+    })
+}
+
+fn hardest(report: &Report) -> Result<Vec<Side<'_>>, ReportError> {
+    [("Genuine, and doubted most", &report.doubted), ("Counterfeit, and believed most", &report.believed)]
+        .into_iter()
+        .filter(|(_, cases)| !cases.is_empty())
+        .map(|(heading, cases)| Ok(Side { heading, cases: cases.iter().map(case).collect::<Result<_, _>>()? }))
+        .collect()
+}
+
+fn case(case: &HardCase) -> Result<Case<'_>, ReportError> {
+    use counterfoil_models::Verdict;
+    let scored = &case.scored;
+    let right = if scored.family.is_some() { Verdict::Counterfeit } else { Verdict::Genuine };
+    Ok(Case {
+        picture: embed(&case.png, &scored.path)?,
+        path: &scored.path,
+        family: scored.family.as_deref().unwrap_or("genuine"),
+        score: number::decimals(f64::from(scored.score), 2),
+        p_value: number::p_value(scored.p_value),
+        verdict: scored.verdict.to_string(),
+        wrong: scored.verdict != right && scored.verdict != Verdict::Unsure,
+    })
+}
+
+fn galleries(report: &Report) -> Result<Vec<Gallery>, ReportError> {
+    let mut scores = Vec::new();
+    for detector in &report.detectors {
+        scores.extend(chart::histogram(detector)?);
+    }
+    scores.extend(chart::roc(&report.detectors)?);
+    let mut training = Vec::new();
+    for course in report.training.iter().filter(|course| !course.points.is_empty()) {
+        training.extend([chart::losses(course)?, chart::opinions(course)?]);
+    }
+    let galleries = [("Scores", scores), ("The training game", training)];
+    let shown = galleries.into_iter().filter(|(_, charts)| !charts.is_empty());
+    Ok(shown.map(|(heading, charts)| Gallery { heading, charts }).collect())
+}
+
+fn plate(grid: &Picture) -> Result<Plate<'_>, ReportError> {
+    Ok(Plate { picture: embed(&grid.png, &grid.caption)?, caption: &grid.caption })
+}
+
+fn game<'a>(face_off: &'a FaceOff) -> Game<'a> {
+    let standing = |one: &'a counterfoil_models::game::Standing| Standing {
+        name: &one.name,
+        points: number::decimals(one.points as f64, 0),
+        right: one.right,
+        wrong: one.wrong,
+        abstained: one.abstained,
+        accuracy: number::rate(Estimate { value: one.accuracy, low: one.accuracy_low, high: one.accuracy_high }),
+    };
+    Game {
+        exhibits: face_off.exhibits,
+        seal: &face_off.seal,
+        sentence: face_off.outcome.sentence(),
+        decided: face_off.outcome.decided,
+        p_value: number::p_value(face_off.outcome.p_value),
+        standings: face_off.outcome.standings.iter().map(standing).collect(),
+    }
+}

@@ -1,0 +1,222 @@
+//! A report of drawn data, so that the page can be tested, and looked at, without training anything.
+
+use std::collections::BTreeMap;
+
+use counterfoil_models::Verdict;
+use counterfoil_models::game::{Answer, Outcome};
+use image::{GrayImage, ImageFormat, Luma};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::eval::{Bootstrap, Cues, Scored, best_single_number, evaluate, hardest};
+
+const FAMILIES: [(&str, f64); 6] = [
+    ("coarse halftone", 2.9),
+    ("ink shift", 1.4),
+    ("missing microprint", 0.6),
+    ("patchwork", 2.2),
+    ("rescan", 1.0),
+    ("wrong guilloche", 1.8),
+];
+
+/// A standard normal number, near enough (Irwin-Hall).
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
+}
+
+fn scored(skill: f64, seed: u64) -> Vec<Scored> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut one = |index: usize, family: Option<&str>, shift: f64| {
+        let score = normal(&mut rng) - shift * skill;
+        // The true distribution function, by the logistic approximation of the normal one.
+        let p_value = 1.0 / (1.0 + (-1.702 * score).exp());
+        let verdict = match score {
+            s if s < -2.33 => Verdict::Counterfeit,
+            s if s < -1.64 => Verdict::Unsure,
+            _ => Verdict::Genuine,
+        };
+        let folder = family.map_or("real".to_owned(), |name| format!("fake/{}", name.replace(' ', "-")));
+        let path = format!("notes/test/{folder}/{index:05}.png");
+        Scored { path, family: family.map(str::to_owned), group: None, score: score as f32, p_value, verdict }
+    };
+    let mut all: Vec<Scored> = (0..400).map(|index| one(index, None, 0.0)).collect();
+    for (family, shift) in FAMILIES {
+        all.extend((0..80).map(|index| one(index, Some(family), shift)));
+    }
+    all
+}
+
+fn detector(name: &str, role: Role, skill: f64, seed: u64) -> Detector {
+    let scored = scored(skill, seed);
+    Detector {
+        name: name.to_owned(),
+        role,
+        evaluation: evaluate(&scored, Bootstrap::default()).unwrap(),
+        scored,
+        stated: Some(Stated { alpha: 0.01, calibration: 299 }),
+        notes: BTreeMap::new(),
+    }
+}
+
+fn single_number() -> Detector {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let mut rows = |count: usize, shift: f64| -> Vec<Vec<f64>> {
+        (0..count).map(|_| vec![normal(&mut rng), normal(&mut rng) - 0.4 * shift]).collect()
+    };
+    let cues = Cues {
+        names: vec!["mean".to_owned(), "sharpness".to_owned()],
+        reference: rows(100, 0.0),
+        genuine: rows(400, 0.0),
+        fakes: FAMILIES.iter().map(|(name, shift)| ((*name).to_owned(), rows(80, *shift))).collect(),
+    };
+    Detector::single_numbers(&best_single_number(&cues, Bootstrap::default()).unwrap())
+}
+
+/// A rosette, `size` pixels wide.
+fn png(size: u32, petals: f64) -> Vec<u8> {
+    let picture = GrayImage::from_fn(size, size, |x, y| {
+        let (dx, dy) = (f64::from(x) / f64::from(size) - 0.5, f64::from(y) / f64::from(size) - 0.5);
+        let wave = (petals * dy.atan2(dx)).sin() * 6.0 + dx.hypot(dy) * 60.0;
+        Luma([(150.0 + 100.0 * wave.sin()) as u8])
+    });
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn training(network: &str, fault: bool) -> Training {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let point = |index: u64| {
+        let (t, noise) = (index as f64 / 900.0, 0.05 * normal(&mut rng));
+        let decay = (-4.0 * t).exp();
+        Point {
+            step: index * 25,
+            loss_d: if fault && index == 450 { f64::NAN } else { 1.25 - 0.7 * decay + noise },
+            loss_g: if index == 7 { 400.0 } else { 0.9 + 2.2 * decay - 2.0 * noise },
+            d_real: (0.56 + 0.4 * decay + noise).clamp(0.0, 1.0),
+            d_fake: (0.44 - 0.4 * decay - noise).clamp(0.0, 1.0),
+        }
+    };
+    Training { network: network.to_owned(), points: (0..900).map(point).collect() }
+}
+
+fn face_off() -> FaceOff {
+    let genuine: Vec<bool> = (0..60).map(|index| index % 2 == 0).collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut play = |skill: f64| -> Vec<Answer> {
+        let answer = |truth: &bool| {
+            let luck = rng.random::<f64>();
+            let verdict = match luck {
+                l if l < skill => Some(if *truth { Verdict::Genuine } else { Verdict::Counterfeit }),
+                l if l < skill + 0.06 => Some(Verdict::Unsure),
+                _ => Some(if *truth { Verdict::Counterfeit } else { Verdict::Genuine }),
+            };
+            Answer { verdict, seconds: 0.002 }
+        };
+        genuine.iter().map(answer).collect()
+    };
+    let players = [("DCGAN’s detective", 0.86), ("statistics", 0.82), ("MLP’s detective", 0.62)];
+    let players: Vec<_> = players.into_iter().map(|(name, skill)| (name.to_owned(), play(skill))).collect();
+    FaceOff { exhibits: 60, seal: "3f9a".repeat(16), outcome: Outcome::new(&players, &genuine) }
+}
+
+/// Everything a report can hold.
+fn report() -> Report {
+    let detectors = vec![
+        detector("DCGAN’s detective", Role::Ours, 1.0, 1),
+        detector("MLP’s detective", Role::Ours, 0.35, 2),
+        detector("statistics", Role::Baseline, 0.75, 4),
+        single_number(),
+    ];
+    let hard = hardest(&detectors[0].scored, 5);
+    let case = |(index, one): (usize, &&Scored)| HardCase { png: png(64, 5.0 + index as f64), scored: (*one).clone() };
+    Report {
+        title: "Specimen note, first issue".to_owned(),
+        about: "A GAN trained on 2,000 genuine specimen notes, and its discriminator judged on forgers it never met."
+            .to_owned(),
+        facts: vec![
+            Fact::new("Bundle", "specimen-note 0.1.0, counter 3"),
+            Fact::new("Data", "2,000 genuine notes, drawn from seed 7"),
+            Fact::new("Network", "DCGAN, 64 × 64, grey"),
+            Fact::new("Steps", "22,500 (seed 7)"),
+            Fact::new("Time", "171 s on 2 cores"),
+            Fact::new("Families held out", "coarse halftone, ink shift, patchwork, rescan"),
+        ],
+        training: vec![training("DCGAN", false), training("MLP", true)],
+        grids: vec![
+            Picture { png: png(256, 7.0), caption: "DCGAN, after 22,500 steps".to_owned() },
+            Picture { png: png(256, 3.0), caption: "MLP, after 22,500 steps".to_owned() },
+        ],
+        doubted: hard.genuine.iter().enumerate().map(case).collect(),
+        believed: hard.fakes.iter().enumerate().map(case).collect(),
+        detectors,
+        face_off: Some(face_off()),
+        environment: vec![
+            Fact::new("Counterfoil", "0.1.0"),
+            Fact::new("Machine", "2 cores, x86-64, Linux"),
+            Fact::new("Engines that agreed", "candle 0.11.1, tract 0.23.9, ONNX Runtime 1.31.1"),
+        ],
+        reproduce: vec![
+            "counterfoil dataset specimen --out notes --seed 7".to_owned(),
+            "counterfoil train --data notes --out run --steps 22500 --seed 7 --net dcgan".to_owned(),
+            "counterfoil export run --out bundle && counterfoil report run --bundle bundle".to_owned(),
+        ],
+    }
+}
+
+#[test]
+fn shows_everything_and_fetches_nothing() {
+    let html = render(&report()).unwrap();
+    std::fs::write(std::env::temp_dir().join("counterfoil-report.html"), &html).unwrap(); // to look at
+    for (family, _) in FAMILIES {
+        assert!(html.contains(&format!("<th scope=\"row\">{family}</th><td>80</td>")), "{family}");
+    }
+    for said in [
+        "“DCGAN’s detective” beats “statistics”",
+        "“MLP’s detective” does not beat “statistics”",
+        "too close to call",
+        "sharpness, low",
+    ] {
+        assert!(html.contains(said), "{said}");
+    }
+    for outside in ["http", "<script", "<link", "@import", "url("] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    // plotters' own colours must all have been replaced, and nothing not finite may reach a path.
+    let drawn: String = html.split("<svg").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
+    assert!(!drawn.contains("=\"#") && !drawn.contains("NaN") && !drawn.contains("inf"));
+    assert_eq!(html.matches("data:image/png;base64,").count(), 12);
+}
+
+#[test]
+fn what_is_written_by_others_is_escaped() {
+    let odd = "<b onclick=\"x\">&</b>";
+    let mut hostile = report();
+    hostile.title = odd.to_owned();
+    hostile.detectors[0].name = odd.to_owned();
+    hostile.training[0].network = odd.to_owned();
+    hostile.doubted[0].scored.path = odd.to_owned();
+    hostile.reproduce = vec![odd.to_owned()];
+    assert!(!render(&hostile).unwrap().contains("<b onclick"));
+}
+
+#[test]
+fn the_unknown_is_a_dash_and_the_missing_is_left_out() {
+    let mut bare = Report { title: "bare".to_owned(), ..Report::default() };
+    let html = render(&bare).unwrap();
+    assert!(!html.contains("<section") && !html.contains("<table"));
+    let genuine: Vec<Scored> = scored(1.0, 1).into_iter().filter(|one| one.family.is_none()).collect();
+    let evaluation = evaluate(&genuine, Bootstrap::default()).unwrap();
+    bare.detectors.push(Detector { evaluation, scored: genuine, ..detector("no fakes", Role::Ours, 1.0, 1) });
+    let html = render(&bare).unwrap();
+    assert!(html.contains("<span>–</span>") && !html.contains("NaN"));
+}
+
+#[test]
+fn a_picture_that_is_none_is_named() {
+    let mut report = report();
+    report.grids[0].png = b"JFIF".to_vec();
+    let message = render(&report).unwrap_err().to_string();
+    assert!(message.starts_with("DCGAN, after 22,500 steps: not a PNG"), "{message}");
+}

@@ -1,0 +1,367 @@
+//! A run folder: what a training was given, so that resuming and exporting need nothing else.
+//!
+//! ```text
+//! RUN/run.json               where the pictures came from, how they are looked at, who was held out
+//! RUN/held-out.safetensors   planes of the held-out genuine pictures, [P, R, C, H, W] bytes
+//! RUN/config.toml            the game's configuration            (written by `train`)
+//! RUN/metrics.jsonl, samples/, checkpoints/                      (written by `train`)
+//! RUN/statistics.onnx        instead of those, for the statistics detective
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use counterfoil_models::{Color, Frame, JoinRule, Plane, Preprocess, Region, Resize, sha256_hex};
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{DataError, Dataset, Fingerprint, Item, Samples, Settings, Split, near_duplicates};
+
+const RECORD: &str = "run.json";
+const HELD_OUT: &str = "held-out.safetensors";
+/// Where the statistics detective's network lies in a run.
+pub const STATISTICS: &str = "statistics.onnx";
+/// Version of [`Record`].
+const FORMAT: u32 = 1;
+/// Input size of the networks that play the game, where nobody says otherwise.
+const GAME_SIDE: u32 = 32;
+/// The statistics are taken over the whole picture at its own size, up to this on the longer side.
+const STATISTICS_SIDE: u32 = 384;
+
+/// How pictures are to be looked at; what a flag leaves open the data set's own `dataset.toml` says, then the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Grey or RGB.
+    pub color: Option<Color>,
+    /// Width and height.
+    pub size: Option<[u32; 2]>,
+    /// What to do with another aspect ratio.
+    pub resize: Option<Resize>,
+    /// The crops.
+    pub regions: Option<Vec<Region>>,
+}
+
+impl Look {
+    /// The rule for a data set whose first picture is `first`.
+    #[must_use]
+    pub fn resolve(&self, settings: &Settings, first: &Frame, statistics: bool) -> Preprocess {
+        let own_color = if matches!(first, Frame::Grey(_)) { Color::Grey } else { Color::Rgb };
+        // Statistics sum over the whole picture; crops of different places would only blur them.
+        let (size, regions) = if statistics {
+            (None, None)
+        } else {
+            (settings.size.or(Some([GAME_SIDE; 2])), settings.regions.clone())
+        };
+        let [width, height] = self.size.or(size).unwrap_or_else(|| {
+            let longest = first.width().max(first.height()).max(1);
+            let scaled = |side: u32| (side * STATISTICS_SIDE.min(longest)).div_ceil(longest);
+            [scaled(first.width()), scaled(first.height())]
+        });
+        Preprocess {
+            width,
+            height,
+            color: self.color.or(settings.color).unwrap_or(own_color),
+            resize: self.resize.or(settings.resize).unwrap_or(Resize::Stretch),
+            regions: self.regions.clone().or(regions).unwrap_or_else(|| vec![Region::WHOLE]),
+        }
+    }
+}
+
+/// What a run was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this structure.
+    pub format: u32,
+    /// `mlp`, `dcgan` or `statistics`.
+    pub net: String,
+    /// The path given as `--data`.
+    pub data: PathBuf,
+    /// The pattern given as `--group`.
+    pub group: Option<String>,
+    /// Share of the genuine pictures held out.
+    pub held_out_share: f64,
+    /// Seed of the split and of every stream.
+    pub seed: u64,
+    /// How pictures become input.
+    pub input: Preprocess,
+    /// How regions' scores will be joined.
+    pub join: JoinRule,
+    /// SHA-256 over the hashes of the training pictures' planes.
+    pub data_sha256: String,
+    /// Genuine pictures trained on.
+    pub genuine: usize,
+    /// Genuine pictures held out.
+    pub held_out: usize,
+}
+
+/// A data set made ready for one run.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What is written to the run's folder.
+    pub record: Record,
+    /// Rows to learn from, every region of every training picture.
+    pub samples: Samples,
+    /// Planes of the held-out genuine pictures.
+    pub held_out: Vec<Vec<u8>>,
+    /// Pictures left out because they could not be read, each with its reason.
+    pub unreadable: Vec<String>,
+}
+
+/// What [`prepare`] is asked for.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// `mlp`, `dcgan` or `statistics`.
+    pub net: &'a str,
+    /// Folder or IDX file.
+    pub data: &'a Path,
+    /// Pattern for groups.
+    pub group: Option<&'a str>,
+    /// How to look at the pictures.
+    pub look: &'a Look,
+    /// How regions are joined.
+    pub join: JoinRule,
+    /// Share held out.
+    pub held_out: f64,
+    /// Seed of the split.
+    pub seed: u64,
+}
+
+/// Reads a data set's genuine pictures, splits them by group and lays them out for the network.
+///
+/// # Errors
+/// When the data set cannot be opened or split, when a picture stands on both sides, or when none can be read.
+pub fn prepare(request: &Request) -> Result<Prepared> {
+    let data = Dataset::open(request.data, request.group)?;
+    ensure!(
+        request.held_out > 0.0 && request.held_out < 1.0,
+        "--held-out {}: expected a share between 0 and 1, such as 0.2",
+        request.held_out
+    );
+    let first = data.genuine.iter().find_map(|item| item.frame().ok());
+    let Some(first) = first else {
+        return Err(DataError::Empty(request.data.to_path_buf())).context("none of its genuine pictures could be read");
+    };
+    let input = request.look.resolve(&data.settings, &first, request.net == "statistics");
+    input.validate()?;
+
+    let (pictures, unreadable) = read(&data.genuine, &input)?;
+    let items: Vec<Item> = pictures.iter().map(|picture| picture.item.clone()).collect();
+    let split = Split::by_group(&items, request.held_out, request.seed)?;
+    refuse_twins(&pictures, &split)?;
+
+    let [_, channels, height, width] = pictures[0].plane.shape();
+    let pixels: Vec<u8> = split.train.iter().flat_map(|i| pictures[*i].plane.bytes()).copied().collect();
+    let hashes: String = split.train.iter().map(|i| pictures[*i].plane.sha256()).collect();
+    let held_out: Vec<Vec<u8>> = split.held_out.iter().map(|i| pictures[*i].plane.bytes().to_vec()).collect();
+    let record = Record {
+        format: FORMAT,
+        net: request.net.to_owned(),
+        data: request.data.to_path_buf(),
+        group: request.group.map(str::to_owned),
+        held_out_share: request.held_out,
+        seed: request.seed,
+        input,
+        join: request.join,
+        data_sha256: sha256_hex(hashes.as_bytes()),
+        genuine: split.train.len(),
+        held_out: held_out.len(),
+    };
+    Ok(Prepared { record, samples: Samples::new(channels, height, width, pixels)?, held_out, unreadable })
+}
+
+struct Picture<'a> {
+    item: &'a Item,
+    plane: Plane,
+    fingerprint: Fingerprint,
+}
+
+fn read<'a>(items: &'a [Item], input: &Preprocess) -> Result<(Vec<Picture<'a>>, Vec<String>)> {
+    let looked: Vec<Result<Picture, DataError>> = items
+        .par_iter()
+        .map(|item| {
+            let frame = item.frame()?;
+            let plane = input
+                .plane(&frame)
+                .map_err(|source| DataError::Picture { name: item.name.clone(), source: source.into() })?;
+            Ok(Picture { item, plane, fingerprint: Fingerprint::of(&frame) })
+        })
+        .collect();
+    let mut pictures = Vec::with_capacity(looked.len());
+    let mut unreadable = Vec::new();
+    for one in looked {
+        match one {
+            Ok(picture) => pictures.push(picture),
+            Err(reason) => unreadable.push(reason.to_string()),
+        }
+    }
+    ensure!(!pictures.is_empty(), "none of the {} genuine pictures could be read", items.len());
+    Ok((pictures, unreadable))
+}
+
+fn refuse_twins(pictures: &[Picture], split: &Split) -> Result<(), DataError> {
+    let prints = |side: &[usize]| side.iter().map(|i| pictures[*i].fingerprint.clone()).collect::<Vec<_>>();
+    let twins = near_duplicates(&prints(&split.held_out), &prints(&split.train));
+    match twins.first() {
+        None => Ok(()),
+        Some(twin) => Err(DataError::NearDuplicates {
+            found: twins.len(),
+            held_out: pictures[split.held_out[twin.first]].item.name.clone(),
+            train: pictures[split.train[twin.second]].item.name.clone(),
+        }),
+    }
+}
+
+impl Prepared {
+    /// Writes the record and the held-out planes into a run's folder.
+    ///
+    /// # Errors
+    /// When the folder holds a trained run already, cannot be made or cannot be written.
+    pub fn write(&self, run: &Path) -> Result<()> {
+        let kept = |name: &str| fs::read_dir(run.join(name)).is_ok_and(|mut files| files.next().is_some());
+        ensure!(
+            !kept("checkpoints") && !run.join(STATISTICS).exists(),
+            "{} holds a run already; add --resume to go on with it, or choose another --out",
+            run.display()
+        );
+        fs::create_dir_all(run).with_context(|| format!("cannot create the run folder {}", run.display()))?;
+        let Preprocess { width, height, .. } = self.record.input;
+        let [rows, channels] = [self.record.input.rows(), self.record.input.channels()];
+        let shape = vec![self.held_out.len(), rows, channels, height as usize, width as usize];
+        let planes = self.held_out.concat();
+        let view = TensorView::new(Dtype::U8, shape, &planes)?;
+        let bytes = safetensors::serialize([("held_out", view)], None)?;
+        write(&run.join(HELD_OUT), &bytes)?;
+        write(&run.join(RECORD), &serde_json::to_vec_pretty(&self.record)?)
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+impl Record {
+    /// Reads a run's record.
+    ///
+    /// # Errors
+    /// When the folder is no run, or one of another version.
+    pub fn open(run: &Path) -> Result<Self> {
+        let path = run.join(RECORD);
+        let text = fs::read(&path).with_context(|| {
+            format!("{} is no run folder (no {RECORD} in it); give the --out of `counterfoil train`", run.display())
+        })?;
+        let record: Self = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        if record.format != FORMAT {
+            bail!(
+                "{} is of format {} and this program knows {FORMAT}; train again, or use the program it was made with",
+                path.display(),
+                record.format
+            );
+        }
+        record.input.validate()?;
+        Ok(record)
+    }
+
+    /// Reads a run's held-out planes, each `[R, C, H, W]` bytes.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged or of another shape than the record says.
+    pub fn held_out(&self, run: &Path) -> Result<Vec<Vec<u8>>> {
+        let path = run.join(HELD_OUT);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let damaged = || format!("{} is damaged; train again", path.display());
+        let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
+        let tensor = tensors.tensor("held_out").with_context(damaged)?;
+        let Preprocess { width, height, .. } = self.input;
+        let row = self.input.channels() * height as usize * width as usize;
+        let each = self.input.rows() * row;
+        ensure!(tensor.data().len() == self.held_out * each, damaged());
+        Ok(tensor.data().chunks_exact(each).map(<[u8]>::to_vec).collect())
+    }
+
+    /// The request that made this run, for preparing it again when it is resumed.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        Look {
+            color: Some(self.input.color),
+            size: Some([self.input.width, self.input.height]),
+            resize: Some(self.input.resize),
+            regions: Some(self.input.regions.clone()),
+        }
+    }
+}
+
+/// This program's version with its source revision, where the build knew it.
+#[must_use]
+pub fn revision() -> String {
+    match option_env!("COUNTERFOIL_REVISION") {
+        Some(revision) => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
+        None => env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+
+    fn folder(pictures: u32) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..pictures {
+            let picture = RgbImage::from_fn(40, 20, |x, y| Rgb([(x * 5 + i * 9) as u8, (y * 11 + i * 3) as u8, i as u8]));
+            picture.save(dir.path().join(format!("note_{i:02}.png"))).unwrap();
+        }
+        dir
+    }
+
+    fn request<'a>(data: &'a Path, look: &'a Look, net: &'a str) -> Request<'a> {
+        Request { net, data, group: None, look, join: JoinRule::Mean, held_out: 0.25, seed: 3 }
+    }
+
+    #[test]
+    fn what_is_prepared_is_read_back() {
+        let (data, run) = (folder(12), tempfile::tempdir().unwrap());
+        let look = Look { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..Look::default() };
+        let prepared = prepare(&request(data.path(), &look, "dcgan")).unwrap();
+        assert_eq!((prepared.samples.len(), prepared.held_out.len()), (18, 3));
+        prepared.write(run.path()).unwrap();
+        let record = Record::open(run.path()).unwrap();
+        assert_eq!(record, prepared.record);
+        assert_eq!(record.held_out(run.path()).unwrap(), prepared.held_out);
+        let again = prepare(&request(data.path(), &record.look(), "dcgan")).unwrap();
+        assert_eq!(again.record, record);
+    }
+
+    #[test]
+    fn the_statistics_see_the_whole_picture_at_its_own_size() {
+        let data = folder(8);
+        std::fs::write(data.path().join("dataset.toml"), "regions = [[0.0, 0.0, 0.5, 0.5]]\nsize = [32, 32]\n").unwrap();
+        let rule = |net| prepare(&request(data.path(), &Look::default(), net)).unwrap().record.input;
+        assert_eq!((rule("statistics").width, rule("statistics").height, rule("statistics").regions.len()), (40, 20, 1));
+        assert_eq!((rule("dcgan").width, rule("dcgan").height, rule("dcgan").regions[0].width), (32, 32, 0.5));
+    }
+
+    #[test]
+    fn a_copy_across_the_split_is_refused_and_a_broken_picture_left_out() {
+        let data = folder(12);
+        std::fs::write(data.path().join("zz_broken.png"), b"no picture").unwrap();
+        let look = Look::default();
+        let fine = prepare(&request(data.path(), &look, "dcgan")).unwrap();
+        assert!(fine.unreadable[0].contains("zz_broken.png"), "{:?}", fine.unreadable);
+        for i in 0..12 {
+            let from = data.path().join(format!("note_{i:02}.png"));
+            std::fs::copy(from, data.path().join(format!("note_{i:02}_copy.png"))).unwrap();
+        }
+        let refused = prepare(&request(data.path(), &look, "dcgan")).unwrap_err().to_string();
+        assert!(refused.contains("near-duplicates") && refused.contains("--group"), "{refused}");
+        let grouped = Request { group: Some(r"note_(\d+)"), ..request(data.path(), &look, "dcgan") };
+        assert!(prepare(&grouped).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_is_no_run_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(format!("{:#}", Record::open(dir.path()).unwrap_err()).contains("is no run folder"));
+    }
+}

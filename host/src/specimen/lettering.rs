@@ -1,0 +1,103 @@
+//! A text enters, strokes on a canvas leave: the note's own alphabet, drawn with a broad nib.
+//!
+//! There is no font file. A letter is a skeleton (`glyphs`), a typeface is the pen that follows it: how thick its
+//! stems and hairlines are, whether it ends in serifs, how it leans. So a forger's wrong typeface is the same skeleton in another hand.
+
+use super::canvas::Canvas;
+use super::glyphs::{Path, glyph};
+
+/// The pen a text is written with; widths are shares of the cap height.
+#[derive(Clone, Copy)]
+pub(super) struct Typeface {
+    /// Half width of an upright stroke.
+    pub(super) stem: f32,
+    /// Half width of a level stroke.
+    pub(super) hair: f32,
+    /// Half length of a serif, 0 for none.
+    pub(super) serif: f32,
+    /// How far the top leans to the right.
+    pub(super) slant: f32,
+    /// Width of a letter against the skeleton's.
+    pub(super) stretch: f32,
+    /// Gap between letters.
+    pub(super) track: f32,
+}
+
+/// The engraver's Roman: the titles.
+pub(super) const ROMAN: Typeface =
+    Typeface { stem: 0.085, hair: 0.03, serif: 0.12, slant: 0.0, stretch: 0.92, track: 0.34 };
+/// The heavy Roman of the large numerals.
+pub(super) const NUMERAL: Typeface =
+    Typeface { stem: 0.125, hair: 0.045, serif: 0.17, slant: 0.0, stretch: 0.98, track: 0.34 };
+/// The plain, even hand of the small lines and of the microprint.
+pub(super) const PLAIN: Typeface =
+    Typeface { stem: 0.075, hair: 0.07, serif: 0.0, slant: 0.0, stretch: 0.9, track: 0.32 };
+/// The numbering machine's wheels: upright figures with slab feet.
+pub(super) const NUMBERING: Typeface =
+    Typeface { stem: 0.085, hair: 0.05, serif: 0.13, slant: 0.0, stretch: 1.0, track: 0.36 };
+/// What a forger without a numbering machine sets a serial in.
+pub(super) const WRONG_NUMBERING: Typeface =
+    Typeface { stem: 0.105, hair: 0.1, serif: 0.0, slant: 0.22, stretch: 0.88, track: 0.55 };
+
+/// The width of `text` at cap height `cap`, in pixels.
+pub(super) fn width(text: &str, face: &Typeface, cap: f32) -> f32 {
+    let advance: f32 = text.chars().map(|c| glyph(c).0 * face.stretch + face.track).sum();
+    (advance - face.track) * cap
+}
+
+/// Writes `text` with its first letter's left edge and its baseline at `at`, capitals `cap` pixels high.
+pub(super) fn write(canvas: &mut Canvas, text: &str, face: &Typeface, at: [f32; 2], cap: f32) {
+    let mut x = at[0];
+    for c in text.chars() {
+        let (advance, paths) = glyph(c);
+        let put =
+            |p: [f32; 2]| [x + (p[0] * face.stretch + face.slant * (1.0 - p[1])) * cap, at[1] - (1.0 - p[1]) * cap];
+        for path in &paths {
+            pen(canvas, path, face, cap, &put);
+        }
+        x += (advance * face.stretch + face.track) * cap;
+    }
+}
+
+/// Writes `text` centred on `middle` (its x) with the baseline at its y.
+pub(super) fn centred(canvas: &mut Canvas, text: &str, face: &Typeface, middle: [f32; 2], cap: f32) {
+    let left = middle[0] - 0.5 * width(text, face, cap);
+    write(canvas, text, face, [left, middle[1]], cap);
+}
+
+fn pen(canvas: &mut Canvas, path: &Path, face: &Typeface, cap: f32, put: &impl Fn([f32; 2]) -> [f32; 2]) {
+    for pair in path.windows(2) {
+        let (dx, dy) = (pair[1][0] - pair[0][0], pair[1][1] - pair[0][1]);
+        // A nib held 15 degrees off the level: uprights come out thick, levels thin, and '\' thicker than '/'.
+        let across = (0.966 * dy + 0.259 * dx).abs() / (dx * dx + dy * dy).sqrt().max(1e-6);
+        let half = (face.hair + (face.stem - face.hair) * across.min(1.0)) * cap;
+        canvas.segment(put(pair[0]), put(pair[1]), half, half);
+    }
+    if face.serif > 0.0 && path.len() >= 2 {
+        let last = path.len() - 1;
+        for (end, next) in [(path[0], path[1]), (path[last], path[last - 1])] {
+            serif(canvas, end, next, face, cap, put);
+        }
+    }
+}
+
+/// A level foot where an upright ends on the cap line or the baseline, a short beak where a level stroke ends.
+fn serif(
+    canvas: &mut Canvas,
+    end: [f32; 2],
+    next: [f32; 2],
+    face: &Typeface,
+    cap: f32,
+    put: &impl Fn([f32; 2]) -> [f32; 2],
+) {
+    let upright = (end[1] - next[1]).abs() > (end[0] - next[0]).abs();
+    let half = face.hair * cap;
+    let edge = end[1] <= 0.01 || end[1] >= 0.99;
+    if upright && edge {
+        let reach = face.serif / face.stretch;
+        canvas.segment(put([end[0] - reach, end[1]]), put([end[0] + reach, end[1]]), half, half);
+    } else if !upright && edge {
+        let down = if end[1] < 0.5 { 1.0 } else { -1.0 };
+        canvas.segment(put(end), put([end[0], end[1] + 1.3 * down * face.serif]), 1.4 * half, half);
+    }
+}

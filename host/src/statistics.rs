@@ -1,0 +1,106 @@
+//! Genuine pictures enter, an ONNX detective leaves: hand statistics of a picture and how far they lie from those of the genuine
+//! article. It sees tone and texture and no shape, it is fitted in seconds, and it is hard to beat, which makes it the baseline
+//! of every evaluation and the sparring partner of every face-off.
+//!
+//! The statistics are defined once, as ONNX nodes in [`features`]. Fitting runs that very graph through the box's engine, so what
+//! was fitted is what the box computes.
+
+mod features;
+mod mahalanobis;
+
+use counterfoil_edge::engine::{EngineError, Graph as Runnable};
+use rayon::prelude::*;
+
+use crate::export::graph::{Dim, Graph};
+use mahalanobis::Whitening;
+
+pub use features::MIN_SIDE;
+
+/// Why no detective came out.
+#[derive(Debug, thiserror::Error)]
+pub enum StatisticsError {
+    /// The pictures are of a size or colour the statistics are not defined for.
+    #[error("pictures of {channels} x {height} x {width} (channels, height, width): expected 1 or 3 channels and sides of at least {MIN_SIDE}; choose a larger input size")]
+    Size {
+        /// Colour channels.
+        channels: usize,
+        /// Rows of pixels.
+        height: usize,
+        /// Columns of pixels.
+        width: usize,
+    },
+    /// Too few pictures, or bytes that are no whole number of them.
+    #[error("{bytes} bytes of pictures of {each} bytes, expected at least {least} whole ones; collect more genuine pictures", least = MIN_ROWS)]
+    Rows {
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes a picture has.
+        each: usize,
+    },
+    /// The box's engine refused the graph of statistics.
+    #[error("the graph of statistics does not run")]
+    Engine(#[from] EngineError),
+}
+
+/// Fewest pictures from which a spread is worth estimating.
+const MIN_ROWS: usize = 8;
+
+/// Fits the statistics detective to genuine pictures, `rows` being u8 `[N, C, H, W]`, and returns it as an ONNX file of the
+/// bundle's contract: `score` = `logit` = minus the root mean square of `embedding`, which holds the whitened statistics, so that a
+/// typical genuine picture has about -1. `metadata` goes into the file beside the statistics' names and N.
+///
+/// The same rows give the same bytes, whatever the number of threads.
+///
+/// # Errors
+/// [`StatisticsError::Size`] or [`StatisticsError::Rows`] for pictures it cannot be fitted to.
+pub fn fit(rows: &[u8], (c, h, w): (usize, usize, usize), metadata: &[(String, String)]) -> Result<Vec<u8>, StatisticsError> {
+    if ![1, 3].contains(&c) || h < MIN_SIDE || w < MIN_SIDE {
+        return Err(StatisticsError::Size { channels: c, height: h, width: w });
+    }
+    let each = c * h * w;
+    if rows.len() < MIN_ROWS * each || !rows.len().is_multiple_of(each) {
+        return Err(StatisticsError::Rows { bytes: rows.len(), each });
+    }
+    let statistics = measure(rows, (c, h, w))?;
+    let whitening = Whitening::fit(&statistics);
+
+    let (mut graph, image) = open((c, h, w));
+    let (statistics, names) = features::append(&mut graph, &image, (c, h, w)); // [N, K]
+    let k = names.len();
+    let mean = graph.constant(&[1, k], &whitening.mean);
+    let matrix = graph.constant(&[k, k], &whitening.matrix);
+    let centred = graph.node("Sub", &[&statistics, &mean], &[]);
+    let embedding = graph.node("MatMul", &[&centred, &matrix], &[]); // [N, K]
+    let square = graph.node("Mul", &[&embedding, &embedding], &[]);
+    let distance = features::mean_over(&mut graph, &square, 1); // [N, 1]
+    let distance = graph.node("Sqrt", &[&distance], &[]);
+    let score = graph.node("Neg", &[&distance], &[]);
+    graph.output(&score, "score", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&score, "logit", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&embedding, "embedding", &[Dim::Batch, Dim::Fixed(k)]);
+
+    let own = [("statistics".to_owned(), names.join(",")), ("fitted_on".to_owned(), (rows.len() / each).to_string())];
+    Ok(graph.finish(&[metadata, &own].concat()))
+}
+
+/// The statistics of every picture, `[N][K]`, by the box's engine.
+fn measure(rows: &[u8], (c, h, w): (usize, usize, usize)) -> Result<Vec<Vec<f32>>, StatisticsError> {
+    let (mut graph, image) = open((c, h, w));
+    let (statistics, names) = features::append(&mut graph, &image, (c, h, w));
+    graph.output(&statistics, "statistics", &[Dim::Batch, Dim::Fixed(names.len())]);
+    let runnable = Runnable::load(&graph.finish(&[]), &[1, c, h, w])?;
+    let one = |row: &[u8]| {
+        let pixels: Vec<f32> = row.iter().map(|&byte| f32::from(byte) / 255.0).collect(); // [1, C, H, W]
+        Ok(runnable.run(&pixels)?.swap_remove(0).values)
+    };
+    rows.par_chunks_exact(c * h * w).map(one).collect()
+}
+
+fn open((c, h, w): (usize, usize, usize)) -> (Graph, String) {
+    let mut graph = Graph::new("statistics");
+    let image = graph.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]);
+    (graph, image)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! A graph with a picture in it enters, the same graph with the picture's statistics leaves. This is the only definition of the
+//! statistics; every engine that runs the graph computes the same.
+//!
+//! Two rules keep engines within 1e-4 of each other in float32: subtract a mean before squaring, and have no hard threshold
+//! that a rounding could flip (shares are counted through ramps, logarithms and roots stand on a floor).
+
+use std::f64::consts::PI;
+
+use crate::export::graph::{Attribute, Graph};
+
+/// Smallest height and width, so that every ring of the spectrum holds a frequency.
+pub const MIN_SIDE: usize = 16;
+
+/// Longest side whose spectrum is taken as it is; above, pixels are pooled first to keep the file under 2 MB.
+const MAX_SPECTRUM_SIDE: usize = 384;
+
+/// Variance of rounding to 8 bits, (1/255)^2 / 12: what lies below it is not in the picture.
+const FLOOR: f32 = 1.0 / (255.0 * 255.0 * 12.0);
+
+/// Where the cumulative histogram is read, and how wide the ramp is over which a pixel passes from below to above.
+const THRESHOLDS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+const RAMP: f32 = 0.1;
+
+/// Upper ends of the rings of the spectrum, in parts of the Nyquist frequency: octaves, the topmost one halved.
+const RINGS: [f64; 5] = [0.125, 0.25, 0.5, 0.75, 1.0];
+
+/// Appends the statistics of `image` ([N, C, H, W] in 0..1; C is 1 or 3) and returns their value [N, K] and their K names.
+pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, usize)) -> (String, Vec<String>) {
+    let grey = if c == 1 {
+        image.to_owned()
+    } else {
+        let luma = graph.constant(&[1, 3, 1, 1], &[0.299, 0.587, 0.114]); // BT.601
+        graph.node("Conv", &[image, &luma], &[]) // [N, 1, H, W]
+    };
+    let mean = mean(graph, &grey); // [N, 1, 1, 1]
+    let centred = graph.node("Sub", &[&grey, &mean], &[]); // [N, 1, H, W]
+
+    let mut columns = vec![(mean, names(&["mean"]))];
+    columns.push(moments(graph, &centred));
+    columns.push(histogram(graph, &grey));
+    columns.extend(gradients(graph, &grey));
+    columns.push(spectrum(graph, &centred, (h, w)));
+    if c == 3 {
+        columns.extend(chroma(graph, image));
+    }
+    let flat: Vec<String> = columns.iter().map(|(value, _)| graph.node("Flatten", &[value], &[("axis", Attribute::Int(1))])).collect();
+    let flat: Vec<&str> = flat.iter().map(String::as_str).collect();
+    let all = graph.node("Concat", &flat, &[("axis", Attribute::Int(1))]); // [N, K]
+    (all, columns.into_iter().flat_map(|(_, names)| names).collect())
+}
+
+/// The mean over one axis, which is kept with length 1.
+pub(super) fn mean_over(graph: &mut Graph, value: &str, axis: i64) -> String {
+    graph.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&[axis])), ("keepdims", Attribute::Int(1))])
+}
+
+/// [N, C, H, W] -> [N, C, 1, 1]. One axis at a time: two short float32 sums round less than one long one.
+fn mean(graph: &mut Graph, value: &str) -> String {
+    let rows = mean_over(graph, value, 3);
+    mean_over(graph, &rows, 2)
+}
+
+/// Root of the mean square of a centred value, on the floor: [N, C, H, W] -> [N, C, 1, 1].
+fn spread(graph: &mut Graph, centred: &str) -> String {
+    let square = graph.node("Mul", &[centred, centred], &[]);
+    let variance = mean(graph, &square);
+    let variance = graph.with_number("Add", &variance, FLOOR);
+    graph.node("Sqrt", &[&variance], &[])
+}
+
+/// Standard deviation, skewness, and the root of kurtosis (which itself has too long a tail to be judged by a distance).
+fn moments(graph: &mut Graph, centred: &str) -> (String, Vec<String>) {
+    let deviation = spread(graph, centred); // [N, 1, 1, 1]
+    let unit = graph.node("Div", &[centred, &deviation], &[]); // [N, 1, H, W]
+    let square = graph.node("Mul", &[&unit, &unit], &[]);
+    let cube = graph.node("Mul", &[&square, &unit], &[]);
+    let fourth = graph.node("Mul", &[&square, &square], &[]);
+    let skewness = mean(graph, &cube);
+    let kurtosis = mean(graph, &fourth);
+    let tail = graph.node("Sqrt", &[&kurtosis], &[]);
+    let all = graph.node("Concat", &[&deviation, &skewness, &tail], &[("axis", Attribute::Int(1))]); // [N, 3, 1, 1]
+    (all, names(&["deviation", "skewness", "root kurtosis"]))
+}
+
+/// The share of pixels above each threshold, from which shares of dark, mid and bright greys follow by subtraction.
+fn histogram(graph: &mut Graph, grey: &str) -> (String, Vec<String>) {
+    let k = THRESHOLDS.len();
+    let slope = graph.constant(&[k, 1, 1, 1], &[1.0 / RAMP; THRESHOLDS.len()]);
+    let offset = graph.constant(&[k], &THRESHOLDS.map(|t| 0.5 - t / RAMP));
+    let ramp = graph.node("Conv", &[grey, &slope, &offset], &[]); // [N, 5, H, W]
+    let (zero, one) = (graph.constant(&[], &[0.0]), graph.constant(&[], &[1.0]));
+    let above = graph.node("Clip", &[&ramp, &zero, &one], &[]);
+    (mean(graph, &above), THRESHOLDS.iter().map(|t| format!("share above {t}")).collect())
+}
+
+/// Mean step to the right and down, spread of the gradient's length, mean Laplacian.
+fn gradients(graph: &mut Graph, grey: &str) -> [(String, Vec<String>); 3] {
+    #[rustfmt::skip]
+    let steps = graph.constant(&[2, 1, 3, 3], &[
+        0.0, 0.0, 0.0,  0.0, -1.0, 1.0,  0.0, 0.0, 0.0,
+        0.0, 0.0, 0.0,  0.0, -1.0, 0.0,  0.0, 1.0, 0.0,
+    ]);
+    let laplacian = graph.constant(&[1, 1, 3, 3], &[0.0, 1.0, 0.0, 1.0, -4.0, 1.0, 0.0, 1.0, 0.0]);
+    let step = graph.node("Conv", &[grey, &steps], &[]); // [N, 2, H-2, W-2]
+    let size = graph.node("Abs", &[&step], &[]);
+    let size = mean(graph, &size); // [N, 2, 1, 1]
+
+    let length = graph.node("ReduceL2", &[&step], &[("axes", Attribute::Ints(&[1])), ("keepdims", Attribute::Int(1))]);
+    let typical = mean(graph, &length);
+    let centred = graph.node("Sub", &[&length, &typical], &[]);
+    let spread = spread(graph, &centred); // [N, 1, 1, 1]
+
+    let curve = graph.node("Conv", &[grey, &laplacian], &[]); // [N, 1, H-2, W-2]
+    let curve = graph.node("Abs", &[&curve], &[]);
+    let curve = mean(graph, &curve); // [N, 1, 1, 1]
+    [
+        (size, names(&["step right", "step down"])),
+        (spread, names(&["gradient spread"])),
+        (curve, names(&["laplacian"])),
+    ]
+}
+
+/// Mean blue and red difference to grey, and their spreads.
+fn chroma(graph: &mut Graph, image: &str) -> [(String, Vec<String>); 2] {
+    // BT.601 Cb and Cr, full range, around 0.
+    let matrix = [-0.168_736, -0.331_264, 0.5, 0.5, -0.418_688, -0.081_312];
+    let matrix = graph.constant(&[2, 3, 1, 1], &matrix);
+    let planes = graph.node("Conv", &[image, &matrix], &[]); // [N, 2, H, W]
+    let tint = mean(graph, &planes);
+    let centred = graph.node("Sub", &[&planes, &tint], &[]);
+    let spread = spread(graph, &centred); // [N, 2, 1, 1]
+    [(tint, names(&["blue tint", "red tint"])), (spread, names(&["blue spread", "red spread"]))]
+}
+
+/// Logarithm of the mean power in each ring of the spectrum. A ring is where the larger of the two frequencies, each in parts of its
+/// Nyquist frequency, lies between two bounds: such rings are sums of boxes, so that the box sums are two small products.
+/// White noise of variance v has power v everywhere.
+fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String, Vec<String>) {
+    let pool = h.max(w).div_ceil(MAX_SPECTRUM_SIDE);
+    let (h, w) = (h / pool, w / pool);
+    let x = if pool == 1 {
+        centred.to_owned()
+    } else {
+        let side = [pool as i64, pool as i64];
+        graph.node("AveragePool", &[centred], &[("kernel_shape", Attribute::Ints(&side)), ("strides", Attribute::Ints(&side))])
+    }; // [N, 1, H, W]
+    // A real picture's spectrum is symmetric: half the columns' frequencies tell all.
+    let half = w / 2 + 1;
+    let right = |g: &mut Graph, wave: fn(f64) -> f64| g.constant(&[w, half], &transposed(&dft(half, w, wave), half));
+    let left = |g: &mut Graph, wave: fn(f64) -> f64| g.constant(&[h, h], &dft(h, h, wave));
+    let (right_cos, right_sin) = (right(graph, f64::cos), right(graph, f64::sin));
+    let (left_cos, left_sin) = (left(graph, f64::cos), left(graph, f64::sin));
+    let mut product = |a: &str, b: &str| graph.node("MatMul", &[a, b], &[]);
+    let (a, b) = (product(&x, &right_cos), product(&x, &right_sin)); // [N, 1, H, W/2+1]
+    let (cc, ss) = (product(&left_cos, &a), product(&left_sin, &b));
+    let (sc, cs) = (product(&left_sin, &a), product(&left_cos, &b));
+    let real = graph.node("Sub", &[&cc, &ss], &[]);
+    let imaginary = graph.node("Add", &[&sc, &cs], &[]);
+    let real = graph.node("Mul", &[&real, &real], &[]);
+    let imaginary = graph.node("Mul", &[&imaginary, &imaginary], &[]);
+    let power = graph.node("Add", &[&real, &imaginary], &[]); // [N, 1, H, W/2+1]
+
+    let k = RINGS.len();
+    let down = bands(h, h); // [H][B]
+    let across = bands(half, w); // [W/2+1][B]
+    let total = |bands: &[[f32; 5]], band: usize| bands.iter().map(|row| row[band]).sum::<f32>();
+    let ring_size = |ring: usize| -> f32 {
+        let boxes = (0..k * k).filter(|index| (index / k).max(index % k) == ring);
+        boxes.map(|index| total(&down, index / k) * total(&across, index % k)).sum()
+    };
+    let to_rings: Vec<f32> = (0..k * k * k)
+        .map(|index| {
+            let (vertical, horizontal, ring) = (index / (k * k), index / k % k, index % k);
+            if vertical.max(horizontal) == ring { 1.0 / ring_size(ring) } else { 0.0 }
+        })
+        .collect();
+    let down = graph.constant(&[k, h], &transposed(&down.concat(), h));
+    let across = graph.constant(&[half, k], &across.concat());
+    let to_rings = graph.constant(&[k * k, k], &to_rings);
+    let boxes = graph.node("MatMul", &[&down, &power], &[]); // [N, 1, B, W/2+1]
+    let boxes = graph.node("MatMul", &[&boxes, &across], &[]); // [N, 1, B, B]
+    let boxes = graph.node("Flatten", &[&boxes], &[("axis", Attribute::Int(1))]); // [N, B*B]
+    let rings = graph.node("MatMul", &[&boxes, &to_rings], &[]); // [N, B]
+    let rings = graph.with_number("Add", &rings, FLOOR);
+    let rings = graph.node("Log", &[&rings], &[]);
+    (rings, RINGS.iter().map(|end| format!("spectrum to {end}")).collect())
+}
+
+/// `frequencies` x `n` matrix of the discrete Fourier transform's cosine or sine under a Hann window, which keeps a picture's
+/// border from showing as a bright cross (Harris 1978, doi:10.1109/PROC.1978.10837).
+fn dft(frequencies: usize, n: usize, wave: fn(f64) -> f64) -> Vec<f32> {
+    let window: Vec<f64> = (0..n).map(|x| (PI * (x as f64 + 0.5) / n as f64).sin().powi(2)).collect();
+    let scale = window.iter().map(|weight| weight * weight).sum::<f64>().sqrt();
+    // The phase is reduced modulo n in integers, where it is exact.
+    let entry = |f: usize, x: usize| (window[x] * wave(2.0 * PI * ((f * x) % n) as f64 / n as f64) / scale) as f32;
+    (0..frequencies).flat_map(|f| (0..n).map(move |x| (f, x))).map(|(f, x)| entry(f, x)).collect()
+}
+
+/// To which band each frequency of an axis of length `n` belongs, as a row of zeros and a weight: 2 where a half spectrum's
+/// column stands for its mirror image too.
+fn bands(frequencies: usize, n: usize) -> Vec<[f32; 5]> {
+    let mirrored = frequencies < n;
+    let one = |f: usize| {
+        let distance = f.min(n - f);
+        let band = RINGS.partition_point(|end| distance as f64 > end * n as f64 / 2.0);
+        let mut row = [0.0; RINGS.len()];
+        row[band] = if mirrored && f != 0 && 2 * f != n { 2.0 } else { 1.0 };
+        row
+    };
+    (0..frequencies).map(one).collect()
+}
+
+/// The transpose of a row-major matrix of `rows` rows.
+fn transposed(matrix: &[f32], rows: usize) -> Vec<f32> {
+    let columns = matrix.len() / rows;
+    (0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])).collect()
+}
+
+fn names(of: &[&str]) -> Vec<String> {
+    of.iter().map(|&name| name.to_owned()).collect()
+}

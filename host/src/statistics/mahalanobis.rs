@@ -1,0 +1,114 @@
+//! The statistics of genuine pictures enter, the matrix that makes them uncorrelated and of unit spread leaves. The length of a
+//! whitened vector is the Mahalanobis distance (Mahalanobis 1936).
+
+/// Smallest weight of the identity in the correlation matrix. It bounds how much whitening can magnify a rounding error, tenfold.
+const MIN_SHRINKAGE: f64 = 0.01;
+
+/// A statistic's standard deviation counts as at least this part of its mean (and of 0.1), so that one that hardly varies among
+/// the genuine does not turn float32's rounding into distance.
+const MIN_DEVIATION: f64 = 3e-3;
+
+/// `whitened = (statistics - mean) * matrix`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Whitening {
+    /// [K]
+    pub(super) mean: Vec<f32>,
+    /// [K, K], row-major.
+    pub(super) matrix: Vec<f32>,
+}
+
+impl Whitening {
+    /// Fits to `rows`, `[N][K]`. Sums run in double precision and in the rows' order.
+    pub(super) fn fit(rows: &[Vec<f32>]) -> Self {
+        let (n, k) = (rows.len() as f64, rows[0].len());
+        // Around float32's mean, the one that the graph subtracts.
+        let mean: Vec<f32> = (0..k).map(|j| (rows.iter().map(|row| f64::from(row[j])).sum::<f64>() / n) as f32).collect();
+        let mut covariance = vec![vec![0.0; k]; k];
+        for row in rows {
+            let centred: Vec<f64> = row.iter().zip(&mean).map(|(&x, &m)| f64::from(x) - f64::from(m)).collect();
+            for i in 0..k {
+                for j in 0..k {
+                    covariance[i][j] += centred[i] * centred[j] / (n - 1.0);
+                }
+            }
+        }
+        let least = |j: usize| MIN_DEVIATION * f64::from(mean[j]).abs().max(0.1);
+        let deviation: Vec<f64> = (0..k).map(|j| covariance[j][j].sqrt().max(least(j))).collect();
+        // Towards the identity as if K uncorrelated pictures had been seen beside the N (Ledoit and Wolf 2004 give the reason).
+        let shrinkage = (k as f64 / (n + k as f64)).max(MIN_SHRINKAGE);
+        let correlation = |i: usize, j: usize| {
+            if i == j { 1.0 } else { (1.0 - shrinkage) * covariance[i][j] / (deviation[i] * deviation[j]) }
+        };
+        let inverse = inverse_cholesky(k, correlation);
+        let entry = |i: usize, j: usize| (inverse[j][i] / deviation[i]) as f32;
+        let matrix = (0..k * k).map(|index| entry(index / k, index % k)).collect();
+        Self { mean, matrix }
+    }
+}
+
+/// The inverse of the lower Cholesky factor of a positive definite matrix: `[K][K]`, lower triangular.
+fn inverse_cholesky(k: usize, matrix: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
+    let mut l = vec![vec![0.0; k]; k];
+    for i in 0..k {
+        for j in 0..=i {
+            let rest = matrix(i, j) - (0..j).map(|m| l[i][m] * l[j][m]).sum::<f64>();
+            l[i][j] = if i == j { rest.sqrt() } else { rest / l[j][j] };
+        }
+    }
+    let mut inverse = vec![vec![0.0; k]; k];
+    for column in 0..k {
+        for i in column..k {
+            let unit = if i == column { 1.0 } else { 0.0 };
+            let rest: f64 = unit - (column..i).map(|m| l[i][m] * inverse[m][column]).sum::<f64>();
+            inverse[i][column] = rest / l[i][i];
+        }
+    }
+    inverse
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The length of a whitened vector.
+    fn distance(whitening: &Whitening, row: &[f32]) -> f32 {
+        let k = row.len();
+        let centred: Vec<f32> = row.iter().zip(&whitening.mean).map(|(x, m)| x - m).collect();
+        let whitened = (0..k).map(|j| (0..k).map(|i| centred[i] * whitening.matrix[i * k + j]).sum::<f32>());
+        whitened.map(|x| x * x).sum::<f32>().sqrt()
+    }
+
+    /// Expected numbers by numpy 2.4:
+    ///
+    /// ```python
+    /// x = np.array([[1,2,0],[2,1,5],[3,5,1],[4,3,4],[5,6,2],[6,8,9],[7,7,3],[8,4,6]], float)
+    /// n, k = x.shape
+    /// mean = x.mean(0); s = np.cov(x.T); d = np.sqrt(np.diag(s))
+    /// r = s / np.outer(d, d); shrink = k / (n + k); r = (1 - shrink) * r + shrink * np.eye(k)
+    /// precision = np.linalg.inv(np.outer(d, d) * r)
+    /// for y in ([1,2,0],[9,1,4],[4.5,4.5,3.75]):
+    ///     t = np.array(y) - mean
+    ///     print(np.sqrt(t @ precision @ t))
+    /// ```
+    #[test]
+    fn distances_are_numpys() {
+        let rows = [[1, 2, 0], [2, 1, 5], [3, 5, 1], [4, 3, 4], [5, 6, 2], [6, 8, 9], [7, 7, 3], [8, 4, 6]];
+        let rows: Vec<Vec<f32>> = rows.iter().map(|row| row.iter().map(|&x| x as f32).collect()).collect();
+        let whitening = Whitening::fit(&rows);
+        let cases = [([1.0, 2.0, 0.0], 1.665_706_5), ([9.0, 1.0, 4.0], 3.273_301_7), ([4.5, 4.5, 3.75], 0.0)];
+        for (row, wanted) in cases {
+            let found = distance(&whitening, &row);
+            assert!((found - wanted).abs() < 1e-5, "{found} is not {wanted}");
+        }
+    }
+
+    /// A statistic that never varies, and two that are one another: no division by nothing.
+    #[test]
+    fn degenerate_statistics_stay_finite() {
+        let rows: Vec<Vec<f32>> = (0..20).map(|i| vec![1.0, i as f32, i as f32, 0.0]).collect();
+        let whitening = Whitening::fit(&rows);
+        assert!(whitening.matrix.iter().all(|x| x.is_finite()));
+        assert!(distance(&whitening, &[1.1, 10.0, 10.0, 0.0]) > 5.0);
+        assert!(distance(&whitening, &[1.0, 10.0, 10.0, 0.0]) < 1.0);
+    }
+}

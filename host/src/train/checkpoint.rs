@@ -1,0 +1,241 @@
+//! Saving a game and opening it again: a game goes out to RUN/checkpoints/step-NNNNNNNN.safetensors and comes back bit for bit.
+//!
+//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments). One metadata entry,
+//! `counterfoil`, holds format, step, shape and configuration as JSON. No random state: streams have none. A file appears under its name
+//! only when it is whole and on the disk, and the ones before it are removed only then.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::config::Config;
+use super::game::{Game, networks};
+use super::progress::note;
+use crate::adam::Moments;
+use crate::data::Samples;
+use crate::net::Network;
+
+/// Changes when an older program could not read the file.
+const FORMAT: u32 = 1;
+/// The metadata entry. One only: the file format keeps them in no fixed order, and the bytes shall be the same every time.
+const ENTRY: &str = "counterfoil";
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    step: u64,
+    /// Channels, height, width.
+    shape: (usize, usize, usize),
+    config: Config,
+}
+
+/// A game read back: everything of it, checked, not yet playing.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Rounds played.
+    pub step: u64,
+    /// Channels, height and width of the pictures.
+    pub shape: (usize, usize, usize),
+    /// The recipe, without an end.
+    pub config: Config,
+    generator: Network,
+    discriminator: Network,
+    average: Network,
+    moments_g: BTreeMap<String, Moments>,
+    moments_d: BTreeMap<String, Moments>,
+}
+
+/// What a finished or stopped run has learned, for the exporter.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The recipe, without an end.
+    pub config: Config,
+    /// The averaged generator.
+    pub generator: Network,
+    /// The discriminator as it last was.
+    pub discriminator: Network,
+    /// Rounds played.
+    pub steps: u64,
+}
+
+/// Opens what the run in folder `run` has learned; says on stderr which damaged checkpoints it passed over.
+///
+/// # Errors
+/// When no checkpoint of it opens.
+pub fn load(run: &Path) -> Result<Trained, Error> {
+    let (Checkpoint { step, config, average, discriminator, .. }, warnings) = Checkpoint::newest(run)?;
+    for warning in &warnings {
+        note(warning);
+    }
+    Ok(Trained { config, generator: average, discriminator, steps: step })
+}
+
+/// The checkpoints of a run, oldest first.
+pub(super) fn files(run: &Path) -> Vec<PathBuf> {
+    let folder = fs::read_dir(run.join("checkpoints"));
+    let is_checkpoint = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("step-") && path.extension().is_some_and(|extension| extension == "safetensors")
+    };
+    let mut files: Vec<PathBuf> =
+        folder.into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_checkpoint).collect();
+    files.sort();
+    files
+}
+
+/// Saves the game and keeps the newest `keep` files. Gives the file.
+pub(super) fn save(game: &Game, run: &Path, keep: usize) -> Result<PathBuf, Error> {
+    let bytes = serialize(game)?;
+    let folder = run.join("checkpoints");
+    let path = folder.join(format!("step-{:08}.safetensors", game.step));
+    let part = folder.join(format!(".step-{:08}.part", game.step));
+    let written = File::create(&part).and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
+    if let Err(source) = written.and_then(|()| fs::rename(&part, &path)).and_then(|()| File::open(&folder)?.sync_all())
+    {
+        // The failure above is the news; should the remains resist, the next save overwrites them.
+        let _ = fs::remove_file(&part);
+        return Err(Error::io("save the checkpoint", &path)(source));
+    }
+    let files = files(run);
+    for old in &files[..files.len().saturating_sub(keep)] {
+        fs::remove_file(old).map_err(Error::io("remove the old checkpoint", old))?;
+    }
+    Ok(path)
+}
+
+fn serialize(game: &Game) -> Result<Vec<u8>, Error> {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut add = |name: String, shape: &[usize], data: &[f32]| {
+        tensors.push((name, shape.to_vec(), data.iter().flat_map(|x| x.to_le_bytes()).collect()));
+    };
+    for (prefix, network) in [("g", &game.generator), ("d", &game.discriminator), ("ema", &game.average)] {
+        for (name, tensor) in network.parameters() {
+            add(format!("{prefix}.{name}"), tensor.dims(), &tensor.flatten_all()?.to_vec1()?);
+        }
+    }
+    for (prefix, adam) in [("adam.g", &game.adam_g), ("adam.d", &game.adam_d)] {
+        for (name, Moments { m, v }) in &adam.moments {
+            add(format!("{prefix}.m.{name}"), &[m.len()], m);
+            add(format!("{prefix}.v.{name}"), &[v.len()], v);
+        }
+    }
+    let header = Header { format: FORMAT, step: game.step, shape: game.shape, config: game.config.recipe() };
+    let header = serde_json::to_string(&header).expect("a header of numbers and names is JSON");
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes a number were laid out above"))
+    });
+    let entries = HashMap::from([(ENTRY.to_owned(), header)]);
+    Ok(safetensors::serialize(views, Some(entries)).expect("tensors in memory fit the format"))
+}
+
+impl Checkpoint {
+    /// The newest checkpoint of a run that opens, and a sentence for each newer one that does not.
+    ///
+    /// # Errors
+    /// When none opens: the newest one's fault, or that there is none.
+    pub fn newest(run: &Path) -> Result<(Self, Vec<String>), Error> {
+        let mut faults = Vec::new();
+        for path in files(run).iter().rev() {
+            match Self::open(path) {
+                Ok(checkpoint) => {
+                    let warnings = faults.iter().map(|fault| format!("{fault}; taking {}", path.display())).collect();
+                    return Ok((checkpoint, warnings));
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        Err(faults.into_iter().next().unwrap_or_else(|| Error::NoCheckpoint(run.to_owned())))
+    }
+
+    /// Opens one checkpoint and checks every tensor of it: there, of the right shape, finite.
+    ///
+    /// # Errors
+    /// When anything of that fails; the message names file and tensor.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let refuse = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
+        let damaged = |what: &dyn std::fmt::Display| {
+            refuse(format!("the checkpoint is damaged ({what}): delete it to go on from the one before"))
+        };
+        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
+        let header = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
+        let header =
+            header.ok_or_else(|| refuse("no checkpoint of counterfoil: it has no such metadata".to_owned()))?;
+        let format =
+            serde_json::from_str::<serde_json::Value>(header).map_err(|error| damaged(&error))?["format"].clone();
+        if format != FORMAT {
+            return Err(refuse(format!(
+                "checkpoint format {format}, this program reads {FORMAT}: use the version that wrote it"
+            )));
+        }
+        let Header { step, shape, config, .. } = serde_json::from_str(header).map_err(|error| damaged(&error))?;
+
+        let (generator, discriminator) = networks(&config, shape)?;
+        let read = |name: String| numbers(&tensors, &name).map_err(|what| damaged(&what));
+        let network = |prefix: &str, like: &Network| {
+            let mut weights = BTreeMap::new();
+            for (name, expected) in like.parameters() {
+                let (shape, data) = read(format!("{prefix}.{name}"))?;
+                if shape != expected.dims() {
+                    return Err(damaged(&format_args!("{prefix}.{name} is {shape:?}, expected {:?}", expected.dims())));
+                }
+                weights.insert(name.clone(), Tensor::from_vec(data, shape, &Device::Cpu)?);
+            }
+            Ok(like.with_parameters(&weights)?)
+        };
+        let moments = |prefix: &str, like: &Network| {
+            let mut moments = BTreeMap::new();
+            for (name, expected) in like.parameters() {
+                let [(_, m), (_, v)] = [read(format!("{prefix}.m.{name}"))?, read(format!("{prefix}.v.{name}"))?];
+                if [m.len(), v.len()] != [expected.elem_count(); 2] || v.iter().any(|v| *v < 0.0) {
+                    return Err(damaged(&format_args!("the moments {prefix}.*.{name} do not fit their weights")));
+                }
+                moments.insert(name.clone(), Moments { m, v });
+            }
+            Ok(moments)
+        };
+        Ok(Self {
+            step,
+            shape,
+            config,
+            average: network("ema", &generator)?,
+            moments_g: moments("adam.g", &generator)?,
+            moments_d: moments("adam.d", &discriminator)?,
+            generator: network("g", &generator)?,
+            discriminator: network("d", &discriminator)?,
+        })
+    }
+
+    /// The game at this step, to go on under `config`.
+    pub(super) fn into_game(self, config: &Config, samples: &Samples) -> Result<Game, Error> {
+        let mut game = Game::new(config, samples)?;
+        game.step = self.step;
+        (game.generator, game.discriminator, game.average) = (self.generator, self.discriminator, self.average);
+        for (adam, moments) in [(&mut game.adam_g, self.moments_g), (&mut game.adam_d, self.moments_d)] {
+            adam.step = self.step;
+            adam.moments = moments;
+        }
+        Ok(game)
+    }
+}
+
+/// Shape and numbers of one tensor, all finite.
+fn numbers(tensors: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f32>), String> {
+    let tensor = tensors.tensor(name).map_err(|_| format!("{name} is missing"))?;
+    if tensor.dtype() != Dtype::F32 {
+        return Err(format!("{name} is {:?}, expected F32", tensor.dtype()));
+    }
+    let word = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("chunks of 4 bytes"));
+    let data: Vec<f32> = tensor.data().chunks_exact(4).map(word).collect();
+    match data.iter().find(|x| !x.is_finite()) {
+        Some(x) => Err(format!("{name} holds {x}")),
+        None => Ok((tensor.shape().to_vec(), data)),
+    }
+}

@@ -1,0 +1,209 @@
+//! What a training run is told: defaults, a TOML file and the caller's own changes go in, a validated configuration comes out.
+//!
+//! Every key has a default that suits its net, so a file may hold as little as one line; an unknown key is refused. Learning rates are
+//! constant: the bytes of a run are a function of the seed and the number of steps, however long it was meant to be.
+
+use std::fmt::Display;
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::loss::Loss;
+
+/// A year: the longest timed run.
+const MINUTES: f64 = 366.0 * 24.0 * 60.0;
+
+/// Which pair of networks plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Net {
+    /// Fully connected, any picture size.
+    Mlp,
+    /// Convolutional, 28 to 64 pixels a side.
+    Dcgan,
+}
+
+/// The configuration of a run. Either `steps` or `minutes` ends it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Which pair plays.
+    pub net: Net,
+    /// What the players minimise.
+    pub loss: Loss,
+    /// Of every random stream.
+    pub seed: u64,
+    /// Real pictures a step, 2 to 1024.
+    pub batch: usize,
+    /// Length of the latent z, 1 to 1024.
+    pub latent: usize,
+    /// Channels at the dcgan's highest resolution, 4 to 256; the mlp ignores it.
+    pub width: usize,
+    /// The generator's learning rate, above 0, at most 0.1.
+    pub lr_g: f64,
+    /// The discriminator's.
+    pub lr_d: f64,
+    /// Adam's decay of the first moment, 0 to below 1.
+    pub beta1: f64,
+    /// Adam's decay of the second moment, 0 to below 1.
+    pub beta2: f64,
+    /// Target of the discriminator's real term: above 0.5, at most 1.
+    pub real_label: f64,
+    /// Decay a step of the generator's running average, 0 to below 1.
+    pub ema: f64,
+    /// Steps between two grids of samples; 0 for once an epoch.
+    pub sample_every: u64,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+    /// Checkpoints kept, at least 1.
+    pub keep: usize,
+    /// Stop at this step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Stop after this many minutes of this call, above 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
+}
+
+impl Config {
+    /// The defaults of a net, with no end set.
+    #[must_use]
+    pub fn new(net: Net) -> Self {
+        let (batch, lr_g, lr_d) = match net {
+            Net::Mlp => (128, 2e-4, 2e-4),
+            Net::Dcgan => (64, 2e-4, 2e-4),
+        };
+        Self {
+            net,
+            loss: Loss::NonSaturating,
+            seed: 0,
+            batch,
+            latent: 100,
+            width: 32,
+            lr_g,
+            lr_d,
+            beta1: 0.5,
+            beta2: 0.999,
+            real_label: 0.9,
+            ema: 0.995,
+            sample_every: 0,
+            checkpoint_every: 1000,
+            keep: 3,
+            steps: None,
+            minutes: None,
+        }
+    }
+
+    /// Reads a TOML file's text over the defaults of its `net` key, or of `net` where the caller has chosen one.
+    ///
+    /// # Errors
+    /// When the text is no TOML, a key is unknown or a value has the wrong type. Ranges are checked by [`Config::validate`].
+    pub fn from_toml(text: &str, net: Option<Net>) -> Result<Self, Error> {
+        let refuse = |error: toml::de::Error| Error::Toml(error.to_string());
+        let mut given: toml::Table = toml::from_str(text).map_err(refuse)?;
+        let net = match (net, given.get("net")) {
+            (Some(net), _) => net,
+            (None, Some(net)) => net.clone().try_into().map_err(|error| Error::Toml(format!("net: {error}")))?,
+            (None, None) => Net::Dcgan,
+        };
+        let mut table = toml::Table::try_from(Self::new(net)).map_err(|error| Error::Toml(error.to_string()))?;
+        given.remove("net");
+        table.extend(given);
+        table.try_into().map_err(refuse)
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// On the first value out of its range, naming the key, the value and the range.
+    pub fn validate(&self) -> Result<(), Error> {
+        fn check(fits: bool, key: &'static str, value: &dyn Display, expected: &'static str) -> Result<(), Error> {
+            if fits { Ok(()) } else { Err(Error::Value { key, value: value.to_string(), expected }) }
+        }
+        let rate = |rate: f64| rate > 0.0 && rate <= 0.1;
+        let decay = |decay: f64| (0.0..1.0).contains(&decay);
+        let label = self.real_label > 0.5 && self.real_label <= 1.0;
+        check((2..=1024).contains(&self.batch), "batch", &self.batch, "2 to 1024")?;
+        check((1..=1024).contains(&self.latent), "latent", &self.latent, "1 to 1024")?;
+        check((4..=256).contains(&self.width), "width", &self.width, "4 to 256")?;
+        check(rate(self.lr_g), "lr_g", &self.lr_g, "above 0, at most 0.1")?;
+        check(rate(self.lr_d), "lr_d", &self.lr_d, "above 0, at most 0.1")?;
+        check(decay(self.beta1), "beta1", &self.beta1, "0 to below 1")?;
+        check(decay(self.beta2), "beta2", &self.beta2, "0 to below 1")?;
+        check(label, "real_label", &self.real_label, "above 0.5, at most 1")?;
+        check(decay(self.ema), "ema", &self.ema, "0 to below 1")?;
+        check(self.checkpoint_every > 0, "checkpoint_every", &self.checkpoint_every, "at least 1")?;
+        check(self.keep > 0, "keep", &self.keep, "at least 1")?;
+        match (self.steps, self.minutes) {
+            (Some(steps), None) => check(steps > 0, "steps", &steps, "at least 1"),
+            (None, Some(minutes)) => {
+                check(minutes > 0.0 && minutes <= MINUTES, "minutes", &minutes, "above 0, at most a year")
+            }
+            (Some(steps), Some(_)) => check(false, "steps", &steps, "one of steps and minutes, not both"),
+            (None, None) => check(false, "steps", &"not set", "one of steps and minutes: say when to stop"),
+        }
+    }
+
+    /// What decides the weights at a given step: everything but when to stop.
+    #[must_use]
+    pub fn recipe(&self) -> Self {
+        Self { steps: None, minutes: None, ..self.clone() }
+    }
+
+    /// The first key of the recipe in which two configurations differ, with both values: what forbids to resume one with the other.
+    /// How often to sample, to save and how much to keep may change.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let table =
+            |config: &Self| serde_json::to_value(config.recipe()).ok().and_then(|value| value.as_object().cloned());
+        let (ours, theirs) = (table(self)?, table(other)?);
+        ours.into_iter()
+            .filter(|(key, _)| !matches!(key.as_str(), "sample_every" | "checkpoint_every" | "keep"))
+            .find_map(|(key, value)| {
+                let other = theirs.get(&key)?;
+                (*other != value).then(|| (key, value.to_string(), other.to_string()))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_overrides_the_defaults_of_its_net() {
+        let config =
+            Config::from_toml("net = \"mlp\"\nlr_d = 0.001\nloss = \"least-squares\"\nsteps = 5", None).unwrap();
+        assert_eq!((config.net, config.batch, config.loss), (Net::Mlp, 128, Loss::LeastSquares));
+        assert!((config.lr_d - 0.001).abs() < 1e-12);
+        config.validate().unwrap();
+        assert_eq!(Config::from_toml("", None).unwrap(), Config::new(Net::Dcgan));
+        assert_eq!(Config::from_toml("net = \"mlp\"", Some(Net::Dcgan)).unwrap().net, Net::Dcgan);
+    }
+
+    #[test]
+    fn refusals_name_key_value_and_range() {
+        let error = Config::from_toml("learning_rate = 1", None).unwrap_err().to_string();
+        assert!(error.contains("learning_rate"), "{error}");
+        assert!(Config::from_toml("net = \"vae\"", None).is_err() && Config::from_toml("batch = \"x\"", None).is_err());
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config { steps: Some(1), ..Config::new(Net::Mlp) };
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        let error = refused(|config| config.batch = 1);
+        assert!(error.contains("batch") && error.contains('1') && error.contains("2 to 1024"), "{error}");
+        assert!(refused(|config| config.lr_g = f64::NAN).contains("lr_g"));
+        assert!(refused(|config| config.minutes = Some(1.0)).contains("not both"));
+        assert!(refused(|config| config.steps = None).contains("when to stop"));
+    }
+
+    #[test]
+    fn only_the_recipe_must_stay_when_resuming() {
+        let config = Config::new(Net::Mlp);
+        let longer = Config { minutes: Some(3.0), keep: 9, ..config.clone() };
+        assert_eq!(config.difference(&longer), None);
+        let other = Config { seed: 4, ..config.clone() };
+        assert_eq!(config.difference(&other), Some(("seed".into(), "0".into(), "4".into())));
+    }
+}

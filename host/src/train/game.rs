@@ -1,0 +1,154 @@
+//! The game: real pictures go in, both players come out a little better.
+//!
+//! [`Game::round`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the discriminator, one of the
+//! generator. Everything random in round t comes from streams of t, so a game is its weights, its moments and its step.
+
+use candle_core::{Device, Tensor};
+
+use super::Error;
+use super::config::{Config, Net};
+use crate::adam::Adam;
+use crate::data::Samples;
+use crate::loss::sigmoid;
+use crate::net::{Network, dcgan, mlp, moving_average};
+use crate::stream::{Deck, normal, stream};
+
+/// The players, their optimisers and the step they are at.
+#[derive(Debug)]
+pub struct Game {
+    pub(super) config: Config,
+    /// Channels, height, width.
+    pub(super) shape: (usize, usize, usize),
+    pub(super) step: u64,
+    pub(super) generator: Network,
+    pub(super) discriminator: Network,
+    /// The generator's running average: what is shown and exported.
+    pub(super) average: Network,
+    pub(super) adam_g: Adam,
+    pub(super) adam_d: Adam,
+    samples: usize,
+    deck: Deck,
+}
+
+/// What one round measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Round {
+    /// Rounds played so far, this one included.
+    pub step: u64,
+    /// Passes over the samples so far.
+    pub epoch: f64,
+    /// The discriminator's loss.
+    pub loss_d: f32,
+    /// The generator's loss.
+    pub loss_g: f32,
+    /// Mean D(x) over the real pictures, 0..1.
+    pub d_real: f32,
+    /// Mean D(G(z)) over the fakes, 0..1, before the discriminator's update.
+    pub d_fake: f32,
+    /// Norm of the discriminator's gradient.
+    pub norm_d: f32,
+    /// Norm of the generator's gradient.
+    pub norm_g: f32,
+}
+
+impl Round {
+    /// Whether every number of the round is finite.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        [self.loss_d, self.loss_g, self.norm_d, self.norm_g].iter().all(|x| x.is_finite())
+    }
+}
+
+impl Game {
+    /// A game at step 0, its first weights drawn from the seed.
+    ///
+    /// # Errors
+    /// When the net cannot make pictures of the samples' size.
+    pub fn new(config: &Config, samples: &Samples) -> Result<Self, Error> {
+        let (generator, discriminator) = networks(config, samples.shape())?;
+        let average = generator.with_parameters(generator.parameters())?;
+        let adam = |network: &Network, rate| Adam::new(network.parameters(), rate, config.beta1, config.beta2);
+        Ok(Self {
+            adam_g: adam(&generator, config.lr_g),
+            adam_d: adam(&discriminator, config.lr_d),
+            config: config.clone(),
+            shape: samples.shape(),
+            step: 0,
+            generator,
+            discriminator,
+            average,
+            samples: samples.len(),
+            deck: Deck::new(config.seed, samples.len()),
+        })
+    }
+
+    /// Rounds played so far.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Rounds after which every sample has been seen once, at least one.
+    #[must_use]
+    pub fn steps_an_epoch(&self) -> u64 {
+        self.samples.div_ceil(self.config.batch) as u64
+    }
+
+    /// One round of the game.
+    ///
+    /// The generator's step judges the same fakes as the discriminator's, by the discriminator as updated: as in PyTorch's DCGAN example,
+    /// one pass of the generator a round instead of two.
+    pub fn round(&mut self, samples: &Samples) -> Result<Round, Error> {
+        let Config { seed, batch, latent, loss, real_label, .. } = self.config;
+        let step = self.step;
+        let mut dropout = stream(seed, "dropout", step);
+
+        let real = samples.batch(&self.deck.batch(step, batch), &Device::Cpu)?; // [B, C, H, W] in 0..1
+        let real = real.affine(2.0, -1.0)?.transpose(0, 1)?; // [C, B, H, W] in -1..1
+        let z = normal(&mut stream(seed, "latent", step), latent * batch);
+        let z = Tensor::from_vec(z, (latent, batch), &Device::Cpu)?; // [Z, B]
+        let fake = self.generator.forward(&z, &mut dropout)?; // [C, B, H, W] in -1..1
+
+        // The discriminator's step: tell real from fake, the fakes taken as they are.
+        let exhibits = Tensor::cat(&[&real.contiguous()?, &fake.detach()], 1)?; // [C, 2B, H, W]
+        let logits = self.discriminator.forward(&exhibits, &mut dropout)?; // [1, 2B]
+        let (on_real, on_fake) = (logits.narrow(1, 0, batch)?, logits.narrow(1, batch, batch)?); // [1, B] each
+        let loss_d = loss.discriminator(&on_real, &on_fake, real_label)?;
+        let norm_d = self.adam_d.update(self.discriminator.parameters(), &loss_d.backward()?)?;
+
+        // The generator's step: against the discriminator as it now is, which learns nothing from it.
+        let judged = self.discriminator.frozen().forward(&fake, &mut dropout)?; // [1, B]
+        let loss_g = loss.generator(&judged)?;
+        let norm_g = self.adam_g.update(self.generator.parameters(), &loss_g.backward()?)?;
+
+        self.step += 1;
+        moving_average(&self.average, &self.generator, self.ema())?;
+        Ok(Round {
+            step: self.step,
+            epoch: (self.step * batch as u64) as f64 / self.samples as f64,
+            loss_d: loss_d.to_scalar()?,
+            loss_g: loss_g.to_scalar()?,
+            d_real: sigmoid(&on_real.detach())?.mean_all()?.to_scalar()?,
+            d_fake: sigmoid(&on_fake.detach())?.mean_all()?.to_scalar()?,
+            norm_d,
+            norm_g,
+        })
+    }
+
+    /// The average's decay: slower as the game grows older, so that it soon forgets the first weights.
+    fn ema(&self) -> f32 {
+        let step = self.step as f64;
+        self.config.ema.min((1.0 + step) / (10.0 + step)) as f32
+    }
+}
+
+/// The generator and the discriminator of a configuration for pictures of a shape (channels, height, width), with their first weights.
+pub(super) fn networks(config: &Config, shape: (usize, usize, usize)) -> Result<(Network, Network), Error> {
+    let (generator, discriminator) = match config.net {
+        Net::Mlp => (mlp::generator(config.latent, shape), mlp::discriminator(shape)),
+        Net::Dcgan => {
+            (dcgan::generator(config.latent, shape, config.width)?, dcgan::discriminator(shape, config.width)?)
+        }
+    };
+    Ok((Network::new(generator, config.seed, "generator")?, Network::new(discriminator, config.seed, "discriminator")?))
+}
