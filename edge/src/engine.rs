@@ -48,7 +48,9 @@ pub enum EngineError {
         found: i64,
     },
     /// The model's input is not what the caller will feed.
-    #[error("the model's input is {found}, expected {expected}; export it again, or correct the manifest's input size and colour")]
+    #[error(
+        "the model's input is {found}, expected {expected}; export it again, or correct the manifest's input size and colour"
+    )]
     Input {
         /// Name, type and shape as the model declares them.
         found: String,
@@ -56,7 +58,9 @@ pub enum EngineError {
         expected: String,
     },
     /// The model lacks an output of the contract, or has it in another type or shape.
-    #[error("the model's outputs are {found}, expected {expected}; `counterfoil import` turns other detectors into bundles")]
+    #[error(
+        "the model's outputs are {found}, expected {expected}; `counterfoil import` turns other detectors into bundles"
+    )]
     Output {
         /// The outputs as the model has them.
         found: String,
@@ -64,13 +68,17 @@ pub enum EngineError {
         expected: String,
     },
     /// A weight is NaN or infinite: training diverged, or the file was damaged.
-    #[error("tensor `{tensor}` holds NaN or infinity; the training diverged or the file is damaged: export an earlier checkpoint")]
+    #[error(
+        "tensor `{tensor}` holds NaN or infinity; the training diverged or the file is damaged: export an earlier checkpoint"
+    )]
     NotFinite {
         /// The tensor's name.
         tensor: String,
     },
     /// tract does not run this graph.
-    #[error("tract cannot run this model: {reason}; see its list of ONNX operators, or export the network with plainer layers")]
+    #[error(
+        "tract cannot run this model: {reason}; see its list of ONNX operators, or export the network with plainer layers"
+    )]
     Unsupported {
         /// tract's own account.
         reason: String,
@@ -123,7 +131,11 @@ impl Graph {
         Self::from_proto(&proto, input_shape, None)
     }
 
-    fn from_proto(proto: &pb::ModelProto, input_shape: &[usize], input_name: Option<&str>) -> Result<Self, EngineError> {
+    fn from_proto(
+        proto: &pb::ModelProto,
+        input_shape: &[usize],
+        input_name: Option<&str>,
+    ) -> Result<Self, EngineError> {
         check::input(proto, input_shape, input_name)?;
         let names = check::output_names(proto)?;
         let plan = plan(proto, input_shape)?;
@@ -144,7 +156,9 @@ impl Graph {
     pub fn run(&self, input: &[f32]) -> Result<Vec<NamedOutput>, EngineError> {
         let values = self.run_in_order(input)?;
         let named = self.outputs.iter().zip(values);
-        Ok(named.map(|((name, shape), values)| NamedOutput { name: name.clone(), shape: shape.clone(), values }).collect())
+        Ok(named
+            .map(|((name, shape), values)| NamedOutput { name: name.clone(), shape: shape.clone(), values })
+            .collect())
     }
 
     /// The outputs' numbers in the graph's order.
@@ -190,7 +204,8 @@ impl Engine {
         let proto = check::read(onnx)?;
         let names = check::output_names(&proto)?;
         let slot = |name: &str, shape: &str| {
-            let missing = || EngineError::Output { found: names.join(", "), expected: format!("`{name}` of shape {shape}") };
+            let missing =
+                || EngineError::Output { found: names.join(", "), expected: format!("`{name}` of shape {shape}") };
             names.iter().position(|found| found == name).ok_or_else(missing)
         };
         let slots = [slot("score", "[N, 1]")?, slot("logit", "[N, 1]")?, slot("embedding", "[N, E]")?];
@@ -230,7 +245,10 @@ impl Engine {
 fn plan(proto: &pb::ModelProto, input_shape: &[usize]) -> Result<Arc<TypedRunnableModel>, EngineError> {
     let plan = || {
         let model = tract_onnx::onnx().model_for_proto_model(proto)?;
-        model.with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), input_shape))?.into_optimized()?.into_runnable()
+        model
+            .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), input_shape))?
+            .into_optimized()?
+            .into_runnable()
     };
     guarded(plan).map_err(|reason| EngineError::Unsupported { reason })
 }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use counterfoil_models::Frame;
@@ -108,9 +108,9 @@ pub fn play(
     Ok(Played { digest, seal, outcome, transcript })
 }
 
-fn decode(exhibit: &PathBuf) -> Result<Frame> {
-    let frame = Source::File(exhibit.clone()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?));
-    frame.map_err(|e| Error::Exhibit { path: exhibit.clone(), source: Box::new(e) })
+fn decode(exhibit: &Path) -> Result<Frame> {
+    let frame = Source::File(exhibit.to_path_buf()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?));
+    frame.map_err(|e| Error::Exhibit { path: exhibit.to_path_buf(), source: Box::new(e) })
 }
 
 fn answer(detector: &Detector, frame: &Frame) -> Answer {
@@ -121,7 +121,11 @@ fn answer(detector: &Detector, frame: &Frame) -> Answer {
 
 /// 32 random bytes in hex. Not from the seed: who knows that could try all labels against the digest.
 fn salt() -> io::Result<String> {
-    let mut bytes = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut halves = [[0; 16]; 2];
+    let mut random = File::open("/dev/urandom")?;
+    for half in &mut halves {
+        random.read_exact(half)?;
+    }
+    let [first, second] = halves.map(u128::from_be_bytes);
+    Ok(format!("{first:032x}{second:032x}"))
 }

@@ -16,7 +16,14 @@ mod cmd {
 
 /// Judges pictures with a bundle that `counterfoil export` made: genuine, unsure or counterfeit.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 success, 1 a counterfeit was found (detect), 2 trouble.")]
+#[command(
+    version,
+    after_help = "\
+Example:
+  counterfoil-edge detect --bundle models/pretrained/specimen-note scans/
+
+Exit codes: 0 success, 1 a counterfeit was found (detect), 2 trouble."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -42,7 +49,8 @@ fn main() -> ExitCode {
     ran.unwrap_or_else(|error| {
         // Whoever closed the pipe has read enough; what was not written is not claimed to be well.
         if !is_broken_pipe(&error) {
-            let _ = writeln!(io::stderr(), "counterfoil-edge: {error}");
+            let unwritten = if error.is::<io::Error>() { "the results cannot be written: " } else { "" };
+            let _ = writeln!(io::stderr(), "counterfoil-edge: {unwritten}{error}");
         }
         ExitCode::from(2)
     })

@@ -12,7 +12,7 @@ const SECONDS: f64 = 10.0;
 
 fn main() -> anyhow::Result<()> {
     let (channels, height, width) = SHAPE;
-    let noise = (0..256 * channels * height * width).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+    let noise = (0..256 * channels * height * width).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
     let samples = Samples::new(channels, height, width, noise)?;
     for net in [Net::Dcgan, Net::Mlp] {
         let config = Config::new(net);

@@ -20,7 +20,9 @@ pub use features::MIN_SIDE;
 #[derive(Debug, thiserror::Error)]
 pub enum StatisticsError {
     /// The pictures are of a size or colour the statistics are not defined for.
-    #[error("pictures of {channels} x {height} x {width} (channels, height, width): expected 1 or 3 channels and sides of at least {MIN_SIDE}; choose a larger input size")]
+    #[error(
+        "pictures of {channels} x {height} x {width} (channels, height, width): expected 1 or 3 channels and sides of at least {MIN_SIDE}; choose a larger input size"
+    )]
     Size {
         /// Colour channels.
         channels: usize,
@@ -47,13 +49,17 @@ const MIN_ROWS: usize = 8;
 
 /// Fits the statistics detective to genuine pictures, `rows` being u8 `[N, C, H, W]`, and returns it as an ONNX file of the
 /// bundle's contract: `score` = `logit` = minus the root mean square of `embedding`, which holds the whitened statistics, so that a
-/// typical genuine picture has about -1. `metadata` goes into the file beside the statistics' names and N.
+/// typical genuine picture has about -1, or -0.7 where statistics go together. `metadata` goes into the file beside the statistics' names and N.
 ///
 /// The same rows give the same bytes, whatever the number of threads.
 ///
 /// # Errors
 /// [`StatisticsError::Size`] or [`StatisticsError::Rows`] for pictures it cannot be fitted to.
-pub fn fit(rows: &[u8], (c, h, w): (usize, usize, usize), metadata: &[(String, String)]) -> Result<Vec<u8>, StatisticsError> {
+pub fn fit(
+    rows: &[u8],
+    (c, h, w): (usize, usize, usize),
+    metadata: &[(String, String)],
+) -> Result<Vec<u8>, StatisticsError> {
     if ![1, 3].contains(&c) || h < MIN_SIDE || w < MIN_SIDE {
         return Err(StatisticsError::Size { channels: c, height: h, width: w });
     }

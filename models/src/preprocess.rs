@@ -3,8 +3,9 @@
 //! The only place in Counterfoil that crops, scales or changes colours, so that training, evaluation and the box
 //! cannot see different pictures. Everything is integer arithmetic on bytes; the step to 0..1 is the last.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
+use fast_image_resize::{FilterType, ImageView, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Frame, Result, sha256_hex};
@@ -152,16 +153,13 @@ impl Preprocess {
     pub fn plane(&self, frame: &Frame) -> Result<Plane> {
         self.validate()?;
         let (channels, height, width) = (self.channels(), self.height as usize, self.width as usize);
-        let (pixel, pixels) = match self.color {
-            Color::Grey => (PixelType::U8, frame.to_grey().into_raw()),
-            Color::Rgb => (PixelType::U8x3, frame.to_rgb().into_raw()),
+        let size = (frame.width(), frame.height());
+        let rows = match self.color {
+            Color::Grey => self.scale_all::<U8>(size, frame.to_grey().as_raw()),
+            Color::Rgb => self.scale_all::<U8x3>(size, frame.to_rgb().as_raw()),
         };
-        let source = ImageRef::new(frame.width(), frame.height(), &pixels, pixel)
-            .expect("the buffer was made for a frame of this size");
-        let mut resizer = Resizer::new();
         let mut data = Vec::with_capacity(self.rows() * channels * height * width); // [R, C, H, W]
-        for region in &self.regions {
-            let row = self.scale(&mut resizer, &source, *region, pixel); // [H, W, C]
+        for row in rows {
             for channel in 0..channels {
                 data.extend(row.iter().skip(channel).step_by(channels));
             }
@@ -169,8 +167,25 @@ impl Preprocess {
         Ok(Plane { rows: self.rows(), channels, height, width, data })
     }
 
+    /// Every region, scaled: [H, W, C] bytes each.
+    fn scale_all<P: PixelTrait + InnerPixel<Component = u8>>(
+        &self,
+        (width, height): (u32, u32),
+        pixels: &[u8],
+    ) -> Vec<Vec<u8>> {
+        let source = TypedImageRef::<P>::from_buffer(width, height, pixels)
+            .expect("the buffer was made for a frame of this size and colour");
+        let mut resizer = Resizer::new();
+        self.regions.iter().map(|region| self.scale(&mut resizer, &source, *region)).collect()
+    }
+
     /// One region, scaled: [H, W, C] bytes.
-    fn scale(&self, resizer: &mut Resizer, source: &ImageRef, region: Region, pixel: PixelType) -> Vec<u8> {
+    fn scale<P: PixelTrait + InnerPixel<Component = u8>>(
+        &self,
+        resizer: &mut Resizer,
+        source: &TypedImageRef<P>,
+        region: Region,
+    ) -> Vec<u8> {
         let (w, h) = (f64::from(source.width()), f64::from(source.height()));
         // At least a pixel wide, and never over the edge by a rounding.
         let crop_width = (region.width * w).max(1.0).min(w);
@@ -186,25 +201,24 @@ impl Preprocess {
                 (fit(crop_width, self.width), fit(crop_height, self.height))
             }
         };
-        let mut inner = Image::new(inner_width, inner_height, pixel);
+        let mut inner = TypedImage::<P>::new(inner_width, inner_height);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
             left,
             top,
             crop_width,
             crop_height,
         );
-        resizer
-            .resize(source, &mut inner, &options)
-            .expect("the crop lies inside the picture and both have the same pixel type");
+        resizer.resize_typed(source, &mut inner, &options).expect("the crop lies inside the picture");
+        let inner = P::components(inner.pixels()).to_vec();
         if (inner_width, inner_height) == (self.width, self.height) {
-            return inner.into_vec();
+            return inner;
         }
 
         let channels = self.channels();
         let mut padded = vec![PAPER; self.width as usize * self.height as usize * channels];
         let (x0, y0) = ((self.width - inner_width) / 2, (self.height - inner_height) / 2);
         let stride = inner_width as usize * channels;
-        for (y, line) in inner.buffer().chunks_exact(stride).enumerate() {
+        for (y, line) in inner.chunks_exact(stride).enumerate() {
             let start = ((y0 as usize + y) * self.width as usize + x0 as usize) * channels;
             padded[start..start + stride].copy_from_slice(line);
         }

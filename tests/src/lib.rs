@@ -1,1 +1,203 @@
-//! skeleton
+//! The rig of the end-to-end tests: the programs as built, what they said, and one small trained bundle for all.
+//!
+//! Tests read as stories: `counterfoil(["train", ...]).ok()`, `edge([...]).says("cut short").code(2)`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The box's program for aarch64, relative to the target folder; `scripts/cross` builds it.
+const AARCH64: &str = "aarch64-unknown-linux-gnu/release/counterfoil-edge";
+/// Runs it here.
+const EMULATOR: [&str; 3] = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Ran {
+    command: String,
+    output: Output,
+}
+
+impl Ran {
+    /// Asserts an exit code. A panic's would be 101, a signal's none.
+    ///
+    /// # Panics
+    /// When it was another.
+    pub fn code(self, code: i32) -> Self {
+        assert_eq!(self.output.status.code(), Some(code), "{self}");
+        self
+    }
+
+    /// Asserts success.
+    ///
+    /// # Panics
+    /// When it was none.
+    pub fn ok(self) -> Self {
+        self.code(0)
+    }
+
+    /// Asserts that stderr holds a text.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr().contains(text), "expected to hear {text:?}\n{self}");
+        self
+    }
+
+    /// The exit code; none after a signal.
+    #[must_use]
+    pub fn exit(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    /// Standard output as text.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    /// Standard error as text.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// Standard output as JSON, an object a line.
+    ///
+    /// # Panics
+    /// When a line is no JSON.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line:?} is no JSON ({e})\n{self}"));
+        self.stdout().lines().map(parse).collect()
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "$ {}\n{:?}\n{}{}", self.command, self.output.status, self.stdout(), self.stderr())
+    }
+}
+
+fn run(mut command: Command, stdin: Option<&[u8]>) -> Ran {
+    use std::io::Write;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let shown = format!("{command:?}");
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}; run scripts/test, which builds the programs"));
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that does not read its input closes the pipe; that is its right.
+        let _ = pipe.write_all(stdin.unwrap_or_default());
+    }
+    let output = child.wait_with_output().expect("a child that was spawned can be waited for");
+    Ran { command: shown, output }
+}
+
+/// The folder the programs were built into.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    test.ancestors().nth(2).expect("tests lie in PROFILE/deps").to_path_buf()
+}
+
+/// Runs `counterfoil`.
+pub fn counterfoil<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ran {
+    let mut command = Command::new(target().join("counterfoil"));
+    command.args(arguments);
+    run(command, None)
+}
+
+/// Runs `counterfoil-edge`.
+pub fn edge<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ran {
+    edge_reading(arguments, &[])
+}
+
+/// Runs `counterfoil-edge` with something on its stdin.
+pub fn edge_reading<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, stdin: &[u8]) -> Ran {
+    let mut command = Command::new(target().join("counterfoil-edge"));
+    command.args(arguments);
+    run(command, Some(stdin))
+}
+
+/// Runs the box's own program for aarch64 under emulation, or says that it cannot; with CI=true that is a failure.
+pub fn edge_on_aarch64<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Option<Ran> {
+    let program = target().ancestors().nth(1)?.join(AARCH64);
+    let emulator = Command::new(EMULATOR[0]).arg("--version").output();
+    if !program.exists() || emulator.is_err() {
+        skip("no aarch64 program or emulator; scripts/setup and scripts/cross make them");
+        return None;
+    }
+    let mut command = Command::new(EMULATOR[0]);
+    command.args(&EMULATOR[1..]).arg(program).args(arguments);
+    Some(run(command, None))
+}
+
+/// Says that a test cannot run here. With CI=true nothing may be skipped.
+///
+/// # Panics
+/// With CI=true.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "with CI=true nothing is skipped: {why}");
+    eprintln!("SKIPPED: {why}");
+}
+
+/// What every story starts from: a few specimen notes and bundles trained on them, made once.
+#[derive(Debug)]
+pub struct Stage {
+    folder: TempDir,
+}
+
+impl Stage {
+    /// The stage, set up by the first who asks.
+    ///
+    /// # Panics
+    /// When the programs cannot set it up.
+    pub fn get() -> &'static Self {
+        static STAGE: OnceLock<Stage> = OnceLock::new();
+        STAGE.get_or_init(Self::set_up)
+    }
+
+    fn set_up() -> Self {
+        let stage = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let path = |name: &str| stage.path(name).display().to_string();
+        counterfoil(["dataset", "specimen", "--out", &path("notes"), "--real", "150", "--fakes", "0"]).ok();
+        counterfoil(["dataset", "specimen", "--out", &path("test"), "--real", "12", "--fakes", "2", "--seed", "9"]).ok();
+        counterfoil([
+            "train", "--data", &path("notes"), "--out", &path("run"), "--steps", "12", "--batch", "8", "--width", "4",
+            "--latent", "8", "--seed", "5",
+        ])
+        .ok();
+        counterfoil(["train", "--data", &path("notes"), "--out", &path("run-statistics"), "--net", "statistics"]).ok();
+        counterfoil(["export", &path("run"), "--out", &path("gan"), "--alpha", "0.05"]).ok();
+        counterfoil(["export", &path("run-statistics"), "--out", &path("statistics"), "--alpha", "0.05"]).ok();
+        stage
+    }
+
+    /// `notes`, `test`, `run`, `run-statistics`, or the bundles `gan` and `statistics`.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A copy of a bundle, to damage.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    #[must_use]
+    pub fn copy(&self, bundle: &str, to: &Path) -> PathBuf {
+        let (from, to) = (self.path(bundle), to.join(bundle));
+        for folder in ["", "golden"] {
+            fs::create_dir_all(to.join(folder)).expect("a folder for the copy");
+            for entry in fs::read_dir(from.join(folder)).expect("a bundle to copy").flatten() {
+                if entry.path().is_file() {
+                    fs::copy(entry.path(), to.join(folder).join(entry.file_name())).expect("a file to copy");
+                }
+            }
+        }
+        to
+    }
+}

@@ -33,7 +33,7 @@ pub(crate) struct Cmd {
     /// Print a JSON object
     #[arg(long)]
     json: bool,
-    /// For each line on stdin run the network K times on one thread and print {"median_us": ...}: for scripts/bench-edge,
+    /// For each line on stdin run the network K times on one thread and print `{"median_us": ...}`: for scripts/bench-edge,
     /// which takes turns between this and another engine
     #[arg(long, value_name = "K", hide = true)]
     blocks: Option<NonZero<usize>>,
@@ -92,9 +92,9 @@ impl Cmd {
             peak_memory_mb: peak_memory_mb(),
         };
         if self.json {
-            writeln!(out, "{}", serde_json::to_string(&report)?)?
+            writeln!(out, "{}", serde_json::to_string(&report)?)?;
         } else {
-            report.table(out)?
+            report.table(out)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -30,7 +30,7 @@ pub(crate) struct Cmd {
     /// Picture files, folders of them, or - for one picture on stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Print a JSON object a line: path, score, p_value, verdict, or path and error
+    /// Print a JSON object a line: `path`, `score`, `p_value`, `verdict`, or `path` and `error`
     #[arg(long)]
     json: bool,
     /// Threads to work on [default: all cores]

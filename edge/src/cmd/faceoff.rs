@@ -50,9 +50,9 @@ impl Cmd {
             if self.json { tell_json(out, &names, &event) } else { tell(out, &names, &event) }
         })?;
         if self.json {
-            close_json(out, &played)?
+            close_json(out, &played)?;
         } else {
-            close(out, &played)?
+            close(out, &played)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -57,7 +57,8 @@ fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
         DataType::Double | DataType::Int64 | DataType::Uint64 => 8,
         _ => return Err(not_onnx(format!("tensor `{}` has element type {}", tensor.name, tensor.data_type))),
     };
-    let length = tensor.dims.iter().try_fold(bytes_each, |bytes: usize, &dim| bytes.checked_mul(usize::try_from(dim).ok()?));
+    let length =
+        tensor.dims.iter().try_fold(bytes_each, |bytes: usize, &dim| bytes.checked_mul(usize::try_from(dim).ok()?));
     let Some(length) = length.filter(|&length| tensor.raw_data.is_empty() || tensor.raw_data.len() == length) else {
         let found = tensor.raw_data.len();
         return Err(not_onnx(format!("tensor `{}` of shape {:?} holds {found} bytes", tensor.name, tensor.dims)));
@@ -74,7 +75,8 @@ fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
         DataType::Float16 => raw.as_chunks().0.iter().all(|&bytes| u16::from_le_bytes(bytes) & 0x7c00 != 0x7c00),
         _ => true,
     };
-    let finite = finite && tensor.float_data.iter().all(|x| x.is_finite()) && tensor.double_data.iter().all(|x| x.is_finite());
+    let finite =
+        finite && tensor.float_data.iter().all(|x| x.is_finite()) && tensor.double_data.iter().all(|x| x.is_finite());
     if finite { Ok(()) } else { Err(EngineError::NotFinite { tensor: name() }) }
 }
 
@@ -96,7 +98,11 @@ pub(super) fn input(proto: &pb::ModelProto, shape: &[usize], name: Option<&str>)
     match inputs[..] {
         [input] if fits(input) => Ok(()),
         _ => Err(EngineError::Input {
-            found: if inputs.is_empty() { "missing".to_owned() } else { inputs.iter().map(|input| describe(input)).collect::<Vec<_>>().join(" and ") },
+            found: if inputs.is_empty() {
+                "missing".to_owned()
+            } else {
+                inputs.iter().map(|input| describe(input)).collect::<Vec<_>>().join(" and ")
+            },
             expected: format!("{}float32 {shape:?}", name.map_or_else(String::new, |name| format!("`{name}` "))),
         }),
     }
@@ -132,10 +138,12 @@ fn dimension(dim: &pb::tensor_shape_proto::Dimension) -> Option<i64> {
 
 fn describe(input: &pb::ValueInfoProto) -> String {
     let Some(declared) = tensor_type(input) else { return format!("`{}` of no tensor type", input.name) };
-    let kind = DataType::try_from(declared.elem_type).map_or_else(|_| "unknown".to_owned(), |kind| format!("{kind:?}").to_lowercase());
+    let kind = DataType::try_from(declared.elem_type)
+        .map_or_else(|_| "unknown".to_owned(), |kind| format!("{kind:?}").to_lowercase());
     let kind = if kind == "float" { "float32".to_owned() } else { kind };
     let dims = declared.shape.iter().flat_map(|shape| &shape.dim);
-    let dims: Vec<_> = dims.map(|dim| dimension(dim).map_or_else(|| "N".to_owned(), |fixed| fixed.to_string())).collect();
+    let dims: Vec<_> =
+        dims.map(|dim| dimension(dim).map_or_else(|| "N".to_owned(), |fixed| fixed.to_string())).collect();
     format!("`{}` {kind} [{}]", input.name, dims.join(", "))
 }
 

@@ -27,7 +27,13 @@ fn weight(name: &str, dims: &[i64], values: &[f32]) -> pb::TensorProto {
 
 fn node(op: &str, inputs: &[&str], output: &str) -> pb::NodeProto {
     let input = inputs.iter().map(|&input| input.to_owned()).collect();
-    pb::NodeProto { op_type: op.to_owned(), name: output.to_owned(), input, output: vec![output.to_owned()], ..Default::default() }
+    pb::NodeProto {
+        op_type: op.to_owned(),
+        name: output.to_owned(),
+        input,
+        output: vec![output.to_owned()],
+        ..Default::default()
+    }
 }
 
 /// A detective of two pixels: embedding = flattened image, logit = 2 a - b, score = logit.
@@ -174,7 +180,9 @@ fn threads_share_one_engine() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 #[test]
@@ -205,7 +213,10 @@ fn other_opsets_are_refused() {
 fn another_input_is_refused() {
     let expected = "`image` float32 [2, 1, 1, 2]";
     refused(|model| graph(model).input[0].name = "x".to_owned(), &["`x` float32 [N, 1, 1, 2]", expected]);
-    refused(|model| graph(model).input[0] = value("image", &[-1, 3, 1, 2]), &["`image` float32 [N, 3, 1, 2]", expected]);
+    refused(
+        |model| graph(model).input[0] = value("image", &[-1, 3, 1, 2]),
+        &["`image` float32 [N, 3, 1, 2]", expected],
+    );
     refused(|model| graph(model).input[0] = value("image", &[1, 1, 1, 2]), &["`image` float32 [1, 1, 1, 2]", expected]);
     refused(|model| graph(model).input.clear(), &["missing", expected]);
 }
@@ -213,7 +224,10 @@ fn another_input_is_refused() {
 #[test]
 fn missing_or_misshapen_outputs_are_refused() {
     refused(|model| graph(model).output.truncate(2), &["embedding, score", "`logit`"]);
-    refused(|model| graph(model).node[2] = node("Identity", &["embedding"], "score"), &["`score` of shape [2, 2]", "[2, 1]"]);
+    refused(
+        |model| graph(model).node[2] = node("Identity", &["embedding"], "score"),
+        &["`score` of shape [2, 2]", "[2, 1]"],
+    );
     refused(|model| graph(model).output.push(value("ghost", &[-1])), &["ghost"]);
 }
 

@@ -8,8 +8,11 @@ use counterfoil_models::Calibration;
 
 use super::bundle::Fixture;
 
+/// The files of the pictures, the players and the exhibits.
+type Table = (Fixture, Vec<(String, Detector)>, Vec<(PathBuf, bool)>);
+
 /// The bright are genuine: the bundle knows, its opposite has it the wrong way round.
-fn table() -> (Fixture, Vec<(String, Detector)>, Vec<(PathBuf, bool)>) {
+fn table() -> Table {
     let fixture = Fixture::new();
     let opposite = fixture.write_bundle("opposite", "Neg", |manifest| {
         manifest.calibration = Calibration::new(0.01, (200..399).map(|i| -0.002 * i as f32).collect()).unwrap();

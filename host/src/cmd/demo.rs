@@ -40,7 +40,7 @@ pub(crate) struct Demo {
     /// Where everything goes
     #[arg(long, value_name = "DIR", default_value = "demo")]
     out: PathBuf,
-    /// Minutes of training for the DCGAN; the MLP gets a third of that
+    /// Minutes of training for the DCGAN; the MLP gets half of that
     #[arg(long, default_value_t = 2.0)]
     minutes: f64,
     /// Seed of notes and networks
@@ -111,7 +111,7 @@ impl Demo {
             fs::write(run.join(run::STATISTICS), onnx).with_context(|| format!("cannot write into {}", run.display()))?;
             return Ok(run);
         };
-        let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 3.0 };
+        let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 2.0 };
         self.say(started, &format!("training the {name} for {minutes:.1} minutes"));
         let config = Config { minutes: Some(minutes), seed: self.seed, ..Config::new(net) };
         let outcome = train(&config, &prepared.samples, &run, false, &AtomicBool::new(false), !super::is_watched())?;

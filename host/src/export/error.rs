@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A layer does not take what the layer before it gives.
-    #[error("layer {index} ({layer}) cannot take a value of shape {found:?}, expected {expected}; the network's layers do not fit together")]
+    #[error(
+        "layer {index} ({layer}) cannot take a value of shape {found:?}, expected {expected}; the network's layers do not fit together"
+    )]
     Layer {
         /// The layer's place in the list, from 0.
         index: usize,
@@ -60,7 +62,9 @@ pub enum ExportError {
         bound: f32,
     },
     /// Two engines do not even give the same outputs.
-    #[error("{engine} gives {found}, {reference} gives {wanted}; the engines were not run on the same model and pictures")]
+    #[error(
+        "{engine} gives {found}, {reference} gives {wanted}; the engines were not run on the same model and pictures"
+    )]
     Outputs {
         /// The engine that differs.
         engine: String,
@@ -72,7 +76,9 @@ pub enum ExportError {
         wanted: String,
     },
     /// Two engines come to different verdicts about one picture.
-    #[error("{engine} calls picture {picture} {found} where {reference} calls it {wanted}; calibrate on more genuine pictures, or export a later checkpoint")]
+    #[error(
+        "{engine} calls picture {picture} {found} where {reference} calls it {wanted}; calibrate on more genuine pictures, or export a later checkpoint"
+    )]
     Verdict {
         /// The engine that differs.
         engine: String,

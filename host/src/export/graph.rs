@@ -70,7 +70,8 @@ impl Graph {
     fn initializer(&mut self, kind: DataType, dims: &[usize], raw_data: Vec<u8>) -> String {
         let name = format!("constant_{}", self.proto.initializer.len());
         let dims = dims.iter().map(|&dim| dim as i64).collect();
-        let tensor = pb::TensorProto { name: name.clone(), dims, data_type: kind as i32, raw_data, ..Default::default() };
+        let tensor =
+            pb::TensorProto { name: name.clone(), dims, data_type: kind as i32, raw_data, ..Default::default() };
         self.proto.initializer.push(tensor);
         name
     }
@@ -109,7 +110,8 @@ impl Graph {
     /// The finished file, with `metadata` as its key-value pairs.
     #[must_use]
     pub fn finish(self, metadata: &[(String, String)]) -> Vec<u8> {
-        let entry = |(key, value): &(String, String)| pb::StringStringEntryProto { key: key.clone(), value: value.clone() };
+        let entry =
+            |(key, value): &(String, String)| pb::StringStringEntryProto { key: key.clone(), value: value.clone() };
         let model = pb::ModelProto {
             ir_version: IR_VERSION,
             opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: OPSET }],

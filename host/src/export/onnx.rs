@@ -70,7 +70,9 @@ fn append(graph: &mut Graph, layers: &[Layer], first: usize, input: Value) -> Re
 
 fn append_one(graph: &mut Graph, index: usize, layer: &Layer, input: Value) -> Result<Value, ExportError> {
     let Value { name: x, shape } = input;
-    let refuse = |layer: &'static str, expected: String| Err(ExportError::Layer { index, layer, found: shape.clone(), expected });
+    let refuse = |layer: &'static str, expected: String| {
+        Err(ExportError::Layer { index, layer, found: shape.clone(), expected })
+    };
     let (name, shape) = match layer {
         Layer::Linear { weight, bias } => {
             let (o, i) = weight.dims2()?;
@@ -82,7 +84,8 @@ fn append_one(graph: &mut Graph, index: usize, layer: &Layer, input: Value) -> R
         }
         Layer::Conv2d { weight, bias, stride, padding } => {
             let (o, i, k, _) = weight.dims4()?;
-            let (Some(h), Some(w)) = (conv(&shape, 1, k, *stride, *padding), conv(&shape, 2, k, *stride, *padding)) else {
+            let (Some(h), Some(w)) = (conv(&shape, 1, k, *stride, *padding), conv(&shape, 2, k, *stride, *padding))
+            else {
                 return refuse("Conv2d", format!("[{i}, H, W] of at least {k} pixels with its padding"));
             };
             if shape[0] != i {

@@ -36,7 +36,8 @@ fn in_venv(root: &Path) -> Option<PathBuf> {
         read.map(|entry| entry.path()).filter(named).collect()
     };
     let pythons = entries(&root.join(".venv/lib"), "python3");
-    let libraries = pythons.iter().flat_map(|python| entries(&python.join("site-packages/onnxruntime/capi"), "libonnxruntime.so."));
+    let libraries =
+        pythons.iter().flat_map(|python| entries(&python.join("site-packages/onnxruntime/capi"), "libonnxruntime.so."));
     libraries.filter(|path| path.is_file()).max()
 }
 
@@ -60,7 +61,8 @@ impl Runtime {
         }
         let load = || -> Result<Runtime, String> {
             let builder = ort::init_from(path).map_err(|error| error.to_string())?;
-            let environment = builder.with_name("counterfoil").with_telemetry(false).build().map_err(|error| error.to_string())?;
+            let environment =
+                builder.with_name("counterfoil").with_telemetry(false).build().map_err(|error| error.to_string())?;
             Ok(Runtime { environment, version: version(path) })
         };
         LOADED.get_or_init(load).clone().map_err(ExportError::Runtime)

@@ -218,7 +218,7 @@ mod tests {
 
         let cut = embedding(&layers).unwrap();
         let embedding = infer(&layers[..=cut], &pictures).unwrap();
-        assert_eq!(embedding.dims(), [5, 16 * 5 * 4]);
+        assert_eq!(embedding.dims(), [5, 32 * 2 * 2]);
         assert!(gap(&infer(&layers[cut + 1..], &embedding).unwrap(), &logits) < 1e-6);
     }
 

@@ -96,7 +96,7 @@ pub(super) fn tint_tone() -> &'static [f32] {
 fn tint(periods: [f32; 3]) -> Canvas {
     let mut canvas = Canvas::new();
     ground(&mut canvas, [[15.5, 24.5], [368.5, 167.5]], 3.2);
-    // The ground gives way to the medallion, to the rosettes and to the panel of the title.
+    // The ground gives way to the medallion and to the rosettes.
     canvas.clip(|x, y| -emblem::oval(x, y, 10.5));
     for (centre, radius) in [(ROSETTE, 51.0), ([196.0, 104.0], 34.0)] {
         canvas.clip(|x, y| ((x - centre[0]).powi(2) + (y - centre[1]).powi(2)).sqrt() - radius);
@@ -165,14 +165,9 @@ fn frame(canvas: &mut Canvas) {
         }
     }
     panels.cut(&figures, 0.05);
-    canvas.cut(
-        &{
-            let mut solid = Canvas::new().reaching(6.0);
-            solid.shape(|x, y| corner(x, y, 25.0));
-            solid
-        },
-        0.0,
-    );
+    let mut room = Canvas::new().reaching(6.0);
+    room.shape(|x, y| corner(x, y, 25.0));
+    canvas.cut(&room, 0.0);
     canvas.add(&panels);
     canvas.add(&rim);
 }
@@ -245,7 +240,7 @@ fn numerals(canvas: &mut Canvas, raised: bool) {
     }
 }
 
-/// Two lines of microprint, at the foot of the note and under the title.
+/// Two lines of microprint, at the foot and at the head of the note.
 fn microprint(canvas: &mut Canvas, smeared: bool) {
     let text = "COUNTERFOIL SPECIMEN FIFTY LEAVES ".repeat(8);
     let mut lines = Canvas::new();

@@ -21,6 +21,9 @@ const FLOOR: f32 = 1.0 / (255.0 * 255.0 * 12.0);
 const THRESHOLDS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 const RAMP: f32 = 0.1;
 
+/// Pixels along each axis that are averaged first: about the root of a plane's side, which balances the two sums.
+const BLOCK: usize = 16;
+
 /// Upper ends of the rings of the spectrum, in parts of the Nyquist frequency: octaves, the topmost one halved.
 const RINGS: [f64; 5] = [0.125, 0.25, 0.5, 0.75, 1.0];
 
@@ -32,18 +35,20 @@ pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, u
         let luma = graph.constant(&[1, 3, 1, 1], &[0.299, 0.587, 0.114]); // BT.601
         graph.node("Conv", &[image, &luma], &[]) // [N, 1, H, W]
     };
-    let mean = mean(graph, &grey); // [N, 1, 1, 1]
+    let plane = Plane::new(graph, (h, w));
+    let mean = plane.mean(graph, &grey); // [N, 1, 1, 1]
     let centred = graph.node("Sub", &[&grey, &mean], &[]); // [N, 1, H, W]
 
     let mut columns = vec![(mean, names(&["mean"]))];
-    columns.push(moments(graph, &centred));
-    columns.push(histogram(graph, &grey));
-    columns.extend(gradients(graph, &grey));
+    columns.push(moments(graph, &plane, &centred));
+    columns.push(histogram(graph, &plane, &grey));
+    columns.extend(gradients(graph, &grey, (h, w)));
     columns.push(spectrum(graph, &centred, (h, w)));
     if c == 3 {
-        columns.extend(chroma(graph, image));
+        columns.extend(chroma(graph, &plane, image));
     }
-    let flat: Vec<String> = columns.iter().map(|(value, _)| graph.node("Flatten", &[value], &[("axis", Attribute::Int(1))])).collect();
+    let flat: Vec<String> =
+        columns.iter().map(|(value, _)| graph.node("Flatten", &[value], &[("axis", Attribute::Int(1))])).collect();
     let flat: Vec<&str> = flat.iter().map(String::as_str).collect();
     let all = graph.node("Concat", &flat, &[("axis", Attribute::Int(1))]); // [N, K]
     (all, columns.into_iter().flat_map(|(_, names)| names).collect())
@@ -54,81 +59,109 @@ pub(super) fn mean_over(graph: &mut Graph, value: &str, axis: i64) -> String {
     graph.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&[axis])), ("keepdims", Attribute::Int(1))])
 }
 
-/// [N, C, H, W] -> [N, C, 1, 1]. One axis at a time: two short float32 sums round less than one long one.
-fn mean(graph: &mut Graph, value: &str) -> String {
-    let rows = mean_over(graph, value, 3);
-    mean_over(graph, &rows, 2)
+/// Averages over planes of one size. A float32 sum of hundreds of like numbers drifts with the order an engine takes them in, so
+/// pixels are first averaged in blocks of [`BLOCK`] by two products, whose other terms are exact zeros, then block by block.
+struct Plane {
+    /// [H/16, H]
+    down: String,
+    /// [W, W/16]
+    across: String,
 }
 
-/// Root of the mean square of a centred value, on the floor: [N, C, H, W] -> [N, C, 1, 1].
-fn spread(graph: &mut Graph, centred: &str) -> String {
-    let square = graph.node("Mul", &[centred, centred], &[]);
-    let variance = mean(graph, &square);
-    let variance = graph.with_number("Add", &variance, FLOOR);
-    graph.node("Sqrt", &[&variance], &[])
+impl Plane {
+    fn new(graph: &mut Graph, (h, w): (usize, usize)) -> Self {
+        let (rows, columns) = (h.div_ceil(BLOCK), w.div_ceil(BLOCK));
+        let weight = |count: usize, n: usize, same: bool| if same { count as f32 / n as f32 } else { 0.0 };
+        let down: Vec<f32> = (0..rows * h).map(|i| weight(rows, h, i % h / BLOCK == i / h)).collect();
+        let across: Vec<f32> =
+            (0..w * columns).map(|i| weight(columns, w, i / columns / BLOCK == i % columns)).collect();
+        Self { down: graph.constant(&[rows, h], &down), across: graph.constant(&[w, columns], &across) }
+    }
+
+    /// [N, C, H, W] -> [N, C, 1, 1]
+    fn mean(&self, graph: &mut Graph, value: &str) -> String {
+        let blocks = graph.node("MatMul", &[value, &self.across], &[]); // [N, C, H, W/16]
+        let blocks = graph.node("MatMul", &[&self.down, &blocks], &[]); // [N, C, H/16, W/16]
+        let rows = mean_over(graph, &blocks, 3);
+        mean_over(graph, &rows, 2)
+    }
+
+    /// Root of the mean square of a centred value, on the floor: [N, C, H, W] -> [N, C, 1, 1].
+    fn spread(&self, graph: &mut Graph, centred: &str) -> String {
+        let square = graph.node("Mul", &[centred, centred], &[]);
+        let variance = self.mean(graph, &square);
+        let variance = graph.with_number("Add", &variance, FLOOR);
+        graph.node("Sqrt", &[&variance], &[])
+    }
+}
+
+/// The natural logarithm of `value` + `floor`.
+fn log(graph: &mut Graph, value: &str, floor: f32) -> String {
+    let raised = graph.with_number("Add", value, floor);
+    graph.node("Log", &[&raised], &[])
 }
 
 /// Standard deviation, skewness, and the root of kurtosis (which itself has too long a tail to be judged by a distance).
-fn moments(graph: &mut Graph, centred: &str) -> (String, Vec<String>) {
-    let deviation = spread(graph, centred); // [N, 1, 1, 1]
+fn moments(graph: &mut Graph, plane: &Plane, centred: &str) -> (String, Vec<String>) {
+    let deviation = plane.spread(graph, centred); // [N, 1, 1, 1]
     let unit = graph.node("Div", &[centred, &deviation], &[]); // [N, 1, H, W]
     let square = graph.node("Mul", &[&unit, &unit], &[]);
     let cube = graph.node("Mul", &[&square, &unit], &[]);
     let fourth = graph.node("Mul", &[&square, &square], &[]);
-    let skewness = mean(graph, &cube);
-    let kurtosis = mean(graph, &fourth);
+    let skewness = plane.mean(graph, &cube);
+    let kurtosis = plane.mean(graph, &fourth);
     let tail = graph.node("Sqrt", &[&kurtosis], &[]);
     let all = graph.node("Concat", &[&deviation, &skewness, &tail], &[("axis", Attribute::Int(1))]); // [N, 3, 1, 1]
     (all, names(&["deviation", "skewness", "root kurtosis"]))
 }
 
 /// The share of pixels above each threshold, from which shares of dark, mid and bright greys follow by subtraction.
-fn histogram(graph: &mut Graph, grey: &str) -> (String, Vec<String>) {
+fn histogram(graph: &mut Graph, plane: &Plane, grey: &str) -> (String, Vec<String>) {
     let k = THRESHOLDS.len();
     let slope = graph.constant(&[k, 1, 1, 1], &[1.0 / RAMP; THRESHOLDS.len()]);
     let offset = graph.constant(&[k], &THRESHOLDS.map(|t| 0.5 - t / RAMP));
     let ramp = graph.node("Conv", &[grey, &slope, &offset], &[]); // [N, 5, H, W]
     let (zero, one) = (graph.constant(&[], &[0.0]), graph.constant(&[], &[1.0]));
     let above = graph.node("Clip", &[&ramp, &zero, &one], &[]);
-    (mean(graph, &above), THRESHOLDS.iter().map(|t| format!("share above {t}")).collect())
+    (plane.mean(graph, &above), THRESHOLDS.iter().map(|t| format!("share above {t}")).collect())
 }
 
-/// Mean step to the right and down, spread of the gradient's length, mean Laplacian.
-fn gradients(graph: &mut Graph, grey: &str) -> [(String, Vec<String>); 3] {
+/// Logarithms, for they differ by factors, of: mean step to the right and down, spread of the gradient's length, mean Laplacian.
+fn gradients(graph: &mut Graph, grey: &str, (h, w): (usize, usize)) -> [(String, Vec<String>); 3] {
     #[rustfmt::skip]
     let steps = graph.constant(&[2, 1, 3, 3], &[
         0.0, 0.0, 0.0,  0.0, -1.0, 1.0,  0.0, 0.0, 0.0,
         0.0, 0.0, 0.0,  0.0, -1.0, 0.0,  0.0, 1.0, 0.0,
     ]);
+    let inner = Plane::new(graph, (h - 2, w - 2));
     let laplacian = graph.constant(&[1, 1, 3, 3], &[0.0, 1.0, 0.0, 1.0, -4.0, 1.0, 0.0, 1.0, 0.0]);
     let step = graph.node("Conv", &[grey, &steps], &[]); // [N, 2, H-2, W-2]
     let size = graph.node("Abs", &[&step], &[]);
-    let size = mean(graph, &size); // [N, 2, 1, 1]
+    let size = inner.mean(graph, &size); // [N, 2, 1, 1]
+    let size = log(graph, &size, FLOOR.sqrt());
 
     let length = graph.node("ReduceL2", &[&step], &[("axes", Attribute::Ints(&[1])), ("keepdims", Attribute::Int(1))]);
-    let typical = mean(graph, &length);
+    let typical = inner.mean(graph, &length);
     let centred = graph.node("Sub", &[&length, &typical], &[]);
-    let spread = spread(graph, &centred); // [N, 1, 1, 1]
+    let spread = inner.spread(graph, &centred); // [N, 1, 1, 1], on its floor
+    let spread = graph.node("Log", &[&spread], &[]);
 
     let curve = graph.node("Conv", &[grey, &laplacian], &[]); // [N, 1, H-2, W-2]
     let curve = graph.node("Abs", &[&curve], &[]);
-    let curve = mean(graph, &curve); // [N, 1, 1, 1]
-    [
-        (size, names(&["step right", "step down"])),
-        (spread, names(&["gradient spread"])),
-        (curve, names(&["laplacian"])),
-    ]
+    let curve = inner.mean(graph, &curve); // [N, 1, 1, 1]
+    let curve = log(graph, &curve, FLOOR.sqrt());
+    [(size, names(&["step right", "step down"])), (spread, names(&["gradient spread"])), (curve, names(&["laplacian"]))]
 }
 
 /// Mean blue and red difference to grey, and their spreads.
-fn chroma(graph: &mut Graph, image: &str) -> [(String, Vec<String>); 2] {
+fn chroma(graph: &mut Graph, plane: &Plane, image: &str) -> [(String, Vec<String>); 2] {
     // BT.601 Cb and Cr, full range, around 0.
     let matrix = [-0.168_736, -0.331_264, 0.5, 0.5, -0.418_688, -0.081_312];
     let matrix = graph.constant(&[2, 3, 1, 1], &matrix);
     let planes = graph.node("Conv", &[image, &matrix], &[]); // [N, 2, H, W]
-    let tint = mean(graph, &planes);
+    let tint = plane.mean(graph, &planes);
     let centred = graph.node("Sub", &[&planes, &tint], &[]);
-    let spread = spread(graph, &centred); // [N, 2, 1, 1]
+    let spread = plane.spread(graph, &centred); // [N, 2, 1, 1]
     [(tint, names(&["blue tint", "red tint"])), (spread, names(&["blue spread", "red spread"]))]
 }
 
@@ -142,7 +175,11 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
         centred.to_owned()
     } else {
         let side = [pool as i64, pool as i64];
-        graph.node("AveragePool", &[centred], &[("kernel_shape", Attribute::Ints(&side)), ("strides", Attribute::Ints(&side))])
+        graph.node(
+            "AveragePool",
+            &[centred],
+            &[("kernel_shape", Attribute::Ints(&side)), ("strides", Attribute::Ints(&side))],
+        )
     }; // [N, 1, H, W]
     // A real picture's spectrum is symmetric: half the columns' frequencies tell all.
     let half = w / 2 + 1;
@@ -181,9 +218,7 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
     let boxes = graph.node("MatMul", &[&boxes, &across], &[]); // [N, 1, B, B]
     let boxes = graph.node("Flatten", &[&boxes], &[("axis", Attribute::Int(1))]); // [N, B*B]
     let rings = graph.node("MatMul", &[&boxes, &to_rings], &[]); // [N, B]
-    let rings = graph.with_number("Add", &rings, FLOOR);
-    let rings = graph.node("Log", &[&rings], &[]);
-    (rings, RINGS.iter().map(|end| format!("spectrum to {end}")).collect())
+    (log(graph, &rings, FLOOR), RINGS.iter().map(|end| format!("spectrum to {end}")).collect())
 }
 
 /// `frequencies` x `n` matrix of the discrete Fourier transform's cosine or sine under a Hann window, which keeps a picture's

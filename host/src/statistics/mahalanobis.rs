@@ -1,8 +1,10 @@
 //! The statistics of genuine pictures enter, the matrix that makes them uncorrelated and of unit spread leaves. The length of a
 //! whitened vector is the Mahalanobis distance (Mahalanobis 1936).
 
-/// Smallest weight of the identity in the correlation matrix. It bounds how much whitening can magnify a rounding error, tenfold.
-const MIN_SHRINKAGE: f64 = 0.01;
+/// Smallest weight of the identity in the correlation matrix. Whitening magnifies a rounding error by at most its inverse root,
+/// fourteenfold: engines that differ by some 1e-6 of a deviation then stay within the 1e-4 an export allows. On MNIST 0.003 and 0.01
+/// differ by 0.0004 in mean AUROC.
+const MIN_SHRINKAGE: f64 = 0.005;
 
 /// A statistic's standard deviation counts as at least this part of its mean (and of 0.1), so that one that hardly varies among
 /// the genuine does not turn float32's rounding into distance.
@@ -22,7 +24,8 @@ impl Whitening {
     pub(super) fn fit(rows: &[Vec<f32>]) -> Self {
         let (n, k) = (rows.len() as f64, rows[0].len());
         // Around float32's mean, the one that the graph subtracts.
-        let mean: Vec<f32> = (0..k).map(|j| (rows.iter().map(|row| f64::from(row[j])).sum::<f64>() / n) as f32).collect();
+        let mean: Vec<f32> =
+            (0..k).map(|j| (rows.iter().map(|row| f64::from(row[j])).sum::<f64>() / n) as f32).collect();
         let mut covariance = vec![vec![0.0; k]; k];
         for row in rows {
             let centred: Vec<f64> = row.iter().zip(&mean).map(|(&x, &m)| f64::from(x) - f64::from(m)).collect();
@@ -40,13 +43,13 @@ impl Whitening {
             if i == j { 1.0 } else { (1.0 - shrinkage) * covariance[i][j] / (deviation[i] * deviation[j]) }
         };
         let inverse = inverse_cholesky(k, correlation);
-        let entry = |i: usize, j: usize| (inverse[j][i] / deviation[i]) as f32;
+        let entry = |i: usize, j: usize| (inverse[i][j] / deviation[i]) as f32;
         let matrix = (0..k * k).map(|index| entry(index / k, index % k)).collect();
         Self { mean, matrix }
     }
 }
 
-/// The inverse of the lower Cholesky factor of a positive definite matrix: `[K][K]`, lower triangular.
+/// The inverse of the lower Cholesky factor L of a positive definite matrix, transposed: `[c][i]` is what L takes to the unit vector c.
 fn inverse_cholesky(k: usize, matrix: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
     let mut l = vec![vec![0.0; k]; k];
     for i in 0..k {
@@ -55,15 +58,15 @@ fn inverse_cholesky(k: usize, matrix: impl Fn(usize, usize) -> f64) -> Vec<Vec<f
             l[i][j] = if i == j { rest.sqrt() } else { rest / l[j][j] };
         }
     }
-    let mut inverse = vec![vec![0.0; k]; k];
-    for column in 0..k {
-        for i in column..k {
-            let unit = if i == column { 1.0 } else { 0.0 };
-            let rest: f64 = unit - (column..i).map(|m| l[i][m] * inverse[m][column]).sum::<f64>();
-            inverse[i][column] = rest / l[i][i];
+    let solve = |c: usize| {
+        let mut x = vec![0.0; k];
+        for i in c..k {
+            let unit = if i == c { 1.0 } else { 0.0 };
+            x[i] = (unit - (c..i).map(|m| l[i][m] * x[m]).sum::<f64>()) / l[i][i];
         }
-    }
-    inverse
+        x
+    };
+    (0..k).map(solve).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,115 @@
+//! The whole path: drawn notes, a trained run, a bundle, and the same verdict wherever it is asked for.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use counterfoil_tests::{Stage, counterfoil, edge, edge_reading};
+use serde_json::Value;
+
+/// Path and score as printed, digit for digit.
+fn scores(lines: &[String]) -> BTreeMap<String, String> {
+    lines
+        .iter()
+        .map(|line| {
+            let value: Value = serde_json::from_str(line).unwrap();
+            let score = line.split("\"score\":").nth(1).unwrap().split([',', '}']).next().unwrap();
+            (value["path"].as_str().unwrap().to_owned(), score.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn eval_and_detect_print_the_same_digits() {
+    let stage = Stage::get();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("scores.jsonl");
+    let (real, fake) = (stage.path("test/real"), stage.path("test/fake"));
+    for bundle in ["gan", "statistics"] {
+        let bundle = stage.path(bundle);
+        let arguments = [
+            "eval".as_ref(),
+            "--bundle".as_ref(),
+            bundle.as_os_str(),
+            "--genuine".as_ref(),
+            real.as_os_str(),
+            "--fake".as_ref(),
+            fake.as_os_str(),
+            "--scores".as_ref(),
+            file.as_os_str(),
+            "--json".as_ref(),
+        ];
+        let evaluation = counterfoil(arguments).ok().lines().remove(0);
+        for key in ["auroc", "eer", "tpr_at_fpr01", "false_alarm_rate"] {
+            for suffix in ["", "_low", "_high"] {
+                assert!(evaluation[format!("{key}{suffix}")].is_number(), "{key}{suffix} in {evaluation}");
+            }
+        }
+        let evaluated: Vec<String> = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+        let detect = ["detect".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), real.as_os_str(), fake.as_os_str(), "--json".as_ref()];
+        let detected: Vec<String> = edge(detect).stdout().lines().map(str::to_owned).collect();
+        assert_eq!(scores(&evaluated), scores(&detected));
+        assert_eq!(detected.len(), 12 + 2 * fs::read_dir(&fake).unwrap().count());
+    }
+}
+
+#[test]
+fn exit_codes_tell_clean_counterfeit_and_trouble_apart() {
+    let stage = Stage::get();
+    let bundle = stage.path("statistics");
+    let lines = edge(["detect".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), stage.path("test").as_os_str(), "--json".as_ref()]).lines();
+    let find = |verdict: &str| {
+        lines.iter().find(|line| line["verdict"] == verdict).unwrap_or_else(|| panic!("no {verdict} among {lines:?}"))["path"].as_str().unwrap()
+    };
+    let detect = |paths: &[&str]| {
+        let bundle = bundle.display().to_string();
+        edge([&["detect", "--bundle", &bundle], paths].concat())
+    };
+    let genuine = find("genuine");
+    detect(&[genuine]).code(0);
+    detect(&[genuine, find("counterfeit")]).code(1);
+    detect(&[find("counterfeit"), "no-such-file.png"]).code(2);
+    let bytes = fs::read(genuine).unwrap();
+    let table = edge_reading(["detect", "--bundle", &bundle.display().to_string(), "-"], &bytes).code(0).stdout();
+    assert!(table.contains("genuine"), "{table}");
+}
+
+#[test]
+fn a_face_off_is_sealed_played_and_opened() {
+    let stage = Stage::get();
+    let [gan, statistics, real, fake] = ["gan", "statistics", "test/real", "test/fake"].map(|n| stage.path(n).display().to_string());
+    let play = ["faceoff", "--bundle", &gan, "--bundle", &statistics, "--genuine", &real, "--fake", &fake, "--rounds", "10", "--json"];
+    let lines = edge(play).code(0).lines();
+    let text = serde_json::to_string(&lines).unwrap();
+    assert!(lines.len() >= 12, "a seal, ten rounds and an outcome: {text}");
+    assert!(text.contains("digest") && text.contains("salt") && text.contains("p_value"), "{text}");
+}
+
+#[test]
+fn the_box_tests_and_times_itself() {
+    let bundle = Stage::get().path("gan").display().to_string();
+    let said = edge(["selftest", "--bundle", &bundle, "--json"]).ok().lines().remove(0);
+    assert!(said.to_string().contains("golden"), "{said}");
+    let bench = edge(["bench", "--bundle", &bundle, "--seconds", "0.3", "--json"]).ok().lines().remove(0);
+    assert!(bench.to_string().contains("p99"), "{bench}");
+}
+
+#[test]
+fn a_report_is_one_page_that_fetches_nothing() {
+    let stage = Stage::get();
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("report.html").display().to_string();
+    let [gan, run, real, fake] = ["gan", "run", "test/real", "test/fake"].map(|n| stage.path(n).display().to_string());
+    counterfoil(["report", "--bundle", &gan, "--run", &run, "--genuine", &real, "--fake", &fake, "--out", &page]).ok();
+    let html = fs::read_to_string(page).unwrap();
+    assert!(html.contains("<svg") && html.contains("data:image/png;base64,") && html.contains("rescan"));
+    assert!(!html.contains("src=\"http") && !html.contains("<script"));
+}
+
+#[test]
+fn inspecting_the_notes_finds_no_leak() {
+    let test = Stage::get().path("test").display().to_string();
+    let found = counterfoil(["dataset", "inspect", &test, "--json"]).ok().lines().remove(0);
+    assert_eq!(found["genuine"], 12);
+    assert_eq!(found["duplicates"].as_array().unwrap().len(), 0);
+    assert!(found["fake"].as_object().unwrap().len() >= 10);
+}
