@@ -63,11 +63,10 @@ pub fn rates(judged: &Judged) -> Result<Evaluation, EvalError> {
 /// # Errors
 /// [`EvalError`] when no genuine picture could be read.
 pub fn single_number(items: &[Item]) -> Result<SingleNumbers, EvalError> {
-    let read: Vec<_> = items
-        .par_iter()
-        .filter_map(|item| Some((item.family.clone(), cues(&item.frame().ok()?.to_rgb()))))
-        .collect();
-    let names = read.first().map_or_else(Vec::new, |(_, cues)| cues.iter().map(|(name, _)| (*name).to_owned()).collect());
+    let read: Vec<_> =
+        items.par_iter().filter_map(|item| Some((item.family.clone(), cues(&item.frame().ok()?.to_rgb())))).collect();
+    let names =
+        read.first().map_or_else(Vec::new, |(_, cues)| cues.iter().map(|(name, _)| (*name).to_owned()).collect());
     let mut genuine = Vec::new();
     let mut fakes: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
     for (family, cues) in read {
@@ -104,10 +103,8 @@ pub fn cross_fitted_statistics(items: &[Item]) -> Result<Option<Baseline>> {
 
     // The genuine at even places are judged by the fit to the odd ones and the other way round; counterfeits by both.
     let mut genuine_places = 0..genuine.len();
-    let places: Vec<Option<usize>> = read
-        .iter()
-        .map(|(item, _)| if item.family.is_none() { genuine_places.next() } else { None })
-        .collect();
+    let places: Vec<Option<usize>> =
+        read.iter().map(|(item, _)| if item.family.is_none() { genuine_places.next() } else { None }).collect();
     let scored: Vec<Scored> = read
         .par_iter()
         .zip(&places)

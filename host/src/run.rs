@@ -49,11 +49,8 @@ impl Look {
     pub fn resolve(&self, settings: &Settings, first: &Frame, statistics: bool) -> Preprocess {
         let own_color = if matches!(first, Frame::Grey(_)) { Color::Grey } else { Color::Rgb };
         // Statistics sum over the whole picture; crops of different places would only blur them.
-        let (size, regions) = if statistics {
-            (None, None)
-        } else {
-            (settings.size.or(Some([GAME_SIDE; 2])), settings.regions.clone())
-        };
+        let (size, regions) =
+            if statistics { (None, None) } else { (settings.size.or(Some([GAME_SIDE; 2])), settings.regions.clone()) };
         let [width, height] = self.size.or(size).unwrap_or_else(|| {
             let longest = first.width().max(first.height()).max(1);
             let scaled = |side: u32| (side * STATISTICS_SIDE.min(longest)).div_ceil(longest);
@@ -309,7 +306,8 @@ mod tests {
     fn folder(pictures: u32) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for i in 0..pictures {
-            let picture = RgbImage::from_fn(40, 20, |x, y| Rgb([(x * 5 + i * 9) as u8, (y * 11 + i * 3) as u8, i as u8]));
+            let picture =
+                RgbImage::from_fn(40, 20, |x, y| Rgb([(x * 5 + i * 9) as u8, (y * 11 + i * 3) as u8, i as u8]));
             picture.save(dir.path().join(format!("note_{i:02}.png"))).unwrap();
         }
         dir
@@ -336,9 +334,13 @@ mod tests {
     #[test]
     fn the_statistics_see_the_whole_picture_at_its_own_size() {
         let data = folder(8);
-        std::fs::write(data.path().join("dataset.toml"), "regions = [[0.0, 0.0, 0.5, 0.5]]\nsize = [32, 32]\n").unwrap();
+        std::fs::write(data.path().join("dataset.toml"), "regions = [[0.0, 0.0, 0.5, 0.5]]\nsize = [32, 32]\n")
+            .unwrap();
         let rule = |net| prepare(&request(data.path(), &Look::default(), net)).unwrap().record.input;
-        assert_eq!((rule("statistics").width, rule("statistics").height, rule("statistics").regions.len()), (40, 20, 1));
+        assert_eq!(
+            (rule("statistics").width, rule("statistics").height, rule("statistics").regions.len()),
+            (40, 20, 1)
+        );
         assert_eq!((rule("dcgan").width, rule("dcgan").height, rule("dcgan").regions[0].width), (32, 32, 0.5));
     }
 

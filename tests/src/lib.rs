@@ -74,7 +74,8 @@ impl Ran {
     /// When a line is no JSON.
     #[must_use]
     pub fn lines(&self) -> Vec<Value> {
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line:?} is no JSON ({e})\n{self}"));
+        let parse =
+            |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line:?} is no JSON ({e})\n{self}"));
         self.stdout().lines().map(parse).collect()
     }
 }
@@ -89,7 +90,8 @@ fn run(mut command: Command, stdin: Option<&[u8]>) -> Ran {
     use std::io::Write;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let shown = format!("{command:?}");
-    let mut child = command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}; run scripts/test, which builds the programs"));
+    let mut child =
+        command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}; run scripts/test, which builds the programs"));
     if let Some(mut pipe) = child.stdin.take() {
         // A program that does not read its input closes the pipe; that is its right.
         let _ = pipe.write_all(stdin.unwrap_or_default());
@@ -165,10 +167,24 @@ impl Stage {
         let stage = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         let path = |name: &str| stage.path(name).display().to_string();
         counterfoil(["dataset", "specimen", "--out", &path("notes"), "--real", "150", "--fakes", "0"]).ok();
-        counterfoil(["dataset", "specimen", "--out", &path("test"), "--real", "12", "--fakes", "2", "--seed", "9"]).ok();
+        counterfoil(["dataset", "specimen", "--out", &path("test"), "--real", "12", "--fakes", "2", "--seed", "9"])
+            .ok();
         counterfoil([
-            "train", "--data", &path("notes"), "--out", &path("run"), "--steps", "12", "--batch", "8", "--width", "4",
-            "--latent", "8", "--seed", "5",
+            "train",
+            "--data",
+            &path("notes"),
+            "--out",
+            &path("run"),
+            "--steps",
+            "12",
+            "--batch",
+            "8",
+            "--width",
+            "4",
+            "--latent",
+            "8",
+            "--seed",
+            "5",
         ])
         .ok();
         counterfoil(["train", "--data", &path("notes"), "--out", &path("run-statistics"), "--net", "statistics"]).ok();

@@ -15,8 +15,8 @@ use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role};
 use counterfoil_host::run::{self, Look};
 use counterfoil_host::specimen::{self, Family};
-use counterfoil_host::train::{Config, Net, train};
 use counterfoil_host::statistics;
+use counterfoil_host::train::{Config, Net, train};
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
 
@@ -72,7 +72,8 @@ impl Demo {
         let (notes, test) = (self.out.join("notes"), self.out.join("test"));
         self.say(started, "drawing specimen notes");
         specimen::write_dataset(&notes, self.seed, NOTES, 0).context("cannot draw the notes")?;
-        specimen::write_dataset(&test, self.seed + TEST_SEED, TEST_NOTES, TEST_FAKES).context("cannot draw the notes")?;
+        specimen::write_dataset(&test, self.seed + TEST_SEED, TEST_NOTES, TEST_FAKES)
+            .context("cannot draw the notes")?;
 
         let mut shown = Vec::new();
         for (name, net, role) in CONTESTANTS {
@@ -108,7 +109,8 @@ impl Demo {
         let Some(net) = net else {
             self.say(started, "fitting the statistics detective");
             let onnx = statistics::fit(prepared.samples.pixels(), prepared.samples.shape(), &[])?;
-            fs::write(run.join(run::STATISTICS), onnx).with_context(|| format!("cannot write into {}", run.display()))?;
+            fs::write(run.join(run::STATISTICS), onnx)
+                .with_context(|| format!("cannot write into {}", run.display()))?;
             return Ok(run);
         };
         let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 2.0 };

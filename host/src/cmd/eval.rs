@@ -59,7 +59,8 @@ impl Eval {
         super::tell_unreadable(&judged.unreadable);
         if let Some(path) = &self.scores {
             let lines = judged.scored.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-            fs::write(path, lines.join("\n") + "\n").with_context(|| format!("cannot write --scores {}", path.display()))?;
+            fs::write(path, lines.join("\n") + "\n")
+                .with_context(|| format!("cannot write --scores {}", path.display()))?;
         }
         let own = judge::rates(&judged)?;
         let baselines = self.baselines(&items)?;
@@ -69,10 +70,15 @@ impl Eval {
             let line = Line { own: &own, alpha: calibration.alpha(), baselines: &baselines };
             super::print(&format!("{}\n", serde_json::to_string(&line)?))?;
         } else {
-            let promise = Realised::interval(calibration.scores().len() as u64, calibration.alpha(), own.genuine as u64);
+            let promise =
+                Realised::interval(calibration.scores().len() as u64, calibration.alpha(), own.genuine as u64);
             super::print(&table(&super::name_of(&self.bundle), &own, &baselines, calibration.alpha(), promise)?)?;
         }
-        if judged.unreadable.is_empty() { Ok(()) } else { anyhow::bail!("{} pictures could not be judged", judged.unreadable.len()) }
+        if judged.unreadable.is_empty() {
+            Ok(())
+        } else {
+            anyhow::bail!("{} pictures could not be judged", judged.unreadable.len())
+        }
     }
 
     fn items(&self) -> Result<Vec<Item>> {
@@ -89,7 +95,9 @@ impl Eval {
         }
         match judge::cross_fitted_statistics(items)? {
             Some(row) => rows.push(row),
-            None => eprintln!("note: too few genuine pictures to fit the hand statistics on one half and judge the other"),
+            None => {
+                eprintln!("note: too few genuine pictures to fit the hand statistics on one half and judge the other")
+            }
         }
         rows.push(judge::single_number(items)?.baseline());
         Ok(rows)

@@ -64,7 +64,11 @@ impl Export {
 /// Judges a folder of pictures with a bundle that is about to be published.
 fn measure(bundle: &Path, data: &Path) -> Result<Measurement> {
     let dataset = Dataset::open(data, None)?;
-    ensure!(!dataset.fake.is_empty(), "--measure {}: it holds no fake/; expected folders real/ and fake/", data.display());
+    ensure!(
+        !dataset.fake.is_empty(),
+        "--measure {}: it holds no fake/; expected folders real/ and fake/",
+        data.display()
+    );
     let items = [dataset.genuine, dataset.fake].concat();
     let judged = judge::judge(&Detector::open(bundle)?, &items);
     super::tell_unreadable(&judged.unreadable);

@@ -101,7 +101,8 @@ pub(crate) fn gather(shown: &[Shown], items: &[Item]) -> Result<Page> {
     }
     page.detectors.push(report::Detector::single_numbers(&judge::single_number(items)?));
     page.environment.push(Fact::new("Counterfoil", counterfoil_host::run::revision()));
-    page.environment.push(Fact::new("Processors", std::thread::available_parallelism().map_or(1, usize::from).to_string()));
+    page.environment
+        .push(Fact::new("Processors", std::thread::available_parallelism().map_or(1, usize::from).to_string()));
     Ok(page)
 }
 
@@ -120,7 +121,8 @@ fn describe(page: &mut Page, detector: &Detector, judged: &Judged) -> Result<()>
         Fact::new("Bundle", &detector.bundle().id()[..12]),
     ];
     for engine in &manifest.engines {
-        let value = format!("{}, {} pictures, at most {:.1e} apart", engine.version, engine.pictures, engine.max_difference);
+        let value =
+            format!("{}, {} pictures, at most {:.1e} apart", engine.version, engine.pictures, engine.max_difference);
         page.environment.push(Fact::new(&engine.engine, value));
     }
     let hard = hardest(&judged.scored, HARD_CASES);

@@ -60,7 +60,9 @@ impl Item {
     pub fn frame(&self) -> Result<Frame> {
         match &self.place {
             Place::File(path) => Source::File(path.clone()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?)),
-            Place::Idx(idx, index) => Frame::from_image(DynamicImage::ImageLuma8(idx.picture(*index))).map_err(Into::into),
+            Place::Idx(idx, index) => {
+                Frame::from_image(DynamicImage::ImageLuma8(idx.picture(*index))).map_err(Into::into)
+            }
         }
         .map_err(|source| DataError::Picture { name: self.name.clone(), source })
     }
@@ -150,11 +152,8 @@ impl Dataset {
             })
             .collect();
         let first = idx.picture(0);
-        let settings = Settings {
-            color: Some(Color::Grey),
-            size: Some([first.width(), first.height()]),
-            ..Settings::default()
-        };
+        let settings =
+            Settings { color: Some(Color::Grey), size: Some([first.width(), first.height()]), ..Settings::default() };
         Ok(Self { genuine, fake: Vec::new(), settings })
     }
 }
@@ -200,7 +199,9 @@ fn pictures_below(folder: &Path) -> impl Iterator<Item = Result<PathBuf>> {
     pictures(vec![folder.to_path_buf()]).filter_map(|source| match source {
         Source::File(path) => Some(Ok(path)),
         Source::Refused { error: counterfoil_edge::Error::NoPictures, .. } | Source::Stdin => None,
-        Source::Refused { path, error } => Some(Err(DataError::Picture { name: path.display().to_string(), source: error })),
+        Source::Refused { path, error } => {
+            Some(Err(DataError::Picture { name: path.display().to_string(), source: error }))
+        }
     })
 }
 

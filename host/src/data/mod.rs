@@ -64,7 +64,9 @@ pub enum DataError {
         what: String,
     },
     /// Too little to split.
-    #[error("there are {pictures} genuine pictures in {groups} groups, and at least 4 groups are needed to hold some out; add pictures, or make --group finer")]
+    #[error(
+        "there are {pictures} genuine pictures in {groups} groups, and at least 4 groups are needed to hold some out; add pictures, or make --group finer"
+    )]
     TooFew {
         /// Genuine pictures.
         pictures: usize,
@@ -72,7 +74,9 @@ pub enum DataError {
         groups: usize,
     },
     /// The same picture on both sides of the split.
-    #[error("{found} held-out pictures are near-duplicates of training pictures, so a calibration on them would flatter; for one, {held_out} and {train}. Remove the copies, or name what belongs together with --group")]
+    #[error(
+        "{found} held-out pictures are near-duplicates of training pictures, so a calibration on them would flatter; for one, {held_out} and {train}. Remove the copies, or name what belongs together with --group"
+    )]
     NearDuplicates {
         /// How many.
         found: usize,

@@ -74,7 +74,8 @@ mod tests {
         let split = Split::by_group(&items, 0.2, 7).unwrap();
         assert_eq!(split.held_out.len(), 12);
         assert_eq!(split.train.len() + split.held_out.len(), 60);
-        let groups = |side: &[usize]| side.iter().map(|i| items[*i].group.clone()).collect::<std::collections::BTreeSet<_>>();
+        let groups =
+            |side: &[usize]| side.iter().map(|i| items[*i].group.clone()).collect::<std::collections::BTreeSet<_>>();
         assert!(groups(&split.train).is_disjoint(&groups(&split.held_out)));
         assert_eq!(split, Split::by_group(&items, 0.2, 7).unwrap());
         assert_ne!(split, Split::by_group(&items, 0.2, 8).unwrap());

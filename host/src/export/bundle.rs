@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use counterfoil_edge::engine::{Engine, NamedOutput};
 use counterfoil_models as contract;
-use counterfoil_models::{Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Training};
+use counterfoil_models::{
+    Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Training,
+};
 use rayon::prelude::*;
 
 use super::card::{Measurement, card};
@@ -145,7 +147,9 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
     let latent = (!request.without_generator).then_some(config.latent);
     Ok(Exported {
         discriminator: onnx::discriminator(&layers, cut, (c, h, w), metadata)?,
-        generator: latent.map(|z| onnx::generator(&generator.layers()?, z, metadata).map_err(anyhow::Error::from)).transpose()?,
+        generator: latent
+            .map(|z| onnx::generator(&generator.layers()?, z, metadata).map_err(anyhow::Error::from))
+            .transpose()?,
         layers: Some(layers),
         latent,
         steps,
@@ -218,7 +222,9 @@ fn agree(
     let named: Vec<(&str, &[f32])> =
         opinions.iter().zip(&joined).map(|(o, scores)| (o.engine.as_str(), scores.as_slice())).collect();
     let agreements = compare(&opinions[0], &opinions[1..])?;
-    same_verdicts(named[0], &named[1..], |score| contract::Score::new(score).map(|s| calibration.judge(s).verdict()).ok())?;
+    same_verdicts(named[0], &named[1..], |score| {
+        contract::Score::new(score).map(|s| calibration.judge(s).verdict()).ok()
+    })?;
     Ok(agreements)
 }
 

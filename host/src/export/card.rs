@@ -58,7 +58,9 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
                 let cells = [m.auroc, m.eer, m.tpr_at_fpr01, m.false_alarm_rate].map(cell).join(" | ");
                 line(format_args!("| {name} | {cells} |"));
             }
-            line(format_args!("\n| family of counterfeits | pictures | AUROC | caught at the calibrated threshold |\n|---|---|---|---|"));
+            line(format_args!(
+                "\n| family of counterfeits | pictures | AUROC | caught at the calibrated threshold |\n|---|---|---|---|"
+            ));
             for (family, found) in &measurement.own.families {
                 let (auroc, caught) = (cell(found.metrics.auroc), cell(found.metrics.detection_rate));
                 line(format_args!("| {family} | {} | {auroc} | {caught} |", found.fake));

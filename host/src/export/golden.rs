@@ -55,7 +55,9 @@ pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration
 /// The verdict, if every score within twice the tolerance gets the same.
 fn steady(score: Score, calibration: &Calibration) -> Result<Option<Verdict>> {
     let margin = 2.0 * GOLDEN_TOLERANCE * score.get().abs().max(1.0);
-    let at = |offset: f32| Ok::<_, counterfoil_models::Error>(calibration.judge(Score::new(score.get() + offset)?).verdict());
+    let at = |offset: f32| {
+        Ok::<_, counterfoil_models::Error>(calibration.judge(Score::new(score.get() + offset)?).verdict())
+    };
     let (low, middle, high) = (at(-margin)?, at(0.0)?, at(margin)?);
     Ok((low == middle && middle == high).then_some(middle))
 }

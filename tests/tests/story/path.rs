@@ -45,7 +45,14 @@ fn eval_and_detect_print_the_same_digits() {
             }
         }
         let evaluated: Vec<String> = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
-        let detect = ["detect".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), real.as_os_str(), fake.as_os_str(), "--json".as_ref()];
+        let detect = [
+            "detect".as_ref(),
+            "--bundle".as_ref(),
+            bundle.as_os_str(),
+            real.as_os_str(),
+            fake.as_os_str(),
+            "--json".as_ref(),
+        ];
         let detected: Vec<String> = edge(detect).stdout().lines().map(str::to_owned).collect();
         assert_eq!(scores(&evaluated), scores(&detected));
         assert_eq!(detected.len(), 12 + 2 * fs::read_dir(&fake).unwrap().count());
@@ -56,7 +63,14 @@ fn eval_and_detect_print_the_same_digits() {
 fn exit_codes_tell_clean_counterfeit_and_trouble_apart() {
     let stage = Stage::get();
     let bundle = stage.path("statistics");
-    let lines = edge(["detect".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), stage.path("test").as_os_str(), "--json".as_ref()]).lines();
+    let lines = edge([
+        "detect".as_ref(),
+        "--bundle".as_ref(),
+        bundle.as_os_str(),
+        stage.path("test").as_os_str(),
+        "--json".as_ref(),
+    ])
+    .lines();
     let find = |verdict: &str| {
         lines.iter().find(|line| line["verdict"] == verdict).unwrap_or_else(|| panic!("no {verdict} among {lines:?}"))["path"].as_str().unwrap()
     };
@@ -76,8 +90,22 @@ fn exit_codes_tell_clean_counterfeit_and_trouble_apart() {
 #[test]
 fn a_face_off_is_sealed_played_and_opened() {
     let stage = Stage::get();
-    let [gan, statistics, real, fake] = ["gan", "statistics", "test/real", "test/fake"].map(|n| stage.path(n).display().to_string());
-    let play = ["faceoff", "--bundle", &gan, "--bundle", &statistics, "--genuine", &real, "--fake", &fake, "--rounds", "10", "--json"];
+    let [gan, statistics, real, fake] =
+        ["gan", "statistics", "test/real", "test/fake"].map(|n| stage.path(n).display().to_string());
+    let play = [
+        "faceoff",
+        "--bundle",
+        &gan,
+        "--bundle",
+        &statistics,
+        "--genuine",
+        &real,
+        "--fake",
+        &fake,
+        "--rounds",
+        "10",
+        "--json",
+    ];
     let lines = edge(play).code(0).lines();
     let text = serde_json::to_string(&lines).unwrap();
     assert!(lines.len() >= 12, "a seal, ten rounds and an outcome: {text}");

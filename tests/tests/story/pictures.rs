@@ -24,7 +24,10 @@ fn detect(folder: &Path) -> (Option<i32>, Vec<Value>) {
 }
 
 fn line<'a>(lines: &'a [Value], name: &str) -> &'a Value {
-    lines.iter().find(|line| line["path"].as_str().unwrap().ends_with(name)).unwrap_or_else(|| panic!("{name} in {lines:?}"))
+    lines
+        .iter()
+        .find(|line| line["path"].as_str().unwrap().ends_with(name))
+        .unwrap_or_else(|| panic!("{name} in {lines:?}"))
 }
 
 #[test]

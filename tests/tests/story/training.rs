@@ -12,9 +12,8 @@ fn a_run_goes_on_where_it_stopped_and_gives_the_same_bytes() {
     let notes = Stage::get().path("notes").display().to_string();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
-    let train = |out: &str, more: &[&str]| {
-        counterfoil([&["train", "--data", &notes, "--out", out], more, &SMALL[..]].concat())
-    };
+    let train =
+        |out: &str, more: &[&str]| counterfoil([&["train", "--data", &notes, "--out", out], more, &SMALL[..]].concat());
     train(&path("whole"), &["--steps", "6"]).ok();
     train(&path("parts"), &["--steps", "3"]).ok().says("counterfoil export");
     train(&path("parts"), &["--steps", "6"]).code(2).says("--resume");
@@ -50,7 +49,10 @@ struct SmallDisk(tempfile::TempDir);
 impl SmallDisk {
     fn mount(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path()).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(dir.path())
+            .status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(dir))
     }
 }
