@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use counterfoil_edge::Detector;
 use counterfoil_edge::engine::Engine;
-use counterfoil_models::{Frame, Preprocess, Verdict};
+use counterfoil_models::{Frame, Plane, Preprocess, Verdict};
 use rayon::prelude::*;
 
 use crate::data::{Item, Settings};
@@ -143,7 +143,7 @@ impl<'a> Statistics<'a> {
     fn fit(frames: &[&Frame], input: &'a Preprocess) -> Result<Self> {
         let planes = frames.par_iter().map(|frame| input.plane(frame)).collect::<Result<Vec<_>, _>>()?;
         let [rows, c, h, w] = planes[0].shape();
-        let pixels: Vec<u8> = planes.iter().flat_map(|plane| plane.bytes()).copied().collect();
+        let pixels: Vec<u8> = planes.iter().flat_map(Plane::bytes).copied().collect();
         let onnx = statistics::fit(&pixels, (c, h, w), &[])?;
         Ok(Self { input, engine: Engine::load(&onnx, rows, c, h, w)? })
     }

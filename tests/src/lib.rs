@@ -2,6 +2,12 @@
 //!
 //! Tests read as stories: `counterfoil(["train", ...]).ok()`, `edge([...]).says("cut short").code(2)`.
 
+#![expect(
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "assertions are called for what they assert"
+)]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,19 +57,16 @@ impl Ran {
     }
 
     /// The exit code; none after a signal.
-    #[must_use]
     pub fn exit(&self) -> Option<i32> {
         self.output.status.code()
     }
 
     /// Standard output as text.
-    #[must_use]
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
     /// Standard error as text.
-    #[must_use]
     pub fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
@@ -72,7 +75,6 @@ impl Ran {
     ///
     /// # Panics
     /// When a line is no JSON.
-    #[must_use]
     pub fn lines(&self) -> Vec<Value> {
         let parse =
             |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line:?} is no JSON ({e})\n{self}"));
@@ -194,7 +196,6 @@ impl Stage {
     }
 
     /// `notes`, `test`, `run`, `run-statistics`, or the bundles `gan` and `statistics`.
-    #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -203,7 +204,6 @@ impl Stage {
     ///
     /// # Panics
     /// When it cannot be copied.
-    #[must_use]
     pub fn copy(&self, bundle: &str, to: &Path) -> PathBuf {
         let (from, to) = (self.path(bundle), to.join(bundle));
         for folder in ["", "golden"] {

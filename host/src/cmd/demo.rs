@@ -1,6 +1,7 @@
 //! `counterfoil demo`: the whole path on the embedded default, from drawn notes to a refereed face-off.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -17,6 +18,7 @@ use counterfoil_host::run::{self, Look};
 use counterfoil_host::specimen::{self, Family};
 use counterfoil_host::statistics;
 use counterfoil_host::train::{Config, Net, train};
+use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
 
@@ -70,7 +72,7 @@ impl Demo {
             self.out.display()
         );
         let (notes, test) = (self.out.join("notes"), self.out.join("test"));
-        self.say(started, "drawing specimen notes");
+        say(started, "drawing specimen notes");
         specimen::write_dataset(&notes, self.seed, NOTES, 0).context("cannot draw the notes")?;
         specimen::write_dataset(&test, self.seed + TEST_SEED, TEST_NOTES, TEST_FAKES)
             .context("cannot draw the notes")?;
@@ -82,12 +84,12 @@ impl Demo {
             shown.push(Shown { bundle: bundle.dir().to_path_buf(), run: Some(run), role });
         }
 
-        self.say(started, &format!("judging {} families of forgers that nothing was trained on", Family::ALL.len()));
+        say(started, &format!("judging {} families of forgers that nothing was trained on", Family::ALL.len()));
         let data = Dataset::open(&test, None)?;
         let items = [data.genuine, data.fake].concat();
         let mut page = gather(&shown, &items)?;
 
-        self.say(started, "playing the face-off");
+        say(started, "playing the face-off");
         let played = self.face_off(&shown, &items)?;
         self.finish(started, &mut page, &played)?;
         self.tell(started, &page, &played, &shown)
@@ -107,17 +109,17 @@ impl Demo {
         })?;
         prepared.write(&run)?;
         let Some(net) = net else {
-            self.say(started, "fitting the statistics detective");
+            say(started, "fitting the statistics detective");
             let onnx = statistics::fit(prepared.samples.pixels(), prepared.samples.shape(), &[])?;
             fs::write(run.join(run::STATISTICS), onnx)
                 .with_context(|| format!("cannot write into {}", run.display()))?;
             return Ok(run);
         };
         let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 2.0 };
-        self.say(started, &format!("training the {name} for {minutes:.1} minutes"));
+        say(started, &format!("training the {name} for {minutes:.1} minutes"));
         let config = Config { minutes: Some(minutes), seed: self.seed, ..Config::new(net) };
         let outcome = train(&config, &prepared.samples, &run, false, &AtomicBool::new(false), !super::is_watched())?;
-        self.say(started, &format!("{} steps, {:.0} rows a second", outcome.steps, outcome.images_per_second));
+        say(started, &format!("{} steps, {:.0} rows a second", outcome.steps, outcome.images_per_second));
         Ok(run)
     }
 
@@ -196,20 +198,17 @@ impl Demo {
         }
         let mut text = String::from("\nAUROC of the dcgan's detective, forger by forger (0.5 is a coin toss):\n");
         for (family, auroc) in auroc {
-            text += &format!("  {family:22} {auroc:.3}\n");
+            writeln!(text, "  {family:22} {auroc:.3}")?;
         }
-        text += "\nFace-off:\n";
-        for standing in &played.outcome.standings {
-            text += &format!(
-                "  {:12} {:+4} points  {:3} right {:3} wrong {:3} unsure\n",
-                standing.name, standing.points, standing.right, standing.wrong, standing.abstained
-            );
+        writeln!(text, "\nFace-off:")?;
+        for Standing { name, points, right, wrong, abstained, .. } in &played.outcome.standings {
+            writeln!(text, "  {name:12} {points:+4} points  {right:3} right {wrong:3} wrong {abstained:3} unsure")?;
         }
-        text += &format!("  {}\n\nOpen {}\n", played.outcome.sentence(), report.display());
+        writeln!(text, "  {}\n\nOpen {}", played.outcome.sentence(), report.display())?;
         super::print(&text)
     }
+}
 
-    fn say(&self, started: Instant, what: &str) {
-        eprintln!("[{:3.0} s] {what}", started.elapsed().as_secs_f64());
-    }
+fn say(started: Instant, what: &str) {
+    eprintln!("[{:3.0} s] {what}", started.elapsed().as_secs_f64());
 }

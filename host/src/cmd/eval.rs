@@ -96,7 +96,7 @@ impl Eval {
         match judge::cross_fitted_statistics(items)? {
             Some(row) => rows.push(row),
             None => {
-                eprintln!("note: too few genuine pictures to fit the hand statistics on one half and judge the other")
+                eprintln!("note: too few genuine pictures to fit the hand statistics on one half and judge the other");
             }
         }
         rows.push(judge::single_number(items)?.baseline());

@@ -19,7 +19,7 @@ use counterfoil_host::export::runtime::{Runtime, find, nearby};
 /// Where ONNX Runtime is, the second opinion of every export.
 #[derive(Args, Debug)]
 pub(crate) struct OnnxRuntime {
-    /// ONNX Runtime's library; without it ORT_DYLIB_PATH and then .venv (made by scripts/onnxruntime) are looked at
+    /// ONNX Runtime's library; without it `ORT_DYLIB_PATH` and then .venv (made by scripts/onnxruntime) are looked at
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
 }

@@ -1,5 +1,7 @@
 //! The stories: what a user does with the programs, and what happens when something is wrong.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot be set up has failed")]
+
 mod aarch64;
 mod bundles;
 mod path;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use counterfoil_models::game::Seal;
 use counterfoil_tests::{Stage, counterfoil, edge, edge_reading};
 use serde_json::Value;
 
@@ -107,9 +108,15 @@ fn a_face_off_is_sealed_played_and_opened() {
         "--json",
     ];
     let lines = edge(play).code(0).lines();
-    let text = serde_json::to_string(&lines).unwrap();
-    assert!(lines.len() >= 12, "a seal, ten rounds and an outcome: {text}");
-    assert!(text.contains("digest") && text.contains("salt") && text.contains("p_value"), "{text}");
+    assert_eq!(lines.len(), 12, "a seal, ten rounds and an outcome: {lines:?}");
+    let outcome = &lines[11];
+    let seal: Seal = serde_json::from_value(outcome["opened"].clone()).unwrap();
+    assert!(seal.opens(lines[0]["sealed"].as_str().unwrap()), "the seal opens to what was published before the game");
+    assert_eq!(seal.genuine.len(), 10);
+    for standing in outcome["standings"].as_array().unwrap() {
+        let count = |key: &str| standing[key].as_u64().unwrap();
+        assert_eq!(count("right") + count("wrong") + count("abstained"), 10);
+    }
 }
 
 #[test]
