@@ -13,6 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -113,6 +115,28 @@ pub fn counterfoil<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> R
     let mut command = Command::new(target().join("counterfoil"));
     command.args(arguments);
     run(command, None)
+}
+
+/// Runs `counterfoil` until `ready` exists, interrupts it as Ctrl-C does, and waits for its end.
+///
+/// # Panics
+/// When it ends before, or cannot be interrupted.
+pub fn counterfoil_interrupted<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, ready: &Path) -> Ran {
+    let mut command = Command::new(target().join("counterfoil"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let shown = format!("{command:?}, interrupted");
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}"));
+    while !ready.exists() {
+        assert!(
+            child.try_wait().expect("a child can be asked").is_none(),
+            "{shown}: it ended before {}",
+            ready.display()
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("a system with kill");
+    assert!(killed.success());
+    Ran { command: shown, output: child.wait_with_output().expect("a child that was spawned can be waited for") }
 }
 
 /// Runs `counterfoil-edge`.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use counterfoil_tests::{Stage, counterfoil, skip};
+use counterfoil_tests::{Stage, counterfoil, counterfoil_interrupted, skip};
 
 const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
 
@@ -22,6 +22,18 @@ fn a_run_goes_on_where_it_stopped_and_gives_the_same_bytes() {
         let read = |run: &str| fs::read(dir.path().join(run).join(file)).unwrap();
         assert!(read("whole") == read("parts"), "{file} differs");
     }
+}
+
+#[test]
+fn ctrl_c_saves_and_says_how_to_go_on() {
+    let notes = Stage::get().path("notes").display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run").display().to_string();
+    let endless = [&["train", "--data", &notes, "--out", &out, "--steps", "1000000"], &SMALL[..]].concat();
+    counterfoil_interrupted(endless, &dir.path().join("run/samples/step-00000000.png")).ok().says("--resume");
+    let checkpoints = fs::read_dir(dir.path().join("run/checkpoints")).unwrap().count();
+    assert_eq!(checkpoints, 1, "the step it stopped at is saved");
+    counterfoil(["export", &out, "--out", &dir.path().join("bundle").display().to_string(), "--alpha", "0.05"]).ok();
 }
 
 #[test]
