@@ -8,12 +8,11 @@ use counterfoil_edge::engine::Engine;
 use counterfoil_models::{Frame, Plane, Preprocess, Verdict};
 use rayon::prelude::*;
 
-use crate::data::{Item, Settings};
+use crate::data::{Item, Settings, cues, parted};
 use crate::eval::{
     Baseline, Bootstrap, Cues, Estimate, EvalError, Evaluation, Scored, SingleNumbers, best_single_number, evaluate,
 };
 use crate::run::Look;
-use crate::specimen::cues;
 use crate::statistics;
 
 /// Genuine pictures that are needed to fit the hand statistics on one half and judge the other.
@@ -64,7 +63,7 @@ pub fn rates(judged: &Judged) -> Result<Evaluation, EvalError> {
 /// [`EvalError`] when no genuine picture could be read.
 pub fn single_number(items: &[Item]) -> Result<SingleNumbers, EvalError> {
     let read: Vec<_> =
-        items.par_iter().filter_map(|item| Some((item.family.clone(), cues(&item.frame().ok()?.to_rgb())))).collect();
+        items.par_iter().filter_map(|item| Some((item.family.clone(), cues(&item.frame().ok()?)))).collect();
     let names =
         read.first().map_or_else(Vec::new, |(_, cues)| cues.iter().map(|(name, _)| (*name).to_owned()).collect());
     let mut genuine = Vec::new();
@@ -152,16 +151,4 @@ impl<'a> Statistics<'a> {
         let rows = self.engine.run(&self.input.plane(frame)?.to_f32())?.score;
         rows.first().copied().context("the statistics gave no score")
     }
-}
-
-fn parted<T>(lines: Vec<Result<T, String>>) -> (Vec<T>, Vec<String>) {
-    let mut fine = Vec::with_capacity(lines.len());
-    let mut broken = Vec::new();
-    for line in lines {
-        match line {
-            Ok(one) => fine.push(one),
-            Err(reason) => broken.push(reason),
-        }
-    }
-    (fine, broken)
 }

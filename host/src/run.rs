@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataError, Dataset, Fingerprint, Item, Samples, Settings, Split, near_duplicates};
+use crate::data::{DataError, Dataset, Fingerprint, Item, Samples, Settings, Split, near_duplicates, parted};
 
 const RECORD: &str = "run.json";
 const HELD_OUT: &str = "held-out.safetensors";
@@ -185,14 +185,7 @@ fn read<'a>(items: &'a [Item], input: &Preprocess) -> Result<(Vec<Picture<'a>>, 
             Ok(Picture { item, plane, fingerprint: Fingerprint::of(&frame) })
         })
         .collect();
-    let mut pictures = Vec::with_capacity(looked.len());
-    let mut unreadable = Vec::new();
-    for one in looked {
-        match one {
-            Ok(picture) => pictures.push(picture),
-            Err(reason) => unreadable.push(reason.to_string()),
-        }
-    }
+    let (pictures, unreadable) = parted(looked);
     ensure!(!pictures.is_empty(), "none of the {} genuine pictures could be read", items.len());
     Ok((pictures, unreadable))
 }
@@ -357,6 +350,7 @@ mod tests {
         }
         let refused = prepare(&request(data.path(), &look, "dcgan")).unwrap_err().to_string();
         assert!(refused.contains("near-duplicates") && refused.contains("--group"), "{refused}");
+        std::fs::remove_file(data.path().join("zz_broken.png")).unwrap();
         let grouped = Request { group: Some(r"note_(\d+)"), ..request(data.path(), &look, "dcgan") };
         assert!(prepare(&grouped).is_ok());
     }

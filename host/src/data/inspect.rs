@@ -6,9 +6,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::duplicates::{Fingerprint, near_duplicates};
-use super::{Dataset, Item};
+use super::{Dataset, Item, cues, parted};
 use crate::eval::{BestCue, Bootstrap, Cues, EvalError, best_single_number};
-use crate::specimen::cues;
 
 /// A family that one number tells from the genuine better than this leaks: a detector that does as well proves nothing.
 pub const LEAK: f64 = 0.9;
@@ -93,7 +92,7 @@ fn look(items: &[Item]) -> (Vec<Look<'_>>, Vec<String>) {
         .par_iter()
         .map(|item| {
             let frame = item.frame().map_err(|e| e.to_string())?;
-            let mut cues = cues(&frame.to_rgb());
+            let mut cues = cues(&frame);
             if let Some(length) = item.path().and_then(|path| path.metadata().ok()) {
                 cues.push(("size of the file itself", length.len() as f64));
             }
@@ -101,15 +100,7 @@ fn look(items: &[Item]) -> (Vec<Look<'_>>, Vec<String>) {
             Ok(Look { item, size, fingerprint: Fingerprint::of(&frame), cues })
         })
         .collect();
-    let mut pictures = Vec::with_capacity(looked.len());
-    let mut unreadable = Vec::new();
-    for one in looked {
-        match one {
-            Ok(picture) => pictures.push(picture),
-            Err(reason) => unreadable.push(reason),
-        }
-    }
-    (pictures, unreadable)
+    parted(looked)
 }
 
 fn numbers(look: &Look) -> Vec<f64> {

@@ -2,6 +2,7 @@
 //!
 //! `Dataset` (what there is) -> `Split` (who may see what) -> `Samples` (bytes for the network).
 
+mod cues;
 mod dataset;
 mod duplicates;
 mod idx;
@@ -12,6 +13,7 @@ mod split;
 use std::io;
 use std::path::PathBuf;
 
+pub use cues::cues;
 pub use dataset::{Dataset, Item, Settings};
 pub use duplicates::{Fingerprint, NearDuplicate, near_duplicates};
 pub use idx::Idx;
@@ -96,4 +98,17 @@ pub enum DataError {
     /// Rows that do not fit their shape.
     #[error("{0}")]
     Samples(String),
+}
+
+/// What could be read, and for the rest the reasons why not: one bad picture never stops the others.
+pub(crate) fn parted<T, E: ToString>(read: Vec<Result<T, E>>) -> (Vec<T>, Vec<String>) {
+    let mut whole = Vec::with_capacity(read.len());
+    let mut broken = Vec::new();
+    for one in read {
+        match one {
+            Ok(one) => whole.push(one),
+            Err(reason) => broken.push(reason.to_string()),
+        }
+    }
+    (whole, broken)
 }

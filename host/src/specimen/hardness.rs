@@ -4,10 +4,13 @@
 //! genuine notes and one family's and judged on notes that it never saw. It is a test and not a product: it sees labelled
 //! forgeries, which nobody has who needs a detector.
 
+use counterfoil_models::Frame;
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::{Family, HEIGHT, WIDTH, auc, cues, forged, genuine};
+use super::{Family, HEIGHT, WIDTH, forged, genuine};
+use crate::data::cues;
+use crate::eval::{Observation, Sample, auroc};
 
 /// Genuine notes and notes of each family, to train on and to judge.
 const GENUINE: [u64; 2] = [220, 140];
@@ -27,7 +30,7 @@ struct Seen {
 }
 
 fn see(picture: &RgbImage) -> Seen {
-    Seen { numbers: cues(picture), features: features(picture) }
+    Seen { numbers: cues(&Frame::Rgb(picture.clone())), features: features(picture) }
 }
 
 /// The worst single number, its AUC, and the classifier's AUC for one family.
@@ -182,4 +185,13 @@ fn no_single_number_tells_a_family_and_a_supervised_classifier_does() {
         assert!(*cue_auc <= 0.9, "{name}: {cue} alone reaches {cue_auc:.3}");
         assert!(*supervised >= 0.99, "{name}: the classifier only reaches {supervised:.4}");
     }
+}
+
+/// The chance that a positive's number is above a negative's, ties counted half.
+fn auc(negatives: &[f64], positives: &[f64]) -> f64 {
+    // An evaluation's positives are counterfeits, which score low.
+    let observe =
+        |family| move |value: &f64| Observation { path: "", family, group: None, score: -value, accused: false };
+    let all = negatives.iter().map(observe(None)).chain(positives.iter().map(observe(Some("forged"))));
+    auroc(&Sample::new(all.collect()).unwrap().steps())
 }

@@ -2,15 +2,14 @@
 //!
 //! The way of a note: `plates` (the fixed art: `canvas`, `glyphs`, `lettering`, `guilloche`, `emblem`) -> `piece` (what differs from note to
 //! note, `wear` included) -> `forge` (what a forger gets wrong) -> `press` (inks on paper) -> `channel` (camera) -> a picture.
-//! `dataset` writes folders of them, `sheet` a page to print. `cues` are the single numbers that must not be able to tell a forgery;
-//! the test `hardness` holds that, and that a supervised classifier at full resolution can.
+//! `dataset` writes folders of them, `sheet` a page to print. The test
+//! `hardness` holds that no single number of `data::cues` can tell a forgery, and that a supervised classifier can.
 //!
 //! The same seed gives the same bytes on one platform; across platforms a mathematics library or a JPEG decoder may
 //! move a grey level.
 
 mod canvas;
 mod channel;
-mod cues;
 mod dataset;
 mod emblem;
 mod family;
@@ -29,7 +28,6 @@ mod wear;
 
 use image::RgbImage;
 
-pub use self::cues::{auc, cues};
 pub use self::dataset::write_dataset;
 pub use self::family::Family;
 pub use self::sheet::sheet;

@@ -3,6 +3,7 @@
 //! A dataset on which one such number separates genuine from forged proves nothing about a detector. The specimen notes are held to it
 //! by a test, a user's own pictures by `dataset inspect`.
 
+use counterfoil_models::Frame;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, RgbImage};
 
@@ -12,13 +13,14 @@ use image::{ImageEncoder, RgbImage};
 /// difference is over 24 grey levels; the file size is that of a PNG, in bytes; warmth is mean red less mean blue; colourfulness
 /// is the mean distance between a pixel's largest and smallest channel.
 #[must_use]
-pub fn cues(rgb: &RgbImage) -> Vec<(&'static str, f64)> {
-    let grey: Vec<f32> = rgb.pixels().map(|p| luma(p.0)).collect();
+pub fn cues(frame: &Frame) -> Vec<(&'static str, f64)> {
+    let grey: Vec<f32> = frame.to_grey().into_raw().into_iter().map(f32::from).collect();
+    let rgb = frame.to_rgb();
     let n = grey.len().max(1) as f64;
     let mean = grey.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
     let spread = (grey.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt();
     let dark = grey.iter().filter(|&&v| v < 96.0).count() as f64 / n;
-    let (sharpness, edges) = detail(&grey, rgb.width() as usize);
+    let (sharpness, edges) = detail(&grey, frame.width() as usize);
     let warmth = rgb.pixels().map(|p| f64::from(p.0[0]) - f64::from(p.0[2])).sum::<f64>() / n;
     let range = |p: [u8; 3]| p[0].max(p[1]).max(p[2]) - p[0].min(p[1]).min(p[2]);
     let colour = rgb.pixels().map(|p| f64::from(range(p.0))).sum::<f64>() / n;
@@ -27,34 +29,11 @@ pub fn cues(rgb: &RgbImage) -> Vec<(&'static str, f64)> {
         ("spread", spread),
         ("sharpness", sharpness),
         ("edge density", edges),
-        ("file size", file_size(rgb)),
+        ("file size", file_size(&rgb)),
         ("dark share", dark),
         ("warmth", warmth),
         ("colourfulness", colour),
     ]
-}
-
-/// The chance that a positive's number is above a negative's, ties counted half; 0.5 when a side is empty.
-#[must_use]
-pub fn auc(negatives: &[f64], positives: &[f64]) -> f64 {
-    if negatives.is_empty() || positives.is_empty() {
-        return 0.5;
-    }
-    let mut sorted = negatives.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let wins: f64 = positives
-        .iter()
-        .map(|p| {
-            let below = sorted.partition_point(|n| n < p);
-            let up_to = sorted.partition_point(|n| n <= p);
-            (below + up_to) as f64 * 0.5
-        })
-        .sum();
-    wins / (negatives.len() as f64 * positives.len() as f64)
-}
-
-fn luma([r, g, b]: [u8; 3]) -> f32 {
-    0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b)
 }
 
 /// Deviation of the Laplacian, and the share of pixels on an edge.
@@ -90,16 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn auc_counts_wins_and_half_ties() {
-        assert!((auc(&[1.0, 2.0], &[3.0, 4.0]) - 1.0).abs() < 1e-12);
-        assert!((auc(&[3.0, 4.0], &[1.0, 2.0])).abs() < 1e-12);
-        assert!((auc(&[1.0, 2.0], &[2.0]) - 0.75).abs() < 1e-12);
-        assert!((auc(&[], &[2.0]) - 0.5).abs() < 1e-12);
-    }
-
-    #[test]
     fn a_flat_picture_has_no_detail() {
-        let flat = RgbImage::from_pixel(20, 10, image::Rgb([100, 100, 100]));
+        let flat = Frame::Rgb(RgbImage::from_pixel(20, 10, image::Rgb([100, 100, 100])));
         let value = |name: &str| cues(&flat).into_iter().find(|(n, _)| *n == name).map(|(_, v)| v);
         assert!(value("mean").is_some_and(|v| (v - 100.0).abs() < 1e-3));
         for name in ["spread", "sharpness", "edge density", "warmth"] {
@@ -109,6 +80,6 @@ mod tests {
 
     #[test]
     fn a_one_pixel_picture_is_no_trouble() {
-        assert_eq!(cues(&RgbImage::new(1, 1)).len(), 8);
+        assert_eq!(cues(&Frame::Rgb(RgbImage::new(1, 1))).len(), 8);
     }
 }
