@@ -173,6 +173,12 @@ pub fn skip(why: &str) {
     eprintln!("SKIPPED: {why}");
 }
 
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// What every story starts from: a few specimen notes and bundles trained on them, made once.
 #[derive(Debug)]
 pub struct Stage {

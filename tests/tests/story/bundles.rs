@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use counterfoil_models::sha256_hex;
-use counterfoil_tests::{Stage, counterfoil, edge};
+use counterfoil_tests::{Stage, counterfoil, edge, edge_on_aarch64, root};
 use serde_json::Value;
 
 fn refused(bundle: &Path, because: &str) {
@@ -84,6 +84,22 @@ fn a_network_that_was_tampered_with_is_refused_even_with_matching_hashes() {
     let bundle = stage.copy("gan", dir.path());
     edit(&bundle.join("manifest.json"), |value| value["golden"][0]["score"] = 1e3.into());
     refused(&bundle, "the self test failed");
+}
+
+#[test]
+fn the_pretrained_bundles_are_small_and_pass_their_own_test() {
+    for name in ["specimen-note", "specimen-note-statistics"] {
+        let bundle = root().join("models/pretrained").join(name);
+        edge(["selftest".as_ref(), "--bundle".as_ref(), bundle.as_os_str()]).ok();
+        if let Some(emulated) = edge_on_aarch64(["selftest".as_ref(), "--bundle".as_ref(), bundle.as_os_str()]) {
+            emulated.ok();
+        }
+        let manifest: Value = serde_json::from_slice(&fs::read(bundle.join("manifest.json")).unwrap()).unwrap();
+        let bytes: u64 =
+            manifest["files"].as_object().unwrap().values().map(|file| file["bytes"].as_u64().unwrap()).sum();
+        assert!(bytes < 2_000_000, "{name} has {bytes} bytes");
+        assert!(manifest["training"]["metrics"]["auroc"]["low"].is_number(), "{name} states what it measured");
+    }
 }
 
 #[test]
