@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if cmd::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("counterfoil: {error:#}");
+            eprintln!("counterfoil: {}", cmd::told(&error));
             ExitCode::from(2)
         }
     }

@@ -29,7 +29,7 @@ pub type Result<T, E = DataError> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum DataError {
     /// The operating system refused a file or folder.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {source}; check that the path is right and that you may read it", path.display())]
     Io {
         /// What was being done.
         doing: &'static str,

@@ -44,7 +44,8 @@ fn what_cannot_be_trained_on_is_named() {
     fs::create_dir(&empty).unwrap();
     let train = |more: &[&str]| counterfoil([&["train", "--out", &out], more].concat());
     train(&["--data", &empty]).code(2).says("holds no picture");
-    train(&["--data", "no/such/folder"]).code(2).says("no/such/folder");
+    let missing = train(&["--data", "no/such/folder"]).code(2).says("no/such/folder").stderr();
+    assert_eq!(missing.matches("No such file").count(), 1, "a cause is said once: {missing}");
     train(&["--data", &notes, "--batch", "1"]).code(2).says("batch");
     train(&["--data", &notes, "--size", "33"]).code(2).says("33");
     train(&["--data", &notes, "--region", "0,0,2,1"]).code(2).says("regions");
