@@ -41,7 +41,7 @@ pub(crate) struct Train {
     /// Stop at this step; the number a timed run reached gives the same bytes
     #[arg(long)]
     steps: Option<u64>,
-    /// Seed of the split and of everything random
+    /// Seed of the split and of everything random [default: 0]
     #[arg(long)]
     seed: Option<u64>,
     /// Go on from the newest checkpoint of the run
@@ -59,10 +59,10 @@ pub(crate) struct Train {
     /// Channels of the dcgan at its highest resolution [default: 32]
     #[arg(long)]
     width: Option<usize>,
-    /// The generator's learning rate
+    /// The generator's learning rate [default: 0.0002]
     #[arg(long)]
     lr_g: Option<f64>,
-    /// The discriminator's learning rate
+    /// The discriminator's learning rate [default: 0.0002]
     #[arg(long)]
     lr_d: Option<f64>,
     /// How regions' scores are joined
@@ -163,21 +163,23 @@ impl Train {
             (Some(record), _) => record.net.clone(),
             (None, net) => net_name(net.unwrap_or(self.configured_net()?)).to_owned(),
         };
-        let prepared = self.prepare(begun.as_ref(), &net)?;
+        // What is wrong with the configuration is said before thousands of pictures are read.
+        let config = if net == "statistics" { None } else { Some(self.game(&net, begun.is_some())?) };
+        let seed = config.as_ref().map_or(self.seed.unwrap_or(0), |config| config.seed);
+        let prepared = self.prepare(begun.as_ref(), &net, seed)?;
         super::tell_unreadable(&prepared.unreadable);
         tell_data(&prepared);
-        if net == "statistics" {
+        let Some(config) = config else {
             ensure!(!self.resume, "a statistics detective is fitted in one go; there is nothing to resume");
             return fit_statistics(&prepared, &self.out);
-        }
-        let config = self.game(&net, begun.is_some())?;
+        };
         if begun.is_none() {
             prepared.write(&self.out)?;
         }
         play(&config, &prepared, &self.out, self.resume)
     }
 
-    fn prepare(&self, begun: Option<&Record>, net: &str) -> Result<Prepared> {
+    fn prepare(&self, begun: Option<&Record>, net: &str, seed: u64) -> Result<Prepared> {
         let look = begun.map_or_else(|| self.look.resolve(), Record::look);
         let data = match (&self.data, begun) {
             (Some(data), _) => data,
@@ -191,7 +193,7 @@ impl Train {
             look: &look,
             join: begun.map_or(self.join.rule(), |record| record.join),
             held_out: begun.map_or(self.held_out, |record| record.held_out_share),
-            seed: begun.map_or(self.seed.unwrap_or(0), |record| record.seed),
+            seed: begun.map_or(seed, |record| record.seed),
         })?;
         if let Some(record) = begun {
             ensure!(
