@@ -181,7 +181,7 @@ pub fn train(
         if game.step().is_multiple_of(METRICS_EVERY) {
             metrics.add(&round).map_err(|error| error.after(last.as_deref()))?;
         }
-        progress.show(&round, elapsed);
+        progress.show(&round, started.elapsed());
     };
 
     let seconds = started.elapsed().as_secs_f64();
