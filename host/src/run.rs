@@ -18,6 +18,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{DataError, Dataset, Fingerprint, Item, Samples, Settings, Split, near_duplicates, parted};
+use crate::statistics;
 
 const RECORD: &str = "run.json";
 const HELD_OUT: &str = "held-out.safetensors";
@@ -224,6 +225,17 @@ impl Prepared {
         let bytes = safetensors::serialize([("held_out", view)], None)?;
         write(&run.join(HELD_OUT), &bytes)?;
         write(&run.join(RECORD), &serde_json::to_vec_pretty(&self.record)?)
+    }
+}
+
+impl Prepared {
+    /// Fits the statistics detective to the samples, in place of a game, and writes it into the run's folder.
+    ///
+    /// # Errors
+    /// When the statistics cannot be fitted or written.
+    pub fn fit_statistics(&self, run: &Path) -> Result<()> {
+        let onnx = statistics::fit(self.samples.pixels(), self.samples.shape(), &[])?;
+        write(&run.join(STATISTICS), &onnx)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -16,7 +15,6 @@ use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role};
 use counterfoil_host::run::{self, Look};
 use counterfoil_host::specimen::{self, Family};
-use counterfoil_host::statistics;
 use counterfoil_host::train::{Config, Net, train};
 use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
@@ -110,9 +108,7 @@ impl Demo {
         prepared.write(&run)?;
         let Some(net) = net else {
             say(started, "fitting the statistics detective");
-            let onnx = statistics::fit(prepared.samples.pixels(), prepared.samples.shape(), &[])?;
-            fs::write(run.join(run::STATISTICS), onnx)
-                .with_context(|| format!("cannot write into {}", run.display()))?;
+            prepared.fit_statistics(&run)?;
             return Ok(run);
         };
         let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 2.0 };

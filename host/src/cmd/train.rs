@@ -9,7 +9,6 @@ use clap::{Args, ValueEnum};
 use counterfoil_host::data::HELD_OUT;
 use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Look, Prepared, Record};
-use counterfoil_host::statistics;
 use counterfoil_host::train::{Config, Net, train};
 use counterfoil_models::{Calibration, Color, JoinRule, Region, Resize};
 
@@ -171,7 +170,10 @@ impl Train {
         tell_data(&prepared);
         let Some(config) = config else {
             ensure!(!self.resume, "a statistics detective is fitted in one go; there is nothing to resume");
-            return fit_statistics(&prepared, &self.out);
+            prepared.write(&self.out)?;
+            prepared.fit_statistics(&self.out)?;
+            eprintln!("next: counterfoil export {} --out BUNDLE", self.out.display());
+            return Ok(());
         };
         if begun.is_none() {
             prepared.write(&self.out)?;
@@ -261,15 +263,6 @@ fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool) -> Resul
     } else {
         eprintln!("stopped and saved; go on with: counterfoil train --out {} --resume", out.display());
     }
-    Ok(())
-}
-
-fn fit_statistics(prepared: &Prepared, out: &Path) -> Result<()> {
-    prepared.write(out)?;
-    let onnx = statistics::fit(prepared.samples.pixels(), prepared.samples.shape(), &[])?;
-    let path = out.join(run::STATISTICS);
-    std::fs::write(&path, onnx).with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!("next: counterfoil export {} --out BUNDLE", out.display());
     Ok(())
 }
 

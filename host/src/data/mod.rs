@@ -95,9 +95,6 @@ pub enum DataError {
         /// What is wrong with it.
         source: counterfoil_edge::Error,
     },
-    /// Rows that do not fit their shape.
-    #[error("{0}")]
-    Samples(String),
 }
 
 /// What could be read, and for the rest the reasons why not: one bad picture never stops the others.
