@@ -27,8 +27,8 @@ impl Detector {
     pub fn open(dir: &Path) -> Result<Self> {
         let bundle = Bundle::open(dir)?;
         let onnx = bundle.read(DISCRIMINATOR)?;
-        let input = &bundle.manifest().input;
-        let engine = Engine::load(&onnx, input.rows(), input.channels(), input.height as usize, input.width as usize)
+        let [rows, channels, height, width] = bundle.manifest().input.shape();
+        let engine = Engine::load(&onnx, rows, channels, height, width)
             .map_err(|source| Error::Engine { model: dir.join(DISCRIMINATOR), source })?;
         let mut detector = Self { bundle, engine, deviation: 0.0 };
         detector.deviation = detector.self_test()?;

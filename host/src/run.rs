@@ -217,9 +217,8 @@ impl Prepared {
             run.display()
         );
         fs::create_dir_all(run).with_context(|| format!("cannot create the run folder {}", run.display()))?;
-        let Preprocess { width, height, .. } = self.record.input;
-        let [rows, channels] = [self.record.input.rows(), self.record.input.channels()];
-        let shape = vec![self.held_out.len(), rows, channels, height as usize, width as usize];
+        let [rows, channels, height, width] = self.record.input.shape();
+        let shape = vec![self.held_out.len(), rows, channels, height, width];
         let planes = self.held_out.concat();
         let view = TensorView::new(Dtype::U8, shape, &planes)?;
         let bytes = safetensors::serialize([("held_out", view)], None)?;
@@ -275,9 +274,7 @@ impl Record {
         let damaged = || format!("{} is damaged; train again", path.display());
         let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
         let tensor = tensors.tensor("held_out").with_context(damaged)?;
-        let Preprocess { width, height, .. } = self.input;
-        let row = self.input.channels() * height as usize * width as usize;
-        let each = self.input.rows() * row;
+        let each = self.input.shape().iter().product::<usize>();
         ensure!(tensor.data().len() == self.held_out * each, damaged());
         Ok(tensor.data().chunks_exact(each).map(<[u8]>::to_vec).collect())
     }

@@ -9,6 +9,7 @@ mod features;
 mod mahalanobis;
 
 use counterfoil_edge::engine::{EngineError, Graph as Runnable};
+use counterfoil_models::unit;
 use rayon::prelude::*;
 
 use crate::export::graph::{Dim, Graph};
@@ -96,8 +97,10 @@ fn measure(rows: &[u8], (c, h, w): (usize, usize, usize)) -> Result<Vec<Vec<f32>
     graph.output(&statistics, "statistics", &[Dim::Batch, Dim::Fixed(names.len())]);
     let runnable = Runnable::load(&graph.finish(&[]), &[1, c, h, w])?;
     let one = |row: &[u8]| {
-        let pixels: Vec<f32> = row.iter().map(|&byte| f32::from(byte) / 255.0).collect(); // [1, C, H, W]
-        Ok(runnable.run(&pixels)?.swap_remove(0).values)
+        Ok(runnable
+            .run(&unit(row))? // [1, C, H, W]
+            .swap_remove(0)
+            .values)
     };
     rows.par_chunks_exact(c * h * w).map(one).collect()
 }

@@ -31,6 +31,6 @@ pub use error::{Error, Result};
 pub use frame::Frame;
 pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};
 pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training};
-pub use preprocess::{Color, Plane, Preprocess, Region, Resize};
+pub use preprocess::{Color, Plane, Preprocess, Region, Resize, unit};
 pub use score::{Join, JoinRule, Score};
 pub use verdict::{Judgement, Verdict};

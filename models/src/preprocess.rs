@@ -146,6 +146,12 @@ impl Preprocess {
         self.color.channels()
     }
 
+    /// Shape of the network's input for one picture: `[rows, channels, height, width]`.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 4] {
+        [self.rows(), self.channels(), self.height as usize, self.width as usize]
+    }
+
     /// Crops, scales and lays out a picture.
     ///
     /// # Errors
@@ -226,6 +232,12 @@ impl Preprocess {
     }
 }
 
+/// Bytes as float32 in 0..1, the scale of every network's `image`.
+#[must_use]
+pub fn unit(bytes: &[u8]) -> Vec<f32> {
+    bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect()
+}
+
 /// A picture as the network sees it: `[R, C, H, W]` bytes, one row a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plane {
@@ -252,7 +264,7 @@ impl Plane {
     /// The same as float32 in 0..1, which is what `discriminator.onnx` takes as `image`.
     #[must_use]
     pub fn to_f32(&self) -> Vec<f32> {
-        self.data.iter().map(|byte| f32::from(*byte) / 255.0).collect()
+        unit(&self.data)
     }
 
     /// SHA-256 of the bytes, in hex: golden pictures are held to it.

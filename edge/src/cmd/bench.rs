@@ -162,7 +162,7 @@ fn rate(detector: &Detector, pictures: &[Vec<u8>], threads: NonZero<usize>, span
 /// For each line on stdin, a line with the median of `scores` runs of the network on a fixed picture of noise.
 fn blocks(detector: &Detector, scores: usize, out: &mut impl Write) -> anyhow::Result<()> {
     let input = &detector.bundle().manifest().input;
-    let [rows, channels, height, width] = [input.rows(), input.channels(), input.height as usize, input.width as usize];
+    let [rows, channels, height, width] = input.shape();
     let onnx = detector.bundle().read(DISCRIMINATOR)?;
     let engine = Engine::load(&onnx, rows, channels, height, width)?;
     // Knuth's multiplicative hash: as good as noise, and the same everywhere. [R, C, H, W] in 0..1

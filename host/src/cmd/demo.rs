@@ -35,7 +35,7 @@ const ROUNDS: usize = 100;
 
 /// Draws specimen notes, trains, exports, judges forgers it never saw, and plays a face-off; ends with DIR/report.html
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  counterfoil demo --out demo\n\nTakes some five minutes on two cores.")]
+#[command(after_help = "Example:\n  counterfoil demo --out demo\n\nTakes three and a half minutes on two cores.")]
 pub(crate) struct Demo {
     /// Where everything goes
     #[arg(long, value_name = "DIR", default_value = "demo")]
@@ -129,7 +129,7 @@ impl Demo {
             runtime,
             without_generator: false,
         };
-        export(&request, |_| Ok(None)).with_context(|| format!("the {name} was not exported"))
+        export(&request, None).with_context(|| format!("the {name} was not exported"))
     }
 
     fn face_off(&self, shown: &[Shown], items: &[counterfoil_host::data::Item]) -> Result<Played> {

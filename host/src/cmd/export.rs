@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_host::data::Dataset;
-use counterfoil_host::export::{Measurement, Request, export};
+use counterfoil_host::export::{Measure, Measurement, Request, export};
 use counterfoil_host::judge;
 use counterfoil_models::{Bundle, Calibration};
 
@@ -54,7 +54,8 @@ impl Export {
             runtime: runtime.as_ref(),
             without_generator: self.without_generator,
         };
-        let bundle = export(&request, |trial| self.measure.as_deref().map(|data| measure(trial, data)).transpose())
+        let on_data = self.measure.as_deref().map(|data| move |trial: &Path| measure(trial, data));
+        let bundle = export(&request, on_data.as_ref().map(|measure| measure as Measure))
             .with_context(|| format!("{} was not exported", self.run.display()))?;
         tell(&bundle);
         Ok(())

@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use counterfoil_edge::engine::{Engine, NamedOutput};
 use counterfoil_models as contract;
 use counterfoil_models::{
-    Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Training,
+    Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Training, unit,
 };
 use rayon::prelude::*;
 
@@ -58,12 +58,15 @@ struct Exported {
     config: serde_json::Value,
 }
 
-/// Exports a run; `measure` looks at the finished bundle before it is published, for its card and manifest.
+/// Looks at a finished bundle before it is published.
+pub type Measure<'a> = &'a dyn Fn(&Path) -> Result<Measurement>;
+
+/// Exports a run; what `measure` finds goes into the card and the manifest.
 ///
 /// # Errors
 /// When the run is incomplete, two engines disagree, the held-out pictures do not support `alpha`, or nothing can be
 /// written. Nothing is left at `out` then.
-pub fn export(request: &Request, measure: impl Fn(&Path) -> Result<Option<Measurement>>) -> Result<Bundle> {
+pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
     let record = Record::open(request.run)?;
     let held_out = record.held_out(request.run)?;
     let metadata = [
@@ -73,7 +76,7 @@ pub fn export(request: &Request, measure: impl Fn(&Path) -> Result<Option<Measur
     ];
     let exported = networks(request, &record, &metadata)?;
 
-    let [rows, c, h, w] = shape(&record);
+    let [rows, c, h, w] = record.input.shape();
     let engine = Engine::load(&exported.discriminator, rows, c, h, w)?;
     let scores: Vec<Vec<f32>> =
         held_out.par_iter().map(|plane| Ok(engine.run(&unit(plane))?.score)).collect::<Result<_>>()?;
@@ -118,22 +121,23 @@ pub fn export(request: &Request, measure: impl Fn(&Path) -> Result<Option<Measur
         Ok(draft.finish(manifest)?)
     };
 
+    let Some(measure) = measure else {
+        return publish(manifest, request.out, request.force, None);
+    };
     // Refuse an occupied place before minutes are spent measuring.
     drop(Draft::begin(request.out, request.force)?);
-    let trial = tempfile::tempdir().context("cannot create a temporary folder to measure the bundle in")?;
-    let trial = trial.path().join("bundle");
+    let folder = tempfile::tempdir().context("cannot create a temporary folder to measure the bundle in")?;
+    let trial = folder.path().join("bundle");
     publish(manifest.clone(), &trial, false, None)?;
     let measurement = measure(&trial)?;
-    if let Some(measurement) = &measurement {
-        let known = measurement.own.overall.named().into_iter().filter(|(_, estimate)| estimate.is_known());
-        manifest.training.metrics =
-            known.map(|(name, e)| (name.to_owned(), Measured { value: e.value, low: e.low, high: e.high })).collect();
-    }
-    publish(manifest, request.out, request.force, measurement.as_ref())
+    let known = measurement.own.overall.named().into_iter().filter(|(_, estimate)| estimate.is_known());
+    manifest.training.metrics =
+        known.map(|(name, e)| (name.to_owned(), Measured { value: e.value, low: e.low, high: e.high })).collect();
+    publish(manifest, request.out, request.force, Some(&measurement))
 }
 
 fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -> Result<Exported> {
-    let [_, c, h, w] = shape(record);
+    let [_, c, h, w] = record.input.shape();
     if record.net == "statistics" {
         let path = request.run.join(STATISTICS);
         let discriminator = std::fs::read(&path)
@@ -187,7 +191,7 @@ fn agree(
     join: &Join,
     calibration: &Calibration,
 ) -> Result<Vec<Agreement>> {
-    let [rows, c, h, w] = shape(record);
+    let [rows, c, h, w] = record.input.shape();
     let inputs: Vec<Vec<f32>> = pictures.iter().map(|plane| unit(plane)).collect();
     let n = pictures.len() * rows;
     ensure!(n > 0, "no picture was held out, so nothing can be compared");
@@ -251,15 +255,4 @@ fn engine_entry(agreement: &Agreement) -> contract::Engine {
 /// One more than the bundle that stands there, so that a replacement never looks older.
 fn next_counter(out: &Path) -> u64 {
     Bundle::open(out).map_or(1, |old| old.manifest().counter + 1)
-}
-
-/// `[R, C, H, W]`.
-fn shape(record: &Record) -> [usize; 4] {
-    let input = &record.input;
-    [input.rows(), input.channels(), input.height as usize, input.width as usize]
-}
-
-/// Bytes to 0..1, as `Plane::to_f32` does.
-fn unit(bytes: &[u8]) -> Vec<f32> {
-    bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect()
 }

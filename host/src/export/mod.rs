@@ -9,7 +9,7 @@ pub mod onnx;
 pub mod parity;
 pub mod runtime;
 
-pub use bundle::{Request, export};
+pub use bundle::{Measure, Request, export};
 pub use card::Measurement;
 pub use error::ExportError;
 
