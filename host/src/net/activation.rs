@@ -1,11 +1,16 @@
-//! What follows every product: a row's bias and the activation, in one pass forward and one back.
-//!
-//! Own code because candle makes four passes of a leaky rectifier and its backward adds as many again.
+//! What follows a product: the activation, its dropout, and one pass back through both that also sums the bias' gradient.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use pulp::{Arch, Simd};
+use rand::RngCore;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::floats::{floats, with_floats};
+/// Rows that one task sums, whatever the number of threads: the order of a sum never changes.
+pub(super) const CHUNK: usize = 256;
+/// Numbers that one task changes where each stands for itself.
+const SPAN: usize = 16 * 1024;
+/// Columns below which several rows are summed side by side, so that vectors are full.
+const NARROW: usize = 16;
 
 /// An activation whose slope can be told from its output, so that backward needs no input kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,133 +26,132 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// y = activation(x * factor + offset) over one row. The kind is told outside the loops, so that each of them is vectorised.
-    pub(super) fn forward(self, y: &mut [f32], x: &[f32], factor: f32, offset: f32) {
-        fn each(y: &mut [f32], x: &[f32], activate: impl Fn(f32) -> f32) {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = activate(x);
+    /// The slope below zero of those that are two straight lines; 1 for the others.
+    pub(super) fn slope(self) -> f32 {
+        match self {
+            Self::None | Self::Tanh => 1.0,
+            Self::Relu => 0.0,
+            Self::LeakyRelu(slope) => slope,
+        }
+    }
+
+    /// What [`Activation::slope`] leaves to do.
+    pub(super) fn bend(self, x: &mut [f32]) {
+        if self == Self::Tanh {
+            x.par_chunks_mut(SPAN / 4).for_each(|x| x.iter_mut().for_each(|x| *x = x.tanh()));
+        }
+    }
+
+    /// The gradient before the activation from that of y behind it, the slope told from y.
+    #[inline(always)]
+    pub(super) fn backward(self, y: f32, grad: f32) -> f32 {
+        match self {
+            Self::Tanh => grad * (1.0 - y * y),
+            _ => grad * if y > 0.0 { 1.0 } else { self.slope() },
+        }
+    }
+
+    /// Turns the gradient of y [R, N] into that before the activation and gives the gradient of a bias: sums over `columns`, a divisor of N.
+    pub(super) fn gradients(self, y: &[f32], grad: &mut [f32], columns: usize) -> Vec<f32> {
+        let chunk = CHUNK * columns;
+        let chunks = grad.par_chunks_mut(chunk).zip(y.par_chunks(chunk));
+        let sums: Vec<Vec<f32>> = chunks.map(|(grad, y)| sum_chunk(self, y, grad, columns)).collect();
+        add_up(&sums, columns)
+    }
+}
+
+/// One chunk of [`Activation::gradients`].
+#[pulp::with_simd(sum_chunk = Arch::new())]
+#[inline(always)]
+fn sum_chunk_with_simd<'a, S: Simd>(
+    _: S,
+    activation: Activation,
+    y: &'a [f32],
+    grad: &'a mut [f32],
+    columns: usize,
+) -> Vec<f32> {
+    let wide = if columns < NARROW { columns * NARROW } else { columns };
+    let mut sums = vec![0.0; wide];
+    for (grad, y) in grad.chunks_mut(wide).zip(y.chunks(wide)) {
+        if activation == Activation::Tanh {
+            for ((grad, y), sum) in grad.iter_mut().zip(y).zip(&mut sums) {
+                *grad *= 1.0 - y * y;
+                *sum += *grad;
+            }
+        } else {
+            let slope = activation.slope();
+            for ((grad, y), sum) in grad.iter_mut().zip(y).zip(&mut sums) {
+                *grad *= if *y > 0.0 { 1.0 } else { slope };
+                *sum += *grad;
             }
         }
-        match self {
-            Self::None => each(y, x, |x| x * factor + offset),
-            Self::Relu => each(y, x, |x| (x * factor + offset).max(0.0)),
-            Self::LeakyRelu(slope) => each(y, x, |x| {
-                let x = x * factor + offset;
-                x.max(0.0) + slope * x.min(0.0)
-            }),
-            Self::Tanh => each(y, x, |x| (x * factor + offset).tanh()),
-        }
     }
-
-    /// dx = grad * slope over one row, the slope told from the output y.
-    pub(super) fn backward(self, dx: &mut [f32], y: &[f32], grad: &[f32]) {
-        fn each(dx: &mut [f32], y: &[f32], grad: &[f32], slope: impl Fn(f32) -> f32) {
-            for (dx, (&y, grad)) in dx.iter_mut().zip(y.iter().zip(grad)) {
-                *dx = grad * slope(y);
-            }
-        }
-        match self {
-            Self::None => dx.copy_from_slice(grad),
-            Self::Relu => each(dx, y, grad, |y| if y > 0.0 { 1.0 } else { 0.0 }),
-            Self::LeakyRelu(slope) => each(dx, y, grad, |y| if y > 0.0 { 1.0 } else { slope }),
-            Self::Tanh => each(dx, y, grad, |y| 1.0 - y * y),
-        }
+    let (first, others) = sums.split_at_mut(columns);
+    for other in others.chunks_exact(columns) {
+        first.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
     }
+    sums.truncate(columns);
+    sums
 }
 
-/// activation(x + bias): x is [R, ...] and the bias [R], one number a row (an output feature or a channel). Differentiable in both.
-pub fn bias_activate(x: &Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(bias, BiasActivate(activation))
+/// The sum of rows of `columns` numbers, in their order.
+pub(super) fn add_up(rows: &[Vec<f32>], columns: usize) -> Vec<f32> {
+    rows.iter().fold(vec![0.0; columns], |mut sum, row| {
+        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        sum
+    })
 }
 
-struct BiasActivate(Activation);
-
-impl CustomOp2 for BiasActivate {
-    fn name(&self) -> &'static str {
-        "bias and activation"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, bias) = (floats(x, x_layout, self.name())?, floats(bias, bias_layout, self.name())?);
-        let row = x.len() / bias.len();
-        let mut y = vec![0.0; x.len()];
-        y.par_chunks_exact_mut(row).zip(x.par_chunks_exact(row)).zip(bias).for_each(|((y, x), bias)| {
-            self.0.forward(y, x, 1.0, *bias);
-        });
-        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
-    }
-
-    fn bwd(&self, _: &Tensor, bias: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let row = y.elem_count() / bias.elem_count();
-        let grad = grad.contiguous()?;
-        let (dx, dbias) = with_floats(y, self.name(), |y| {
-            with_floats(&grad, self.name(), |grad| {
-                let mut dx = vec![0.0; y.len()];
-                let dbias: Vec<f32> = dx
-                    .par_chunks_exact_mut(row)
-                    .zip(y.par_chunks_exact(row).zip(grad.par_chunks_exact(row)))
-                    .map(|(dx, (y, grad))| {
-                        self.0.backward(dx, y, grad);
-                        sum(dx)
-                    })
-                    .collect();
-                (dx, dbias)
-            })
-        })??;
-        Ok((
-            Some(Tensor::from_vec(dx, y.shape(), y.device())?),
-            bias.track_op().then(|| Tensor::from_vec(dbias, bias.shape(), bias.device())).transpose()?,
-        ))
-    }
-}
-
-/// Sum in 16 lanes: vectorised, in an order that does not depend on the number of threads, and kinder to rounding than one long chain.
-pub(crate) fn sum(x: &[f32]) -> f32 {
-    let chunks = x.chunks_exact(16);
-    let tail: f32 = chunks.remainder().iter().sum();
-    let lanes = chunks.fold([0.0f32; 16], |mut lanes, chunk| {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += x;
+/// Zeros at a share `dropout` of the places, the others times 1 / (1 - dropout) (Srivastava et al. 2014, inverted). `rng` moves on by two
+/// bytes a number.
+pub(super) fn drop_out(x: &mut [f32], dropout: f32, rng: &mut ChaCha8Rng) {
+    let start = rng.get_word_pos();
+    let threshold = (dropout * 65536.0) as u16;
+    let keep = 1.0 / (1.0 - dropout);
+    x.par_chunks_mut(SPAN).enumerate().for_each(|(index, x)| {
+        let mut rng = rng.clone();
+        rng.set_word_pos(start + (index * SPAN / 2) as u128);
+        let mut bytes = vec![0u8; x.len() * 2];
+        rng.fill_bytes(&mut bytes);
+        for (x, pair) in x.iter_mut().zip(bytes.chunks_exact(2)) {
+            *x *= if u16::from_le_bytes([pair[0], pair[1]]) < threshold { 0.0 } else { keep };
         }
-        lanes
     });
-    lanes.iter().sum::<f32>() + tail
+    rng.set_word_pos(start + x.len().div_ceil(2) as u128);
+}
+
+/// Turns the gradient of what [`drop_out`] gave, y, into that of what it took. A y of zero passes none on: either it was dropped, or it
+/// stood on the very corner of its activation.
+pub(super) fn drop_out_backward(y: &[f32], grad: &mut [f32], dropout: f32) {
+    let keep = 1.0 / (1.0 - dropout);
+    grad.par_chunks_mut(SPAN).zip(y.par_chunks(SPAN)).for_each(|(grad, y)| {
+        grad.iter_mut().zip(y).for_each(|(grad, y)| *grad *= if *y == 0.0 { 0.0 } else { keep });
+    });
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Var};
-
     use super::*;
+    use crate::stream::stream;
 
     #[test]
-    fn values_and_gradients_are_those_of_the_formulas() {
-        let x = Var::new(&[[-1.5f32, 0.5, 2.0], [0.25, -0.5, -3.0]], &Device::Cpu).unwrap().into_inner();
-        let bias = Var::new(&[0.25f32, -1.0], &Device::Cpu).unwrap().into_inner();
-        for activation in [Activation::None, Activation::Relu, Activation::LeakyRelu(0.2), Activation::Tanh] {
-            let ours = bias_activate(&x, &bias, activation).unwrap();
-            let sum = x.broadcast_add(&bias.reshape((2, 1)).unwrap()).unwrap();
-            let theirs = match activation {
-                Activation::None => sum,
-                Activation::Relu => sum.relu().unwrap(),
-                Activation::LeakyRelu(slope) => {
-                    (sum.relu().unwrap() - (sum.neg().unwrap().relu().unwrap() * f64::from(slope)).unwrap()).unwrap()
-                }
-                Activation::Tanh => sum.tanh().unwrap(),
-            };
-            let gradients = |y: &Tensor| y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
-            let (our_gradients, their_gradients) = (gradients(&ours), gradients(&theirs));
-            for argument in [&x, &bias] {
-                let gap = (our_gradients.get(argument).unwrap() - their_gradients.get(argument).unwrap()).unwrap();
-                let gap = gap.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-                assert!(gap < 1e-5, "{activation:?}: gradient off by {gap}");
-            }
-        }
+    fn dropout_drops_its_share_and_its_gradient_the_same_places() {
+        let mut rng = stream(1, "dropout", 0);
+        let mut x = vec![1.0; 3 * SPAN + 5];
+        drop_out(&mut x, 0.3, &mut rng);
+        let dropped = x.iter().filter(|x| **x == 0.0).count() as f32 / x.len() as f32;
+        assert!((dropped - 0.3).abs() < 0.01, "{dropped}");
+        assert!((x.iter().sum::<f32>() / x.len() as f32 - 1.0).abs() < 0.02);
+        let mut grad = vec![1.0; x.len()];
+        drop_out_backward(&x, &mut grad, 0.3);
+        assert_eq!(grad, x);
+
+        let mut again = vec![1.0; 10];
+        drop_out(&mut again, 0.3, &mut rng);
+        assert_ne!(again, x[..10], "the stream has moved on");
+        let mut bytes = vec![0; 2 * x.len()];
+        stream(1, "dropout", 0).fill_bytes(&mut bytes);
+        let low = |pair: &[u8]| u16::from_le_bytes([pair[0], pair[1]]) < (0.3 * 65536.0) as u16;
+        assert!(bytes.chunks_exact(2).map(low).eq(x.iter().map(|x| *x == 0.0)), "chunks read one stream");
     }
 }

@@ -3,6 +3,7 @@
 //! A generator circles around its best; the average of its weights sits near the middle (Yazıcı et al., 1806.04498).
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, bail};
+use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
 use super::floats::{floats, floats_mut};
@@ -24,6 +25,14 @@ pub fn moving_average(average: &Network, current: &Network, decay: f32) -> Resul
 
 struct Mix(f32);
 
+#[pulp::with_simd(mix = Arch::new())]
+#[inline(always)]
+fn mix_with_simd<'a, S: Simd>(_: S, average: &'a mut [f32], current: &'a [f32], share: f32) {
+    for (average, current) in average.iter_mut().zip(current) {
+        *average += share * (current - *average);
+    }
+}
+
 impl InplaceOp2 for Mix {
     fn name(&self) -> &'static str {
         "moving average"
@@ -43,9 +52,7 @@ impl InplaceOp2 for Mix {
         }
         let chunk = average.len().div_ceil(rayon::current_num_threads()).max(4096);
         average.par_chunks_mut(chunk).zip(current.par_chunks(chunk)).for_each(|(average, current)| {
-            for (average, current) in average.iter_mut().zip(current) {
-                *average += (1.0 - self.0) * (current - *average);
-            }
+            mix(average, current, 1.0 - self.0);
         });
         Ok(())
     }

@@ -1,29 +1,18 @@
-//! What a network is made of: products with what follows them, and the changes of shape between.
+//! What a network is made of: products with what follows them.
 //!
-//! Features are [N, B] and maps [C, B, H, W]: the batch is never the first axis, so that a bias, a scale or a norm is always one number
-//! a row. Blocks are plain data; they hold no weights.
+//! Features are [B, N] and maps [B, H, W, C], channels last. Blocks are plain data; they hold no weights.
 
 use candle_core::{Result, Tensor};
 
 use super::activation::Activation;
-use super::conv::{Window, down, up};
+use super::conv::{Maps, Window};
 use super::layer::Layer;
-use super::linear::linear;
 
-/// One step of a network in training form.
+/// One step of a network in training form: a product, a bias or a batch norm, an activation and a dropout.
+///
+/// Its parameters are `NAME.weight` and `NAME.bias`, or with a norm `NAME.scale` and `NAME.shift`.
 #[derive(Clone, Debug)]
-pub enum Block {
-    /// A product, a bias or a batch norm, an activation and a dropout.
-    Affine(Affine),
-    /// Maps to features: [C, B, H, W] to [CHW, B].
-    Flatten,
-    /// Features to maps: [CHW, B] to [C, B, H, W]; C, H, W.
-    Reshape(usize, usize, usize),
-}
-
-/// A product with what follows it. Its parameters are `NAME.weight` and `NAME.bias`, or with a norm `NAME.scale` and `NAME.shift`.
-#[derive(Clone, Debug)]
-pub struct Affine {
+pub struct Block {
     /// Prefix of its parameters.
     pub name: String,
     /// The product.
@@ -38,24 +27,36 @@ pub struct Affine {
     pub deviation: f32,
 }
 
-impl Affine {
+impl Block {
     /// A product with bias, without dropout, its first weights of He's deviation.
     #[must_use]
     pub fn new(name: &str, map: Map, activation: Activation) -> Self {
         Self { name: name.to_owned(), map, norm: false, activation, dropout: 0.0, deviation: map.he(activation) }
     }
+
+    /// How many numbers a bias, a scale or a shift has: a channel each, but a bias of features one each.
+    pub(super) fn channels(&self) -> usize {
+        match self.map {
+            Map::Project(_, (channels, height, width)) if !self.norm => channels * height * width,
+            Map::Project(_, (channels, _, _)) => channels,
+            Map::Linear(_, outputs) | Map::Collapse(_, outputs) => outputs,
+            Map::Conv(_, outputs, _) | Map::ConvTranspose(_, outputs, _) => outputs,
+        }
+    }
 }
 
-/// The product of an affine block, I to O channels or features.
+/// The product of a block, I to O channels or features. Shapes of maps are written C, H, W.
 #[derive(Clone, Copy, Debug)]
 pub enum Map {
-    /// [I, B] to [O, B].
+    /// [B, I] to [B, O]; weights [I, O].
     Linear(usize, usize),
-    /// [I, B] to [C, B, H, W], with a bias or a norm a channel: I, then C, H, W.
+    /// Features to maps: [B, I] to [B, H, W, C]; weights [I, HWC].
     Project(usize, (usize, usize, usize)),
-    /// [I, B, H, W] to the smaller [O, B, h, w].
+    /// Maps to features: [B, H, W, C] to [B, O]; weights [HWC, O].
+    Collapse((usize, usize, usize), usize),
+    /// [B, H, W, I] to the smaller [B, h, w, O]; weights [K, K, I, O].
     Conv(usize, usize, Window),
-    /// [I, B, h, w] to the larger [O, B, H, W].
+    /// [B, h, w, I] to the larger [B, H, W, O]; weights [K, K, O, I].
     ConvTranspose(usize, usize, Window),
 }
 
@@ -63,20 +64,11 @@ impl Map {
     /// Shape of the weights.
     pub(super) fn weight_shape(self) -> Vec<usize> {
         match self {
-            Self::Linear(inputs, outputs) => vec![outputs, inputs],
-            Self::Project(inputs, (channels, height, width)) => vec![channels * height * width, inputs],
-            Self::Conv(inputs, outputs, window) => vec![outputs, inputs, window.kernel, window.kernel],
-            Self::ConvTranspose(inputs, outputs, window) => vec![inputs, outputs, window.kernel, window.kernel],
-        }
-    }
-
-    /// Rows of the output: what has a bias each.
-    pub(super) fn rows(self) -> usize {
-        match self {
-            Self::Linear(_, rows)
-            | Self::Project(_, (rows, _, _))
-            | Self::Conv(_, rows, _)
-            | Self::ConvTranspose(_, rows, _) => rows,
+            Self::Linear(inputs, outputs) => vec![inputs, outputs],
+            Self::Project(inputs, (channels, height, width)) => vec![inputs, height * width * channels],
+            Self::Collapse((channels, height, width), outputs) => vec![height * width * channels, outputs],
+            Self::Conv(inputs, outputs, window) => vec![window.kernel, window.kernel, inputs, outputs],
+            Self::ConvTranspose(inputs, outputs, window) => vec![window.kernel, window.kernel, outputs, inputs],
         }
     }
 
@@ -85,6 +77,7 @@ impl Map {
     pub fn he(self, activation: Activation) -> f32 {
         let fan_in = match self {
             Self::Linear(inputs, _) | Self::Project(inputs, _) => inputs,
+            Self::Collapse((channels, height, width), _) => channels * height * width,
             Self::Conv(inputs, _, window) => inputs * window.kernel * window.kernel,
             Self::ConvTranspose(inputs, _, window) => inputs * (window.kernel / window.stride).pow(2),
         };
@@ -96,54 +89,78 @@ impl Map {
         (gain / fan_in as f32).sqrt()
     }
 
-    /// The product of x and the weights.
-    pub(super) fn apply(self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Linear(..) => linear(x, weight),                          // [O, B]
-            Self::Project(_, shape) => to_maps(&linear(x, weight)?, shape), // [C, B, H, W]
-            Self::Conv(_, _, window) => down(x, weight, window),            // [O, B, h, w]
-            Self::ConvTranspose(_, _, window) => up(x, weight, window),     // [O, B, H, W]
+    /// The large and small maps of a product on an input of this shape, and whether the input is the large one. None where it does not fit.
+    pub(super) fn maps(&self, input: &[usize]) -> Option<(Maps, bool)> {
+        let pixel = |inputs: usize, outputs| {
+            let fits = input.len() >= 2 && input[1..].iter().product::<usize>() == inputs;
+            let maps = Maps { large: (1, 1), small: (1, 1), channels: (inputs, outputs), window: Window::PIXEL };
+            fits.then_some((maps, true))
+        };
+        match *self {
+            Self::Linear(inputs, outputs) => pixel(inputs, outputs),
+            Self::Project(inputs, (channels, height, width)) => pixel(inputs, channels * height * width),
+            Self::Collapse((channels, height, width), outputs) => pixel(channels * height * width, outputs),
+            Self::Conv(inputs, outputs, window) => {
+                let &[_, height, width, channels] = input else { return None };
+                let small = (window.small(height), window.small(width));
+                let maps = Maps { large: (height, width), small, channels: (inputs, outputs), window };
+                (channels == inputs && small.0 * small.1 > 0).then_some((maps, true))
+            }
+            Self::ConvTranspose(inputs, outputs, window) => {
+                let &[_, height, width, channels] = input else { return None };
+                let fits = channels == inputs && height * width > 0;
+                let large = fits.then(|| (window.large(height), window.large(width)))?;
+                let maps = Maps { large, small: (height, width), channels: (outputs, inputs), window };
+                (large.0 * large.1 > 0).then_some((maps, false))
+            }
         }
     }
 
-    /// The weights with everything that makes output row r multiplied by `scale[r]`: how a norm is folded into its product.
-    pub(super) fn scale_rows(self, weight: &Tensor, scale: &Tensor) -> Result<Tensor> {
-        let rows = self.rows();
+    /// Shape of the output for a batch.
+    pub(super) fn output(self, batch: usize, maps: &Maps) -> Vec<usize> {
         match self {
-            Self::Linear(..) => weight.broadcast_mul(&scale.reshape((rows, 1))?),
-            Self::Project(inputs, (_, height, width)) => weight
-                .reshape((rows, height * width, inputs))?
-                .broadcast_mul(&scale.reshape((rows, 1, 1))?)?
-                .reshape(weight.shape()),
-            Self::Conv(..) => weight.broadcast_mul(&scale.reshape((rows, 1, 1, 1))?),
-            Self::ConvTranspose(..) => weight.broadcast_mul(&scale.reshape((1, rows, 1, 1))?),
+            Self::Linear(_, outputs) | Self::Collapse(_, outputs) => vec![batch, outputs],
+            Self::Project(_, (channels, height, width)) => vec![batch, height, width, channels],
+            Self::Conv(_, outputs, _) => vec![batch, maps.small.0, maps.small.1, outputs],
+            Self::ConvTranspose(_, outputs, _) => vec![batch, maps.large.0, maps.large.1, outputs],
         }
     }
 
-    /// The product and its bias as inference layers.
-    pub(super) fn layers(self, weight: Tensor, bias: Tensor) -> Result<Vec<Layer>> {
+    /// The weights with everything that makes output channel c multiplied by `scale[c]`: how a norm is folded into its product.
+    pub(super) fn scale_channels(self, weight: &Tensor, scale: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Linear(..) | Self::Collapse(..) | Self::Conv(..) => weight.broadcast_mul(scale),
+            Self::Project(inputs, (channels, height, width)) => {
+                weight.reshape((inputs, height * width, channels))?.broadcast_mul(scale)?.reshape(weight.shape())
+            }
+            Self::ConvTranspose(_, outputs, _) => weight.broadcast_mul(&scale.reshape((outputs, 1))?),
+        }
+    }
+
+    /// The product and its bias as inference layers: weights and features turn to ONNX's order, channels first.
+    pub(super) fn layers(self, weight: &Tensor, bias: Tensor) -> Result<Vec<Layer>> {
+        let kernels = || weight.permute((3, 2, 0, 1))?.contiguous(); // [S, L, K, K]
         Ok(match self {
-            Self::Linear(..) => vec![Layer::Linear { weight, bias }],
-            Self::Project(_, (channels, height, width)) => {
-                let bias = bias.reshape((channels, 1))?.broadcast_as((channels, height * width))?.flatten_all()?;
+            Self::Linear(..) => vec![Layer::Linear { weight: weight.t()?.contiguous()?, bias }],
+            Self::Project(inputs, (channels, height, width)) => {
+                let pixels = height * width;
+                let bias = if bias.elem_count() == channels { bias.repeat(pixels)? } else { bias }; // [HWC]
+                let bias = bias.reshape((pixels, channels))?.t()?.flatten_all()?; // [CHW]
+                let weight = weight.reshape((inputs, pixels, channels))?.permute((2, 1, 0))?; // [C, HW, I]
+                let weight = weight.reshape((channels * pixels, inputs))?;
                 vec![Layer::Linear { weight, bias }, Layer::Reshape { channels, height, width }]
             }
-            Self::Conv(_, _, Window { stride, padding, .. }) => vec![Layer::Conv2d { weight, bias, stride, padding }],
+            Self::Collapse((channels, height, width), outputs) => {
+                let weight = weight.reshape((height * width, channels, outputs))?.permute((2, 1, 0))?; // [O, C, HW]
+                let weight = weight.reshape((outputs, channels * height * width))?;
+                vec![Layer::Flatten, Layer::Linear { weight, bias }]
+            }
+            Self::Conv(_, _, Window { stride, padding, .. }) => {
+                vec![Layer::Conv2d { weight: kernels()?, bias, stride, padding }]
+            }
             Self::ConvTranspose(_, _, Window { stride, padding, .. }) => {
-                vec![Layer::ConvTranspose2d { weight, bias, stride, padding }]
+                vec![Layer::ConvTranspose2d { weight: kernels()?, bias, stride, padding }]
             }
         })
     }
-}
-
-/// [CHW, B] to [C, B, H, W].
-pub(super) fn to_maps(features: &Tensor, (channels, height, width): (usize, usize, usize)) -> Result<Tensor> {
-    let batch = features.dim(1)?;
-    features.reshape((channels, height * width, batch))?.transpose(1, 2)?.reshape((channels, batch, height, width))
-}
-
-/// [C, B, H, W] to [CHW, B].
-pub(super) fn to_features(maps: &Tensor) -> Result<Tensor> {
-    let (channels, batch, height, width) = maps.dims4()?;
-    maps.reshape((channels, batch, height * width))?.transpose(1, 2)?.reshape((channels * height * width, batch))
 }

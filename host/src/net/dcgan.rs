@@ -4,7 +4,7 @@
 //! a detector must judge each by itself. Its first weights are therefore He's, which keep signals alive without a norm.
 
 use super::activation::Activation;
-use super::block::{Affine, Block, Map};
+use super::block::{Block, Map};
 use super::conv::Window;
 
 /// Slope of the discriminator's leaky rectifiers [1511.06434, section 3].
@@ -31,7 +31,7 @@ pub struct SizeError {
     nearest_width: usize,
 }
 
-/// Latents [Z, B] to pictures [C, B, H, W] in -1..1: a projection, then transposed convolutions that double the sides and halve the
+/// Latents [B, Z] to pictures [B, H, W, C] in -1..1: a projection, then transposed convolutions that double the sides and halve the
 /// channels, `width` of them before the last. Batch norm and rectifier after each but the last, which has a bias and a tanh.
 pub fn generator(
     latent: usize,
@@ -40,21 +40,19 @@ pub fn generator(
 ) -> Result<Vec<Block>, SizeError> {
     let doublings = halvings(height, side)?;
     let deep = width << (doublings - 1);
-    let hidden = |name: &str, map| {
-        let affine = Affine::new(name, map, Activation::Relu);
-        Block::Affine(Affine { norm: true, deviation: DEVIATION, ..affine })
-    };
+    let hidden =
+        |name: &str, map| Block { norm: true, deviation: DEVIATION, ..Block::new(name, map, Activation::Relu) };
     let mut blocks = vec![hidden("0", Map::Project(latent, (deep, height >> doublings, side >> doublings)))];
     for layer in 1..doublings {
         let inputs = deep >> (layer - 1);
         blocks.push(hidden(&layer.to_string(), Map::ConvTranspose(inputs, inputs / 2, HALVING)));
     }
-    let last = Affine::new(&doublings.to_string(), Map::ConvTranspose(width, channels, HALVING), Activation::Tanh);
-    blocks.push(Block::Affine(Affine { deviation: DEVIATION, ..last }));
+    let last = Block::new(&doublings.to_string(), Map::ConvTranspose(width, channels, HALVING), Activation::Tanh);
+    blocks.push(Block { deviation: DEVIATION, ..last });
     Ok(blocks)
 }
 
-/// Pictures [C, B, H, W] in -1..1 to logits [1, B]: convolutions that halve the sides and double the channels, `width` of them after the
+/// Pictures [B, H, W, C] in -1..1 to logits [B, 1]: convolutions that halve the sides and double the channels, `width` of them after the
 /// first, each with a leaky rectifier, until no side is above 4; then one linear layer.
 ///
 /// A generator of 28 pixels starts at 7; its discriminator halves once more. On maps of 7 the linear layer would only add up what windows
@@ -65,12 +63,11 @@ pub fn discriminator((channels, height, side): (usize, usize, usize), width: usi
     let (mut inputs, mut outputs, mut sides) = (channels, width, (height, side));
     while sides.0.max(sides.1) > 4 {
         let name = blocks.len().to_string();
-        blocks.push(Block::Affine(Affine::new(&name, Map::Conv(inputs, outputs, HALVING), LEAK)));
+        blocks.push(Block::new(&name, Map::Conv(inputs, outputs, HALVING), LEAK));
         (inputs, outputs, sides) = (outputs, outputs * 2, (HALVING.small(sides.0), HALVING.small(sides.1)));
     }
     let name = blocks.len().to_string();
-    blocks.push(Block::Flatten);
-    blocks.push(Block::Affine(Affine::new(&name, Map::Linear(inputs * sides.0 * sides.1, 1), Activation::None)));
+    blocks.push(Block::new(&name, Map::Collapse((inputs, sides.0, sides.1), 1), Activation::None));
     Ok(blocks)
 }
 
@@ -120,10 +117,12 @@ mod tests {
             let rng = &mut stream(0, "none", 0);
             let generator = Network::new(generator(6, shape, 4).unwrap(), 1, "g").unwrap();
             let discriminator = Network::new(discriminator(shape, 4).unwrap(), 1, "d").unwrap();
-            let pictures =
-                generator.forward(&Tensor::ones((6, 2), candle_core::DType::F32, &Device::Cpu).unwrap(), rng).unwrap();
-            assert_eq!(pictures.dims(), [shape.0, 2, shape.1, shape.2]);
-            assert_eq!(discriminator.forward(&pictures, rng).unwrap().dims(), [1, 2]);
+            let pictures = generator
+                .forward(&Tensor::ones((2, 6), candle_core::DType::F32, &Device::Cpu).unwrap(), rng)
+                .unwrap()
+                .output;
+            assert_eq!(pictures.dims(), [2, shape.1, shape.2, shape.0]);
+            assert_eq!(discriminator.forward(&pictures, rng).unwrap().output.dims(), [2, 1]);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The networks of the game: blocks and named parameters go in, tensors with gradients or inference layers come out.
 //!
-//! `mlp` and `dcgan` write lists of blocks (`block`); `network` draws, runs, freezes and folds any such list; `conv`, `linear`, `norm`
-//! and `activation` are the ops below, each with its own gradient; `layer` is the form that leaves for the ONNX writer.
+//! `mlp` and `dcgan` write lists of blocks (`block`); `network` draws, runs, freezes and folds any such list. `pass` plays one
+//! forward and back. Below it are `conv` (windows over maps), `norm` and `activation`, each with its own gradient; `product` (the two kernels),
+//! `panels` (what they read) and `workspace` (what is used again).
+//! `layer` is the form that leaves for the ONNX writer.
 
 pub mod activation;
 pub mod average;
@@ -10,10 +12,13 @@ pub mod conv;
 pub mod dcgan;
 mod floats;
 pub mod layer;
-pub mod linear;
 pub mod mlp;
 pub mod network;
-pub mod norm;
+mod norm;
+mod panels;
+mod pass;
+mod product;
+mod workspace;
 
 pub use activation::Activation;
 pub use average::moving_average;
@@ -21,3 +26,4 @@ pub use block::{Block, Map};
 pub(crate) use floats::{floats, floats_mut};
 pub use layer::{Layer, embedding, infer};
 pub use network::Network;
+pub use pass::{Gradients, Pass};

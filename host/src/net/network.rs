@@ -3,15 +3,17 @@
 //! Everything that can be done with any list of blocks is written once, here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, Var, bail};
-use rand::RngCore;
 use rand_chacha::ChaCha8Rng;
 
-use super::activation::{Activation, bias_activate};
-use super::block::{Affine, Block, Map, to_features, to_maps};
+use super::activation::Activation;
+use super::block::{Block, Map};
+use super::floats::with_floats;
 use super::layer::Layer;
-use super::norm::{EPSILON, norm_activate, statistics};
+use super::pass::{Pass, pass, step};
+use super::workspace::Workspace;
 use crate::stream::{normal, stream};
 
 /// Latents over which a generator's batch norm statistics are taken for inference.
@@ -20,8 +22,9 @@ const STATISTICS_BATCH: usize = 256;
 /// A network: its blocks, and its parameters by name in the order of the names.
 #[derive(Clone, Debug)]
 pub struct Network {
-    blocks: Vec<Block>,
+    blocks: Arc<[Block]>,
     parameters: BTreeMap<String, Tensor>,
+    workspace: Workspace,
 }
 
 impl Network {
@@ -29,8 +32,8 @@ impl Network {
     pub fn new(blocks: Vec<Block>, seed: u64, purpose: &str) -> Result<Self> {
         let mut parameters = BTreeMap::new();
         for (index, block) in blocks.iter().enumerate() {
-            let Block::Affine(Affine { name, map, norm, deviation, .. }) = block else { continue };
-            let (shape, rows) = (map.weight_shape(), map.rows());
+            let Block { name, map, norm, deviation, .. } = block;
+            let (shape, channels) = (map.weight_shape(), block.channels());
             let draws = normal(&mut stream(seed, purpose, index as u64), shape.iter().product());
             let draws = draws.into_iter().map(|x| x * deviation).collect();
             let mut insert = |kind: &str, data: Vec<f32>, shape: &[usize]| -> Result<()> {
@@ -40,13 +43,13 @@ impl Network {
             };
             insert("weight", draws, &shape)?;
             if *norm {
-                insert("scale", vec![1.0; rows], &[rows])?;
-                insert("shift", vec![0.0; rows], &[rows])?;
+                insert("scale", vec![1.0; channels], &[channels])?;
+                insert("shift", vec![0.0; channels], &[channels])?;
             } else {
-                insert("bias", vec![0.0; rows], &[rows])?;
+                insert("bias", vec![0.0; channels], &[channels])?;
             }
         }
-        Ok(Self { blocks, parameters })
+        Ok(Self { blocks: blocks.into(), parameters, workspace: Workspace::default() })
     }
 
     /// The parameters by name.
@@ -59,7 +62,7 @@ impl Network {
     #[must_use]
     pub fn frozen(&self) -> Self {
         let parameters = self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
-        Self { blocks: self.blocks.clone(), parameters }
+        Self { blocks: Arc::clone(&self.blocks), parameters, workspace: self.workspace.clone() }
     }
 
     /// The same blocks on a copy of other weights.
@@ -76,29 +79,34 @@ impl Network {
             };
             parameters.insert(name.clone(), tensor);
         }
-        Ok(Self { blocks: self.blocks.clone(), parameters })
+        Ok(Self { blocks: Arc::clone(&self.blocks), parameters, workspace: self.workspace.clone() })
     }
 
     /// Runs the network as in training: batch norm by the statistics of this batch, dropout masks (where it has any) from `rng`.
     ///
-    /// A generator takes latents [Z, B] and gives maps [C, B, H, W] in -1..1; a discriminator takes those and gives logits [1, B].
-    pub fn forward(&self, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {
-        self.blocks.iter().try_fold(x.clone(), |x, block| match block {
-            Block::Affine(affine) => self.affine(affine, &x, rng),
-            Block::Flatten => to_features(&x),
-            &Block::Reshape(channels, height, width) => to_maps(&x, (channels, height, width)),
-        })
+    /// A generator takes latents [B, Z] and gives maps [B, H, W, C] in -1..1; a discriminator takes those and gives logits [B, 1].
+    pub fn forward(&self, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Pass> {
+        pass(self, x, rng)
     }
 
-    fn affine(&self, affine: &Affine, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {
-        let Affine { name, map, norm, activation, dropout, .. } = affine;
-        let product = map.apply(x, self.parameter(name, "weight")?)?;
-        let y = if *norm {
-            norm_activate(&product, self.parameter(name, "scale")?, self.parameter(name, "shift")?, *activation)?
-        } else {
-            bias_activate(&product, self.parameter(name, "bias")?, *activation)?
-        };
-        if *dropout > 0.0 { y.mul(&dropout_mask(&y, *dropout, rng)?) } else { Ok(y) }
+    /// The blocks, first to last.
+    pub(super) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// What the network keeps from step to step.
+    pub(super) fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// Whether gradients of the parameters are wanted.
+    pub(super) fn learns(&self) -> bool {
+        self.parameters.values().any(Tensor::track_op)
+    }
+
+    /// Lends a parameter's numbers to `read`.
+    pub(super) fn with_parameter<T>(&self, block: &Block, kind: &str, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
+        with_floats(self.parameter(&block.name, kind)?, "a pass", read)
     }
 
     /// The network in inference form, norms folded and dropout gone.
@@ -106,71 +114,44 @@ impl Network {
     /// A norm's statistics are those of one fixed batch of the network's own latents (256 draws of a stream that depends on nothing), taken
     /// layer by layer on these very weights. So they fit an averaged generator as well as the one that learned, and need no keeping.
     pub fn layers(&self) -> Result<Vec<Layer>> {
-        let network = self.frozen();
-        let mut probe = network.probe()?; // features or maps of the statistics batch, where there is a norm
+        let mut probe = self.probe(); // features or maps of the statistics batch and their shape, where there is a norm
         let mut layers = Vec::new();
-        for block in &self.blocks {
-            match block {
-                Block::Affine(Affine { name, map, norm, activation, .. }) => {
-                    let mut weight = network.parameter(name, "weight")?.clone();
-                    let bias = match &probe {
-                        Some(x) if *norm => {
-                            let (scale, bias) = network.fold(name, &map.apply(x, &weight)?)?;
-                            weight = map.scale_rows(&weight, &scale)?;
-                            bias
-                        }
-                        _ => network.parameter(name, "bias")?.clone(),
-                    };
-                    probe = probe.map(|x| bias_activate(&map.apply(&x, &weight)?, &bias, *activation)).transpose()?;
-                    layers.extend(map.layers(weight, bias)?);
-                    layers.extend(match activation {
-                        Activation::None => None,
-                        Activation::Relu => Some(Layer::Relu),
-                        Activation::LeakyRelu(slope) => Some(Layer::LeakyRelu(*slope)),
-                        Activation::Tanh => Some(Layer::Tanh),
-                    });
+        for block in self.blocks.iter() {
+            let Block { name, map, activation, .. } = block;
+            let weight = self.parameter(name, "weight")?;
+            let played = probe.map(|(x, dims)| step(self, block, &x, &dims)).transpose()?;
+            let (weight, bias) = match played.as_ref().and_then(|step| step.norm.as_ref()) {
+                Some((_, moments)) => {
+                    let (scales, shifts) = (self.parameter(name, "scale")?, self.parameter(name, "shift")?);
+                    let (factor, offset) = moments.fold(&scales.to_vec1::<f32>()?, &shifts.to_vec1::<f32>()?);
+                    let [factor, offset] = [factor, offset].map(|row| Tensor::new(row, &Device::Cpu));
+                    (map.scale_channels(weight, &factor?)?, offset?)
                 }
-                Block::Flatten => {
-                    layers.push(Layer::Flatten);
-                    probe = probe.map(|x| to_features(&x)).transpose()?;
-                }
-                &Block::Reshape(channels, height, width) => {
-                    layers.push(Layer::Reshape { channels, height, width });
-                    probe = probe.map(|x| to_maps(&x, (channels, height, width))).transpose()?;
-                }
-            }
+                None => (weight.clone(), self.parameter(name, "bias")?.clone()),
+            };
+            probe = played.map(|step| (step.output.into_vec(), step.shape));
+            layers.extend(map.layers(&weight, bias)?);
+            layers.extend(match activation {
+                Activation::None => None,
+                Activation::Relu => Some(Layer::Relu),
+                Activation::LeakyRelu(slope) => Some(Layer::LeakyRelu(*slope)),
+                Activation::Tanh => Some(Layer::Tanh),
+            });
         }
         Ok(layers)
     }
 
-    /// The statistics batch [Z, B] of a generator with batch norm.
-    fn probe(&self) -> Result<Option<Tensor>> {
-        let norm = |block: &Block| matches!(block, Block::Affine(Affine { norm: true, .. }));
+    /// The statistics batch [B, Z] of a generator with batch norm, and its shape.
+    fn probe(&self) -> Option<(Vec<f32>, Vec<usize>)> {
         match self.blocks.first() {
-            Some(Block::Affine(Affine { map: Map::Linear(inputs, _) | Map::Project(inputs, _), .. }))
-                if self.blocks.iter().any(norm) =>
+            Some(Block { map: Map::Linear(inputs, _) | Map::Project(inputs, _), .. })
+                if self.blocks.iter().any(|block| block.norm) =>
             {
                 let draws = normal(&mut stream(0, "statistics", 0), inputs * STATISTICS_BATCH);
-                Tensor::from_vec(draws, (*inputs, STATISTICS_BATCH), &Device::Cpu).map(Some)
+                Some((draws, vec![STATISTICS_BATCH, *inputs]))
             }
-            _ => Ok(None),
+            _ => None,
         }
-    }
-
-    /// Block `name`'s norm as one scale [R] and one bias [R] of its product, by the product's statistics.
-    fn fold(&self, name: &str, product: &Tensor) -> Result<(Tensor, Tensor)> {
-        let scales = self.parameter(name, "scale")?.to_vec1::<f32>()?;
-        let shifts = self.parameter(name, "shift")?.to_vec1::<f32>()?;
-        let (scale, bias): (Vec<f32>, Vec<f32>) = statistics(product)?
-            .into_iter()
-            .zip(scales.into_iter().zip(shifts))
-            .map(|((mean, variance), (scale, shift))| {
-                let scale = scale / (variance + EPSILON).sqrt();
-                (scale, shift - mean * scale)
-            })
-            .unzip();
-        let rows = scale.len();
-        Ok((Tensor::from_vec(scale, rows, &Device::Cpu)?, Tensor::from_vec(bias, rows, &Device::Cpu)?))
     }
 
     fn parameter(&self, block: &str, kind: &str) -> Result<&Tensor> {
@@ -179,17 +160,6 @@ impl Network {
             None => bail!("the network has no parameter {block}.{kind}"),
         }
     }
-}
-
-/// Zeros at a share `dropout` of the places of `like`, 1 / (1 - dropout) at the others (Srivastava et al. 2014, inverted).
-fn dropout_mask(like: &Tensor, dropout: f32, rng: &mut ChaCha8Rng) -> Result<Tensor> {
-    let mut bytes = vec![0u8; like.elem_count() * 2];
-    rng.fill_bytes(&mut bytes);
-    let threshold = (dropout * 65536.0) as u16;
-    let keep = 1.0 / (1.0 - dropout);
-    let dropped = |pair: &[u8]| u16::from_le_bytes([pair[0], pair[1]]) < threshold;
-    let mask: Vec<f32> = bytes.chunks_exact(2).map(|pair| if dropped(pair) { 0.0 } else { keep }).collect();
-    Tensor::from_vec(mask, like.shape(), like.device())
 }
 
 #[cfg(test)]
@@ -210,11 +180,11 @@ mod tests {
     fn a_discriminators_layers_give_what_forward_gives() {
         let network = Network::new(dcgan::discriminator((3, 40, 32), 4).unwrap(), 1, "d").unwrap();
         let pictures = draws("pictures", &[5, 3, 40, 32]);
-        let trained = network.forward(&pictures.transpose(0, 1).unwrap(), &mut stream(0, "none", 0)).unwrap();
+        let trained = network.forward(&pictures.permute((0, 2, 3, 1)).unwrap(), &mut stream(0, "none", 0)).unwrap();
         let layers = network.layers().unwrap();
         let logits = infer(&layers, &pictures).unwrap();
         assert_eq!(logits.dims(), [5, 1]);
-        assert!(gap(&logits, &trained.t().unwrap()) < 1e-4);
+        assert!(gap(&logits, &trained) < 1e-4);
 
         let cut = embedding(&layers).unwrap();
         let embedding = infer(&layers[..=cut], &pictures).unwrap();
@@ -228,31 +198,27 @@ mod tests {
             [(dcgan::generator(10, (1, 28, 28), 8).unwrap(), true), (mlp::generator(10, (1, 6, 5)), false)]
         {
             let network = Network::new(blocks, 1, "g").unwrap();
-            assert_eq!(network.probe().unwrap().is_some(), has_norm);
-            let latents = network.probe().unwrap().unwrap_or_else(|| draws("z", &[10, 7])); // [Z, B]
-            let trained = network.forward(&latents, &mut stream(0, "none", 0)).unwrap();
-            let pictures = infer(&network.layers().unwrap(), &latents.t().unwrap().contiguous().unwrap()).unwrap();
-            assert!(gap(&pictures, &trained.transpose(0, 1).unwrap()) < 1e-4);
+            assert_eq!(network.probe().is_some(), has_norm);
+            let latents = match network.probe() {
+                Some((z, dims)) => Tensor::from_vec(z, dims, &Device::Cpu).unwrap(),
+                None => draws("z", &[7, 10]), // [B, Z]
+            };
+            let trained = network.forward(&latents, &mut stream(0, "none", 0)).unwrap().output;
+            let pictures = infer(&network.layers().unwrap(), &latents).unwrap(); // [B, C, H, W]
+            assert!(gap(&pictures, &trained.permute((0, 3, 1, 2)).unwrap()) < 1e-4);
         }
-    }
-
-    #[test]
-    fn dropout_drops_its_share_and_leaves_inference_alone() {
-        let mask = dropout_mask(&draws("x", &[100, 100]), 0.3, &mut stream(1, "dropout", 0)).unwrap();
-        let mask = mask.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let dropped = mask.iter().filter(|x| **x == 0.0).count();
-        assert!((2800..3200).contains(&dropped), "{dropped} of 10000");
-        assert!((mask.iter().sum::<f32>() / 10_000.0 - 1.0).abs() < 0.02);
     }
 
     #[test]
     fn a_frozen_network_passes_gradients_on_and_takes_none() {
         let network = Network::new(mlp::discriminator((1, 4, 4)), 1, "d").unwrap();
-        let pictures = Var::from_tensor(&draws("x", &[1, 2, 4, 4])).unwrap().into_inner();
-        let logits = network.frozen().forward(&pictures, &mut stream(0, "dropout", 0)).unwrap();
-        let gradients = logits.sum_all().unwrap().backward().unwrap();
-        assert!(gradients.get(&pictures).is_some());
-        assert!(network.parameters().values().all(|parameter| gradients.get(parameter).is_none()));
+        let pictures = Var::from_tensor(&draws("x", &[2, 4, 4, 1])).unwrap().into_inner();
+        let frozen = network.frozen().forward(&pictures, &mut stream(0, "dropout", 0)).unwrap();
+        let gradients = frozen.output.sum_all().unwrap().backward().unwrap();
+        assert!(gradients.get(&pictures).is_some() && frozen.gradients().is_empty());
+        let learning = network.forward(&pictures.detach(), &mut stream(0, "dropout", 0)).unwrap();
+        let gradients = learning.output.sum_all().unwrap().backward().unwrap();
+        assert!(gradients.get(&pictures).is_none() && learning.gradients().keys().eq(network.parameters().keys()));
     }
 
     #[test]

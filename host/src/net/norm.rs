@@ -1,156 +1,175 @@
-//! Batch norm and the activation behind it, in one op: maps go in, normalised maps come out.
+//! Batch norm with the activation behind it: rows of channels go in, normalised rows come out, and gradients come back.
 //!
 //! It keeps no running statistics. Those a generator needs for inference are taken afresh from its own latents when its layers are
 //! asked for (`Network::layers`): they then fit the weights exactly, those of an averaged generator too, and a checkpoint holds none.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use super::activation::{Activation, sum};
-use super::floats::{floats, with_floats};
+use super::activation::{Activation, CHUNK, add_up};
 
 /// Added to the variance before its root is taken: PyTorch's and ONNX's default.
-pub const EPSILON: f32 = 1e-5;
+const EPSILON: f32 = 1e-5;
 
-/// activation(scale * (x - mean) / sqrt(variance + epsilon) + shift) with mean and variance of each row (Ioffe & Szegedy, 1502.03167,
-/// algorithm 1): x is [R, ...], scale and shift are [R]. Differentiable in all three.
-pub fn norm_activate(x: &Tensor, scale: &Tensor, shift: &Tensor, activation: Activation) -> Result<Tensor> {
-    x.contiguous()?.apply_op3(scale, shift, NormActivate(activation))
+/// Mean and spread of each channel of some rows.
+#[derive(Clone, Debug)]
+pub(super) struct Moments {
+    /// [C]
+    pub(super) mean: Vec<f32>,
+    /// 1 / sqrt(variance + epsilon), the variance not the unbiased one: [C]
+    pub(super) inverse: Vec<f32>,
 }
 
-/// Mean and variance of each row of a contiguous [R, ...].
-pub fn statistics(x: &Tensor) -> Result<Vec<(f32, f32)>> {
-    let row = x.elem_count() / x.dim(0)?;
-    with_floats(x, "batch norm statistics", |x| x.par_chunks_exact(row).map(moments).collect())
+impl Moments {
+    /// In one pass over rows [R, C]: chunk by chunk while it lies in the cache, then joined (Chan et al. 1979, equation 2.1).
+    pub(super) fn of(rows: &[f32], channels: usize) -> Self {
+        let chunks: Vec<_> = rows.par_chunks(CHUNK * channels).map(|rows| chunk_moments(rows, channels)).collect();
+        let (mut total, mut mean, mut squares) = (0.0, vec![0.0; channels], vec![0.0; channels]);
+        for (count, other, spread) in chunks {
+            let whole = total + count;
+            for (((mean, square), other), spread) in mean.iter_mut().zip(&mut squares).zip(other).zip(spread) {
+                let gap = other - *mean;
+                *mean += gap * count / whole;
+                *square += spread + gap * gap * total * count / whole;
+            }
+            total = whole;
+        }
+        Self { mean, inverse: squares.into_iter().map(|square| 1.0 / (square / total + EPSILON).sqrt()).collect() }
+    }
+
+    /// The norm as one factor [C] and one offset [C] of its input.
+    pub(super) fn fold(&self, scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let factor: Vec<f32> = self.inverse.iter().zip(scale).map(|(inverse, scale)| inverse * scale).collect();
+        let offset = shift.iter().zip(&factor).zip(&self.mean).map(|((shift, factor), mean)| shift - mean * factor);
+        let offset = offset.collect();
+        (factor, offset)
+    }
 }
 
-fn moments(row: &[f32]) -> (f32, f32) {
-    let n = row.len() as f32;
-    let mean = sum(row) / n;
-    let mut squares = [0.0f32; 16];
-    for chunk in row.chunks(16) {
-        for (square, x) in squares.iter_mut().zip(chunk) {
+/// activation(scale * (x - mean) / sqrt(variance + epsilon) + shift) (Ioffe & Szegedy, 1502.03167, algorithm 1): x and y are [R, C].
+pub(super) fn norm_activate(
+    y: &mut [f32],
+    x: &[f32],
+    moments: &Moments,
+    (scale, shift): (&[f32], &[f32]),
+    activation: Activation,
+) {
+    let (factor, offset) = moments.fold(scale, shift);
+    let chunk = CHUNK * scale.len();
+    y.par_chunks_mut(chunk)
+        .zip(x.par_chunks(chunk))
+        .for_each(|(y, x)| apply(y, x, &factor, &offset, activation.slope()));
+    activation.bend(y);
+}
+
+/// Turns the gradient of y [R, C] into that of x and gives those of scale and shift (1502.03167, section 3, with the sums over the rows as
+/// dscale and dshift): dx = scale / deviation * (g - (dshift + x̂ dscale) / n), where g is the gradient before the activation.
+pub(super) fn norm_gradients(
+    grad: &mut [f32],
+    (x, y): (&[f32], &[f32]),
+    moments: &Moments,
+    scale: &[f32],
+    activation: Activation,
+) -> (Vec<f32>, Vec<f32>) {
+    let (channels, Moments { mean, inverse }) = (scale.len(), moments);
+    let chunk = CHUNK * channels;
+    let chunks = grad.par_chunks_mut(chunk).zip(x.par_chunks(chunk).zip(y.par_chunks(chunk)));
+    let sums: Vec<(Vec<f32>, Vec<f32>)> =
+        chunks.map(|(grad, (x, y))| sum_chunk(grad, x, y, mean, activation)).collect();
+    let (products, shifts): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
+    let (mut dscale, dshift) = (add_up(&products, channels), add_up(&shifts, channels));
+    dscale.iter_mut().zip(inverse).for_each(|(dscale, inverse)| *dscale *= inverse);
+
+    let n = (x.len() / channels) as f32;
+    let factor: Vec<f32> = scale.iter().zip(inverse).map(|(scale, inverse)| scale * inverse).collect();
+    let tilt: Vec<f32> = (0..channels).map(|c| factor[c] * inverse[c] * dscale[c] / n).collect();
+    let offset: Vec<f32> = (0..channels).map(|c| factor[c] * dshift[c] / n).collect();
+    grad.par_chunks_mut(chunk)
+        .zip(x.par_chunks(chunk))
+        .for_each(|(grad, x)| tilt_chunk(grad, x, mean, &factor, &tilt, &offset));
+    (dscale, dshift)
+}
+
+/// Count, mean and sum of squared deviations of each channel of some rows.
+#[pulp::with_simd(chunk_moments = Arch::new())]
+#[inline(always)]
+fn chunk_moments_with_simd<'a, S: Simd>(_: S, rows: &'a [f32], channels: usize) -> (f32, Vec<f32>, Vec<f32>) {
+    let count = (rows.len() / channels) as f32;
+    let (mut mean, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
+    for row in rows.chunks_exact(channels) {
+        mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x);
+    }
+    mean.iter_mut().for_each(|mean| *mean /= count);
+    for row in rows.chunks_exact(channels) {
+        for ((square, x), mean) in squares.iter_mut().zip(row).zip(&mean) {
             *square += (x - mean) * (x - mean);
         }
     }
-    (mean, squares.iter().sum::<f32>() / n)
+    (count, mean, squares)
 }
 
-struct NormActivate(Activation);
-
-impl CustomOp3 for NormActivate {
-    fn name(&self) -> &'static str {
-        "batch norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        scale: &CpuStorage,
-        scale_layout: &Layout,
-        shift: &CpuStorage,
-        shift_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let x = floats(x, x_layout, self.name())?;
-        let scale = floats(scale, scale_layout, self.name())?;
-        let shift = floats(shift, shift_layout, self.name())?;
-        let row = x.len() / scale.len();
-        let mut y = vec![0.0; x.len()];
-        y.par_chunks_exact_mut(row).zip(x.par_chunks_exact(row)).enumerate().for_each(|(r, (y, x))| {
-            let (mean, variance) = moments(x);
-            let factor = scale[r] / (variance + EPSILON).sqrt();
-            self.0.forward(y, x, factor, shift[r] - mean * factor);
-        });
-        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        scale: &Tensor,
-        _: &Tensor,
-        y: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let row = x.elem_count() / scale.elem_count();
-        let grad = grad.contiguous()?;
-        let scales = scale.to_vec1::<f32>()?;
-        let mut dx = vec![0.0; x.elem_count()];
-        let rows: Vec<(f32, f32)> = with_floats(x, self.name(), |x| {
-            with_floats(y, self.name(), |y| {
-                with_floats(&grad, self.name(), |grad| {
-                    dx.par_chunks_exact_mut(row)
-                        .zip(x.par_chunks_exact(row).zip(y.par_chunks_exact(row).zip(grad.par_chunks_exact(row))))
-                        .zip(&scales)
-                        .map(|((dx, (x, (y, grad))), &scale)| self.row_gradient(dx, x, y, grad, scale))
-                        .collect()
-                })
-            })
-        })???;
-        let (dscale, dshift): (Vec<f32>, Vec<f32>) = rows.into_iter().unzip();
-        Ok((
-            Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-            Some(Tensor::from_vec(dscale, scale.shape(), x.device())?),
-            Some(Tensor::from_vec(dshift, scale.shape(), x.device())?),
-        ))
-    }
-}
-
-impl NormActivate {
-    /// Fills one row of dx and gives that row's gradients of scale and shift (1502.03167, section 3, with the sums over the row as dscale
-    /// and dshift): dx = scale / deviation * (g - (dshift + x̂ dscale) / n).
-    fn row_gradient(&self, dx: &mut [f32], x: &[f32], y: &[f32], grad: &[f32], scale: f32) -> (f32, f32) {
-        let n = x.len() as f32;
-        let (mean, variance) = moments(x);
-        let inverse = 1.0 / (variance + EPSILON).sqrt();
-        self.0.backward(dx, y, grad);
-        let mut products = [0.0f32; 16];
-        for (dx, x) in dx.chunks(16).zip(x.chunks(16)) {
-            for ((product, dx), x) in products.iter_mut().zip(dx).zip(x) {
-                *product += dx * (x - mean) * inverse;
-            }
+/// y = max(z, 0) + slope * min(z, 0) with z = x * factor + offset.
+#[pulp::with_simd(apply = Arch::new())]
+#[inline(always)]
+fn apply_with_simd<'a, S: Simd>(
+    _: S,
+    y: &'a mut [f32],
+    x: &'a [f32],
+    factor: &'a [f32],
+    offset: &'a [f32],
+    slope: f32,
+) {
+    let channels = factor.len();
+    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+        for (((y, x), factor), offset) in y.iter_mut().zip(x).zip(factor).zip(offset) {
+            let z = x * factor + offset;
+            *y = if z > 0.0 { z } else { slope * z };
         }
-        let (dscale, dshift) = (products.iter().sum::<f32>(), sum(dx));
-        for (dx, x) in dx.iter_mut().zip(x) {
-            *dx = scale * inverse * (*dx - (dshift + (x - mean) * inverse * dscale) / n);
-        }
-        (dscale, dshift)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use candle_core::{D, Device, Var};
+/// Of some rows: turns the gradient into g, and gives the sums over the rows of g * (x - mean) and of g.
+#[pulp::with_simd(sum_chunk = Arch::new())]
+#[inline(always)]
+fn sum_chunk_with_simd<'a, S: Simd>(
+    _: S,
+    grad: &'a mut [f32],
+    x: &'a [f32],
+    y: &'a [f32],
+    mean: &'a [f32],
+    activation: Activation,
+) -> (Vec<f32>, Vec<f32>) {
+    let channels = mean.len();
+    let (mut products, mut sums) = (vec![0.0; channels], vec![0.0; channels]);
+    let rows = grad.chunks_exact_mut(channels).zip(x.chunks_exact(channels).zip(y.chunks_exact(channels)));
+    for (grad, (x, y)) in rows {
+        let totals = products.iter_mut().zip(&mut sums);
+        for ((((grad, x), y), mean), (product, sum)) in grad.iter_mut().zip(x).zip(y).zip(mean).zip(totals) {
+            *grad = activation.backward(*y, *grad);
+            *product += *grad * (x - mean);
+            *sum += *grad;
+        }
+    }
+    (products, sums)
+}
 
-    use super::*;
-    use crate::stream::{normal, stream};
-
-    #[test]
-    fn values_and_gradients_agree_with_candles_own_ops() {
-        let var = |purpose, dims: &[usize]| {
-            let data = normal(&mut stream(2, purpose, 0), dims.iter().product());
-            Var::from_vec(data, dims, &Device::Cpu).unwrap().into_inner()
-        };
-        let (x, scale, shift) = (var("x", &[3, 37]), var("scale", &[3]), var("shift", &[3]));
-        let probe = var("probe", &[3, 37]).detach();
-
-        let ours = norm_activate(&x, &scale, &shift, Activation::Tanh).unwrap();
-        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1).unwrap()).unwrap();
-        let variance = centred.sqr().unwrap().mean_keepdim(D::Minus1).unwrap();
-        let normal = centred.broadcast_div(&(variance + f64::from(EPSILON)).unwrap().sqrt().unwrap()).unwrap();
-        let column = |t: &Tensor| t.reshape((3, 1)).unwrap();
-        let theirs =
-            normal.broadcast_mul(&column(&scale)).unwrap().broadcast_add(&column(&shift)).unwrap().tanh().unwrap();
-
-        let gap =
-            |a: &Tensor, b: &Tensor| (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-        assert!(gap(&ours, &theirs) < 1e-5);
-        let gradients = |y: &Tensor| y.mul(&probe).unwrap().sum_all().unwrap().backward().unwrap();
-        let (our_gradients, their_gradients) = (gradients(&ours), gradients(&theirs));
-        for argument in [&x, &scale, &shift] {
-            let gap = gap(our_gradients.get(argument).unwrap(), their_gradients.get(argument).unwrap());
-            assert!(gap < 1e-4, "gradient off by {gap}");
+/// grad = factor * grad - tilt * (x - mean) - offset.
+#[pulp::with_simd(tilt_chunk = Arch::new())]
+#[inline(always)]
+fn tilt_chunk_with_simd<'a, S: Simd>(
+    _: S,
+    grad: &'a mut [f32],
+    x: &'a [f32],
+    mean: &'a [f32],
+    factor: &'a [f32],
+    tilt: &'a [f32],
+    offset: &'a [f32],
+) {
+    let channels = mean.len();
+    for (grad, x) in grad.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+        let terms = mean.iter().zip(factor).zip(tilt).zip(offset);
+        for ((grad, x), (((mean, factor), tilt), offset)) in grad.iter_mut().zip(x).zip(terms) {
+            *grad = factor * *grad - tilt * (x - mean) - offset;
         }
     }
 }

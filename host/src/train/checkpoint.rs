@@ -22,7 +22,7 @@ use crate::data::Samples;
 use crate::net::Network;
 
 /// Changes when an older program could not read the file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The metadata entry. One only: the file format keeps them in no fixed order, and the bytes shall be the same every time.
 const ENTRY: &str = "counterfoil";
 

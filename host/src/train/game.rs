@@ -104,22 +104,26 @@ impl Game {
         let mut dropout = stream(seed, "dropout", step);
 
         let real = samples.batch(&self.deck.batch(step, batch), &Device::Cpu)?; // [B, C, H, W] in 0..1
-        let real = real.affine(2.0, -1.0)?.transpose(0, 1)?; // [C, B, H, W] in -1..1
+        let real = real.affine(2.0, -1.0)?.permute((0, 2, 3, 1))?; // [B, H, W, C] in -1..1
         let z = normal(&mut stream(seed, "latent", step), latent * batch);
-        let z = Tensor::from_vec(z, (latent, batch), &Device::Cpu)?; // [Z, B]
-        let fake = self.generator.forward(&z, &mut dropout)?; // [C, B, H, W] in -1..1
+        let z = Tensor::from_vec(z, (batch, latent), &Device::Cpu)?; // [B, Z]
+        let forged = self.generator.forward(&z, &mut dropout)?;
+        let fake = &forged.output; // [B, H, W, C] in -1..1
 
         // The discriminator's step: tell real from fake, the fakes taken as they are.
-        let exhibits = Tensor::cat(&[&real.contiguous()?, &fake.detach()], 1)?; // [C, 2B, H, W]
-        let logits = self.discriminator.forward(&exhibits, &mut dropout)?; // [1, 2B]
-        let (on_real, on_fake) = (logits.narrow(1, 0, batch)?, logits.narrow(1, batch, batch)?); // [1, B] each
+        let exhibits = Tensor::cat(&[&real.contiguous()?, &fake.detach()], 0)?; // [2B, H, W, C]
+        let told = self.discriminator.forward(&exhibits, &mut dropout)?;
+        let logits = &told.output; // [2B, 1]
+        let (on_real, on_fake) = (logits.narrow(0, 0, batch)?, logits.narrow(0, batch, batch)?); // [B, 1] each
         let loss_d = loss.discriminator(&on_real, &on_fake, real_label)?;
-        let norm_d = self.adam_d.update(self.discriminator.parameters(), &loss_d.backward()?)?;
+        loss_d.backward()?;
+        let norm_d = self.adam_d.update(self.discriminator.parameters(), &told.gradients())?;
 
         // The generator's step: against the discriminator as it now is, which learns nothing from it.
-        let judged = self.discriminator.frozen().forward(&fake, &mut dropout)?; // [1, B]
-        let loss_g = loss.generator(&judged)?;
-        let norm_g = self.adam_g.update(self.generator.parameters(), &loss_g.backward()?)?;
+        let judged = self.discriminator.frozen().forward(fake, &mut dropout)?;
+        let loss_g = loss.generator(&judged.output)?;
+        loss_g.backward()?;
+        let norm_g = self.adam_g.update(self.generator.parameters(), &forged.gradients())?;
 
         self.step += 1;
         moving_average(&self.average, &self.generator, self.ema())?;

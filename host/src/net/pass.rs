@@ -1,0 +1,200 @@
+//! A pass through a network: a batch and blocks go in, the output comes out, and later every gradient that was asked for.
+//!
+//! To candle a whole pass is one op. Its own graph would clear and add a fresh tensor for every gradient of every layer; here each layer
+//! turns the gradient it was given into its own, in place, and what a pass has kept goes back to the workspace with it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rand_chacha::ChaCha8Rng;
+
+use super::activation::{drop_out, drop_out_backward};
+use super::block::Block;
+use super::conv::Maps;
+use super::floats::with_floats;
+use super::network::Network;
+use super::norm::{Moments, norm_activate, norm_gradients};
+use super::product::Finish;
+use super::workspace::{Buffer, Workspace};
+
+/// Gradients of a network's parameters, by name, row-major as they are.
+pub type Gradients = BTreeMap<String, Buffer>;
+
+/// What a network made of a batch.
+#[derive(Debug)]
+pub struct Pass {
+    /// The output, a node of candle's graph.
+    pub output: Tensor,
+    gradients: Arc<Mutex<Gradients>>,
+}
+
+impl Pass {
+    /// The gradients of the parameters, once the graph that `output` belongs to has run backward; none of a frozen network.
+    #[must_use]
+    pub fn gradients(&self) -> Gradients {
+        std::mem::take(&mut *self.gradients.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What backward needs of a block.
+struct Kept {
+    maps: Maps,
+    /// Whether the block's input is the large one of its maps.
+    is_down: bool,
+    /// A norm's input with its moments.
+    norm: Option<(Buffer, Moments)>,
+    /// The block's output, but for the last block: that is the pass' own.
+    output: Option<Buffer>,
+}
+
+struct Played {
+    network: Network,
+    kept: Vec<Kept>,
+    output: Mutex<Option<(Vec<f32>, Vec<usize>)>>,
+    gradients: Arc<Mutex<Gradients>>,
+}
+
+/// Runs `network` on x as in training, with dropout masks from `rng`.
+pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Pass> {
+    let x = x.contiguous()?;
+    let (kept, output) = with_floats(&x, "a pass", |input| forward(network, input, x.dims(), rng))??;
+    let gradients = Arc::default();
+    let played =
+        Played { network: network.clone(), kept, output: Mutex::new(Some(output)), gradients: Arc::clone(&gradients) };
+    // The parameter is there so that candle knows whether the network learns.
+    let Some(anchor) = network.parameters().values().next() else { bail!("a network without parameters") };
+    Ok(Pass { output: x.apply_op2(anchor, played)?, gradients })
+}
+
+/// The blocks one after the other; gives what backward needs, and the output with its shape.
+fn forward(
+    network: &Network,
+    input: &[f32],
+    dims: &[usize],
+    rng: &mut ChaCha8Rng,
+) -> Result<(Vec<Kept>, (Vec<f32>, Vec<usize>))> {
+    let mut kept: Vec<Kept> = Vec::with_capacity(network.blocks().len());
+    let mut dims = dims.to_vec();
+    for block in network.blocks() {
+        let x = kept.last().and_then(|kept| kept.output.as_deref()).unwrap_or(input);
+        let Step { maps, is_down, norm, mut output, shape } = step(network, block, x, &dims)?;
+        if block.dropout > 0.0 {
+            drop_out(&mut output, block.dropout, rng);
+        }
+        kept.push(Kept { maps, is_down, norm, output: Some(output) });
+        dims = shape;
+    }
+    let Some(output) = kept.last_mut().and_then(|last| last.output.take()) else { bail!("a network without blocks") };
+    Ok((kept, (output.into_vec(), dims)))
+}
+
+/// What a block makes of its input, dropout left out.
+pub(super) struct Step {
+    maps: Maps,
+    is_down: bool,
+    /// A norm's input with its moments.
+    pub(super) norm: Option<(Buffer, Moments)>,
+    pub(super) output: Buffer,
+    pub(super) shape: Vec<usize>,
+}
+
+/// Runs one block.
+pub(super) fn step(network: &Network, block: &Block, x: &[f32], dims: &[usize]) -> Result<Step> {
+    let Block { map, norm, activation, .. } = block;
+    let Some((maps, is_down)) = map.maps(dims) else { bail!("{map:?} does not fit an input of {dims:?}") };
+    let workspace = network.workspace();
+    let product = |finish: Finish| {
+        network.with_parameter(block, "weight", |weight| match is_down {
+            true => maps.down(workspace, x, weight, finish),
+            false => maps.up(workspace, x, weight, finish),
+        })
+    };
+    let (norm, output) = if *norm {
+        let sums = product(Finish::NONE)?;
+        let moments = Moments::of(&sums, block.channels());
+        let mut output = workspace.buffer(sums.len());
+        network.with_parameter(block, "scale", |scale| {
+            network.with_parameter(block, "shift", |shift| {
+                norm_activate(&mut output, &sums, &moments, (scale, shift), *activation);
+            })
+        })??;
+        (Some((sums, moments)), output)
+    } else {
+        let slope = activation.slope();
+        let mut output =
+            network.with_parameter(block, "bias", |bias| product(Finish { bias: Some(bias), slope }))??;
+        activation.bend(&mut output);
+        (None, output)
+    };
+    Ok(Step { norm, output, shape: map.output(dims[0], &maps), maps, is_down })
+}
+
+impl Played {
+    /// Fills the gradients and gives that of the input if asked for.
+    fn backward(&self, x: &[f32], y: &[f32], grad: &[f32], asks: bool) -> Result<Option<Vec<f32>>> {
+        let (network, workspace): (_, &Workspace) = (&self.network, self.network.workspace());
+        let learns = network.learns();
+        let mut gradients = Gradients::new();
+        let mut grad = workspace.copy(grad);
+        for (index, (block, kept)) in network.blocks().iter().zip(&self.kept).enumerate().rev() {
+            let input = index.checked_sub(1).and_then(|before| self.kept[before].output.as_deref()).unwrap_or(x);
+            let output = kept.output.as_deref().unwrap_or(y);
+            let mut give = |kind: &str, gradient: Buffer| {
+                if learns {
+                    gradients.insert(format!("{}.{kind}", block.name), gradient);
+                }
+            };
+            if block.dropout > 0.0 {
+                drop_out_backward(output, &mut grad, block.dropout);
+            }
+            if let Some((sums, moments)) = &kept.norm {
+                let (dscale, dshift) = network.with_parameter(block, "scale", |scale| {
+                    norm_gradients(&mut grad, (sums, output), moments, scale, block.activation)
+                })?;
+                give("scale", workspace.copy(&dscale));
+                give("shift", workspace.copy(&dshift));
+            } else {
+                give("bias", workspace.copy(&block.activation.gradients(output, &mut grad, block.channels())));
+            }
+            let Kept { maps, is_down, .. } = kept;
+            if learns {
+                let (large, small): (&[f32], &[f32]) = if *is_down { (input, &grad) } else { (&grad, input) };
+                give("weight", maps.weight_gradient(workspace, large, small));
+            }
+            if index == 0 && !asks {
+                *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
+                return Ok(None);
+            }
+            grad = network.with_parameter(block, "weight", |weight| match is_down {
+                true => maps.up(workspace, &grad, weight, Finish::NONE),
+                false => maps.down(workspace, &grad, weight, Finish::NONE),
+            })?;
+        }
+        *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
+        Ok(Some(grad.into_vec()))
+    }
+}
+
+impl CustomOp2 for Played {
+    fn name(&self) -> &'static str {
+        "a pass through a network"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        match self.output.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some((output, dims)) => Ok((CpuStorage::F32(output), Shape::from(dims))),
+            None => bail!("a pass is played once"),
+        }
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let dx = with_floats(x, self.name(), |x_floats| {
+            with_floats(y, self.name(), |y| {
+                with_floats(&grad, self.name(), |grad| self.backward(x_floats, y, grad, x.track_op()))
+            })
+        })????;
+        Ok((dx.map(|dx| Tensor::from_vec(dx, x.shape(), x.device())).transpose()?, None))
+    }
+}

@@ -1,0 +1,388 @@
+//! The two matrix products under every layer: pictures and panels of weights go in, sums come out.
+//!
+//! With maps that lie channels last, a window of a convolution is a few runs of neighbouring numbers. So nothing is unfolded: [`gather`]
+//! takes the left-hand rows of its product straight out of the maps, and [`outer`] sums the weights' gradient straight over them.
+//!
+//! | product | left | right | out |
+//! |---|---|---|---|
+//! | [`gather`] | windows of each picture | weights | a pixel each: a convolution, its transpose, a linear layer |
+//! | [`outer`] | windows of each picture, transposed | the other side's gradients | the weights' gradient |
+//!
+//! Both keep a tile of M pictures (or channels) by two vectors of columns in registers, M so that the tile fits: 8 of AVX-512's, 4
+//! elsewhere. Vectors are those of `pulp`: AVX-512, AVX2 with FMA, NEON or plain numbers, whichever the machine has. This is the one module
+//! of the crate with unsafe code; both functions check every offset of their plan before they start. No sum's order depends on the number
+//! of threads.
+
+#![expect(
+    unsafe_code,
+    reason = "bounds are checked once a product; checking them once a number would cost most of the speed"
+)]
+
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::panels::Panels;
+use super::workspace::{Buffer, Workspace};
+
+/// Tasks that a product is cut into: some for each of many cores, not so many that every one re-reads the panels.
+const TASKS: usize = 8;
+/// Channels of a tile of [`outer`].
+const TILE: usize = 8;
+/// Places over which [`outer`] sums before it turns to the next tile: their share of both sides stays in the first cache.
+const BLOCK: usize = 256;
+
+/// A run of numbers in a picture, as many as the plan has channels, and the rows of weights that it meets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tap {
+    /// Offset in the input picture.
+    pub(super) input: usize,
+    /// First row of the panels.
+    pub(super) row: usize,
+}
+
+/// What [`gather`] shall do to each picture.
+#[derive(Debug)]
+pub(super) struct Gather {
+    /// Length of every tap.
+    pub(super) channels: usize,
+    /// Numbers of an input picture.
+    pub(super) input: usize,
+    /// Numbers of an output picture.
+    pub(super) output: usize,
+    /// For each output pixel its offset in the output picture and the taps it sums over.
+    pub(super) places: Vec<(usize, Range<usize>)>,
+    /// The taps of all places.
+    pub(super) taps: Vec<Tap>,
+}
+
+/// What is written for a sum s: max(s, 0) + slope * min(s, 0), s begun at the bias.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finish<'a> {
+    /// One number a column, or nothing.
+    pub(super) bias: Option<&'a [f32]>,
+    /// 1 for s itself.
+    pub(super) slope: f32,
+}
+
+impl Finish<'_> {
+    /// The bare sum.
+    pub(super) const NONE: Self = Self { bias: None, slope: 1.0 };
+}
+
+/// For each picture and place the sum over its taps of run · rows: [B, input] and panels [rows, N] give [B, output].
+pub(super) fn gather(workspace: &Workspace, plan: &Gather, input: &[f32], panels: &Panels, finish: Finish) -> Buffer {
+    let batch = input.len() / plan.input;
+    assert_eq!(input.len(), batch * plan.input, "whole pictures");
+    assert!(finish.bias.is_none_or(|bias| bias.len() == panels.columns), "a bias a column");
+    for tap in &plan.taps {
+        assert!(tap.input + plan.channels <= plan.input && tap.row + plan.channels <= panels.rows, "{tap:?}");
+    }
+    for (output, taps) in &plan.places {
+        assert!(output + panels.columns <= plan.output && taps.end <= plan.taps.len(), "place at {output}");
+    }
+    let mut output = workspace.buffer(batch * plan.output);
+    let shared = Shared(output.as_mut_ptr());
+    let group = batch.div_ceil(TASKS.div_ceil(panels.count())).next_multiple_of(8);
+    let groups = batch.div_ceil(group);
+    let arch = Arch::new();
+    (0..panels.count() * groups).into_par_iter().for_each(|task| {
+        let (panel, first) = (task / groups, task % groups * group);
+        let images = first..batch.min(first + group);
+        arch.dispatch(GatherTask { plan, input, panels, panel, finish, images, output: &shared });
+    });
+    output
+}
+
+/// Where all tasks write: each its own columns of its own rows.
+struct Shared(*mut f32);
+// SAFETY: the pointer is used by tasks that write disjoint numbers of one buffer, which outlives them; see where `at` is called.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// The `length` numbers from `offset` on.
+    ///
+    /// # Safety
+    /// They must lie in the buffer, and no other task may use them meanwhile.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "what this type is for")]
+    unsafe fn at(&self, offset: usize, length: usize) -> &mut [f32] {
+        // SAFETY: promised by the caller.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), length) }
+    }
+}
+
+/// One panel for some pictures.
+struct GatherTask<'a> {
+    plan: &'a Gather,
+    input: &'a [f32],
+    panels: &'a Panels<'a>,
+    panel: usize,
+    finish: Finish<'a>,
+    images: Range<usize>,
+    output: &'a Shared,
+}
+
+impl WithSimd for GatherTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::F32_LANES == 16 { self.run::<S, 8>(simd) } else { self.run::<S, 4>(simd) }
+    }
+}
+
+impl GatherTask<'_> {
+    /// Tiles of M pictures, then the rest one by one.
+    #[inline(always)]
+    fn run<S: Simd, const M: usize>(self, simd: S) {
+        let whole = self.images.len() / M * M;
+        for image in self.images.clone().take(whole).step_by(M) {
+            self.tile::<S, M>(simd, image);
+        }
+        for image in self.images.clone().skip(whole) {
+            self.tile::<S, 1>(simd, image);
+        }
+    }
+
+    /// All places of M pictures from `image` on.
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize>(&self, simd: S, image: usize) {
+        let Self { plan, panels, panel, finish, .. } = *self;
+        let first = panel * panels.width;
+        let columns = panels.width.min(panels.columns - first);
+        let weights = panels.panel(panel);
+        let start = match finish.bias {
+            Some(bias) => load(simd, &bias[first..first + columns]),
+            None => [simd.splat_f32s(0.0); 2],
+        };
+        let (zero, slope) = (simd.splat_f32s(0.0), simd.splat_f32s(finish.slope));
+        let pictures = &self.input[image * plan.input..(image + M) * plan.input];
+        for (place, taps) in &plan.places {
+            // SAFETY: `gather` has checked every tap against one picture and the panels; `pictures` are M whole ones.
+            let sums = unsafe { dot::<S, M>(simd, start, pictures, plan, &plan.taps[taps.clone()], weights) };
+            for (i, mut sum) in sums.into_iter().enumerate() {
+                if finish.slope != 1.0 {
+                    // In this order NaN stays NaN: x86 gives the second operand.
+                    sum = sum.map(|s| simd.mul_add_e_f32s(slope, simd.min_f32s(zero, s), simd.max_f32s(zero, s)));
+                }
+                // SAFETY: `gather` has checked every place against one picture; this panel's columns of these pictures are this task's.
+                store(simd, unsafe { self.output.at((image + i) * plan.output + place + first, columns) }, sum);
+            }
+        }
+    }
+}
+
+/// `start` plus the sum over taps of run · rows, for M pictures that lie one after the other.
+///
+/// # Safety
+/// Every tap must lie inside a picture and inside the panel's rows.
+#[inline(always)]
+unsafe fn dot<S: Simd, const M: usize>(
+    simd: S,
+    start: [S::f32s; 2],
+    pictures: &[f32],
+    plan: &Gather,
+    taps: &[Tap],
+    panel: &[f32],
+) -> [[S::f32s; 2]; M] {
+    let mut sums = [start; M];
+    for tap in taps {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let pictures = pictures.as_ptr().add(tap.input);
+            let mut weights = panel.as_ptr().add(tap.row * 2 * S::F32_LANES).cast::<S::f32s>();
+            for channel in 0..plan.channels {
+                let (left, right) = (weights.read_unaligned(), weights.add(1).read_unaligned());
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let x = simd.splat_f32s(*pictures.add(i * plan.input + channel));
+                    sum[0] = simd.mul_add_e_f32s(x, left, sum[0]);
+                    sum[1] = simd.mul_add_e_f32s(x, right, sum[1]);
+                }
+                weights = weights.add(2);
+            }
+        }
+    }
+    sums
+}
+
+/// The windows of one tap in a picture: `length` of them from each start on, `Outer::step` apart.
+#[derive(Debug)]
+pub(super) struct Runs {
+    /// Offset of the first window in the input picture, and its place on the other side.
+    pub(super) starts: Vec<(usize, usize)>,
+    /// Windows of each run, at least one.
+    pub(super) length: usize,
+}
+
+/// What [`outer`] shall sum over in each picture.
+#[derive(Debug)]
+pub(super) struct Outer {
+    /// Length of every window.
+    pub(super) channels: usize,
+    /// Numbers of an input picture.
+    pub(super) input: usize,
+    /// Places that a picture has on the other side.
+    pub(super) places: usize,
+    /// Numbers from one window of a run to the next.
+    pub(super) step: usize,
+    /// For each tap its windows.
+    pub(super) taps: Vec<Runs>,
+}
+
+/// For each tap the sum over pictures and places of windowᵀ · row: [B, input] and panels [B * places, N] give [taps * channels, N].
+pub(super) fn outer(workspace: &Workspace, plan: &Outer, input: &[f32], panels: &Panels) -> Buffer {
+    let batch = input.len() / plan.input;
+    assert_eq!(input.len(), batch * plan.input, "whole pictures");
+    assert_eq!(panels.rows, batch * plan.places, "a row a place");
+    for Runs { starts, length } in &plan.taps {
+        for (window, place) in starts {
+            let end = window + (length - 1) * plan.step + plan.channels;
+            assert!(end <= plan.input && place + length <= plan.places, "window at {window}, place {place}");
+        }
+    }
+    let mut output = workspace.buffer(plan.taps.len() * plan.channels * panels.columns);
+    let shared = Shared(output.as_mut_ptr());
+    let tiles = plan.channels.div_ceil(TILE) * plan.taps.len();
+    let tasks = tiles.min(TASKS);
+    let arch = Arch::new();
+    (0..tasks).into_par_iter().for_each(|task| {
+        let tiles = task * tiles / tasks..(task + 1) * tiles / tasks;
+        arch.dispatch(OuterTask { plan, input, batch, panels, tiles, output: &shared });
+    });
+    output
+}
+
+/// Some tiles of the gradient, over all pictures.
+struct OuterTask<'a> {
+    plan: &'a Outer,
+    input: &'a [f32],
+    batch: usize,
+    panels: &'a Panels<'a>,
+    tiles: Range<usize>,
+    output: &'a Shared,
+}
+
+impl WithSimd for OuterTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let tiles_a_tap = self.plan.channels.div_ceil(TILE);
+        let block = (BLOCK / self.plan.places).max(1);
+        for first in (0..self.batch).step_by(block) {
+            let images = first..self.batch.min(first + block);
+            for panel in 0..self.panels.count() {
+                for tile in self.tiles.clone() {
+                    let (tap, channel) = (tile / tiles_a_tap, tile % tiles_a_tap * TILE);
+                    let end = self.plan.channels.min(channel + TILE);
+                    self.channels(simd, &images, panel, tap, channel..end);
+                }
+            }
+        }
+    }
+}
+
+impl OuterTask<'_> {
+    /// A tile, in as few pieces as the registers allow.
+    #[inline(always)]
+    fn channels<S: Simd>(&self, simd: S, images: &Range<usize>, panel: usize, tap: usize, channels: Range<usize>) {
+        let Range { mut start, end } = channels;
+        while start < end {
+            match end - start {
+                8.. if S::F32_LANES == 16 => start += self.add::<S, 8>(simd, images, panel, tap, start),
+                4.. => start += self.add::<S, 4>(simd, images, panel, tap, start),
+                _ => start += self.add::<S, 1>(simd, images, panel, tap, start),
+            }
+        }
+    }
+
+    /// Adds what some pictures say of M channels of a tap; gives M.
+    #[inline(always)]
+    fn add<S: Simd, const M: usize>(
+        &self,
+        simd: S,
+        images: &Range<usize>,
+        panel: usize,
+        tap: usize,
+        channel: usize,
+    ) -> usize {
+        let Self { plan, input, panels, .. } = *self;
+        let first = panel * panels.width;
+        let columns = panels.width.min(panels.columns - first);
+        // SAFETY: `outer` has checked every window against one picture and the panels' rows; channel + M is at most the plan's.
+        let sums = unsafe { walk::<S, M>(simd, plan, &plan.taps[tap], images, &input[channel..], panels.panel(panel)) };
+        for (i, sum) in sums.into_iter().enumerate() {
+            let row = tap * plan.channels + channel + i;
+            // SAFETY: this row lies in one of this task's tiles, of which no other task has any.
+            let to = unsafe { self.output.at(row * panels.columns + first, columns) };
+            if images.start == 0 {
+                store(simd, to, sum);
+            } else {
+                let before = load(simd, to);
+                store(simd, to, [simd.add_f32s(before[0], sum[0]), simd.add_f32s(before[1], sum[1])]);
+            }
+        }
+        M
+    }
+}
+
+/// The sum over pictures and windows of the first M numbers of a window times the panel's row.
+///
+/// # Safety
+/// Every window must lie inside a picture and every place inside the panel's rows of that picture.
+#[inline(always)]
+unsafe fn walk<S: Simd, const M: usize>(
+    simd: S,
+    plan: &Outer,
+    runs: &Runs,
+    images: &Range<usize>,
+    input: &[f32],
+    panel: &[f32],
+) -> [[S::f32s; 2]; M] {
+    let mut sums = [[simd.splat_f32s(0.0); 2]; M];
+    for image in images.clone() {
+        for (window, place) in &runs.starts {
+            // SAFETY: promised by the caller; the last step leaves both pointers unused.
+            unsafe {
+                let mut window = input.as_ptr().add(image * plan.input + window);
+                let mut row = panel.as_ptr().add((image * plan.places + place) * 2 * S::F32_LANES).cast::<S::f32s>();
+                for _ in 0..runs.length {
+                    let (left, right) = (row.read_unaligned(), row.add(1).read_unaligned());
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        let x = simd.splat_f32s(*window.add(i));
+                        sum[0] = simd.mul_add_e_f32s(x, left, sum[0]);
+                        sum[1] = simd.mul_add_e_f32s(x, right, sum[1]);
+                    }
+                    window = window.wrapping_add(plan.step);
+                    row = row.wrapping_add(2);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// Up to two vectors of numbers, zeros behind them.
+#[inline(always)]
+fn load<S: Simd>(simd: S, from: &[f32]) -> [S::f32s; 2] {
+    match S::as_simd_f32s(from) {
+        (&[left, right], []) => [left, right],
+        (&[left], tail) => [left, simd.partial_load_f32s(tail)],
+        (_, tail) => [simd.partial_load_f32s(tail), simd.splat_f32s(0.0)],
+    }
+}
+
+/// As many of the numbers as there is room for.
+#[inline(always)]
+fn store<S: Simd>(simd: S, to: &mut [f32], sums: [S::f32s; 2]) {
+    match S::as_mut_simd_f32s(to) {
+        ([left, right], []) => [*left, *right] = sums,
+        ([left], tail) => {
+            *left = sums[0];
+            simd.partial_store_f32s(tail, sums[1]);
+        }
+        (_, tail) => simd.partial_store_f32s(tail, sums[0]),
+    }
+}
