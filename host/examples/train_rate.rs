@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use counterfoil_host::data::Samples;
-use counterfoil_host::train::{Config, Game, Net};
+use counterfoil_host::stream::Deck;
+use counterfoil_host::train::{Config, Draw, Game, Net};
 
 const SHAPE: (usize, usize, usize) = (1, 32, 32);
 const SECONDS: f64 = 10.0;
@@ -17,10 +18,12 @@ fn main() -> anyhow::Result<()> {
     for net in [Net::Dcgan, Net::Mlp] {
         let config = Config::new(net);
         let mut game = Game::new(&config, &samples)?;
-        game.round(&samples)?; // the first warms memory and caches
+        let mut deck = Deck::new(config.seed, samples.len());
+        let mut round = |game: &mut Game| game.round(&Draw::of(&config, &samples, &mut deck, game.step())?);
+        round(&mut game)?; // the first warms memory and caches
         let (started, first) = (Instant::now(), game.step());
         while started.elapsed().as_secs_f64() < SECONDS {
-            game.round(&samples)?;
+            round(&mut game)?;
         }
         let images = (game.step() - first) as f64 * config.batch as f64;
         eprintln!("{net:?}, batch {}: {:.0} images/s", config.batch, images / started.elapsed().as_secs_f64());

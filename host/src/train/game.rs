@@ -3,15 +3,16 @@
 //! [`Game::round`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the discriminator, one of the
 //! generator. Everything random in round t comes from streams of t, so a game is its weights, its moments and its step.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::Error;
 use super::config::{Config, Net};
+use super::feed::Draw;
 use crate::adam::Adam;
 use crate::data::Samples;
 use crate::loss::sigmoid;
 use crate::net::{Network, dcgan, mlp, moving_average};
-use crate::stream::{Deck, normal, stream};
+use crate::stream::stream;
 
 /// The players, their optimisers and the step they are at.
 #[derive(Debug)]
@@ -27,7 +28,6 @@ pub struct Game {
     pub(super) adam_g: Adam,
     pub(super) adam_d: Adam,
     samples: usize,
-    deck: Deck,
 }
 
 /// What one round measured.
@@ -78,7 +78,6 @@ impl Game {
             discriminator,
             average,
             samples: samples.len(),
-            deck: Deck::new(config.seed, samples.len()),
         })
     }
 
@@ -94,19 +93,17 @@ impl Game {
         self.samples.div_ceil(self.config.batch) as u64
     }
 
-    /// One round of the game.
+    /// One round of the game, with the draw of this step.
     ///
     /// The generator's step judges the same fakes as the discriminator's, by the discriminator as updated: as in PyTorch's DCGAN example,
     /// one pass of the generator a round instead of two.
-    pub fn round(&mut self, samples: &Samples) -> Result<Round, Error> {
-        let Config { seed, batch, latent, loss, real_label, .. } = self.config;
+    pub fn round(&mut self, draw: &Draw) -> Result<Round, Error> {
+        let Config { seed, batch, loss, real_label, .. } = self.config;
         let step = self.step;
         let mut dropout = stream(seed, "dropout", step);
 
-        let real = samples.batch(&self.deck.batch(step, batch), &Device::Cpu)?; // [B, C, H, W] in 0..1
-        let real = real.affine(2.0, -1.0)?.transpose(0, 1)?; // [C, B, H, W] in -1..1
-        let z = normal(&mut stream(seed, "latent", step), latent * batch);
-        let z = Tensor::from_vec(z, (latent, batch), &Device::Cpu)?; // [Z, B]
+        let real = draw.real.permute((3, 0, 1, 2))?; // [C, B, H, W] in -1..1
+        let z = draw.z.t()?.contiguous()?; // [Z, B]
         let fake = self.generator.forward(&z, &mut dropout)?; // [C, B, H, W] in -1..1
 
         // The discriminator's step: tell real from fake, the fakes taken as they are.
