@@ -5,8 +5,6 @@
 //! need no lock, and the system keeps the file's pages in whatever memory it has to spare.
 
 use std::fs::File;
-#[cfg(test)]
-use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -122,9 +120,9 @@ impl Rows {
 
     /// Loses the temporary file's bytes, as a failing disk would.
     #[cfg(test)]
-    pub(crate) fn lose(&self) -> io::Result<()> {
+    pub(crate) fn lose(&self) -> std::io::Result<()> {
         match &self.place {
-            Place::Memory(_) => Err(io::Error::other("the rows are in memory")),
+            Place::Memory(_) => Err(std::io::Error::other("the rows are in memory")),
             Place::File { file, .. } => file.set_len(0),
         }
     }
