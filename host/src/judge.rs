@@ -8,7 +8,7 @@ use counterfoil_edge::engine::Engine;
 use counterfoil_models::{Frame, Plane, Preprocess, Verdict};
 use rayon::prelude::*;
 
-use crate::data::{Item, Settings, cues, parted};
+use crate::data::{Item, Samples, Settings, cues, parted};
 use crate::eval::{
     Baseline, Bootstrap, Cues, Estimate, EvalError, Evaluation, Scored, SingleNumbers, best_single_number, evaluate,
 };
@@ -143,7 +143,7 @@ impl<'a> Statistics<'a> {
         let planes = frames.par_iter().map(|frame| input.plane(frame)).collect::<Result<Vec<_>, _>>()?;
         let [rows, c, h, w] = planes[0].shape();
         let pixels: Vec<u8> = planes.iter().flat_map(Plane::bytes).copied().collect();
-        let onnx = statistics::fit(&pixels, (c, h, w), &[])?;
+        let onnx = statistics::fit(&Samples::new(c, h, w, pixels)?, &[])?;
         Ok(Self { input, engine: Engine::load(&onnx, rows, c, h, w)? })
     }
 

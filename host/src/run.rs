@@ -12,12 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use counterfoil_models::{Color, Frame, JoinRule, Plane, Preprocess, Region, Resize, sha256_hex};
-use rayon::prelude::*;
+use counterfoil_models::{Color, Frame, JoinRule, Preprocess, Region, Resize, sha256_hex};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataError, Dataset, Fingerprint, Item, Samples, Settings, Split, near_duplicates, parted};
+use crate::data::{DataError, Dataset, Decoded, Item, Room, Rows, Samples, Settings, Split, decode, twins_across};
 use crate::statistics;
 
 const RECORD: &str = "run.json";
@@ -124,9 +123,14 @@ pub struct Request<'a> {
     pub held_out: f64,
     /// Seed of the split.
     pub seed: u64,
+    /// How much of it may lie in memory, and where the rest lies.
+    pub room: Room,
 }
 
 /// Reads a data set's genuine pictures, splits them by group and lays them out for the network.
+///
+/// Every picture is decoded once. Memory grows with the number of pictures by their names and hashes, some 500 bytes each, and with the
+/// held-out planes, of which there are at most some 2,000; rows beyond `room` go to the disk.
 ///
 /// # Errors
 /// When the data set cannot be opened or split, when a picture stands on both sides, or when none can be read.
@@ -144,15 +148,19 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
     let input = request.look.resolve(&data.settings, &first, request.net == "statistics");
     input.validate()?;
 
-    let (pictures, unreadable) = read(&data.genuine, &input)?;
-    let items: Vec<Item> = pictures.iter().map(|picture| picture.item.clone()).collect();
+    let Decoded { items, rows, hashes, prints, unreadable } = decode(data.genuine, &input, &request.room)?;
     let split = Split::by_group(&items, request.held_out, request.seed)?;
-    refuse_twins(&pictures, &split)?;
+    refuse_twins(&items, &prints, &split)?;
 
-    let [_, channels, height, width] = pictures[0].plane.shape();
-    let pixels: Vec<u8> = split.train.iter().flat_map(|i| pictures[*i].plane.bytes()).copied().collect();
-    let hashes: String = split.train.iter().map(|i| pictures[*i].plane.sha256()).collect();
-    let held_out: Vec<Vec<u8>> = split.held_out.iter().map(|i| pictures[*i].plane.bytes().to_vec()).collect();
+    let [regions, channels, height, width] = input.shape();
+    let hashes: String = split.train.iter().map(|i| &*hashes[*i]).collect();
+    let plane = |picture: &usize| {
+        let mut plane = vec![0; regions * channels * height * width];
+        rows.read(picture * regions, &mut plane).map(|()| plane)
+    };
+    let held_out = split.held_out.iter().map(plane).collect::<Result<Vec<_>, _>>()?;
+    let train = split.train.iter().flat_map(|i| i * regions..(i + 1) * regions).collect();
+    let samples = Samples::of(rows, (channels, height, width), train);
     let record = Record {
         format: FORMAT,
         net: request.net.to_owned(),
@@ -166,40 +174,17 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
         genuine: split.train.len(),
         held_out: held_out.len(),
     };
-    Ok(Prepared { record, samples: Samples::new(channels, height, width, pixels)?, held_out, unreadable })
+    Ok(Prepared { record, samples, held_out, unreadable })
 }
 
-struct Picture<'a> {
-    item: &'a Item,
-    plane: Plane,
-    fingerprint: Fingerprint,
-}
-
-fn read<'a>(items: &'a [Item], input: &Preprocess) -> Result<(Vec<Picture<'a>>, Vec<String>)> {
-    let looked: Vec<Result<Picture, DataError>> = items
-        .par_iter()
-        .map(|item| {
-            let frame = item.frame()?;
-            let plane = input
-                .plane(&frame)
-                .map_err(|source| DataError::Picture { name: item.name.clone(), source: source.into() })?;
-            Ok(Picture { item, plane, fingerprint: Fingerprint::of(&frame) })
-        })
-        .collect();
-    let (pictures, unreadable) = parted(looked);
-    ensure!(!pictures.is_empty(), "none of the {} genuine pictures could be read", items.len());
-    Ok((pictures, unreadable))
-}
-
-fn refuse_twins(pictures: &[Picture], split: &Split) -> Result<(), DataError> {
-    let prints = |side: &[usize]| side.iter().map(|i| pictures[*i].fingerprint.clone()).collect::<Vec<_>>();
-    let twins = near_duplicates(&prints(&split.held_out), &prints(&split.train));
+fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), DataError> {
+    let twins = twins_across(prints, &split.held_out, &split.train)?;
     match twins.first() {
         None => Ok(()),
         Some(twin) => Err(DataError::NearDuplicates {
             found: twins.len(),
-            held_out: pictures[split.held_out[twin.first]].item.name.clone(),
-            train: pictures[split.train[twin.second]].item.name.clone(),
+            held_out: items[split.held_out[twin.first]].name.clone(),
+            train: items[split.train[twin.second]].name.clone(),
         }),
     }
 }
@@ -233,7 +218,7 @@ impl Prepared {
     /// # Errors
     /// When the statistics cannot be fitted or written.
     pub fn fit_statistics(&self, run: &Path) -> Result<()> {
-        let onnx = statistics::fit(self.samples.pixels(), self.samples.shape(), &[])?;
+        let onnx = statistics::fit(&self.samples, &[])?;
         write(&run.join(STATISTICS), &onnx)
     }
 }
@@ -302,7 +287,10 @@ pub fn revision() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
+    use crate::train::{Config, Net, train};
     use image::{Rgb, RgbImage};
 
     fn folder(pictures: u32) -> tempfile::TempDir {
@@ -316,7 +304,8 @@ mod tests {
     }
 
     fn request<'a>(data: &'a Path, look: &'a Look, net: &'a str) -> Request<'a> {
-        Request { net, data, group: None, look, join: JoinRule::Mean, held_out: 0.25, seed: 3 }
+        let room = Room::of(data);
+        Request { net, data, group: None, look, join: JoinRule::Mean, held_out: 0.25, seed: 3, room }
     }
 
     #[test]
@@ -331,6 +320,39 @@ mod tests {
         assert_eq!(record.held_out(run.path()).unwrap(), prepared.held_out);
         let again = prepare(&request(data.path(), &record.look(), "dcgan")).unwrap();
         assert_eq!(again.record, record);
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_into_memory_are_streamed_and_change_no_byte() {
+        let (data, out) = (folder(12), tempfile::tempdir().unwrap());
+        let look = Look { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..Look::default() };
+        let asked = request(data.path(), &look, "dcgan");
+        let streamed = Request { room: Room { memory: 40_000, folder: out.path().to_path_buf() }, ..asked.clone() };
+        let [whole, streamed] = [asked, streamed].map(|request| prepare(&request).unwrap());
+        // 24 rows of 3072 bytes; the 12 fingerprints of 1032 stay in memory.
+        assert_eq!((whole.samples.spilled(), streamed.samples.spilled()), (None, Some(out.path())));
+        assert_eq!((&whole.record, &whole.held_out), (&streamed.record, &streamed.held_out));
+
+        let config = Config { batch: 4, width: 4, latent: 8, steps: Some(4), ..Config::new(Net::Dcgan) };
+        let never = AtomicBool::new(false);
+        let checkpoint = |name: &str, samples: &Samples| {
+            let run = out.path().join(name);
+            train(&config, samples, &run, false, &never, true).unwrap();
+            fs::read(run.join("checkpoints/step-00000004.safetensors")).unwrap()
+        };
+        assert!(checkpoint("whole", &whole.samples) == checkpoint("streamed", &streamed.samples));
+        let statistics = |prepared: &Prepared, name: &str| {
+            prepared.fit_statistics(&out.path().join(name)).unwrap();
+            fs::read(out.path().join(name).join(STATISTICS)).unwrap()
+        };
+        assert!(statistics(&whole, "whole") == statistics(&streamed, "streamed"));
+
+        // A disk that fails ends the training in words.
+        streamed.samples.lose().unwrap();
+        let longer = Config { steps: Some(8), ..config };
+        let error = train(&longer, &streamed.samples, &out.path().join("streamed"), true, &never, true).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("temporary file") && error.contains("step-00000004"), "{error}");
     }
 
     #[test]

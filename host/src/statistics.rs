@@ -12,6 +12,7 @@ use counterfoil_edge::engine::{EngineError, Graph as Runnable};
 use counterfoil_models::unit;
 use rayon::prelude::*;
 
+use crate::data::{DataError, Samples};
 use crate::export::graph::{Dim, Graph};
 use mahalanobis::Whitening;
 
@@ -20,26 +21,22 @@ pub use features::MIN_SIDE;
 /// Why no detective came out.
 #[derive(Debug, thiserror::Error)]
 pub enum StatisticsError {
-    /// The pictures are of a size or colour the statistics are not defined for.
+    /// The pictures are of a size the statistics are not defined for.
     #[error(
-        "pictures of {channels} x {height} x {width} (channels, height, width): expected 1 or 3 channels and sides of at least {MIN_SIDE}; choose a larger input size"
+        "pictures of {height} x {width} (height, width): expected sides of at least {MIN_SIDE}; choose a larger input size"
     )]
     Size {
-        /// Colour channels.
-        channels: usize,
         /// Rows of pixels.
         height: usize,
         /// Columns of pixels.
         width: usize,
     },
-    /// Too few pictures, or bytes that are no whole number of them.
-    #[error("{bytes} bytes of pictures of {each} bytes, expected at least {least} whole ones; collect more genuine pictures", least = MIN_ROWS)]
-    Rows {
-        /// Bytes given.
-        bytes: usize,
-        /// Bytes a picture has.
-        each: usize,
-    },
+    /// Too few pictures.
+    #[error("{0} pictures, expected at least {MIN_ROWS}; collect more genuine pictures")]
+    Rows(usize),
+    /// A picture cannot be read.
+    #[error(transparent)]
+    Samples(#[from] DataError),
     /// The box's engine refused the graph of statistics.
     #[error("the graph of statistics does not run")]
     Engine(#[from] EngineError),
@@ -48,7 +45,7 @@ pub enum StatisticsError {
 /// Fewest pictures from which a spread is worth estimating.
 const MIN_ROWS: usize = 8;
 
-/// Fits the statistics detective to genuine pictures, `rows` being u8 `[N, C, H, W]`, and returns it as an ONNX file of the
+/// Fits the statistics detective to genuine pictures and returns it as an ONNX file of the
 /// bundle's contract: `score` = `logit` = minus the root mean square of `embedding`, which holds the whitened statistics, so that a
 /// typical genuine picture has about -1, or -0.7 where statistics go together. `metadata` goes into the file beside the statistics' names and N.
 ///
@@ -56,19 +53,15 @@ const MIN_ROWS: usize = 8;
 ///
 /// # Errors
 /// [`StatisticsError::Size`] or [`StatisticsError::Rows`] for pictures it cannot be fitted to.
-pub fn fit(
-    rows: &[u8],
-    (c, h, w): (usize, usize, usize),
-    metadata: &[(String, String)],
-) -> Result<Vec<u8>, StatisticsError> {
-    if ![1, 3].contains(&c) || h < MIN_SIDE || w < MIN_SIDE {
-        return Err(StatisticsError::Size { channels: c, height: h, width: w });
+pub fn fit(samples: &Samples, metadata: &[(String, String)]) -> Result<Vec<u8>, StatisticsError> {
+    let (c, h, w) = samples.shape();
+    if h < MIN_SIDE || w < MIN_SIDE {
+        return Err(StatisticsError::Size { height: h, width: w });
     }
-    let each = c * h * w;
-    if rows.len() < MIN_ROWS * each || !rows.len().is_multiple_of(each) {
-        return Err(StatisticsError::Rows { bytes: rows.len(), each });
+    if samples.len() < MIN_ROWS {
+        return Err(StatisticsError::Rows(samples.len()));
     }
-    let statistics = measure(rows, (c, h, w))?;
+    let statistics = measure(samples)?;
     let whitening = Whitening::fit(&statistics);
 
     let (mut graph, image) = open((c, h, w));
@@ -86,23 +79,24 @@ pub fn fit(
     graph.output(&score, "logit", &[Dim::Batch, Dim::Fixed(1)]);
     graph.output(&embedding, "embedding", &[Dim::Batch, Dim::Fixed(k)]);
 
-    let own = [("statistics".to_owned(), names.join(",")), ("fitted_on".to_owned(), (rows.len() / each).to_string())];
+    let own = [("statistics".to_owned(), names.join(",")), ("fitted_on".to_owned(), samples.len().to_string())];
     Ok(graph.finish(&[metadata, &own].concat()))
 }
 
 /// The statistics of every picture, `[N][K]`, by the box's engine.
-fn measure(rows: &[u8], (c, h, w): (usize, usize, usize)) -> Result<Vec<Vec<f32>>, StatisticsError> {
+fn measure(samples: &Samples) -> Result<Vec<Vec<f32>>, StatisticsError> {
+    let (c, h, w) = samples.shape();
     let (mut graph, image) = open((c, h, w));
     let (statistics, names) = features::append(&mut graph, &image, (c, h, w));
     graph.output(&statistics, "statistics", &[Dim::Batch, Dim::Fixed(names.len())]);
     let runnable = Runnable::load(&graph.finish(&[]), &[1, c, h, w])?;
-    let one = |row: &[u8]| {
+    let one = |i| {
         Ok(runnable
-            .run(&unit(row))? // [1, C, H, W]
+            .run(&unit(&samples.row(i)?))? // [1, C, H, W]
             .swap_remove(0)
             .values)
     };
-    rows.par_chunks_exact(c * h * w).map(one).collect()
+    (0..samples.len()).into_par_iter().map(one).collect()
 }
 
 fn open((c, h, w): (usize, usize, usize)) -> (Graph, String) {

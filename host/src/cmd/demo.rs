@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::faceoff::{Played, Rules, play};
-use counterfoil_host::data::{Dataset, HELD_OUT};
+use counterfoil_host::data::{Dataset, HELD_OUT, Room};
 use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role};
 use counterfoil_host::run::{self, Look};
@@ -104,6 +104,7 @@ impl Demo {
             join: JoinRule::Mean,
             held_out: HELD_OUT,
             seed: self.seed,
+            room: Room::of(&run),
         })?;
         prepared.write(&run)?;
         let Some(net) = net else {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use counterfoil_host::data::HELD_OUT;
+use counterfoil_host::data::{HELD_OUT, Room};
 use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Look, Prepared, Record};
 use counterfoil_host::train::{Config, Net, train};
@@ -196,6 +196,7 @@ impl Train {
             join: begun.map_or(self.join.rule(), |record| record.join),
             held_out: begun.map_or(self.held_out, |record| record.held_out_share),
             seed: begun.map_or(seed, |record| record.seed),
+            room: Room::of(&self.out),
         })?;
         if let Some(record) = begun {
             ensure!(
@@ -275,6 +276,12 @@ fn tell_data(prepared: &Prepared) {
         samples.len(),
         record.held_out
     );
+    if let Some(folder) = samples.spilled() {
+        eprintln!(
+            "the rows are read from a temporary file in {}: they are more than is kept in memory",
+            folder.display()
+        );
+    }
     let supported = Calibration::supported_alpha(record.held_out);
     if supported > Calibration::DEFAULT_ALPHA {
         eprintln!(

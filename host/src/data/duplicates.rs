@@ -3,6 +3,9 @@
 use counterfoil_models::{Color, Frame, Preprocess, Region, Resize};
 use rayon::prelude::*;
 
+use super::Result;
+use super::rows::Rows;
+
 /// Pictures are compared at this size: recompression averages out, another photo of the same thing does not.
 const SIDE: u32 = 32;
 /// Mean absolute difference, in grey levels of 255, below which two pictures are one.
@@ -10,6 +13,8 @@ const SIDE: u32 = 32;
 const NEAR: u32 = 1;
 /// Difference hashes (Neal Krawetz's dHash, 64 bits) farther apart than this are not compared further.
 const HASH_BITS: u32 = 6;
+/// Stored fingerprints that are in memory at a time, 4 MB of them.
+const AT_A_TIME: usize = 4096;
 
 /// A pair of indices, one into each list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,9 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// Bytes of a stored one.
+    pub(super) const BYTES: usize = 8 + (SIDE * SIDE) as usize;
+
     /// Of a decoded picture.
     #[must_use]
     pub fn of(frame: &Frame) -> Self {
@@ -38,6 +46,16 @@ impl Fingerprint {
             .flat_map(|line| line.windows(2))
             .fold(0, |hash, pair| hash << 1 | u64::from(pair[0] < pair[1]));
         Self { hash, grey }
+    }
+
+    /// To be stored: the hash, then the greys.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        [&self.hash.to_le_bytes()[..], &self.grey].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let (hash, grey) = bytes.split_first_chunk().expect("a stored fingerprint begins with its hash");
+        Self { hash: u64::from_le_bytes(*hash), grey: grey.to_vec() }
     }
 
     fn is_near(&self, other: &Self) -> bool {
@@ -66,6 +84,26 @@ pub fn near_duplicates(first: &[Fingerprint], second: &[Fingerprint]) -> Vec<Nea
         .collect()
 }
 
+/// As [`near_duplicates`], both lists being indices of stored fingerprints; the second may be of any length.
+///
+/// # Errors
+/// When they lie in a file and the disk fails.
+pub(crate) fn twins_across(prints: &Rows, first: &[usize], second: &[usize]) -> Result<Vec<NearDuplicate>> {
+    let read = |indices: &[usize]| {
+        let mut bytes = [0; Fingerprint::BYTES];
+        let one = |&i: &usize| prints.read(i, &mut bytes).map(|()| Fingerprint::from_bytes(&bytes));
+        indices.iter().map(one).collect::<Result<Vec<_>>>()
+    };
+    let (ours, mut found) = (read(first)?, vec![None; first.len()]);
+    for (number, part) in second.chunks(AT_A_TIME).enumerate() {
+        for twin in near_duplicates(&ours, &read(part)?) {
+            found[twin.first].get_or_insert(number * AT_A_TIME + twin.second);
+        }
+    }
+    let twins = found.into_iter().enumerate();
+    Ok(twins.filter_map(|(first, second)| Some(NearDuplicate { first, second: second? })).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +127,21 @@ mod tests {
             [copy, Frame::from_image(scaled).unwrap(), Frame::Grey(picture(1.4))].iter().map(Fingerprint::of).collect();
         let found = near_duplicates(&prints, &[Fingerprint::of(&Frame::Grey(original))]);
         assert_eq!(found.iter().map(|d| d.first).collect::<Vec<_>>(), [0, 1]);
+    }
+    #[test]
+    fn stored_fingerprints_find_the_same_twins_however_many_there_are() {
+        let print = |phase: f32| Fingerprint::of(&Frame::Grey(picture(phase)));
+        // The twin of the second is the first of the second part, and there is a later one.
+        let mut all = vec![print(1.0), print(1.4)];
+        all.resize(2 + AT_A_TIME, print(2.1));
+        all.extend([print(1.4), print(1.4)]);
+        let mut prints = Rows::from_bytes(Fingerprint::BYTES, Vec::new());
+        for print in &all {
+            prints.push(&print.to_bytes()).unwrap();
+        }
+        let others: Vec<usize> = (2..all.len()).collect();
+        let twin = NearDuplicate { first: 1, second: AT_A_TIME };
+        assert_eq!(twins_across(&prints, &[0, 1], &others).unwrap(), [twin]);
+        assert_eq!(near_duplicates(&all[..2], &all[2..]), [twin]);
     }
 }

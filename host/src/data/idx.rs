@@ -1,7 +1,8 @@
 //! MNIST-style IDX files, gzipped or not, become grey pictures in memory.
 //!
 //! The format is four bytes of magic (0, 0, 8 for unsigned bytes, 3 dimensions), three big-endian sizes, then the
-//! pixels (LeCun, Cortes, Burges). It is read whole: 60,000 digits are 47 MB.
+//! pixels (LeCun, Cortes, Burges). It is read whole, however little room there is for the rows made of it: 60,000 digits are
+//! 47 MB, they are gone once the rows are made, and a file of more than 2 GiB is refused.
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -1,12 +1,14 @@
 //! Pictures on disk become the rows a network learns from and the held-out planes it is calibrated on.
 //!
-//! `Dataset` (what there is) -> `Split` (who may see what) -> `Samples` (bytes for the network).
+//! `Dataset` (what there is) -> `decode` (rows, once) -> `Split` (who may see what) -> `Samples` (bytes for the network).
 
 mod cues;
 mod dataset;
+mod decode;
 mod duplicates;
 mod idx;
 mod inspect;
+mod rows;
 mod samples;
 mod split;
 
@@ -15,9 +17,13 @@ use std::path::PathBuf;
 
 pub use cues::cues;
 pub use dataset::{Dataset, Item, Settings};
+pub(crate) use decode::{Decoded, decode};
+pub(crate) use duplicates::twins_across;
 pub use duplicates::{Fingerprint, NearDuplicate, near_duplicates};
 pub use idx::Idx;
 pub use inspect::{Inspection, LEAK, inspect};
+pub use rows::Room;
+pub(crate) use rows::Rows;
 pub use samples::{Samples, SamplesError};
 pub use split::{HELD_OUT, Split};
 
@@ -86,6 +92,19 @@ pub enum DataError {
         held_out: String,
         /// Its twin in the training.
         train: String,
+    },
+    /// No room for the prepared rows, or a disk that lost them.
+    #[error(
+        "cannot {doing} the temporary file of prepared pictures in {}: {source}; it holds every picture at the size of the network's input: make room there, or put --out on another disk",
+        folder.display()
+    )]
+    Spill {
+        /// What was being done.
+        doing: &'static str,
+        /// The folder the file lies in; it has no name.
+        folder: PathBuf,
+        /// The system's own word.
+        source: io::Error,
     },
     /// One picture could not be read.
     #[error("{name}: {source}")]

@@ -1,8 +1,11 @@
-//! Training rows as the network sees them: preprocessed bytes go in, batches of tensors come out.
+//! Training rows as the network sees them: preprocessed bytes go in, the rows of a batch come out.
 //!
 //! Apart from the loaders, so that a trainer test can make rows from nothing and a loader needs to know no tensors.
 
-use candle_core::{DType, Device, Result, Tensor};
+use std::path::Path;
+
+use super::Result;
+use super::rows::Rows;
 
 /// Why bytes are not a set of training rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -31,13 +34,15 @@ pub enum SamplesError {
     },
 }
 
-/// Genuine pictures ready for training: bytes of [N, C, H, W].
-#[derive(Clone, Debug)]
+/// Genuine pictures ready for training: rows of [C, H, W] bytes, in memory or in a temporary file.
+#[derive(Debug)]
 pub struct Samples {
     channels: usize,
     height: usize,
     width: usize,
-    pixels: Vec<u8>,
+    rows: Rows,
+    /// Which of `rows` these are.
+    chosen: Vec<usize>,
 }
 
 impl Samples {
@@ -58,7 +63,14 @@ impl Samples {
         if pixels.is_empty() || !pixels.len().is_multiple_of(row) {
             return Err(SamplesError::Bytes { bytes: pixels.len(), row });
         }
-        Ok(Self { channels, height, width, pixels })
+        let rows = Rows::from_bytes(row, pixels);
+        Ok(Self { channels, height, width, chosen: (0..rows.len()).collect(), rows })
+    }
+
+    /// Those of the rows of [C, H, W] that are `chosen`, at least one; the others are not to be learned from.
+    pub(crate) fn of(rows: Rows, (channels, height, width): (usize, usize, usize), chosen: Vec<usize>) -> Self {
+        assert!(!chosen.is_empty(), "a split leaves something to train on");
+        Self { channels, height, width, rows, chosen }
     }
 
     /// Channels, height and width of every row.
@@ -67,40 +79,36 @@ impl Samples {
         (self.channels, self.height, self.width)
     }
 
-    /// All rows, `[N, C, H, W]` bytes.
-    #[must_use]
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
-    }
-
     /// Number of rows, at least one.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "never empty: `new` refuses that")]
+    #[expect(clippy::len_without_is_empty, reason = "never empty: `new` and `of` refuse that")]
     pub fn len(&self) -> usize {
-        self.pixels.len() / self.row_bytes()
+        self.chosen.len()
     }
 
     /// Row `i` as bytes of [C, H, W].
     ///
-    /// # Panics
-    /// When there is no row `i`.
-    #[must_use]
-    pub fn row(&self, i: usize) -> &[u8] {
-        &self.pixels[i * self.row_bytes()..(i + 1) * self.row_bytes()]
-    }
-
-    /// The rows named by `indices`, in that order: [B, C, H, W], f32 in 0..1.
+    /// # Errors
+    /// When the rows lie in a file and the disk fails.
     ///
     /// # Panics
-    /// When an index names no row.
-    pub fn batch(&self, indices: &[usize], device: &Device) -> Result<Tensor> {
-        let bytes: Vec<u8> = indices.iter().flat_map(|&i| self.row(i)).copied().collect();
-        let shape = (indices.len(), self.channels, self.height, self.width);
-        Tensor::from_vec(bytes, shape, device)?.to_dtype(DType::F32)?.affine(1.0 / 255.0, 0.0)
+    /// When there is no row `i`.
+    pub fn row(&self, i: usize) -> Result<Vec<u8>> {
+        let mut row = vec![0; self.channels * self.height * self.width];
+        self.rows.read(self.chosen[i], &mut row)?;
+        Ok(row)
     }
 
-    fn row_bytes(&self) -> usize {
-        self.channels * self.height * self.width
+    /// The folder in which a temporary file holds the rows, where the memory does not.
+    #[must_use]
+    pub fn spilled(&self) -> Option<&Path> {
+        self.rows.spilled()
+    }
+
+    /// Loses the rows in the temporary file, as a failing disk would.
+    #[cfg(test)]
+    pub(crate) fn lose(&self) -> std::io::Result<()> {
+        self.rows.lose()
     }
 }
 
@@ -109,16 +117,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_holds_the_rows_asked_for_scaled_to_0_1() {
-        let samples = Samples::new(1, 1, 2, vec![0, 255, 51, 102, 255, 0]).unwrap();
-        assert_eq!((samples.len(), samples.row(1)), (3, &[51, 102][..]));
-        let batch = samples.batch(&[2, 1], &Device::Cpu).unwrap();
-        assert_eq!(batch.dims(), [2, 1, 1, 2]);
-        let values = batch.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert!(
-            values.iter().zip([1.0, 0.0, 0.2, 0.4]).all(|(ours, expected)| (ours - expected).abs() < 1e-6),
-            "{values:?}"
-        );
+    fn only_the_chosen_rows_are_there_in_their_order() {
+        let rows = || Rows::from_bytes(2, vec![0, 255, 51, 102, 255, 0]);
+        let samples = Samples::of(rows(), (1, 1, 2), vec![2, 1]);
+        assert_eq!((samples.len(), samples.row(0).unwrap(), samples.row(1).unwrap()), (2, vec![255, 0], vec![51, 102]));
     }
 
     #[test]

@@ -26,6 +26,11 @@ fn pictures(n: usize, (c, h, w): (usize, usize, usize), seed: u64) -> Vec<u8> {
     (0..n).flat_map(one).collect()
 }
 
+/// Fitted to u8 [N, C, H, W].
+fn fitted(rows: &[u8], (c, h, w): (usize, usize, usize), metadata: &[(String, String)]) -> Vec<u8> {
+    fit(&Samples::new(c, h, w, rows.to_vec()).unwrap(), metadata).unwrap()
+}
+
 fn unit(rows: &[u8]) -> Vec<f32> {
     rows.iter().map(|&byte| f32::from(byte) / 255.0).collect()
 }
@@ -47,7 +52,7 @@ fn engines_agree_on_every_size() {
         (10, (1, 400, 300)),
     ] {
         let (c, h, w) = size;
-        let onnx = fit(&pictures(n, size, 1), size, &[]).unwrap();
+        let onnx = fitted(&pictures(n, size, 1), size, &[]);
         assert!(onnx.len() < 2_000_000, "{} bytes at {size:?}", onnx.len());
         // Genuine pictures, and two that are far off: uniform grey, and noise.
         let mut rng = ChaCha8Rng::seed_from_u64(2);
@@ -73,7 +78,7 @@ fn engines_agree_on_every_size() {
 #[test]
 fn genuine_pictures_score_near_minus_one_and_forgeries_far_below() {
     let size = (1, 28, 28);
-    let engine = Engine::load(&fit(&pictures(400, size, 1), size, &[]).unwrap(), 1, 1, 28, 28).unwrap();
+    let engine = Engine::load(&fitted(&pictures(400, size, 1), size, &[]), 1, 1, 28, 28).unwrap();
     let fresh = pictures(100, size, 2);
     let scores = |change: fn(&[u8]) -> Vec<u8>| -> Vec<f32> {
         fresh.chunks(28 * 28).map(|row| engine.run(&unit(&change(row))).unwrap().score[0]).collect()
@@ -92,14 +97,14 @@ fn the_number_of_threads_changes_no_byte() {
     let rows = pictures(50, size, 5);
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| fit(&rows, size, &[("name".to_owned(), "test".to_owned())]).unwrap())
+        pool.install(|| fitted(&rows, size, &[("name".to_owned(), "test".to_owned())]))
     };
     assert_eq!(with(1), with(3));
 }
 
 #[test]
 fn the_file_says_what_it_was_fitted_to() {
-    let onnx = fit(&pictures(9, (3, 16, 16), 6), (3, 16, 16), &[("name".to_owned(), "test".to_owned())]).unwrap();
+    let onnx = fitted(&pictures(9, (3, 16, 16), 6), (3, 16, 16), &[("name".to_owned(), "test".to_owned())]);
     let model: tract_onnx::pb::ModelProto = prost::Message::decode(&onnx[..]).unwrap();
     let value = |key: &str| &*model.metadata_props.iter().find(|entry| entry.key == key).unwrap().value;
     assert_eq!((value("name"), value("fitted_on")), ("test", "9"));
@@ -108,9 +113,9 @@ fn the_file_says_what_it_was_fitted_to() {
 
 #[test]
 fn pictures_it_cannot_be_fitted_to_are_refused() {
-    let refused = |bytes: usize, size| fit(&vec![0; bytes], size, &[]).unwrap_err().to_string();
-    assert!(refused(10 * 2 * 28 * 28, (2, 28, 28)).contains("2 x 28 x 28"));
-    assert!(refused(10 * 64, (1, 8, 8)).contains("at least 16"));
-    assert!(refused(28 * 28 * 7, (1, 28, 28)).contains("at least 8 whole"));
-    assert!(refused(28 * 28 * 9 + 1, (1, 28, 28)).contains("pictures of 784 bytes"));
+    let refused = |n: usize, side: usize| {
+        fit(&Samples::new(1, side, side, vec![0; n * side * side]).unwrap(), &[]).unwrap_err().to_string()
+    };
+    assert!(refused(10, 8).contains("at least 16"));
+    assert!(refused(7, 28).contains("at least 8"));
 }

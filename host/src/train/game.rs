@@ -3,15 +3,16 @@
 //! [`Game::round`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the discriminator, one of the
 //! generator. Everything random in round t comes from streams of t, so a game is its weights, its moments and its step.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::Error;
 use super::config::{Config, Net};
+use super::feed::Draw;
 use crate::adam::Adam;
 use crate::data::Samples;
 use crate::loss::sigmoid;
 use crate::net::{Network, dcgan, mlp, moving_average};
-use crate::stream::{Deck, normal, stream};
+use crate::stream::stream;
 
 /// The players, their optimisers and the step they are at.
 #[derive(Debug)]
@@ -27,7 +28,6 @@ pub struct Game {
     pub(super) adam_g: Adam,
     pub(super) adam_d: Adam,
     samples: usize,
-    deck: Deck,
 }
 
 /// What one round measured.
@@ -78,7 +78,6 @@ impl Game {
             discriminator,
             average,
             samples: samples.len(),
-            deck: Deck::new(config.seed, samples.len()),
         })
     }
 
@@ -94,24 +93,20 @@ impl Game {
         self.samples.div_ceil(self.config.batch) as u64
     }
 
-    /// One round of the game.
+    /// One round of the game, with the draw of this step.
     ///
     /// The generator's step judges the same fakes as the discriminator's, by the discriminator as updated: as in PyTorch's DCGAN example,
     /// one pass of the generator a round instead of two.
-    pub fn round(&mut self, samples: &Samples) -> Result<Round, Error> {
-        let Config { seed, batch, latent, loss, real_label, .. } = self.config;
+    pub fn round(&mut self, draw: &Draw) -> Result<Round, Error> {
+        let Config { seed, batch, loss, real_label, .. } = self.config;
         let step = self.step;
         let mut dropout = stream(seed, "dropout", step);
 
-        let real = samples.batch(&self.deck.batch(step, batch), &Device::Cpu)?; // [B, C, H, W] in 0..1
-        let real = real.affine(2.0, -1.0)?.permute((0, 2, 3, 1))?; // [B, H, W, C] in -1..1
-        let z = normal(&mut stream(seed, "latent", step), latent * batch);
-        let z = Tensor::from_vec(z, (batch, latent), &Device::Cpu)?; // [B, Z]
-        let forged = self.generator.forward(&z, &mut dropout)?;
+        let forged = self.generator.forward(&draw.z, &mut dropout)?;
         let fake = &forged.output; // [B, H, W, C] in -1..1
 
         // The discriminator's step: tell real from fake, the fakes taken as they are.
-        let exhibits = Tensor::cat(&[&real.contiguous()?, &fake.detach()], 0)?; // [2B, H, W, C]
+        let exhibits = Tensor::cat(&[&draw.real, &fake.detach()], 0)?; // [2B, H, W, C]
         let told = self.discriminator.forward(&exhibits, &mut dropout)?;
         let logits = &told.output; // [2B, 1]
         let (on_real, on_fake) = (logits.narrow(0, 0, batch)?, logits.narrow(0, batch, batch)?); // [B, 1] each

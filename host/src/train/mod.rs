@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod config;
+mod feed;
 mod game;
 mod grid;
 mod metrics;
@@ -13,13 +14,16 @@ mod progress;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 pub use checkpoint::{Checkpoint, Trained, load};
 pub use config::{Config, Net};
+pub use feed::Draw;
 pub use game::{Game, Round};
 
-use crate::data::Samples;
+use crate::data::{DataError, Samples};
+use feed::Feed;
 use metrics::Metrics;
 use progress::Progress;
 
@@ -91,6 +95,14 @@ pub enum Error {
         /// The last good checkpoint.
         last: Option<PathBuf>,
     },
+    /// A row of the samples cannot be read.
+    #[error("{source}; {}", saved(last.as_deref()))]
+    Samples {
+        /// What refused.
+        source: Box<DataError>,
+        /// The last good checkpoint.
+        last: Option<PathBuf>,
+    },
     /// A tensor operation failed: a bug of ours, or no memory.
     #[error("the training step failed: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -114,6 +126,7 @@ impl Error {
             Self::Io { doing, path, source, .. } => {
                 Self::Io { doing, path, source, last: checkpoint.map(Path::to_owned) }
             }
+            Self::Samples { source, .. } => Self::Samples { source, last: checkpoint.map(Path::to_owned) },
             other => other,
         }
     }
@@ -159,30 +172,35 @@ pub fn train(
     let sample_every = if config.sample_every > 0 { config.sample_every } else { game.steps_an_epoch() };
     let mut last = checkpoint::files(run).pop();
 
-    let finished = loop {
-        let (step, elapsed) = (game.step(), started.elapsed());
-        let at_end = config.steps.is_some_and(|steps| step >= steps)
-            || config.minutes.is_some_and(|minutes| elapsed >= Duration::from_secs_f64(minutes * 60.0));
-        let stopped = stop.load(Ordering::Relaxed);
-        if step.is_multiple_of(sample_every) && (step > first || step == 0) {
-            grid::write(&game, run).map_err(|error| error.after(last.as_deref()))?;
+    // The scope ends when the feed is dropped, which an error does too.
+    let finished = thread::scope(|scope| {
+        let feed = Feed::start(scope, config, samples, game.step());
+        loop {
+            let (step, elapsed) = (game.step(), started.elapsed());
+            let at_end = config.steps.is_some_and(|steps| step >= steps)
+                || config.minutes.is_some_and(|minutes| elapsed >= Duration::from_secs_f64(minutes * 60.0));
+            let stopped = stop.load(Ordering::Relaxed);
+            if step.is_multiple_of(sample_every) && (step > first || step == 0) {
+                grid::write(&game, run).map_err(|error| error.after(last.as_deref()))?;
+            }
+            if step > first && (at_end || stopped || step.is_multiple_of(config.checkpoint_every)) {
+                let saved = checkpoint::save(&game, run, config.keep);
+                last = Some(saved.map_err(|error| error.after(last.as_deref()))?);
+            }
+            if at_end || stopped {
+                return Ok(at_end);
+            }
+            let draw = feed.draw().map_err(|error| error.after(last.as_deref()))?;
+            let round = game.round(&draw)?;
+            if !round.is_finite() {
+                return Err(Error::NotFinite { step: game.step(), last });
+            }
+            if game.step().is_multiple_of(METRICS_EVERY) {
+                metrics.add(&round).map_err(|error| error.after(last.as_deref()))?;
+            }
+            progress.show(&round, started.elapsed());
         }
-        if step > first && (at_end || stopped || step.is_multiple_of(config.checkpoint_every)) {
-            let saved = checkpoint::save(&game, run, config.keep);
-            last = Some(saved.map_err(|error| error.after(last.as_deref()))?);
-        }
-        if at_end || stopped {
-            break at_end;
-        }
-        let round = game.round(samples)?;
-        if !round.is_finite() {
-            return Err(Error::NotFinite { step: game.step(), last });
-        }
-        if game.step().is_multiple_of(METRICS_EVERY) {
-            metrics.add(&round).map_err(|error| error.after(last.as_deref()))?;
-        }
-        progress.show(&round, started.elapsed());
-    };
+    })?;
 
     let seconds = started.elapsed().as_secs_f64();
     let images = (game.step() - first) as f64 * config.batch as f64;
@@ -363,8 +381,9 @@ mod tests {
             pictures.iter().enumerate().map(|(i, x)| (x - target(i)).abs()).sum::<f32>() / pictures.len() as f32
         };
         let before = distance(&game);
-        while game.step() < 300 {
-            game.round(&samples).unwrap();
+        let mut deck = crate::stream::Deck::new(config.seed, samples.len());
+        for step in 0..300 {
+            game.round(&Draw::of(&config, &samples, &mut deck, step).unwrap()).unwrap();
         }
         let after = distance(&game);
         assert!(after < 0.15 && after < before / 3.0, "mean distance {before} before, {after} after");

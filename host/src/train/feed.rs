@@ -1,0 +1,144 @@
+//! What a round needs from outside the game: samples go in, the real batch and the latents come out, prepared rounds ahead.
+//!
+//! Rows are read, converted and latents drawn on a thread of their own while the trainer plays, so that neither a disk nor the drawing is
+//! waited for. A draw is a function of configuration, samples and step: who draws it, and when, changes no number.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+
+use candle_core::{Device, Tensor};
+
+use super::Error;
+use super::config::Config;
+use crate::data::Samples;
+use crate::stream::{Deck, normal, stream};
+
+/// Draws that wait for the trainer; one more is being made. A slow read may last two rounds before anyone waits.
+const AHEAD: usize = 2;
+
+/// What one round is played with.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    /// Real pictures, [B, H, W, C] in -1..1.
+    pub real: Tensor,
+    /// Latents, [B, Z].
+    pub z: Tensor,
+}
+
+impl Draw {
+    /// The draw of step `step`, `deck` being dealt from `samples` by the configuration's seed.
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub fn of(config: &Config, samples: &Samples, deck: &mut Deck, step: u64) -> Result<Self, Error> {
+        let Config { seed, batch, latent, .. } = *config;
+        let (channels, height, width) = samples.shape();
+        let area = height * width;
+        let mut real = Vec::with_capacity(batch * area * channels);
+        for index in deck.batch(step, batch) {
+            let row = samples.row(index).map_err(|source| Error::Samples { source: source.into(), last: None })?; // [C, H, W]
+            real.extend((0..area).flat_map(|pixel| {
+                let row = &row;
+                (0..channels).map(move |channel| level(row[channel * area + pixel]))
+            }));
+        }
+        let z = normal(&mut stream(seed, "latent", step), batch * latent);
+        Ok(Self {
+            real: Tensor::from_vec(real, (batch, height, width, channels), &Device::Cpu)?,
+            z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?,
+        })
+    }
+}
+
+/// A byte on the generator's scale, -1..1.
+fn level(byte: u8) -> f32 {
+    f32::from(byte) * (1.0 / 255.0) * 2.0 - 1.0
+}
+
+/// The draws of one step after another, made ahead.
+#[derive(Debug)]
+pub(super) struct Feed {
+    draws: Receiver<Result<Draw, Error>>,
+}
+
+impl Feed {
+    /// Begins to draw, with step `first`. The thread ends when the feed is dropped, or after the first error.
+    pub(super) fn start<'scope, 'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        config: &'env Config,
+        samples: &'env Samples,
+        first: u64,
+    ) -> Self {
+        let (sender, draws) = sync_channel(AHEAD);
+        scope.spawn(move || {
+            let mut deck = Deck::new(config.seed, samples.len());
+            for step in first.. {
+                let draw = Draw::of(config, samples, &mut deck, step);
+                let last = draw.is_err();
+                // A refused draw means that the game is over.
+                if sender.send(draw).is_err() || last {
+                    break;
+                }
+            }
+        });
+        Self { draws }
+    }
+
+    /// The draw of the next step, waited for if need be.
+    ///
+    /// # Errors
+    /// What [`Draw::of`] gave; then the feed is at its end and must not be asked again.
+    pub(super) fn draw(&self) -> Result<Draw, Error> {
+        self.draws.recv().expect("the feeding thread draws until the feed is dropped or an error was handed out")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use candle_core::DType;
+
+    use super::super::Net;
+    use super::*;
+
+    fn samples() -> Samples {
+        Samples::new(3, 2, 4, (0..10 * 24).map(|i| (i * 37 % 256) as u8).collect()).unwrap()
+    }
+
+    fn config() -> Config {
+        Config { batch: 4, latent: 5, ..Config::new(Net::Mlp) }
+    }
+
+    fn numbers(draw: &Draw) -> [Vec<f32>; 2] {
+        [&draw.real, &draw.z].map(|tensor| tensor.flatten_all().unwrap().to_vec1().unwrap())
+    }
+
+    #[test]
+    fn a_draw_is_the_decks_rows_channels_last_and_the_steps_latents() {
+        let draw = Draw::of(&config(), &samples(), &mut Deck::new(0, 10), 7).unwrap();
+        assert_eq!((draw.real.dims(), draw.z.dims()), (&[4, 2, 4, 3][..], &[4, 5][..]));
+        assert!(draw.real.is_contiguous());
+        let rows: Vec<u8> = Deck::new(0, 10).batch(7, 4).iter().flat_map(|&i| samples().row(i).unwrap()).collect();
+        let real = Tensor::from_vec(rows, (4, 3, 2, 4), &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap();
+        let real = real.affine(1.0 / 255.0, 0.0).unwrap().affine(2.0, -1.0).unwrap();
+        let real = real.permute((0, 2, 3, 1)).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(numbers(&draw), [real, normal(&mut stream(0, "latent", 7), 20)]);
+        assert_eq!((level(0), level(255)), (-1.0, 1.0));
+    }
+
+    #[test]
+    fn the_feed_gives_what_each_step_would_draw_by_itself_wherever_it_begins() {
+        let (config, samples) = (config(), samples());
+        for first in [0, 3] {
+            thread::scope(|scope| {
+                let feed = Feed::start(scope, &config, &samples, first);
+                for step in first..first + 6 {
+                    let alone = Draw::of(&config, &samples, &mut Deck::new(0, 10), step).unwrap();
+                    assert_eq!(numbers(&feed.draw().unwrap()), numbers(&alone), "step {step}");
+                }
+                // Dropped with draws waiting: the scope would never end if the thread did not.
+            });
+        }
+    }
+}
