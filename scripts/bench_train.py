@@ -9,11 +9,13 @@ nn layers, fused Adam, one pass of the generator a step as in PyTorch's own DCGA
 
 import argparse
 import json
+import resource
 import sys
 import time
 
 import torch
 from torch import nn
+from safetensors.torch import load_file
 from torch.nn import functional as F
 
 # Channels, side, width (0 for the mlp) and batch.
@@ -76,18 +78,17 @@ class Game:
         self.adam_g, self.adam_d = adam(self.generator), adam(self.discriminator)
         self.step = 0
 
-    def latents(self):
-        z = torch.randn(self.batch, LATENT)
-        return z
+    def draw(self, pictures):
+        """A batch of pictures [N, C, H, W], bytes, and latents."""
+        rows = pictures[torch.randint(0, len(pictures), (self.batch,))]
+        return rows.float().div_(127.5).sub_(1.0), torch.randn(self.batch, LATENT)
 
     def round(self, real, z):
-        """real [B, C, H, W] in 0..255 bytes, z [B, Z]; gives the two losses."""
+        """real [B, C, H, W] in -1..1, z [B, Z]; gives the two losses."""
         if self.convolutional:
-            real = real.to(memory_format=self.layout)
-            z = z[:, :, None, None]
+            real, z = real.to(memory_format=self.layout), z[:, :, None, None]
         else:
             real = real.flatten(1)
-        real = real.float().div_(127.5).sub_(1.0)
         fake = self.generator(z)
 
         logits = self.discriminator(torch.cat([real, fake.detach()])).flatten()
@@ -135,14 +136,12 @@ class Game:
 
 
 def replay(game, path):
-    from safetensors.torch import load_file
-
     tensors = load_file(path)
     game.load(tensors)
     for step in range(len(tensors["z"])):
         for i, module in enumerate(m for m in game.discriminator if isinstance(m, Dropout)):
             module.masks = iter([tensors[f"mask.{i}.{turn}"][step].float() / 0.7 for turn in "dg"])
-        loss_d, loss_g = game.round(tensors["real"][step], tensors["z"][step])
+        loss_d, loss_g = game.round(tensors["real"][step].permute(0, 3, 1, 2), tensors["z"][step])
         print(json.dumps({"loss_d": loss_d, "loss_g": loss_g}), flush=True)
 
 
@@ -163,10 +162,8 @@ def main():
     for line in sys.stdin:
         steps, started = int(line), time.perf_counter()
         for _ in range(steps):
-            game.round(pictures[torch.randint(0, len(pictures), (game.batch,))], game.latents())
+            game.round(*game.draw(pictures))
         seconds = time.perf_counter() - started
-        import resource
-
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(json.dumps({"images_per_s": steps * game.batch / seconds, "peak_mib": peak}), flush=True)
 

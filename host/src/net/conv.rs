@@ -11,8 +11,8 @@
 //! | `weight_gradient` of both | large, small | weights | `outer` |
 //!
 //! `up` is the adjoint of `down`, so each is the other's gradient and the third row serves both (Dumoulin & Visin, 1603.07285, chapter 4).
-//! A linear layer is a window of one pixel on maps of one pixel. Where the large map has few channels (a picture), windows would be runs
-//! too short for the kernels: there the map is unfolded into rows first, or folded from them afterwards.
+//! A linear layer is a window of one pixel on maps of one pixel. Where `up` makes a map of few channels (a picture), a pixel would leave most
+//! of a vector empty: there the product makes whole windows, which are folded into the map afterwards.
 
 use rayon::prelude::*;
 
@@ -20,7 +20,7 @@ use super::panels::Panels;
 use super::product::{Finish, Gather, Outer, Runs, Tap, gather, outer};
 use super::workspace::{Buffer, Workspace};
 
-/// Channels of a large map below which it is unfolded: the height of the kernels' tiles.
+/// Channels below which a large map is folded from windows: a quarter of a panel of AVX-512.
 const THIN: usize = 8;
 
 /// The sliding window that a convolution and its transpose share: a square kernel, its stride and its zero padding.
@@ -81,12 +81,7 @@ pub(super) struct Plans {
 impl Maps {
     /// Convolution: large and weights give small.
     pub(super) fn down(&self, workspace: &Workspace, large: &[f32], weight: &[f32], finish: Finish) -> Buffer {
-        let (plans, panels) = (workspace.plans(self), Panels::of(workspace, weight, self.channels.1)); // [KKL, S]
-        if self.is_thin() {
-            gather(workspace, &plans.down, &self.unfold(workspace, large), &panels, finish)
-        } else {
-            gather(workspace, &plans.down, large, &panels, finish)
-        }
+        gather(workspace, &workspace.plans(self).down, large, &Panels::of(workspace, weight, self.channels.1), finish) // [KKL, S]
     }
 
     /// Transposed convolution: small and weights give large.
@@ -105,9 +100,7 @@ impl Maps {
     /// The gradient [K, K, L, S] of the weights between a large map and a small one's gradient, or the other way round.
     pub(super) fn weight_gradient(&self, workspace: &Workspace, large: &[f32], small: &[f32]) -> Buffer {
         let (plans, panels) = (workspace.plans(self), Panels::of(workspace, small, self.channels.1)); // [Bhw, S]
-        if self.is_thin() {
-            outer(workspace, &plans.weight_gradient, &self.unfold(workspace, large), &panels)
-        } else if self.large_pixels() == 1 {
+        if self.large_pixels() == 1 {
             outer(workspace, &one_run(self.channels.0, panels.rows), large, &panels) // the batch is one long picture
         } else {
             outer(workspace, &plans.weight_gradient, large, &panels)
@@ -116,15 +109,8 @@ impl Maps {
 
     /// The plans of these maps.
     pub(super) fn plans(&self) -> Plans {
-        if self.is_thin() {
-            Plans {
-                down: rows(self.window_size(), self.channels.1),
-                up: rows(self.channels.1, self.window_size()),
-                weight_gradient: one_run(self.window_size(), self.small_pixels()),
-            }
-        } else {
-            Plans { down: self.windows(), up: self.overlaps(), weight_gradient: self.runs() }
-        }
+        let up = if self.is_thin() { rows(self.channels.1, self.window_size()) } else { self.overlaps() };
+        Plans { down: self.windows(), up, weight_gradient: self.runs() }
     }
 
     fn is_thin(&self) -> bool {
@@ -197,22 +183,7 @@ impl Maps {
         }
     }
 
-    /// im2col: [B, H, W, L] to [Bhw, KKL]; a row holds the window of a small pixel, zero outside.
-    fn unfold(&self, workspace: &Workspace, large: &[f32]) -> Buffer {
-        let (channels, size) = (self.channels.0, self.window_size());
-        let mut rows = workspace.buffer(large.len() / (self.large_pixels() * channels) * self.small_pixels() * size);
-        rows.par_chunks_exact_mut(self.small_pixels() * size)
-            .zip(large.par_chunks_exact(self.large_pixels() * channels))
-            .for_each(|(rows, large)| {
-                rows.fill(0.0);
-                self.pieces(|row, pixel, length| {
-                    rows[row..row + length].copy_from_slice(&large[pixel..pixel + length])
-                });
-            });
-        rows
-    }
-
-    /// col2im, the adjoint of `unfold`: [Bhw, KKL] to [B, H, W, L]; every pixel sums what all windows say of it.
+    /// col2im: [Bhw, KKL] to [B, H, W, L]; every pixel sums what all windows say of it.
     fn fold(&self, workspace: &Workspace, rows: &[f32], finish: Finish) -> Buffer {
         let (channels, size) = (self.channels.0, self.window_size());
         let mut large = workspace.buffer(rows.len() / (self.small_pixels() * size) * self.large_pixels() * channels);
@@ -282,36 +253,4 @@ fn rows(from: usize, to: usize) -> Gather {
 fn one_run(channels: usize, length: usize) -> Outer {
     let taps = vec![Runs { starts: vec![(0, 0)], length }];
     Outer { channels, input: length * channels, places: length, step: channels, taps }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stream::{normal, stream};
-
-    const CASES: [(Window, (usize, usize)); 8] = [
-        (Window { kernel: 4, stride: 2, padding: 1 }, (8, 8)),
-        (Window { kernel: 4, stride: 2, padding: 1 }, (7, 9)),
-        (Window { kernel: 4, stride: 2, padding: 1 }, (2, 5)),
-        (Window { kernel: 3, stride: 1, padding: 1 }, (5, 6)),
-        (Window { kernel: 3, stride: 2, padding: 0 }, (8, 6)),
-        (Window { kernel: 5, stride: 3, padding: 4 }, (6, 4)),
-        (Window { kernel: 5, stride: 1, padding: 0 }, (5, 5)),
-        (Window::PIXEL, (1, 1)),
-    ];
-
-    #[test]
-    fn fold_is_the_adjoint_of_unfold() {
-        let workspace = Workspace::default();
-        for (window, large) in CASES {
-            let small = (window.small(large.0), window.small(large.1));
-            let maps = Maps { channels: (2, 1), large, small, window };
-            let x = normal(&mut stream(5, "x", 0), 3 * 2 * maps.large_pixels());
-            let y = normal(&mut stream(5, "y", 0), 3 * maps.small_pixels() * maps.window_size());
-            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
-            let (left, right) =
-                (dot(&maps.unfold(&workspace, &x), &y), dot(&x, &maps.fold(&workspace, &y, Finish::NONE)));
-            assert!((left - right).abs() < 1e-4 * (1.0 + left.abs()), "{left} is not {right}");
-        }
-    }
 }

@@ -143,11 +143,12 @@ fn sum_chunk_with_simd<'a, S: Simd>(
     let (mut products, mut sums) = (vec![0.0; channels], vec![0.0; channels]);
     let rows = grad.chunks_exact_mut(channels).zip(x.chunks_exact(channels).zip(y.chunks_exact(channels)));
     for (grad, (x, y)) in rows {
-        let totals = products.iter_mut().zip(&mut sums);
-        for ((((grad, x), y), mean), (product, sum)) in grad.iter_mut().zip(x).zip(y).zip(mean).zip(totals) {
-            *grad = activation.backward(*y, *grad);
-            *product += *grad * (x - mean);
-            *sum += *grad;
+        activation.backward(y, grad);
+        for (((grad, x), mean), product) in grad.iter().zip(x).zip(mean).zip(&mut products) {
+            *product += grad * (x - mean);
+        }
+        for (grad, sum) in grad.iter().zip(&mut sums) {
+            *sum += grad;
         }
     }
     (products, sums)

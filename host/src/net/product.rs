@@ -26,8 +26,6 @@ use rayon::prelude::*;
 use super::panels::Panels;
 use super::workspace::{Buffer, Workspace};
 
-/// Tasks that a product is cut into: some for each of many cores, not so many that every one re-reads the panels.
-const TASKS: usize = 8;
 /// Channels of a tile of [`outer`].
 const TILE: usize = 8;
 /// Places over which [`outer`] sums before it turns to the next tile: their share of both sides stays in the first cache.
@@ -84,7 +82,7 @@ pub(super) fn gather(workspace: &Workspace, plan: &Gather, input: &[f32], panels
     }
     let mut output = workspace.buffer(batch * plan.output);
     let shared = Shared(output.as_mut_ptr());
-    let group = batch.div_ceil(TASKS.div_ceil(panels.count())).next_multiple_of(8);
+    let group = batch.div_ceil((4 * rayon::current_num_threads()).div_ceil(panels.count())).next_multiple_of(8);
     let groups = batch.div_ceil(group);
     let arch = Arch::new();
     (0..panels.count() * groups).into_par_iter().for_each(|task| {
@@ -245,7 +243,7 @@ pub(super) fn outer(workspace: &Workspace, plan: &Outer, input: &[f32], panels: 
     let mut output = workspace.buffer(plan.taps.len() * plan.channels * panels.columns);
     let shared = Shared(output.as_mut_ptr());
     let tiles = plan.channels.div_ceil(TILE) * plan.taps.len();
-    let tasks = tiles.min(TASKS);
+    let tasks = tiles.min(2 * rayon::current_num_threads()); // each reads all of both sides
     let arch = Arch::new();
     (0..tasks).into_par_iter().for_each(|task| {
         let tiles = task * tiles / tasks..(task + 1) * tiles / tasks;

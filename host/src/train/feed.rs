@@ -57,13 +57,13 @@ fn level(byte: u8) -> f32 {
 
 /// The draws of one step after another, made ahead.
 #[derive(Debug)]
-pub(super) struct Feed {
+pub struct Feed {
     draws: Receiver<Result<Draw, Error>>,
 }
 
 impl Feed {
     /// Begins to draw, with step `first`. The thread ends when the feed is dropped, or after the first error.
-    pub(super) fn start<'scope, 'env>(
+    pub fn start<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
         config: &'env Config,
         samples: &'env Samples,
@@ -88,7 +88,7 @@ impl Feed {
     ///
     /// # Errors
     /// What [`Draw::of`] gave; then the feed is at its end and must not be asked again.
-    pub(super) fn draw(&self) -> Result<Draw, Error> {
+    pub fn draw(&self) -> Result<Draw, Error> {
         self.draws.recv().expect("the feeding thread draws until the feed is dropped or an error was handed out")
     }
 }

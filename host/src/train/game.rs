@@ -87,6 +87,18 @@ impl Game {
         self.step
     }
 
+    /// The forger, as it learns.
+    #[must_use]
+    pub fn generator(&self) -> &Network {
+        &self.generator
+    }
+
+    /// The detective, as it learns.
+    #[must_use]
+    pub fn discriminator(&self) -> &Network {
+        &self.discriminator
+    }
+
     /// Rounds after which every sample has been seen once, at least one.
     #[must_use]
     pub fn steps_an_epoch(&self) -> u64 {
@@ -98,6 +110,11 @@ impl Game {
     /// The generator's step judges the same fakes as the discriminator's, by the discriminator as updated: as in PyTorch's DCGAN example,
     /// one pass of the generator a round instead of two.
     pub fn round(&mut self, draw: &Draw) -> Result<Round, Error> {
+        // On a worker of the pool: from outside, each of the hundred products of a round would first have to wake one.
+        rayon::scope(|_| self.play(draw))
+    }
+
+    fn play(&mut self, draw: &Draw) -> Result<Round, Error> {
         let Config { seed, batch, loss, real_label, .. } = self.config;
         let step = self.step;
         let mut dropout = stream(seed, "dropout", step);

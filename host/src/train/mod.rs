@@ -19,11 +19,10 @@ use std::time::{Duration, Instant};
 
 pub use checkpoint::{Checkpoint, Trained, load};
 pub use config::{Config, Net};
-pub use feed::Draw;
+pub use feed::{Draw, Feed};
 pub use game::{Game, Round};
 
 use crate::data::{DataError, Samples};
-use feed::Feed;
 use metrics::Metrics;
 use progress::Progress;
 

@@ -1,0 +1,122 @@
+//! Every layer of the three games of `scripts/bench-train`, forward and back, as a share of what this machine's matrix products reach.
+//!
+//! `cargo run --release -p counterfoil-host --example bench_ops [--json]`. Best of several runs, all threads. Arithmetic counts what the formula
+//! multiplies, zero padding included; backward is both gradients. The peak is that of a product of 1024 x 1024 x 1024, ours or candle's.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use candle_core::{Device, Tensor, Var};
+use counterfoil_host::net::{Activation, Block, Map, Network, conv::Window};
+use counterfoil_host::stream::{normal, stream};
+
+/// Seconds that one measurement may take.
+const SECONDS: f64 = 0.4;
+const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
+const LEAK: Activation = Activation::LeakyRelu(0.2);
+
+fn main() -> Result<()> {
+    let json = std::env::args().any(|argument| argument == "--json");
+    let down = |inputs, outputs| Map::Conv(inputs, outputs, HALVING);
+    let up = |inputs, outputs| Map::ConvTranspose(inputs, outputs, HALVING);
+    let maps = |batch, side, channels| vec![batch, side, side, channels];
+    let layers: Vec<(&str, Map, bool, Vec<usize>)> = vec![
+        ("a D 1", down(1, 32), false, maps(128, 32, 1)),
+        ("a D 2", down(32, 64), false, maps(128, 16, 32)),
+        ("a D 3", down(64, 128), false, maps(128, 8, 64)),
+        ("a D 4", Map::Collapse((128, 4, 4), 1), false, maps(128, 4, 128)),
+        ("a G 1", Map::Project(100, (128, 4, 4)), true, vec![64, 100]),
+        ("a G 2", up(128, 64), true, maps(64, 4, 128)),
+        ("a G 3", up(64, 32), true, maps(64, 8, 64)),
+        ("a G 4", up(32, 1), false, maps(64, 16, 32)),
+        ("b D 1", down(3, 64), false, maps(64, 64, 3)),
+        ("b D 2", down(64, 128), false, maps(64, 32, 64)),
+        ("b D 3", down(128, 256), false, maps(64, 16, 128)),
+        ("b D 4", down(256, 512), false, maps(64, 8, 256)),
+        ("b G 2", up(512, 256), true, maps(32, 4, 512)),
+        ("b G 3", up(256, 128), true, maps(32, 8, 256)),
+        ("b G 4", up(128, 64), true, maps(32, 16, 128)),
+        ("b G 5", up(64, 3), false, maps(32, 32, 64)),
+        ("c D 1", Map::Linear(784, 1024), false, vec![256, 784]),
+        ("c D 2", Map::Linear(1024, 512), false, vec![256, 1024]),
+        ("c D 3", Map::Linear(512, 256), false, vec![256, 512]),
+        ("c G 3", Map::Linear(512, 1024), false, vec![128, 512]),
+        ("c G 4", Map::Linear(1024, 784), false, vec![128, 1024]),
+    ];
+    let peak = peak()?;
+    tell(&if json {
+        format!(r#"{{"peak_gflops": {peak:.1}}}"#)
+    } else {
+        format!("peak {peak:.0} GFLOP/s\nlayer      forward          backward")
+    });
+    for (name, map, norm, dims) in layers {
+        let activation = if norm { Activation::Relu } else { LEAK };
+        let (forward, backward) = measure(map, norm, activation, &dims)?;
+        tell(&if json {
+            format!(
+                r#"{{"layer": "{name}", "forward_gflops": {forward:.1}, "forward_share": {:.3}, "backward_gflops": {backward:.1}, "backward_share": {:.3}}}"#,
+                forward / peak,
+                backward / peak
+            )
+        } else {
+            format!(
+                "{name}   {forward:6.1} {:4.0} %    {backward:6.1} {:4.0} %",
+                100.0 * forward / peak,
+                100.0 * backward / peak
+            )
+        });
+    }
+    Ok(())
+}
+
+/// GFLOP/s of a layer with what follows it: forward, and both gradients.
+fn measure(map: Map, norm: bool, activation: Activation, dims: &[usize]) -> Result<(f64, f64)> {
+    let block = Block { norm, ..Block::new("0", map, activation) };
+    let network = Network::new(vec![block], 0, "bench")?;
+    let rng = &mut stream(0, "none", 0);
+    let x = Var::from_vec(normal(&mut stream(0, "x", 0), dims.iter().product()), dims, &Device::Cpu)?.into_inner();
+    let (mut forward, mut backward) = (f64::INFINITY, f64::INFINITY);
+    let mut flops = 0.0;
+    let started = Instant::now();
+    while started.elapsed().as_secs_f64() < SECONDS {
+        let start = Instant::now();
+        let pass = network.forward(&x, rng)?;
+        forward = forward.min(start.elapsed().as_secs_f64());
+        let loss = pass.output.sum_all()?;
+        let start = Instant::now();
+        loss.backward()?;
+        backward = backward.min(start.elapsed().as_secs_f64());
+        flops = 2.0 * multiplications(map, dims, pass.output.dims());
+        drop(pass.gradients());
+    }
+    Ok((flops / forward / 1e9, 2.0 * flops / backward / 1e9))
+}
+
+/// Multiplications of a product, padding included.
+fn multiplications(map: Map, input: &[usize], output: &[usize]) -> f64 {
+    let (input, output): (usize, usize) = (input.iter().product(), output.iter().product());
+    (match map {
+        Map::Linear(inputs, _) | Map::Project(inputs, _) => output * inputs,
+        Map::Collapse((c, h, w), _) => output * c * h * w,
+        Map::Conv(inputs, _, window) => output * inputs * window.kernel * window.kernel,
+        Map::ConvTranspose(_, outputs, window) => input * outputs * window.kernel * window.kernel,
+    }) as f64
+}
+
+/// GFLOP/s of a large product, the better of ours and candle's.
+fn peak() -> Result<f64> {
+    let (ours, _) = measure(Map::Linear(1024, 1024), false, Activation::None, &[1024, 1024])?;
+    let square = Tensor::ones((1024, 1024), candle_core::DType::F32, &Device::Cpu)?;
+    let (mut best, started) = (f64::INFINITY, Instant::now());
+    while started.elapsed().as_secs_f64() < SECONDS {
+        let start = Instant::now();
+        square.matmul(&square)?;
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    Ok(ours.max(2.0 * 1024f64.powi(3) / best / 1e9))
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark's answer")]
+fn tell(line: &str) {
+    println!("{line}");
+}
