@@ -1,7 +1,7 @@
 //! A second copy of a run on another disk or a share: the files of a run folder go over whole, what the run no longer keeps goes away.
 //!
-//! The copy is a run folder itself: it can be resumed and exported. A copy that fails stops nothing; it is tried again at the next checkpoint,
-//! and whoever trains hears of it.
+//! The copy is a run folder itself: it can be resumed and exported. A copy that fails stops nothing; it is tried again at the next
+//! checkpoint, and whoever trains hears of it.
 
 use std::fs;
 use std::io::ErrorKind;

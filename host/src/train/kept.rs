@@ -1,8 +1,8 @@
 //! Which checkpoints a run keeps and which of them is meant: the newest, the best, one step.
 //!
 //! The newest `keep` stay, and the best: the one on the schedule (its step a multiple of its `checkpoint_every`) whose forger came closest
-//! to the genuine pictures by its own header's `distance`. A stop saves off the schedule; not counting it makes what is kept a function of the game
-//! and not of when somebody stopped it. Nothing is written down about it: the files say it themselves.
+//! to the genuine pictures by its own header's `distance`. A stop saves off the schedule; not counting it makes what is kept a function of
+//! the game and not of when somebody stopped it. Nothing is written down about it: the files say it themselves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -119,9 +119,10 @@ pub(super) fn place(run: &Path, step: u64) -> PathBuf {
     run.join("checkpoints").join(format!("step-{step:08}.safetensors"))
 }
 
-/// Removes what a run does not keep.
-pub(super) fn prune(run: &Path, keep: usize) -> Result<(), Error> {
-    let files = checkpoints(run);
+/// Removes what a run at a step does not keep. What is newer than the step did not open and does not count: it will be overwritten.
+pub(super) fn prune(run: &Path, step: u64, keep: usize) -> Result<(), Error> {
+    let mut files = checkpoints(run);
+    files.retain(|file| *file <= place(run, step));
     let old = &files[..files.len().saturating_sub(keep)];
     if old.is_empty() {
         return Ok(());

@@ -235,7 +235,7 @@ fn play(
         if let Some(distance) = distance {
             metrics.sync()?;
             let checkpoint = checkpoint::save(&game, distance, run)?;
-            kept::prune(run, config.keep)?;
+            kept::prune(run, step, config.keep)?;
             saved(checkpoint);
         }
         progress.show(&round, started.elapsed());
@@ -285,10 +285,8 @@ fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result
             now,
         });
     }
-    if warnings.is_empty() {
-        // What a kill between saving and pruning left over. Not beside a damaged file: the spare ones may be needed.
-        kept::prune(run, config.keep)?;
-    }
+    // What a kill between saving and pruning left over.
+    kept::prune(run, checkpoint.step, config.keep)?;
     checkpoint.into_game(config, samples)
 }
 
@@ -374,8 +372,11 @@ mod tests {
             assert_eq!((checkpoint.step, warnings.len()), (4, 1));
             assert!(warnings[0].contains("step-00000006.safetensors"), "{}", warnings[0]);
         }
+        let short = Config { steps: Some(5), keep: 1, ..config.clone() };
+        play(&short, &samples, run.path(), true).unwrap();
+        assert!(kept::place(run.path(), 5).exists(), "a damaged file must not push out a good one");
         play(&config, &samples, run.path(), true).unwrap();
-        assert!(fs::read(&file).unwrap() == good, "resumed from step 4, step 6 has other bytes");
+        assert!(fs::read(&file).unwrap() == good, "resumed from before, step 6 has other bytes");
     }
 
     #[test]

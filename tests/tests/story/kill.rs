@@ -87,12 +87,14 @@ fn a_run_killed_halfway_goes_on_to_the_same_bytes() {
 #[test]
 fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
     let wanted = std::env::var("COUNTERFOIL_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number of kills"));
-    let notes = Stage::get().path("notes").display().to_string();
     let dir = tempfile::tempdir().unwrap();
+    // Fewer than the stage's: every start reads them all.
+    let notes = dir.path().join("notes").display().to_string();
+    counterfoil(["dataset", "specimen", "--out", &notes, "--real", "24", "--fakes", "0"]).ok();
     let config = dir.path().join("train.toml").display().to_string();
     fs::write(&config, "checkpoint_every = 3\nkeep = 2\nsample_every = 4").unwrap();
     let start = |out: &str| {
-        let what = ["train", "--data", &notes, "--out", out, "--config", &config, "--steps", "120"];
+        let what = ["train", "--data", &notes, "--out", out, "--config", &config, "--steps", "60"];
         [&what, &SMALL[..]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let whole = dir.path().join("whole");
@@ -119,7 +121,8 @@ fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
                 [start(&run), vec!["--backup".to_owned(), backup.clone()]].concat()
             };
             let ran = if kills < wanted {
-                // A run that has saved nothing yet is killed sooner. Every other kill waits, from its moment on, for a file to be half written.
+                // A run that has saved nothing yet is killed sooner. Every other kill waits, from its moment on, for a file to be
+                // half written.
                 let span = if saved.is_none() { span / 3.0 } else { span };
                 let watch = if kills % 2 == 1 { &folders[..] } else { &[] };
                 counterfoil_killed(arguments, Duration::from_secs_f64(moments.random_range(0.0..span)), watch)
@@ -127,7 +130,7 @@ fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
                 counterfoil(arguments)
             };
             let said = ran.stderr();
-            assert!(!said.contains("damaged") && !said.contains("backup is behind"), "{ran}");
+            assert!(!said.contains("damaged") && !said.contains("the backup"), "{ran}");
             if said.contains("counterfoil: ") {
                 assert_eq!(resumed_at(&said), saved, "it goes on from the newest checkpoint\n{ran}");
             }
@@ -143,7 +146,7 @@ fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
         assert_same(&whole, &tree(&out));
         // The backup holds the same, but of the sample grids the newest.
         let mut copied = whole.clone();
-        copied.retain(|file, _| !file.starts_with("samples") || file.ends_with("step-00000120.png"));
+        copied.retain(|file, _| !file.starts_with("samples") || file.ends_with("step-00000060.png"));
         assert_same(&copied, &tree(&copy));
         fs::remove_dir_all(&out).unwrap();
         fs::remove_dir_all(&copy).unwrap();
