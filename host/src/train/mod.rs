@@ -272,7 +272,6 @@ fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result
     for warning in &warnings {
         say(warning);
     }
-    say(&format!("going on from step {}", checkpoint.step));
     if let Some((key, was, now)) = checkpoint.config.difference(config) {
         return Err(Error::Differs { run: run.to_owned(), key, was, now });
     }
@@ -285,6 +284,7 @@ fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result
             now,
         });
     }
+    say(&format!("going on from step {}", checkpoint.step));
     // What a kill between saving and pruning left over.
     kept::prune(run, checkpoint.step, config.keep)?;
     checkpoint.into_game(config, samples)
