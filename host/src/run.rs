@@ -1,14 +1,15 @@
 //! A run folder: what a training was given, so that resuming and exporting need nothing else.
 //!
 //! ```text
-//! RUN/run.json               where the pictures came from, how they are looked at, who was held out
 //! RUN/held-out.safetensors   planes of the held-out genuine pictures, [P, R, C, H, W] bytes
-//! RUN/config.toml            the game's configuration            (written by `train`)
+//! RUN/config.toml            the game's configuration
+//! RUN/run.json               where the pictures came from, how they are looked at, who was held out; written last: with it a run has begun
 //! RUN/metrics.jsonl, samples/, checkpoints/                      (written by `train`)
 //! RUN/statistics.onnx        instead of those, for the statistics detective
 //! ```
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,10 +18,14 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{DataError, Dataset, Decoded, Item, Room, Rows, Samples, Settings, Split, decode, twins_across};
+use crate::durable;
 use crate::statistics;
+use crate::train::{Config, checkpoints};
 
-const RECORD: &str = "run.json";
-const HELD_OUT: &str = "held-out.safetensors";
+pub(crate) const RECORD: &str = "run.json";
+pub(crate) const HELD_OUT: &str = "held-out.safetensors";
+/// The game's configuration in a run.
+pub const CONFIG: &str = "config.toml";
 /// Where the statistics detective's network lies in a run.
 pub const STATISTICS: &str = "statistics.onnx";
 /// Version of [`Record`].
@@ -190,24 +195,28 @@ fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), Data
 }
 
 impl Prepared {
-    /// Writes the record and the held-out planes into a run's folder.
+    /// Writes the held-out planes, the configuration of the `game` where one will be played, and the record into a run's folder.
     ///
     /// # Errors
     /// When the folder holds a trained run already, cannot be made or cannot be written.
-    pub fn write(&self, run: &Path) -> Result<()> {
-        let kept = |name: &str| fs::read_dir(run.join(name)).is_ok_and(|mut files| files.next().is_some());
+    pub fn write(&self, run: &Path, game: Option<&Config>) -> Result<()> {
         ensure!(
-            !kept("checkpoints") && !run.join(STATISTICS).exists(),
+            checkpoints(run).is_empty() && !run.join(STATISTICS).exists(),
             "{} holds a run already; add --resume to go on with it, or choose another --out",
             run.display()
         );
-        fs::create_dir_all(run).with_context(|| format!("cannot create the run folder {}", run.display()))?;
+        make(run)?;
+        // A former try's record goes first and ours comes last: where one stands, everything stands that it speaks of.
+        remove(&run.join(RECORD))?;
         let [rows, channels, height, width] = self.record.input.shape();
         let shape = vec![self.held_out.len(), rows, channels, height, width];
         let planes = self.held_out.concat();
         let view = TensorView::new(Dtype::U8, shape, &planes)?;
         let bytes = safetensors::serialize([("held_out", view)], None)?;
         write(&run.join(HELD_OUT), &bytes)?;
+        if let Some(config) = game {
+            write(&run.join(CONFIG), config.to_toml()?.as_bytes())?;
+        }
         write(&run.join(RECORD), &serde_json::to_vec_pretty(&self.record)?)
     }
 }
@@ -224,10 +233,46 @@ impl Prepared {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    durable::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn make(run: &Path) -> Result<()> {
+    fs::create_dir_all(run).with_context(|| format!("cannot create the run folder {}", run.display()))
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Claims a run's folder for this process, as long as the handle lives; a kill gives it back.
+///
+/// # Errors
+/// When the folder cannot be made, or another process has it: two would write the same files.
+pub fn claim(run: &Path) -> Result<File> {
+    make(run)?;
+    let folder = File::open(run).with_context(|| format!("cannot open the run folder {}", run.display()))?;
+    // Some network shares know no locks; a run there goes unclaimed.
+    ensure!(
+        !matches!(folder.try_lock(), Err(TryLockError::WouldBlock)),
+        "{} is being trained by another process; wait for it or end it (Ctrl-C saves)",
+        run.display()
+    );
+    Ok(folder)
 }
 
 impl Record {
+    /// Whether a run has begun in this folder.
+    #[must_use]
+    pub fn is_in(run: &Path) -> bool {
+        run.join(RECORD).exists()
+    }
+
     /// Reads a run's record.
     ///
     /// # Errors
@@ -314,7 +359,7 @@ mod tests {
         let look = Look { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..Look::default() };
         let prepared = prepare(&request(data.path(), &look, "dcgan")).unwrap();
         assert_eq!((prepared.samples.len(), prepared.held_out.len()), (18, 3));
-        prepared.write(run.path()).unwrap();
+        prepared.write(run.path(), None).unwrap();
         let record = Record::open(run.path()).unwrap();
         assert_eq!(record, prepared.record);
         assert_eq!(record.held_out(run.path()).unwrap(), prepared.held_out);
@@ -337,7 +382,7 @@ mod tests {
         let never = AtomicBool::new(false);
         let checkpoint = |name: &str, samples: &Samples| {
             let run = out.path().join(name);
-            train(&config, samples, &run, false, &never, true).unwrap();
+            train(&config, samples, &run, false, &never, true, &mut || ()).unwrap();
             fs::read(run.join("checkpoints/step-00000004.safetensors")).unwrap()
         };
         assert!(checkpoint("whole", &whole.samples) == checkpoint("streamed", &streamed.samples));
@@ -350,7 +395,8 @@ mod tests {
         // A disk that fails ends the training in words.
         streamed.samples.lose().unwrap();
         let longer = Config { steps: Some(8), ..config };
-        let error = train(&longer, &streamed.samples, &out.path().join("streamed"), true, &never, true).unwrap_err();
+        let error = train(&longer, &streamed.samples, &out.path().join("streamed"), true, &never, true, &mut || ())
+            .unwrap_err();
         let error = error.to_string();
         assert!(error.contains("temporary file") && error.contains("step-00000004"), "{error}");
     }

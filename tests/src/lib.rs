@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -136,6 +136,30 @@ pub fn counterfoil_interrupted<I: AsRef<OsStr>>(arguments: impl IntoIterator<Ite
     }
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("a system with kill");
     assert!(killed.success());
+    Ran { command: shown, output: child.wait_with_output().expect("a child that was spawned can be waited for") }
+}
+
+/// Runs `counterfoil` and ends it as `kill -9` does: `after` its start and then, with folders to `watch`, as soon as a file is being written
+/// in one of them. It may end by itself before; a killed one has no exit code.
+///
+/// # Panics
+/// When it cannot be started or killed.
+pub fn counterfoil_killed<I: AsRef<OsStr>>(
+    arguments: impl IntoIterator<Item = I>,
+    after: Duration,
+    watch: &[PathBuf],
+) -> Ran {
+    let mut command = Command::new(target().join("counterfoil"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let shown = format!("{command:?}, killed after {after:?}");
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}"));
+    let started = Instant::now();
+    // Files are written beside their place, under this name.
+    let is_writing = || watch.is_empty() || watch.iter().any(|folder| folder.join(".part").exists());
+    while (started.elapsed() < after || !is_writing()) && child.try_wait().expect("a child can be asked").is_none() {
+        thread::sleep(Duration::from_micros(50));
+    }
+    child.kill().expect("a child can be killed");
     Ran { command: shown, output: child.wait_with_output().expect("a child that was spawned can be waited for") }
 }
 

@@ -15,7 +15,7 @@ use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role};
 use counterfoil_host::run::{self, Look};
 use counterfoil_host::specimen::{self, Family};
-use counterfoil_host::train::{Config, Net, train};
+use counterfoil_host::train::{Config, Net, Which, train};
 use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
@@ -106,8 +106,8 @@ impl Demo {
             seed: self.seed,
             room: Room::of(&run),
         })?;
-        prepared.write(&run)?;
         let Some(net) = net else {
+            prepared.write(&run, None)?;
             say(started, "fitting the statistics detective");
             prepared.fit_statistics(&run)?;
             return Ok(run);
@@ -115,7 +115,9 @@ impl Demo {
         let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 2.0 };
         say(started, &format!("training the {name} for {minutes:.1} minutes"));
         let config = Config { minutes: Some(minutes), seed: self.seed, ..Config::new(net) };
-        let outcome = train(&config, &prepared.samples, &run, false, &AtomicBool::new(false), !super::is_watched())?;
+        prepared.write(&run, Some(&config))?;
+        let (stop, quiet) = (AtomicBool::new(false), !super::is_watched());
+        let outcome = train(&config, &prepared.samples, &run, false, &stop, quiet, &mut || ())?;
         say(started, &format!("{} steps, {:.0} rows a second", outcome.steps, outcome.images_per_second));
         Ok(run)
     }
@@ -123,6 +125,7 @@ impl Demo {
     fn export(&self, name: &str, run: &Path, runtime: Option<&Runtime>) -> Result<Bundle> {
         let request = Request {
             run,
+            checkpoint: Which::Newest,
             out: &self.out.join("bundles").join(name),
             force: false,
             name,

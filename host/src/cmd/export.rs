@@ -8,6 +8,7 @@ use counterfoil_edge::Detector;
 use counterfoil_host::data::Dataset;
 use counterfoil_host::export::{Measure, Measurement, Request, export};
 use counterfoil_host::judge;
+use counterfoil_host::train::Which;
 use counterfoil_models::{Bundle, Calibration};
 
 /// Exports a run as a bundle: ONNX, calibration, golden pictures, model card
@@ -22,6 +23,9 @@ pub(crate) struct Export {
     /// Where the bundle goes
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
+    /// Which checkpoint: newest, best (whose forger came closest to the genuine pictures) or a step; the manifest has its step
+    #[arg(long, default_value = "newest", value_name = "WHICH")]
+    checkpoint: Which,
     /// The detector's name [default: the last part of --out]
     #[arg(long)]
     name: Option<String>,
@@ -47,6 +51,7 @@ impl Export {
         let name = self.name.clone().unwrap_or_else(|| super::name_of(&self.out));
         let request = Request {
             run: &self.run,
+            checkpoint: self.checkpoint,
             out: &self.out,
             force: self.force,
             name: &name,

@@ -13,6 +13,7 @@ use counterfoil_host::eval::{Scored, hardest};
 use counterfoil_host::judge::{self, Judged};
 use counterfoil_host::report::{self, Fact, HardCase, Picture, Point, Report as Page, Role, Stated, Training, render};
 use counterfoil_host::run::Record;
+use counterfoil_host::train::{METRICS, grids};
 use counterfoil_models::Frame;
 use image::ImageFormat;
 use serde::Deserialize;
@@ -148,7 +149,7 @@ fn add_run(page: &mut Page, name: &str, run: &Path) -> Result<()> {
     if Record::open(run)?.net == "statistics" {
         return Ok(());
     }
-    let path = run.join("metrics.jsonl");
+    let path = run.join(METRICS);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let points: Vec<Point> = text
         .lines()
@@ -158,10 +159,7 @@ fn add_run(page: &mut Page, name: &str, run: &Path) -> Result<()> {
     let stride = points.len().div_ceil(CURVE_POINTS).max(1);
     page.training.push(Training { network: name.to_owned(), points: points.into_iter().step_by(stride).collect() });
 
-    let mut grids: Vec<PathBuf> =
-        fs::read_dir(run.join("samples")).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
-    grids.sort();
-    if let Some(grid) = grids.last() {
+    if let Some(grid) = grids(run).last() {
         let png = fs::read(grid).with_context(|| format!("cannot read {}", grid.display()))?;
         let caption = format!("What {name}'s forger draws at the end: {}", super::name_of(grid));
         page.grids.push(Picture { png, caption });

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use counterfoil_host::backup::Backup;
 use counterfoil_host::data::{HELD_OUT, Room};
 use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Look, Prepared, Record};
-use counterfoil_host::train::{Config, Net, train};
+use counterfoil_host::train::{self, Config, Net};
 use counterfoil_models::{Calibration, Color, JoinRule, Region, Resize};
 
 /// Minutes of training where neither a flag nor the configuration says.
@@ -20,6 +21,7 @@ const DEFAULT_MINUTES: f64 = 5.0;
 #[command(after_help = "Examples:
   counterfoil train --data photos --out runs/label --minutes 10
   counterfoil train --data mnist --out runs/digits --net mlp --steps 5000 --seed 7
+  counterfoil train --data photos --out runs/label --backup /mnt/usb/label
   counterfoil train --out runs/label --resume --minutes 10")]
 pub(crate) struct Train {
     /// A folder of genuine pictures, a folder with real/ (and fake/, which is never trained on), or MNIST's IDX files
@@ -43,9 +45,12 @@ pub(crate) struct Train {
     /// Seed of the split and of everything random [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Go on from the newest checkpoint of the run
+    /// Go on from the newest checkpoint of the run, or from the start where none was written yet
     #[arg(long)]
     resume: bool,
+    /// Mirror the run into this folder of another disk after each checkpoint; the mirror is a run folder itself
+    #[arg(long, value_name = "DIR")]
+    backup: Option<PathBuf>,
     /// What the two players minimise [default: non-saturating]
     #[arg(long, value_enum)]
     loss: Option<LossArgument>,
@@ -157,28 +162,52 @@ impl LookArguments {
 
 impl Train {
     pub(crate) fn run(self) -> Result<()> {
-        let begun = if self.resume { Some(Record::open(&self.out)?) } else { None };
+        let begun = if self.resume { Some(self.begun()?) } else { None };
         let net = match (&begun, self.net) {
             (Some(record), _) => record.net.clone(),
             (None, net) => net_name(net.unwrap_or(self.configured_net()?)).to_owned(),
         };
         // What is wrong with the configuration is said before thousands of pictures are read.
+        ensure!(
+            net != "statistics" || !self.resume,
+            "a statistics detective is fitted in one go; there is nothing to resume"
+        );
         let config = if net == "statistics" { None } else { Some(self.game(&net, begun.is_some())?) };
         let seed = config.as_ref().map_or(self.seed.unwrap_or(0), |config| config.seed);
+        let mut backup = self.backup.as_deref().map(|dir| Backup::new(&self.out, dir)).transpose()?;
         let prepared = self.prepare(begun.as_ref(), &net, seed)?;
         super::tell_unreadable(&prepared.unreadable);
         tell_data(&prepared);
-        let Some(config) = config else {
-            ensure!(!self.resume, "a statistics detective is fitted in one go; there is nothing to resume");
-            prepared.write(&self.out)?;
-            prepared.fit_statistics(&self.out)?;
-            eprintln!("next: counterfoil export {} --out BUNDLE", self.out.display());
-            return Ok(());
-        };
+        let _claim = run::claim(&self.out)?;
         if begun.is_none() {
-            prepared.write(&self.out)?;
+            prepared.write(&self.out, config.as_ref())?;
         }
-        play(&config, &prepared, &self.out, self.resume)
+        let ended = match config {
+            Some(config) => play(&config, &prepared, &self.out, self.resume, backup.as_mut()),
+            None => self.fit(&prepared, backup.as_mut()),
+        };
+        if let Some(why) = backup.as_ref().and_then(Backup::behind) {
+            eprintln!("the backup is behind ({why}); the next run with --backup brings it up to date");
+        }
+        ended
+    }
+
+    /// The run that is to be resumed.
+    fn begun(&self) -> Result<Record> {
+        let out = self.out.display();
+        ensure!(
+            Record::is_in(&self.out),
+            "{out} holds no run to resume; start one: counterfoil train --data PATH --out {out}"
+        );
+        Record::open(&self.out)
+    }
+
+    /// Fits the statistics detective, in place of a game.
+    fn fit(&self, prepared: &Prepared, backup: Option<&mut Backup>) -> Result<()> {
+        prepared.fit_statistics(&self.out)?;
+        mirror(backup);
+        eprintln!("next: counterfoil export {} --out BUNDLE", self.out.display());
+        Ok(())
     }
 
     fn prepare(&self, begun: Option<&Record>, net: &str, seed: u64) -> Result<Prepared> {
@@ -221,8 +250,9 @@ impl Train {
     /// Defaults, then the run's or the user's file, then flags.
     fn game(&self, net: &str, resumed: bool) -> Result<Config> {
         let net = if net == "mlp" { Net::Mlp } else { Net::Dcgan };
-        let file = if resumed { Some(self.out.join("config.toml")) } else { self.config.clone() };
-        let mut config = file.map_or_else(|| Ok(Config::new(net)), |path| read_config(&path, Some(net)))?;
+        let file = if resumed { Some(self.out.join(run::CONFIG)) } else { self.config.clone() };
+        let given = file.map_or_else(|| Ok(Config::new(net)), |path| read_config(&path, Some(net)))?;
+        let mut config = given.clone();
         if self.minutes.is_some() || self.steps.is_some() {
             (config.minutes, config.steps) = (self.minutes, self.steps);
         } else if config.minutes.is_none() && config.steps.is_none() {
@@ -236,12 +266,15 @@ impl Train {
         config.lr_g = self.lr_g.unwrap_or(config.lr_g);
         config.lr_d = self.lr_d.unwrap_or(config.lr_d);
         config.validate()?;
+        if let Some((key, was, now)) = given.difference(&config).filter(|_| resumed) {
+            return Err(train::Error::Differs { run: self.out.clone(), key, was, now }.into());
+        }
         Ok(config)
     }
 }
 
 /// Plays the game until it ends or Ctrl-C, and says how it went.
-fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool) -> Result<()> {
+fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut backup: Option<&mut Backup>) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -252,7 +285,10 @@ fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool) -> Resul
     })
     .context("cannot listen for Ctrl-C")?;
 
-    let outcome = train(config, &prepared.samples, out, resume, &stop, !super::is_watched())?;
+    // Before the first step too: whoever mistyped the folder hears it now.
+    mirror(backup.as_deref_mut());
+    let mut on_save = || mirror(backup.as_deref_mut());
+    let outcome = train::train(config, &prepared.samples, out, resume, &stop, false, &mut on_save)?;
     eprintln!(
         "{} steps, {:.0} pictures a second; the newest grid of samples is in {}",
         outcome.steps,
@@ -265,6 +301,13 @@ fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool) -> Resul
         eprintln!("stopped and saved; go on with: counterfoil train --out {} --resume", out.display());
     }
     Ok(())
+}
+
+/// Brings the backup up to date, if there is one, and says what there is to say.
+fn mirror(backup: Option<&mut Backup>) {
+    if let Some(said) = backup.and_then(Backup::mirror) {
+        eprintln!("{said}");
+    }
 }
 
 fn tell_data(prepared: &Prepared) {

@@ -19,7 +19,7 @@ use super::runtime::Runtime;
 use super::{golden, onnx};
 use crate::net::{Layer, embedding, infer};
 use crate::run::{Record, STATISTICS, revision};
-use crate::train::{self, Trained};
+use crate::train::{self, Trained, Which};
 
 /// Pictures on which the engines are compared.
 const PARITY_PICTURES: usize = 64;
@@ -33,6 +33,8 @@ const TRACT: &str = "0.23.9";
 pub struct Request<'a> {
     /// The run's folder.
     pub run: &'a Path,
+    /// Which of the run's checkpoints.
+    pub checkpoint: Which,
     /// Where the bundle goes.
     pub out: &'a Path,
     /// Replace a bundle that is there.
@@ -139,13 +141,18 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
 fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -> Result<Exported> {
     let [_, c, h, w] = record.input.shape();
     if record.net == "statistics" {
+        ensure!(
+            request.checkpoint == Which::Newest,
+            "--checkpoint: {} is a statistics detective, which has none; leave the flag out",
+            request.run.display()
+        );
         let path = request.run.join(STATISTICS);
         let discriminator = std::fs::read(&path)
             .with_context(|| format!("cannot read {}; the training did not finish: run it again", path.display()))?;
         let config = serde_json::json!({ "net": "statistics", "seed": record.seed });
         return Ok(Exported { discriminator, generator: None, layers: None, latent: None, steps: 0, config });
     }
-    let Trained { config, generator, discriminator, steps } = train::load(request.run)?;
+    let Trained { config, generator, discriminator, steps } = train::load(request.run, request.checkpoint)?;
     let layers = discriminator.layers()?;
     let cut = embedding(&layers)?;
     let latent = (!request.without_generator).then_some(config.latent);

@@ -100,7 +100,7 @@ impl Maps {
     /// The gradient [K, K, L, S] of the weights between a large map and a small one's gradient, or the other way round.
     pub(super) fn weight_gradient(&self, workspace: &Workspace, large: &[f32], small: &[f32]) -> Buffer {
         let (plans, panels) = (workspace.plans(self), Panels::of(workspace, small, self.channels.1)); // [Bhw, S]
-        if self.large_pixels() == 1 {
+        if self.window == Window::PIXEL {
             outer(workspace, &one_run(self.channels.0, panels.rows), large, &panels) // the batch is one long picture
         } else {
             outer(workspace, &plans.weight_gradient, large, &panels)

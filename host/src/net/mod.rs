@@ -15,9 +15,13 @@ pub mod layer;
 pub mod mlp;
 pub mod network;
 mod norm;
+#[cfg(test)]
+mod oracle;
 mod panels;
 mod pass;
 mod product;
+#[cfg(test)]
+mod stock;
 mod workspace;
 
 pub use activation::Activation;

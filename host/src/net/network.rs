@@ -154,7 +154,7 @@ impl Network {
         }
     }
 
-    fn parameter(&self, block: &str, kind: &str) -> Result<&Tensor> {
+    pub(super) fn parameter(&self, block: &str, kind: &str) -> Result<&Tensor> {
         match self.parameters.get(&format!("{block}.{kind}")) {
             Some(tensor) => Ok(tensor),
             None => bail!("the network has no parameter {block}.{kind}"),
@@ -180,7 +180,8 @@ mod tests {
     fn a_discriminators_layers_give_what_forward_gives() {
         let network = Network::new(dcgan::discriminator((3, 40, 32), 4).unwrap(), 1, "d").unwrap();
         let pictures = draws("pictures", &[5, 3, 40, 32]);
-        let trained = network.forward(&pictures.permute((0, 2, 3, 1)).unwrap(), &mut stream(0, "none", 0)).unwrap();
+        let trained =
+            network.forward(&pictures.permute((0, 2, 3, 1)).unwrap(), &mut stream(0, "none", 0)).unwrap().output;
         let layers = network.layers().unwrap();
         let logits = infer(&layers, &pictures).unwrap();
         assert_eq!(logits.dims(), [5, 1]);

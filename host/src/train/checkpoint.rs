@@ -1,12 +1,11 @@
 //! Saving a game and opening it again: a game goes out to RUN/checkpoints/step-NNNNNNNN.safetensors and comes back bit for bit.
 //!
 //! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments). One metadata entry,
-//! `counterfoil`, holds format, step, shape and configuration as JSON. No random state: streams have none. A file appears under its name
-//! only when it is whole and on the disk, and the ones before it are removed only then.
+//! `counterfoil`, holds format, step, shape, configuration and the forger's distance as JSON. No random state: streams have none. A file
+//! appears under its name only when it is whole and on the disk; which ones stay is for `kept` to say.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
@@ -16,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::config::Config;
 use super::game::{Game, networks};
-use super::progress::note;
+use super::kept::place;
 use crate::adam::Moments;
 use crate::data::Samples;
+use crate::durable;
 use crate::net::Network;
 
 /// Changes when an older program could not read the file.
@@ -26,13 +26,16 @@ const FORMAT: u32 = 2;
 /// The metadata entry. One only: the file format keeps them in no fixed order, and the bytes shall be the same every time.
 const ENTRY: &str = "counterfoil";
 
+/// What a checkpoint says of itself.
 #[derive(Serialize, Deserialize)]
-struct Header {
+pub(super) struct Header {
     format: u32,
-    step: u64,
+    pub(super) step: u64,
     /// Channels, height, width.
     shape: (usize, usize, usize),
-    config: Config,
+    pub(super) config: Config,
+    /// How far the averaged generator's pictures are from the genuine, see `distance`.
+    pub(super) distance: f64,
 }
 
 /// A game read back: everything of it, checked, not yet playing.
@@ -45,73 +48,24 @@ pub struct Checkpoint {
     /// The recipe, without an end.
     pub config: Config,
     generator: Network,
-    discriminator: Network,
-    average: Network,
+    pub(super) discriminator: Network,
+    pub(super) average: Network,
     moments_g: BTreeMap<String, Moments>,
     moments_d: BTreeMap<String, Moments>,
 }
 
-/// What a finished or stopped run has learned, for the exporter.
-#[derive(Clone, Debug)]
-pub struct Trained {
-    /// The recipe, without an end.
-    pub config: Config,
-    /// The averaged generator.
-    pub generator: Network,
-    /// The discriminator as it last was.
-    pub discriminator: Network,
-    /// Rounds played.
-    pub steps: u64,
-}
-
-/// Opens what the run in folder `run` has learned; says on stderr which damaged checkpoints it passed over.
-///
-/// # Errors
-/// When no checkpoint of it opens.
-pub fn load(run: &Path) -> Result<Trained, Error> {
-    let (Checkpoint { step, config, average, discriminator, .. }, warnings) = Checkpoint::newest(run)?;
-    for warning in &warnings {
-        note(warning);
-    }
-    Ok(Trained { config, generator: average, discriminator, steps: step })
-}
-
-/// The checkpoints of a run, oldest first.
-pub(super) fn files(run: &Path) -> Vec<PathBuf> {
-    let folder = fs::read_dir(run.join("checkpoints"));
-    let is_checkpoint = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("step-") && path.extension().is_some_and(|extension| extension == "safetensors")
-    };
-    let mut files: Vec<PathBuf> =
-        folder.into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_checkpoint).collect();
-    files.sort();
-    files
-}
-
-/// Saves the game and keeps the newest `keep` files. Gives the file.
-pub(super) fn save(game: &Game, run: &Path, keep: usize) -> Result<PathBuf, Error> {
-    let bytes = serialize(game)?;
-    let folder = run.join("checkpoints");
-    let path = folder.join(format!("step-{:08}.safetensors", game.step));
-    let part = folder.join(format!(".step-{:08}.part", game.step));
-    let written = File::create(&part).and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
-    if let Err(source) = written.and_then(|()| fs::rename(&part, &path)).and_then(|()| File::open(&folder)?.sync_all())
-    {
-        // The failure above is the news; should the remains resist, the next save overwrites them.
-        let _ = fs::remove_file(&part);
-        return Err(Error::io("save the checkpoint", &path)(source));
-    }
-    let files = files(run);
-    for old in &files[..files.len().saturating_sub(keep)] {
-        fs::remove_file(old).map_err(Error::io("remove the old checkpoint", old))?;
-    }
+/// Saves the game, whose forger is at a distance from the genuine. Gives the file.
+pub(super) fn save(game: &Game, distance: f64, run: &Path) -> Result<PathBuf, Error> {
+    let path = place(run, game.step);
+    durable::write(&path, &serialize(game, distance)?).map_err(Error::io("save the checkpoint", &path))?;
     Ok(path)
 }
 
-fn serialize(game: &Game) -> Result<Vec<u8>, Error> {
+fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut finite = distance.is_finite();
     let mut add = |name: String, shape: &[usize], data: &[f32]| {
+        finite &= data.iter().all(|x| x.is_finite());
         tensors.push((name, shape.to_vec(), data.iter().flat_map(|x| x.to_le_bytes()).collect()));
     };
     for (prefix, network) in [("g", &game.generator), ("d", &game.discriminator), ("ema", &game.average)] {
@@ -125,7 +79,11 @@ fn serialize(game: &Game) -> Result<Vec<u8>, Error> {
             add(format!("{prefix}.v.{name}"), &[v.len()], v);
         }
     }
-    let header = Header { format: FORMAT, step: game.step, shape: game.shape, config: game.config.recipe() };
+    if !finite {
+        // It would not open again, and must not push out one that does.
+        return Err(Error::NotFinite { step: game.step, last: None });
+    }
+    let header = Header { format: FORMAT, step: game.step, shape: game.shape, config: game.config.recipe(), distance };
     let header = serde_json::to_string(&header).expect("a header of numbers and names is JSON");
     let views = tensors.iter().map(|(name, shape, bytes)| {
         (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes a number were laid out above"))
@@ -134,57 +92,55 @@ fn serialize(game: &Game) -> Result<Vec<u8>, Error> {
     Ok(safetensors::serialize(views, Some(entries)).expect("tensors in memory fit the format"))
 }
 
-impl Checkpoint {
-    /// The newest checkpoint of a run that opens, and a sentence for each newer one that does not.
-    ///
-    /// # Errors
-    /// When none opens: the newest one's fault, or that there is none.
-    pub fn newest(run: &Path) -> Result<(Self, Vec<String>), Error> {
-        let mut faults = Vec::new();
-        for path in files(run).iter().rev() {
-            match Self::open(path) {
-                Ok(checkpoint) => {
-                    let warnings = faults.iter().map(|fault| format!("{fault}; taking {}", path.display())).collect();
-                    return Ok((checkpoint, warnings));
-                }
-                Err(fault) => faults.push(fault),
-            }
-        }
-        Err(faults.into_iter().next().unwrap_or_else(|| Error::NoCheckpoint(run.to_owned())))
+impl Header {
+    /// Reads what a checkpoint says of itself; the file is whole then, its numbers unchecked.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        Self::parse(&fs::read(path).map_err(Error::io("read", path))?, path)
     }
 
-    /// Opens one checkpoint and checks every tensor of it: there, of the right shape, finite.
-    ///
-    /// # Errors
-    /// When anything of that fails; the message names file and tensor.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
         let refuse = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
-        let damaged = |what: &dyn std::fmt::Display| {
-            refuse(format!("the checkpoint is damaged ({what}): delete it to go on from the one before"))
-        };
-        let bytes = fs::read(path).map_err(Error::io("read", path))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error))?;
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(&error))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(path, &error))?;
         let header = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
         let header =
             header.ok_or_else(|| refuse("no checkpoint of counterfoil: it has no such metadata".to_owned()))?;
         let format =
-            serde_json::from_str::<serde_json::Value>(header).map_err(|error| damaged(&error))?["format"].clone();
+            serde_json::from_str::<serde_json::Value>(header).map_err(|error| damaged(path, &error))?["format"].clone();
         if format != FORMAT {
             return Err(refuse(format!(
                 "checkpoint format {format}, this program reads {FORMAT}: use the version that wrote it"
             )));
         }
-        let Header { step, shape, config, .. } = serde_json::from_str(header).map_err(|error| damaged(&error))?;
+        serde_json::from_str(header).map_err(|error| damaged(path, &error))
+    }
+}
+
+fn damaged(path: &Path, what: &dyn std::fmt::Display) -> Error {
+    let reason = format!("the checkpoint is damaged ({what}): delete it to go on from the one before");
+    Error::Checkpoint { path: path.to_owned(), reason }
+}
+
+impl Checkpoint {
+    /// Opens one checkpoint and checks every tensor of it: there, of the right shape, finite.
+    ///
+    /// # Errors
+    /// When anything of that fails; the message names file and tensor.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let bytes = fs::read(path).map_err(Error::io("read", path))?;
+        let Header { step, shape, config, .. } = Header::parse(&bytes, path)?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error))?;
 
         let (generator, discriminator) = networks(&config, shape)?;
-        let read = |name: String| numbers(&tensors, &name).map_err(|what| damaged(&what));
+        let read = |name: String| numbers(&tensors, &name).map_err(|what| damaged(path, &what));
         let network = |prefix: &str, like: &Network| {
             let mut weights = BTreeMap::new();
             for (name, expected) in like.parameters() {
                 let (shape, data) = read(format!("{prefix}.{name}"))?;
                 if shape != expected.dims() {
-                    return Err(damaged(&format_args!("{prefix}.{name} is {shape:?}, expected {:?}", expected.dims())));
+                    return Err(damaged(
+                        path,
+                        &format_args!("{prefix}.{name} is {shape:?}, expected {:?}", expected.dims()),
+                    ));
                 }
                 weights.insert(name.clone(), Tensor::from_vec(data, shape, &Device::Cpu)?);
             }
@@ -195,7 +151,7 @@ impl Checkpoint {
             for (name, expected) in like.parameters() {
                 let [(_, m), (_, v)] = [read(format!("{prefix}.m.{name}"))?, read(format!("{prefix}.v.{name}"))?];
                 if [m.len(), v.len()] != [expected.elem_count(); 2] || v.iter().any(|v| *v < 0.0) {
-                    return Err(damaged(&format_args!("the moments {prefix}.*.{name} do not fit their weights")));
+                    return Err(damaged(path, &format_args!("the moments {prefix}.*.{name} do not fit their weights")));
                 }
                 moments.insert(name.clone(), Moments { m, v });
             }

@@ -55,7 +55,7 @@ pub struct Config {
     pub sample_every: u64,
     /// Steps between two checkpoints.
     pub checkpoint_every: u64,
-    /// Checkpoints kept, at least 1.
+    /// Newest checkpoints kept, at least 1; the best is kept besides.
     pub keep: usize,
     /// Stop at this step.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +110,14 @@ impl Config {
         given.remove("net");
         table.extend(given);
         table.try_into().map_err(refuse)
+    }
+
+    /// The TOML text that gives this configuration again.
+    ///
+    /// # Errors
+    /// When a number is beyond what TOML can say, such as a seed above 2^63.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string(self).map_err(|error| Error::Toml(error.to_string()))
     }
 
     /// Checks every value.

@@ -1,12 +1,15 @@
 //! What the generator makes now, as one picture: fixed latents go in, RUN/samples/step-NNNNNNNN.png comes out.
 
-use std::path::Path;
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 
 use super::Error;
 use super::game::Game;
+use crate::durable;
 use crate::net::infer;
 use crate::stream::{normal, stream};
 
@@ -24,14 +27,33 @@ pub(super) fn write(game: &Game, run: &Path) -> Result<(), Error> {
     let z = Tensor::from_vec(z, (SIDE * SIDE, latent), &Device::Cpu)?; // [64, Z]
     let pictures = infer(&game.average.layers()?, &z)?; // [64, C, H, W] in -1..1
     let grid = tile(&pictures)?;
-    let path = run.join("samples").join(format!("step-{:08}.png", game.step));
-    let written = grid.save_with_format(&path, ImageFormat::Png);
-    written
-        .map_err(|error| match error {
-            image::ImageError::IoError(source) => source,
-            other => std::io::Error::other(other),
-        })
-        .map_err(Error::io("write the sample grid", &path))
+    let mut png = Cursor::new(Vec::new());
+    grid.write_to(&mut png, ImageFormat::Png).expect("eight bits a channel in memory are a PNG");
+    let path = place(run, game.step);
+    durable::write(&path, png.get_ref()).map_err(Error::io("write the sample grid", &path))
+}
+
+fn place(run: &Path, step: u64) -> PathBuf {
+    run.join("samples").join(format!("step-{step:08}.png"))
+}
+
+/// Removes the grids after `step`, which a run that stopped before its next checkpoint has left.
+pub(super) fn drop_after(run: &Path, step: u64) -> Result<(), Error> {
+    let last = place(run, step);
+    for grid in grids(run).iter().filter(|grid| **grid > last) {
+        fs::remove_file(grid).map_err(Error::io("remove the sample grid", grid))?;
+    }
+    Ok(())
+}
+
+/// The grids of a run, oldest first.
+#[must_use]
+pub fn grids(run: &Path) -> Vec<PathBuf> {
+    let folder = fs::read_dir(run.join("samples")).into_iter().flatten().flatten();
+    let mut grids: Vec<PathBuf> =
+        folder.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "png")).collect();
+    grids.sort();
+    grids
 }
 
 /// Lays up to 64 pictures [N, C, H, W] in -1..1 out on a grid, row by row.

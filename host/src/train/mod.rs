@@ -1,28 +1,36 @@
 //! Training: a configuration and samples go in, a run folder comes out.
 //!
-//! RUN/config.toml, RUN/metrics.jsonl, RUN/samples/step-*.png, RUN/checkpoints/step-*.safetensors. The game itself is `game`; this file
-//! decides when it stops, is saved and is shown. All of a run but its speed is a function of the configuration and the samples.
+//! RUN/metrics.jsonl, RUN/samples/step-*.png, RUN/checkpoints/step-*.safetensors. The game itself is `game`; this file decides when it
+//! stops, is saved and is shown. All of a run but its speed is a function of the configuration and the samples, and a kill at any moment
+//! leaves what `resume` goes on from.
 
 mod checkpoint;
 mod config;
+mod distance;
 mod feed;
 mod game;
 mod grid;
+mod kept;
 mod metrics;
 mod progress;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use checkpoint::{Checkpoint, Trained, load};
+pub use checkpoint::Checkpoint;
 pub use config::{Config, Net};
 pub use feed::{Draw, Feed};
 pub use game::{Game, Round};
+pub use grid::grids;
+pub use kept::{Trained, Which, checkpoints, load};
+pub use metrics::METRICS;
 
 use crate::data::{DataError, Samples};
+use distance::Yardstick;
 use metrics::Metrics;
 use progress::Progress;
 
@@ -54,6 +62,16 @@ pub enum Error {
     /// The folder holds no checkpoint that opens.
     #[error("{} holds no checkpoint that opens: train it first (counterfoil train --out ...); a run saves its first at its end, on Ctrl-C or after checkpoint_every steps", .0.display())]
     NoCheckpoint(PathBuf),
+    /// A step that was not saved, or is no longer kept.
+    #[error("{} has no checkpoint of step {step}; it has {}", run.display(), if there.is_empty() { "none".to_owned() } else { there.join(", ") })]
+    NoSuchStep {
+        /// The run folder.
+        run: PathBuf,
+        /// The step asked for.
+        step: u64,
+        /// Names of those there are.
+        there: Vec<String>,
+    },
     /// A checkpoint that cannot be used.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
@@ -75,7 +93,7 @@ pub enum Error {
         now: String,
     },
     /// The game went out of the numbers.
-    #[error("the losses stopped being finite at step {step}: lower lr_g and lr_d, or try loss = \"hinge\"; {}", saved(last.as_deref()))]
+    #[error("the game stopped being finite at step {step}: lower lr_g and lr_d, or try loss = \"hinge\"; {}", saved(last.as_deref()))]
     NotFinite {
         /// The step at fault.
         step: u64,
@@ -83,7 +101,7 @@ pub enum Error {
         last: Option<PathBuf>,
     },
     /// The disk refused.
-    #[error("cannot {doing} {}: {source}{}", path.display(), last.as_deref().map_or_else(String::new, |last| format!("; {}", saved(Some(last)))))]
+    #[error("cannot {doing} {}: {source}{}{}", path.display(), remedy(source.kind()), last.as_deref().map_or_else(String::new, |last| format!("; {}", saved(Some(last)))))]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -114,18 +132,26 @@ fn saved(last: Option<&Path>) -> String {
     }
 }
 
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room on that disk",
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => "; make it writable for this user",
+        _ => "",
+    }
+}
+
 impl Error {
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, path: path.to_owned(), source, last: None }
     }
 
-    /// Says which checkpoint is left after a disk refused.
+    /// Says which checkpoint is left after a disk refused or the game went out of the numbers.
     fn after(self, checkpoint: Option<&Path>) -> Self {
+        let last = checkpoint.map(Path::to_owned);
         match self {
-            Self::Io { doing, path, source, .. } => {
-                Self::Io { doing, path, source, last: checkpoint.map(Path::to_owned) }
-            }
-            Self::Samples { source, .. } => Self::Samples { source, last: checkpoint.map(Path::to_owned) },
+            Self::Io { doing, path, source, .. } => Self::Io { doing, path, source, last },
+            Self::NotFinite { step, .. } => Self::NotFinite { step, last },
+            Self::Samples { source, .. } => Self::Samples { source, last },
             other => other,
         }
     }
@@ -146,8 +172,9 @@ pub struct Outcome {
 
 /// Plays the game of `config` over `samples` and keeps its record in the folder `run`.
 ///
-/// With `resume` it goes on from the newest checkpoint that opens. It stops where `config` says, or soon after `stop` becomes true; either
-/// way the last step is saved. `quiet` keeps progress and warnings off stderr.
+/// With `resume` it goes on from the newest checkpoint that opens, and from the start where none was written yet. It stops where `config`
+/// says, or soon after `stop` becomes true; either way the last step is saved. `on_save` is called after each checkpoint. `quiet` keeps
+/// progress and notes off stderr.
 ///
 /// # Errors
 /// See [`Error`]; whatever happens, a checkpoint that was written stays.
@@ -158,71 +185,109 @@ pub fn train(
     resume: bool,
     stop: &AtomicBool,
     quiet: bool,
+    on_save: &mut dyn FnMut(),
 ) -> Result<Outcome, Error> {
     config.validate()?;
+    let mut last = checkpoints(run).pop();
+    let game = if resume { reopen(config, samples, run, quiet) } else { begin(config, samples, run) };
+    let outcome = game.and_then(|game| {
+        play(game, samples, run, stop, quiet, &mut |checkpoint| {
+            last = Some(checkpoint);
+            on_save();
+        })
+    });
+    outcome.map_err(|error| error.after(last.as_deref()))
+}
+
+fn play(
+    mut game: Game,
+    samples: &Samples,
+    run: &Path,
+    stop: &AtomicBool,
+    quiet: bool,
+    saved: &mut dyn FnMut(PathBuf),
+) -> Result<Outcome, Error> {
+    let (config, first, started) = (game.config.clone(), game.step(), Instant::now());
     for folder in ["samples", "checkpoints"] {
         let folder = run.join(folder);
         fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
     }
-    let mut game = if resume { reopen(config, samples, run, quiet)? } else { begin(config, samples, run)? };
-    let mut metrics = Metrics::open(run, game.step())?;
-    let progress = Progress::new(config, game.step(), quiet);
-    let (started, first) = (Instant::now(), game.step());
+    grid::drop_after(run, first)?;
+    let mut metrics = Metrics::open(run, first)?;
+    let yardstick = Yardstick::new(samples)?;
+    let progress = Progress::new(&config, first, quiet);
     let sample_every = if config.sample_every > 0 { config.sample_every } else { game.steps_an_epoch() };
-    let mut last = checkpoint::files(run).pop();
+    if first == 0 {
+        grid::write(&game, run)?;
+    }
+    // Whether the end was reached; none while the game goes on.
+    let ending = |step: u64| {
+        let at_end = config.steps.is_some_and(|steps| step >= steps)
+            || config.minutes.is_some_and(|minutes| started.elapsed() >= Duration::from_secs_f64(minutes * 60.0));
+        (at_end || stop.load(Ordering::Relaxed)).then_some(at_end)
+    };
 
+    let mut ended = ending(first);
     // The scope ends when the feed is dropped, which an error does too.
-    let finished = thread::scope(|scope| {
-        let feed = Feed::start(scope, config, samples, game.step());
-        loop {
-            let (step, elapsed) = (game.step(), started.elapsed());
-            let at_end = config.steps.is_some_and(|steps| step >= steps)
-                || config.minutes.is_some_and(|minutes| elapsed >= Duration::from_secs_f64(minutes * 60.0));
-            let stopped = stop.load(Ordering::Relaxed);
-            if step.is_multiple_of(sample_every) && (step > first || step == 0) {
-                grid::write(&game, run).map_err(|error| error.after(last.as_deref()))?;
-            }
-            if step > first && (at_end || stopped || step.is_multiple_of(config.checkpoint_every)) {
-                let saved = checkpoint::save(&game, run, config.keep);
-                last = Some(saved.map_err(|error| error.after(last.as_deref()))?);
-            }
-            if at_end || stopped {
-                return Ok(at_end);
-            }
-            let draw = feed.draw().map_err(|error| error.after(last.as_deref()))?;
-            let round = game.round(&draw)?;
+    thread::scope(|scope| {
+        let feed = Feed::start(scope, &config, samples, first);
+        while ended.is_none() {
+            let round = game.round(&feed.draw()?)?;
             if !round.is_finite() {
-                return Err(Error::NotFinite { step: game.step(), last });
+                return Err(Error::NotFinite { step: game.step(), last: None });
             }
-            if game.step().is_multiple_of(METRICS_EVERY) {
-                metrics.add(&round).map_err(|error| error.after(last.as_deref()))?;
+            let step = game.step();
+            ended = ending(step);
+            let scheduled = step.is_multiple_of(config.checkpoint_every);
+            let distance = (scheduled || ended.is_some()).then(|| yardstick.of(&game)).transpose()?;
+            if scheduled || step.is_multiple_of(METRICS_EVERY) {
+                // Where somebody stopped the game is no part of its record.
+                metrics.add(&round, distance.filter(|_| scheduled))?;
+            }
+            if step.is_multiple_of(sample_every) {
+                grid::write(&game, run)?;
+            }
+            if let Some(distance) = distance {
+                metrics.sync()?;
+                let checkpoint = checkpoint::save(&game, distance, run)?;
+                kept::prune(run, step, config.keep)?;
+                saved(checkpoint);
             }
             progress.show(&round, started.elapsed());
         }
+        Ok(())
     })?;
 
     let seconds = started.elapsed().as_secs_f64();
     let images = (game.step() - first) as f64 * config.batch as f64;
-    Ok(Outcome { steps: game.step(), seconds, images_per_second: images / seconds.max(f64::MIN_POSITIVE), finished })
+    Ok(Outcome {
+        steps: game.step(),
+        seconds,
+        images_per_second: images / seconds.max(f64::MIN_POSITIVE),
+        finished: ended == Some(true),
+    })
 }
 
 /// A new game in a folder that holds none.
 fn begin(config: &Config, samples: &Samples, run: &Path) -> Result<Game, Error> {
-    if !checkpoint::files(run).is_empty() {
-        return Err(Error::Occupied(run.to_owned()));
-    }
-    let game = Game::new(config, samples)?;
-    let path = run.join("config.toml");
-    let text = toml::to_string(config).map_err(|error| Error::Toml(error.to_string()))?;
-    fs::write(&path, text).map_err(Error::io("write", &path))?;
-    Ok(game)
+    if checkpoints(run).is_empty() { Game::new(config, samples) } else { Err(Error::Occupied(run.to_owned())) }
 }
 
-/// The game of the newest checkpoint that opens, if it was played by the same recipe on pictures of the same shape.
+/// The game of the newest checkpoint that opens, if it was played by the same recipe on pictures of the same shape; a new one where
+/// nothing was saved yet.
 fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result<Game, Error> {
-    let (checkpoint, warnings) = Checkpoint::newest(run)?;
-    for warning in warnings.iter().filter(|_| !quiet) {
-        progress::note(warning);
+    let say = |text: &str| {
+        if !quiet {
+            progress::note(text);
+        }
+    };
+    if checkpoints(run).is_empty() {
+        say("no checkpoint was written yet: starting at step 0");
+        return Game::new(config, samples);
+    }
+    let (checkpoint, warnings) = kept::newest(run)?;
+    for warning in &warnings {
+        say(warning);
     }
     if let Some((key, was, now)) = checkpoint.config.difference(config) {
         return Err(Error::Differs { run: run.to_owned(), key, was, now });
@@ -236,6 +301,9 @@ fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result
             now,
         });
     }
+    say(&format!("going on from step {}", checkpoint.step));
+    // What a kill between saving and pruning left over.
+    kept::prune(run, checkpoint.step, config.keep)?;
     checkpoint.into_game(config, samples)
 }
 
@@ -264,7 +332,7 @@ mod tests {
     }
 
     fn play(config: &Config, samples: &Samples, run: &Path, resume: bool) -> Result<Outcome, Error> {
-        train(config, samples, run, resume, &AtomicBool::new(false), true)
+        train(config, samples, run, resume, &AtomicBool::new(false), true, &mut || ())
     }
 
     fn bytes(run: &Path, file: &str) -> Vec<u8> {
@@ -285,7 +353,7 @@ mod tests {
                 assert!(bytes(&whole, file) == bytes(&parts, file), "{file} differs");
                 assert!(bytes(&whole, file) != bytes(&other, file), "{file} does not depend on the seed");
             }
-            let trained = load(&whole).unwrap();
+            let trained = load(&whole, Which::Newest).unwrap();
             assert_eq!((trained.steps, trained.config.net), (20, net));
         }
     }
@@ -296,7 +364,7 @@ mod tests {
         let minutes = Config { steps: None, minutes: Some(0.002), ..config(Net::Mlp, 1) };
         let timed = play(&minutes, &samples, run.path(), false).unwrap();
         assert!(timed.finished && timed.steps > 0 && timed.images_per_second > 0.0);
-        let stopped = train(&minutes, &samples, run.path(), true, &AtomicBool::new(true), true).unwrap();
+        let stopped = train(&minutes, &samples, run.path(), true, &AtomicBool::new(true), true, &mut || ()).unwrap();
         assert_eq!((stopped.steps, stopped.finished), (timed.steps, false));
 
         let again = run.path().join("again");
@@ -306,25 +374,78 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_checkpoint_falls_back_to_the_one_before_and_old_ones_go() {
+    fn a_damaged_checkpoint_falls_back_to_the_one_before() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let config = Config { checkpoint_every: 2, keep: 2, ..config(Net::Mlp, 6) };
         play(&config, &samples, run.path(), false).unwrap();
-        let files = checkpoint::files(run.path());
-        assert_eq!(files.len(), 2);
-
-        let good = fs::read(&files[1]).unwrap();
+        let file = kept::place(run.path(), 6);
+        let good = fs::read(&file).unwrap();
         let mut nan = good.clone();
         let end = nan.len();
         nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
         for damaged in [&good[..good.len() / 2], &[], &nan] {
-            fs::write(&files[1], damaged).unwrap();
-            let (checkpoint, warnings) = Checkpoint::newest(run.path()).unwrap();
+            fs::write(&file, damaged).unwrap();
+            let (checkpoint, warnings) = kept::newest(run.path()).unwrap();
             assert_eq!((checkpoint.step, warnings.len()), (4, 1));
             assert!(warnings[0].contains("step-00000006.safetensors"), "{}", warnings[0]);
         }
+        let short = Config { steps: Some(5), keep: 1, ..config.clone() };
+        play(&short, &samples, run.path(), true).unwrap();
+        assert!(kept::place(run.path(), 5).exists(), "a damaged file must not push out a good one");
         play(&config, &samples, run.path(), true).unwrap();
-        assert!(fs::read(&files[1]).unwrap() == good, "resumed from step 4, step 6 has other bytes");
+        assert!(fs::read(&file).unwrap() == good, "resumed from before, step 6 has other bytes");
+    }
+
+    #[test]
+    fn resuming_a_run_that_saved_nothing_starts_it_and_drops_what_it_left() {
+        let (samples, folder) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
+        let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+        fs::create_dir_all(killed.join("samples")).unwrap();
+        for (file, left) in [("metrics.jsonl", "{\"step\":30}\n{\"st"), ("samples/step-00000030.png", "a former try's")]
+        {
+            fs::write(killed.join(file), left).unwrap();
+        }
+        play(&config(Net::Mlp, 10), &samples, &killed, true).unwrap();
+        play(&config(Net::Mlp, 10), &samples, &whole, false).unwrap();
+        assert_eq!(bytes(&whole, "metrics.jsonl"), bytes(&killed, "metrics.jsonl"));
+        assert_eq!(grids(&whole).len(), grids(&killed).len());
+    }
+
+    #[test]
+    fn the_best_checkpoint_stays_and_a_stop_off_the_schedule_changes_nothing() {
+        let (samples, folder) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
+        let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
+        let config = |steps| Config { checkpoint_every: 4, keep: 2, ..config(Net::Mlp, steps) };
+        play(&config(40), &samples, &whole, false).unwrap();
+        play(&config(9), &samples, &parts, false).unwrap();
+        play(&config(40), &samples, &parts, true).unwrap();
+        let names =
+            |run: &Path| checkpoints(run).iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>();
+        assert_eq!(names(&whole), names(&parts));
+
+        // What was kept is what the metrics say was best, and its number can be worked out again from the file and the samples.
+        let distances: Vec<(u64, f64)> = String::from_utf8(bytes(&whole, METRICS))
+            .unwrap()
+            .lines()
+            .filter_map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                Some((line["step"].as_u64().unwrap(), line["distance"].as_f64()?))
+            })
+            .collect();
+        assert_eq!(distances.len(), 10);
+        let (best, distance) = *distances.iter().min_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap();
+        assert_eq!(load(&whole, Which::Best).unwrap().steps, best);
+        let checkpoint = Checkpoint::open(&kept::place(&whole, best)).unwrap();
+        let again =
+            Yardstick::new(&samples).unwrap().of(&checkpoint.into_game(&config(40), &samples).unwrap()).unwrap();
+        assert!(
+            (again - distance).abs() <= 1e-4 * distance.abs(),
+            "{again} worked out again, {distance} in the metrics"
+        );
+        assert_eq!(names(&whole).len(), if best < 36 { 3 } else { 2 });
+        assert_eq!(load(&whole, Which::Step(36)).unwrap().steps, 36);
+        let missing = load(&whole, Which::Step(5)).unwrap_err().to_string();
+        assert!(missing.contains("step 5") && missing.contains("step-00000040"), "{missing}");
     }
 
     #[test]
@@ -332,7 +453,6 @@ mod tests {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let refusal = |config: &Config, resume| play(config, &samples, run.path(), resume).unwrap_err().to_string();
         assert!(refusal(&config(Net::Dcgan, 2), false).contains("8x8"));
-        assert!(refusal(&config(Net::Mlp, 2), true).contains("no checkpoint"));
         play(&config(Net::Mlp, 2), &samples, run.path(), false).unwrap();
         assert!(refusal(&config(Net::Mlp, 2), false).contains("--resume"));
         let other = refusal(&Config { lr_g: 0.001, ..config(Net::Mlp, 4) }, true);
@@ -344,10 +464,10 @@ mod tests {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         play(&config(Net::Mlp, 2), &samples, run.path(), false).unwrap();
         // A folder where the next checkpoint's file must go: even root cannot write that.
-        fs::create_dir_all(run.path().join("checkpoints/.step-00000004.part")).unwrap();
+        fs::create_dir_all(run.path().join("checkpoints/.part")).unwrap();
         let error = play(&config(Net::Mlp, 4), &samples, run.path(), true).unwrap_err().to_string();
         assert!(error.contains("step-00000004") && error.contains("step-00000002"), "{error}");
-        assert_eq!(load(run.path()).unwrap().steps, 2);
+        assert_eq!(load(run.path(), Which::Newest).unwrap().steps, 2);
     }
 
     #[test]
@@ -359,7 +479,12 @@ mod tests {
         let weights = game.discriminator.parameters().iter().map(huge).collect();
         game.discriminator = game.discriminator.with_parameters(&weights).unwrap();
         fs::create_dir_all(run.path().join("checkpoints")).unwrap();
-        checkpoint::save(&game, run.path(), 1).unwrap();
+        checkpoint::save(&game, 0.0, run.path()).unwrap();
+        let broken = checkpoint::save(&game, f64::NAN, run.path()).unwrap_err();
+        assert!(
+            matches!(broken, Error::NotFinite { step: 0, .. }),
+            "a checkpoint that would not open is not written: {broken}"
+        );
         let error = play(&wild, &samples, run.path(), true).unwrap_err().to_string();
         assert!(error.contains("step 1") && error.contains("lr_g") && error.contains("step-00000000"), "{error}");
     }
@@ -385,6 +510,9 @@ mod tests {
             game.round(&Draw::of(&config, &samples, &mut deck, step).unwrap()).unwrap();
         }
         let after = distance(&game);
+        let fresh = Game::new(&config, &samples).unwrap();
+        let [far, near] = [&fresh, &game].map(|game| Yardstick::new(&samples).unwrap().of(game).unwrap());
+        assert!(near < far / 3.0, "kernel distance {far} before, {near} after");
         assert!(after < 0.15 && after < before / 3.0, "mean distance {before} before, {after} after");
     }
 }

@@ -4,6 +4,8 @@
 
 mod aarch64;
 mod bundles;
+mod disks;
+mod kill;
 mod path;
 mod pictures;
 mod training;

@@ -1,9 +1,8 @@
-//! Training as a user does it: resumed, misconfigured, on the wrong folder, on a full disk.
+//! Training as a user does it: resumed, misconfigured, on the wrong folder, exported from any checkpoint.
 
 use std::fs;
-use std::process::Command;
 
-use counterfoil_tests::{Stage, counterfoil, counterfoil_interrupted, skip};
+use counterfoil_tests::{Stage, counterfoil, counterfoil_interrupted};
 
 const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
 
@@ -37,12 +36,64 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
 }
 
 #[test]
+fn any_checkpoint_that_is_kept_can_be_exported() {
+    let notes = Stage::get().path("notes").display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("train.toml"), "checkpoint_every = 2\nkeep = 1").unwrap();
+    let train = ["train", "--data", &notes, "--out", &path("run"), "--config", &path("train.toml"), "--steps", "9"];
+    counterfoil([&train, &SMALL[..]].concat()).ok();
+    let export = |which: &str| {
+        let out = path(which);
+        let ran = counterfoil(["export", &path("run"), "--out", &out, "--alpha", "0.05", "--checkpoint", which]);
+        let manifest = fs::read(dir.path().join(which).join("manifest.json")).unwrap_or_default();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap_or_default();
+        (ran, manifest["training"]["steps"].as_u64())
+    };
+    // The newest, 9, off the schedule; and the best of those on it, whichever that is.
+    let names: Vec<_> =
+        fs::read_dir(dir.path().join("run/checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let steps = |which: &str| {
+        let (ran, steps) = export(which);
+        ran.ok();
+        steps.unwrap()
+    };
+    assert_eq!((steps("newest"), steps("9")), (9, 9));
+    let best = steps("best");
+    assert!(names.iter().any(|name| *name == *format!("step-{best:08}.safetensors")), "{best} of {names:?}");
+    export("7").0.code(2).says("no checkpoint of step 7").says("step-00000009");
+    export("latest").0.code(2).says("expected newest, best or a step");
+}
+
+#[test]
+fn two_at_once_are_kept_apart_and_a_resume_keeps_its_recipe() {
+    let notes = Stage::get().path("notes").display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run").display().to_string();
+    let endless = [&["train", "--data", &notes, "--out", &out, "--steps", "1000000"], &SMALL[..]].concat();
+    std::thread::scope(|scope| {
+        let (first, ready) = (endless.clone(), dir.path().join("now"));
+        let run = scope.spawn(move || counterfoil_interrupted(first, &ready));
+        while !dir.path().join("run/samples/step-00000000.png").exists() && !run.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        counterfoil(&endless).code(2).says("by another process");
+        fs::write(dir.path().join("now"), "").unwrap();
+        run.join().unwrap().ok();
+    });
+    let other = ["train", "--out", &out, "--resume", "--steps", "1000001", "--lr-g", "0.001"];
+    counterfoil(other).code(2).says("lr_g = 0.0002, not 0.001");
+}
+
+#[test]
 fn what_cannot_be_trained_on_is_named() {
     let notes = Stage::get().path("notes").display().to_string();
     let dir = tempfile::tempdir().unwrap();
     let (empty, out) = (dir.path().join("empty").display().to_string(), dir.path().join("run").display().to_string());
     fs::create_dir(&empty).unwrap();
     let train = |more: &[&str]| counterfoil([&["train", "--out", &out], more].concat());
+    train(&["--resume"]).code(2).says("counterfoil train --data PATH");
     train(&["--data", &empty]).code(2).says("holds no picture");
     let missing = train(&["--data", "no/such/folder"]).code(2).says("no/such/folder").stderr();
     assert_eq!(missing.matches("No such file").count(), 1, "a cause is said once: {missing}");
@@ -51,50 +102,8 @@ fn what_cannot_be_trained_on_is_named() {
     train(&["--data", &notes, "--region", "0,0,2,1"]).code(2).says("regions");
     train(&["--data", &notes, "--group", "["]).code(2).says("--group");
     train(&[]).code(2).says("--data");
+    train(&["--data", &notes, "--backup", &out]).code(2).says("another disk");
     let config = dir.path().join("train.toml");
     fs::write(&config, "learning_rate = 3").unwrap();
     train(&["--data", &notes, "--config", &config.display().to_string()]).code(2).says("learning_rate");
-}
-
-/// A folder on a disk of its own, which can be filled.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(size: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(dir.path())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
-#[test]
-fn a_full_disk_ends_a_run_with_a_message_and_keeps_the_last_checkpoint() {
-    let Some(disk) = SmallDisk::mount("5m") else {
-        skip("mounting a small disk needs root");
-        return;
-    };
-    let notes = Stage::get().path("notes").display().to_string();
-    let out = disk.0.path().join("run").display().to_string();
-    let train = |more: &[&str]| counterfoil([&["train", "--out", &out], more].concat());
-    train(&[&["--data", &notes, "--steps", "2"], &SMALL[..]].concat()).ok();
-    let last = disk.0.path().join("run/checkpoints/step-00000002.safetensors");
-    let before = fs::read(&last).unwrap();
-    // Fill what is left but for a few kilobytes.
-    let mut filler = vec![0u8; 8 << 20];
-    while fs::write(disk.0.path().join("filler"), &filler).is_err() {
-        filler.truncate(filler.len() - (16 << 10));
-    }
-    train(&["--resume", "--steps", "4"]).code(2).says("step-00000002");
-    assert!(fs::read(&last).unwrap() == before);
-    fs::remove_file(disk.0.path().join("filler")).unwrap();
-    train(&["--resume", "--steps", "4"]).ok();
 }

@@ -1,0 +1,145 @@
+//! Which checkpoints a run keeps and which of them is meant: the newest, the best, one step.
+//!
+//! The newest `keep` stay, and the best: the one on the schedule (its step a multiple of its `checkpoint_every`) whose forger came closest
+//! to the genuine pictures by its own header's `distance`. A stop saves off the schedule; not counting it makes what is kept a function of
+//! the game and not of when somebody stopped it. Nothing is written down about it: the files say it themselves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::Error;
+use super::checkpoint::{Checkpoint, Header};
+use super::config::Config;
+use super::progress::note;
+use crate::net::Network;
+
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The newest that opens.
+    Newest,
+    /// The one whose forger came closest to the genuine pictures; the newest counts too.
+    Best,
+    /// The one of this step.
+    Step(u64),
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "newest" => Ok(Self::Newest),
+            "best" => Ok(Self::Best),
+            step => step.parse().map(Self::Step).map_err(|_| "expected newest, best or a step".to_owned()),
+        }
+    }
+}
+
+/// What a finished or stopped run has learned, for the exporter.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The recipe, without an end.
+    pub config: Config,
+    /// The averaged generator.
+    pub generator: Network,
+    /// The discriminator as it last was.
+    pub discriminator: Network,
+    /// Rounds played.
+    pub steps: u64,
+}
+
+/// Opens what the run in folder `run` has learned; says on stderr which damaged checkpoints it passed over.
+///
+/// # Errors
+/// When no such checkpoint is there or none of it opens.
+pub fn load(run: &Path, which: Which) -> Result<Trained, Error> {
+    let checkpoint = match which {
+        Which::Newest => {
+            let (checkpoint, warnings) = newest(run)?;
+            for warning in &warnings {
+                note(warning);
+            }
+            checkpoint
+        }
+        Which::Best => {
+            let files = checkpoints(run);
+            let best = best(&files, files.last()).ok_or_else(|| Error::NoCheckpoint(run.to_owned()))?;
+            Checkpoint::open(&best)?
+        }
+        Which::Step(step) => {
+            let path = place(run, step);
+            if !path.exists() {
+                let name = |path: &PathBuf| path.file_stem().map(|name| name.to_string_lossy().into_owned());
+                let there = checkpoints(run).iter().filter_map(name).collect();
+                return Err(Error::NoSuchStep { run: run.to_owned(), step, there });
+            }
+            Checkpoint::open(&path)?
+        }
+    };
+    let Checkpoint { step, config, average, discriminator, .. } = checkpoint;
+    Ok(Trained { config, generator: average, discriminator, steps: step })
+}
+
+/// The newest checkpoint of a run that opens, and a sentence for each newer one that does not.
+///
+/// # Errors
+/// When none opens: the newest one's fault, or that there is none.
+pub(super) fn newest(run: &Path) -> Result<(Checkpoint, Vec<String>), Error> {
+    let mut faults = Vec::new();
+    for path in checkpoints(run).iter().rev() {
+        match Checkpoint::open(path) {
+            Ok(checkpoint) => {
+                let warnings = faults.iter().map(|fault| format!("{fault}; taking {}", path.display())).collect();
+                return Ok((checkpoint, warnings));
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    Err(faults.into_iter().next().unwrap_or_else(|| Error::NoCheckpoint(run.to_owned())))
+}
+
+/// The checkpoints of a run, oldest first.
+#[must_use]
+pub fn checkpoints(run: &Path) -> Vec<PathBuf> {
+    let folder = fs::read_dir(run.join("checkpoints"));
+    let is_checkpoint = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("step-") && path.extension().is_some_and(|extension| extension == "safetensors")
+    };
+    let mut files: Vec<PathBuf> =
+        folder.into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_checkpoint).collect();
+    files.sort();
+    files
+}
+
+/// Where the checkpoint of a step lies.
+pub(super) fn place(run: &Path, step: u64) -> PathBuf {
+    run.join("checkpoints").join(format!("step-{step:08}.safetensors"))
+}
+
+/// Removes what a run at a step does not keep. What is newer than the step did not open and does not count: it will be overwritten.
+pub(super) fn prune(run: &Path, step: u64, keep: usize) -> Result<(), Error> {
+    let mut files = checkpoints(run);
+    files.retain(|file| *file <= place(run, step));
+    let old = &files[..files.len().saturating_sub(keep)];
+    if old.is_empty() {
+        return Ok(());
+    }
+    let best = best(&files, None);
+    for old in old.iter().filter(|old| Some(*old) != best.as_ref()) {
+        fs::remove_file(old).map_err(Error::io("remove the old checkpoint", old))?;
+    }
+    Ok(())
+}
+
+/// The file of least distance among those on the schedule and `also`, the older of two equals. One that does not open is not the best.
+fn best(files: &[PathBuf], also: Option<&PathBuf>) -> Option<PathBuf> {
+    let candidate = |path: PathBuf| {
+        let Header { step, config, distance, .. } = Header::open(&path).ok()?;
+        (step.is_multiple_of(config.checkpoint_every) || also == Some(&path)).then_some((distance, path))
+    };
+    let best = files.iter().cloned().filter_map(candidate).min_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, path)| path)
+}

@@ -1,0 +1,127 @@
+//! Disks that are full, read-only or gone, and the second one that a run is mirrored to.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use counterfoil_tests::{Stage, counterfoil, skip};
+
+const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
+
+/// A folder on a disk of its own, which can be filled.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Mounts one, or says that it cannot.
+    fn mount(size: &str) -> Option<Self> {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], disk.0.path());
+        if !mounted {
+            skip("mounting a small disk needs root");
+        }
+        mounted.then_some(disk)
+    }
+
+    /// Changes how it is mounted: `ro`, `rw`, `size=5m`.
+    fn remount(&self, option: &str) {
+        assert!(mount(&["-o", &format!("remount,{option}")], self.0.path()));
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+}
+
+fn mount(arguments: &[&str], place: &Path) -> bool {
+    Command::new("mount").args(arguments).arg(place).status().is_ok_and(|status| status.success())
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_a_run_with_a_message_and_keeps_the_last_checkpoint() {
+    let Some(disk) = SmallDisk::mount("5m") else { return };
+    let notes = Stage::get().path("notes").display().to_string();
+    let out = disk.path("run");
+    let train = |more: &[&str]| counterfoil([&["train", "--out", &out], more].concat());
+    train(&[&["--data", &notes, "--steps", "2"], &SMALL[..]].concat()).ok();
+    let last = disk.0.path().join("run/checkpoints/step-00000002.safetensors");
+    let before = fs::read(&last).unwrap();
+    // Fill what is left but for a few kilobytes.
+    let mut filler = vec![0u8; 8 << 20];
+    while fs::write(disk.0.path().join("filler"), &filler).is_err() {
+        filler.truncate(filler.len() - (16 << 10));
+    }
+    train(&["--resume", "--steps", "4"]).code(2).says("step-00000002");
+    assert!(fs::read(&last).unwrap() == before);
+    fs::remove_file(disk.0.path().join("filler")).unwrap();
+    train(&["--resume", "--steps", "4"]).ok();
+}
+
+#[test]
+fn a_disk_that_became_read_only_ends_a_run_with_a_message_and_keeps_the_last_checkpoint() {
+    let Some(disk) = SmallDisk::mount("5m") else { return };
+    let notes = Stage::get().path("notes").display().to_string();
+    let out = disk.path("run");
+    let train = |more: &[&str]| counterfoil([&["train", "--out", &out], more].concat());
+    train(&[&["--data", &notes, "--steps", "2"], &SMALL[..]].concat()).ok();
+    let last = disk.path("run/checkpoints/step-00000002.safetensors");
+    let before = fs::read(&last).unwrap();
+    disk.remount("ro");
+    train(&["--resume", "--steps", "4"]).code(2).says("Read-only").says("make it writable").says("step-00000002");
+    let other = disk.path("other");
+    counterfoil([&["train", "--data", &notes, "--out", &other], &SMALL[..]].concat())
+        .code(2)
+        .says(&other)
+        .says("Read-only");
+    assert!(fs::read(&last).unwrap() == before);
+    disk.remount("rw");
+    train(&["--resume", "--steps", "4"]).ok().says("going on from step 2");
+}
+
+#[test]
+fn a_backup_stands_in_for_a_run_that_is_lost() {
+    let notes = Stage::get().path("notes").display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("train.toml"), "checkpoint_every = 2\nkeep = 1").unwrap();
+    let start = |out: &str, steps: &str| {
+        let (out, config) = (path(out), path("train.toml"));
+        let what = ["train", "--data", &notes, "--out", &out, "--config", &config, "--steps", steps];
+        [&what, &SMALL[..]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let backed = |out: &str| [start(out, "4"), vec!["--backup".to_owned(), path("copy")]].concat();
+    counterfoil(start("whole", "8")).ok();
+    counterfoil(backed("run")).ok();
+    fs::remove_dir_all(path("run")).unwrap();
+    // Whoever starts anew must not overwrite what is left.
+    counterfoil(backed("run")).code(2).says("--resume");
+    counterfoil(["train", "--out", &path("copy"), "--resume", "--steps", "8"]).ok().says("going on from step 4");
+    for file in ["checkpoints/step-00000008.safetensors", "metrics.jsonl", "held-out.safetensors", "run.json"] {
+        let read = |run: &str| fs::read(dir.path().join(run).join(file)).unwrap();
+        assert!(read("whole") == read("copy"), "{file} differs");
+    }
+    counterfoil(["export", &path("copy"), "--out", &path("bundle"), "--alpha", "0.05"]).ok();
+}
+
+#[test]
+fn a_backup_that_fails_stops_nothing_and_catches_up() {
+    let Some(disk) = SmallDisk::mount("100k") else { return };
+    let notes = Stage::get().path("notes").display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let (out, config, copy) = (dir.path().join("run"), dir.path().join("train.toml"), disk.path("copy"));
+    let [out_name, config] = [&out, &config].map(|path| path.display().to_string());
+    fs::write(&config, "checkpoint_every = 2").unwrap();
+    let start = ["train", "--data", &notes, "--out", &out_name, "--config", &config, "--steps", "6", "--backup", &copy];
+    let said = counterfoil([&start, &SMALL[..]].concat()).ok().says("No space left").says("is behind").stderr();
+    assert_eq!(said.matches("training goes on").count(), 1, "one warning, not one a checkpoint: {said}");
+    disk.remount("size=5m");
+    let resumed = ["train", "--out", &out_name, "--resume", "--steps", "8", "--backup", &copy];
+    assert!(!counterfoil(resumed).ok().stderr().contains("behind"));
+    let last = "checkpoints/step-00000008.safetensors";
+    assert!(fs::read(out.join(last)).unwrap() == fs::read(Path::new(&copy).join(last)).unwrap());
+}
