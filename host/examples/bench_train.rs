@@ -4,7 +4,7 @@
 //! `bench_train CASE --trace FILE STEPS` writes the first weights and what each step is played with, and prints the losses of each step.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Write};
 use std::thread;
 use std::time::Instant;
 
@@ -62,7 +62,7 @@ fn play(config: &Config, samples: &Samples) -> Result<()> {
                 game.round(&feed.draw()?)?;
             }
             let rate = (steps * config.batch as u64) as f64 / started.elapsed().as_secs_f64();
-            tell(&format!(r#"{{"images_per_s": {rate:.1}, "peak_mib": {}}}"#, peak_mib()?));
+            tell(&format!(r#"{{"images_per_s": {rate:.1}, "peak_mib": {}}}"#, peak_mib()?))?;
         }
         Ok(())
     })
@@ -81,7 +81,7 @@ fn trace(config: &Config, samples: &Samples, file: &str, steps: u64) -> Result<(
     for step in 0..steps {
         let draw = Draw::of(config, samples, &mut deck, step)?;
         let round = game.round(&draw)?;
-        tell(&format!(r#"{{"loss_d": {}, "loss_g": {}}}"#, round.loss_d, round.loss_g));
+        tell(&format!(r#"{{"loss_d": {}, "loss_g": {}}}"#, round.loss_d, round.loss_g))?;
         real.push(draw.real);
         z.push(draw.z);
         let mut rng = stream(config.seed, "dropout", step);
@@ -106,9 +106,9 @@ fn trace(config: &Config, samples: &Samples, file: &str, steps: u64) -> Result<(
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a benchmark's answer")]
-fn tell(line: &str) {
-    println!("{line}");
+/// A line of the benchmark's answer.
+fn tell(line: &str) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{line}")?)
 }
 
 /// The most memory this process has held.

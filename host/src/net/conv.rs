@@ -81,29 +81,29 @@ pub(super) struct Plans {
 impl Maps {
     /// Convolution: large and weights give small.
     pub(super) fn down(&self, workspace: &Workspace, large: &[f32], weight: &[f32], finish: Finish) -> Buffer {
-        gather(workspace, &workspace.plans(self).down, large, &Panels::of(workspace, weight, self.channels.1), finish) // [KKL, S]
+        gather(workspace, &workspace.plans(self).down, large, Panels::of(weight, self.channels.1), finish) // [KKL, S]
     }
 
     /// Transposed convolution: small and weights give large.
     pub(super) fn up(&self, workspace: &Workspace, small: &[f32], weight: &[f32], finish: Finish) -> Buffer {
         let plans = workspace.plans(self);
         if self.is_thin() {
-            let panels = Panels::transposed(workspace, weight, 1, self.window_size()); // [S, KKL]
-            self.fold(workspace, &gather(workspace, &plans.up, small, &panels, Finish::NONE), finish)
+            let panels = Panels::transposed(weight, 1, self.window_size()); // [S, KKL]
+            self.fold(workspace, &gather(workspace, &plans.up, small, panels, Finish::NONE), finish)
         } else {
             let taps = self.window.kernel * self.window.kernel;
-            let panels = Panels::transposed(workspace, weight, taps, self.channels.0); // [KKS, L]
-            gather(workspace, &plans.up, small, &panels, finish)
+            let panels = Panels::transposed(weight, taps, self.channels.0); // [KKS, L]
+            gather(workspace, &plans.up, small, panels, finish)
         }
     }
 
     /// The gradient [K, K, L, S] of the weights between a large map and a small one's gradient, or the other way round.
     pub(super) fn weight_gradient(&self, workspace: &Workspace, large: &[f32], small: &[f32]) -> Buffer {
-        let (plans, panels) = (workspace.plans(self), Panels::of(workspace, small, self.channels.1)); // [Bhw, S]
+        let (plans, panels) = (workspace.plans(self), Panels::of(small, self.channels.1)); // [Bhw, S]
         if self.window == Window::PIXEL {
-            outer(workspace, &one_run(self.channels.0, panels.rows), large, &panels) // the batch is one long picture
+            outer(workspace, &one_run(self.channels.0, panels.rows), large, panels) // the batch is one long picture
         } else {
-            outer(workspace, &plans.weight_gradient, large, &panels)
+            outer(workspace, &plans.weight_gradient, large, panels)
         }
     }
 

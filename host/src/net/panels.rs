@@ -3,6 +3,8 @@
 //! A panel is as many columns as two vector registers hold, row after row; a matrix becomes its panels one after the other, the last one
 //! padded with zeros. The kernels then read one panel straight through, whatever the width of the matrix was.
 
+use std::ops::Deref;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -11,64 +13,55 @@ use super::workspace::{Buffer, Workspace};
 /// Rows that are transposed at a time: their share of a panel stays in the first cache.
 const BLOCK: usize = 16;
 
-/// A matrix [rows, columns] as panels.
+/// A matrix [rows, columns], to be read as panels [rows, width].
 #[derive(Debug)]
 pub(super) struct Panels<'a> {
     pub(super) rows: usize,
     pub(super) columns: usize,
     /// Columns of a panel: two vectors of this machine.
     pub(super) width: usize,
-    data: Data<'a>, // [panels, rows, width]
+    source: Source<'a>,
+    /// All panels one after the other, once packed.
+    packed: Option<Buffer>,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Source<'a> {
+    /// [rows, columns]
+    Matrix(&'a [f32]),
+    /// Matrices [columns, R], so many one after the other.
+    Transposed(&'a [f32], usize),
+}
+
+/// One panel: lent where it lies packed already, else packed for whoever asked.
 #[derive(Debug)]
-enum Data<'a> {
-    Borrowed(&'a [f32]),
-    Owned(Buffer),
+pub(super) enum Panel<'a> {
+    Lent(&'a [f32]),
+    Own(Buffer),
+}
+
+impl Deref for Panel<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Lent(panel) => panel,
+            Self::Own(buffer) => buffer,
+        }
+    }
 }
 
 impl<'a> Panels<'a> {
-    /// The panels of a row-major matrix [rows, `columns`], in place where it is one panel already.
-    pub(super) fn of(workspace: &Workspace, matrix: &'a [f32], columns: usize) -> Self {
-        let (rows, width) = (matrix.len() / columns, width());
-        if columns == width {
-            return Self { rows, columns, width, data: Data::Borrowed(matrix) };
-        }
-        let mut data = workspace.buffer(columns.div_ceil(width) * rows * width);
-        data.par_chunks_exact_mut(rows * width).enumerate().for_each(|(index, panel)| {
-            let (first, end) = (index * width, columns.min((index + 1) * width));
-            for (to, from) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
-                let (to, padding) = to.split_at_mut(end - first);
-                to.copy_from_slice(&from[first..end]);
-                padding.fill(0.0);
-            }
-        });
-        Self { rows, columns, width, data: Data::Owned(data) }
+    /// The panels of a row-major matrix [rows, `columns`].
+    pub(super) fn of(matrix: &'a [f32], columns: usize) -> Self {
+        let rows = matrix.len() / columns;
+        Self { rows, columns, width: width(), source: Source::Matrix(matrix), packed: None }
     }
 
     /// The panels of `blocks` row-major matrices [`columns`, R], each transposed to [R, `columns`], one below the other.
-    pub(super) fn transposed(workspace: &Workspace, matrices: &[f32], blocks: usize, columns: usize) -> Self {
-        let (size, width) = (matrices.len() / blocks, width());
-        let block_rows = size / columns;
-        let rows = blocks * block_rows;
-        let mut data = workspace.buffer(columns.div_ceil(width) * rows * width);
-        data.par_chunks_exact_mut(rows * width).enumerate().for_each(|(index, panel)| {
-            let (first, end) = (index * width, columns.min((index + 1) * width));
-            if end - first < width {
-                panel.fill(0.0);
-            }
-            for (panel, matrix) in panel.chunks_exact_mut(block_rows * width).zip(matrices.chunks_exact(size)) {
-                for (tall, panel) in panel.chunks_mut(BLOCK * width).enumerate() {
-                    for column in first..end {
-                        let from = &matrix[column * block_rows + tall * BLOCK..][..panel.len() / width];
-                        for (to, from) in panel[column - first..].iter_mut().step_by(width).zip(from) {
-                            *to = *from;
-                        }
-                    }
-                }
-            }
-        });
-        Self { rows, columns, width, data: Data::Owned(data) }
+    pub(super) fn transposed(matrices: &'a [f32], blocks: usize, columns: usize) -> Self {
+        let rows = matrices.len() / columns;
+        Self { rows, columns, width: width(), source: Source::Transposed(matrices, blocks), packed: None }
     }
 
     /// How many panels there are.
@@ -76,14 +69,69 @@ impl<'a> Panels<'a> {
         self.columns.div_ceil(self.width)
     }
 
-    /// Panel number `index`, [rows, width].
-    pub(super) fn panel(&self, index: usize) -> &[f32] {
+    /// Packs all panels, for several to read.
+    pub(super) fn pack(&mut self, workspace: &Workspace) {
         let size = self.rows * self.width;
-        let data = match &self.data {
-            Data::Borrowed(matrix) => matrix,
-            Data::Owned(buffer) => &buffer[..],
-        };
-        &data[index * size..][..size]
+        let mut packed = workspace.buffer(self.count() * size);
+        if self.lies_packed().is_none() {
+            packed.par_chunks_exact_mut(size).enumerate().for_each(|(index, panel)| self.fill(index, panel));
+            self.packed = Some(packed);
+        }
+    }
+
+    /// Panel number `index`, [rows, width].
+    pub(super) fn panel(&self, workspace: &Workspace, index: usize) -> Panel<'_> {
+        match self.lies_packed() {
+            Some(_) => Panel::Lent(self.packed(index)),
+            None => {
+                let mut panel = workspace.buffer(self.rows * self.width);
+                self.fill(index, &mut panel);
+                Panel::Own(panel)
+            }
+        }
+    }
+
+    /// Panel number `index` after `pack`.
+    pub(super) fn packed(&self, index: usize) -> &[f32] {
+        let size = self.rows * self.width;
+        &self.lies_packed().expect("`pack` was called")[index * size..][..size]
+    }
+
+    /// All panels, if packed; a matrix as wide as a panel is one.
+    fn lies_packed(&self) -> Option<&[f32]> {
+        match (&self.packed, self.source) {
+            (Some(packed), _) => Some(packed),
+            (None, Source::Matrix(matrix)) if self.columns == self.width => Some(matrix),
+            _ => None,
+        }
+    }
+
+    fn fill(&self, index: usize, panel: &mut [f32]) {
+        let Self { columns, width, .. } = *self;
+        let (first, end) = (index * width, columns.min((index + 1) * width));
+        if end - first < width {
+            panel.fill(0.0); // the padding
+        }
+        match self.source {
+            Source::Matrix(matrix) => {
+                for (to, from) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
+                    to[..end - first].copy_from_slice(&from[first..end]);
+                }
+            }
+            Source::Transposed(matrices, blocks) => {
+                let (size, rows) = (matrices.len() / blocks, self.rows / blocks);
+                for (panel, matrix) in panel.chunks_exact_mut(rows * width).zip(matrices.chunks_exact(size)) {
+                    for (tall, panel) in panel.chunks_mut(BLOCK * width).enumerate() {
+                        for column in first..end {
+                            let from = &matrix[column * rows + tall * BLOCK..][..panel.len() / width];
+                            for (to, from) in panel[column - first..].iter_mut().step_by(width).zip(from) {
+                                *to = *from;
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -104,34 +152,33 @@ fn width() -> usize {
 mod tests {
     use super::*;
 
-    /// Row by row what the panels hold, padding left out.
-    fn unpacked(panels: &Panels) -> Vec<f32> {
-        let at =
-            |row: usize, column: usize| panels.panel(column / panels.width)[row * panels.width + column % panels.width];
-        (0..panels.rows).flat_map(|row| (0..panels.columns).map(move |column| at(row, column))).collect()
+    /// Row by row what the panels hold, padding left out, packed at once or one by one; the padding must be zeros.
+    fn unpacked(mut panels: Panels, at_once: bool) -> Vec<f32> {
+        let workspace = Workspace::default();
+        workspace.buffer(panels.rows * panels.width).fill(f32::NAN); // a used buffer is not clean
+        if at_once {
+            panels.pack(&workspace);
+        }
+        let numbers: Vec<Vec<f32>> =
+            (0..panels.count()).map(|index| panels.panel(&workspace, index).to_vec()).collect();
+        let at = |row: usize, column: usize| numbers[column / panels.width][row * panels.width + column % panels.width];
+        assert!((0..panels.rows).all(|row| (panels.columns..panels.count() * panels.width).all(|c| at(row, c) == 0.0)));
+        (0..panels.rows).flat_map(|row| (0..panels.columns).map(move |c| (row, c))).map(|(row, c)| at(row, c)).collect()
     }
 
     #[test]
     fn panels_hold_the_matrix_and_zeros() {
-        let workspace = Workspace::default();
         for columns in [1, 7, width() - 1, width(), width() + 1, 3 * width()] {
-            for rows in [1, 5, BLOCK, 2 * BLOCK + 3] {
+            for (rows, at_once) in [(1, true), (5, false), (BLOCK, true), (2 * BLOCK + 3, false)] {
                 let matrix: Vec<f32> = (1..=rows * columns).map(|i| i as f32).collect();
-                let panels = Panels::of(&workspace, &matrix, columns);
-                assert_eq!(unpacked(&panels), matrix);
-                let all: f32 = (0..panels.count()).flat_map(|index| panels.panel(index)).sum();
-                let padding = all - matrix.iter().sum::<f32>();
-                assert_eq!(padding, 0.0);
-
+                assert_eq!(unpacked(Panels::of(&matrix, columns), at_once), matrix);
                 let transposed: Vec<f32> = (0..rows)
                     .flat_map(|row| (0..columns).map(move |column| (column * rows + row + 1) as f32))
                     .collect();
-                assert_eq!(unpacked(&Panels::transposed(&workspace, &matrix, 1, columns)), transposed);
+                assert_eq!(unpacked(Panels::transposed(&matrix, 1, columns), at_once), transposed);
                 let twice = [matrix.clone(), matrix].concat();
-                assert_eq!(
-                    unpacked(&Panels::transposed(&workspace, &twice, 2, columns)),
-                    [transposed.clone(), transposed].concat()
-                );
+                let below = [transposed.clone(), transposed].concat();
+                assert_eq!(unpacked(Panels::transposed(&twice, 2, columns), at_once), below);
             }
         }
     }

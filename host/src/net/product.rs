@@ -29,7 +29,7 @@ use super::workspace::{Buffer, Workspace};
 /// Channels of a tile of [`outer`].
 const TILE: usize = 8;
 /// Places over which [`outer`] sums before it turns to the next tile: their share of both sides stays in the first cache.
-const BLOCK: usize = 256;
+const PLACES: usize = 128;
 
 /// A run of numbers in a picture, as many as the plan has channels, and the rows of weights that it meets.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,13 @@ impl Finish<'_> {
 }
 
 /// For each picture and place the sum over its taps of run · rows: [B, input] and panels [rows, N] give [B, output].
-pub(super) fn gather(workspace: &Workspace, plan: &Gather, input: &[f32], panels: &Panels, finish: Finish) -> Buffer {
+pub(super) fn gather(
+    workspace: &Workspace,
+    plan: &Gather,
+    input: &[f32],
+    mut panels: Panels,
+    finish: Finish,
+) -> Buffer {
     let batch = input.len() / plan.input;
     assert_eq!(input.len(), batch * plan.input, "whole pictures");
     assert!(finish.bias.is_none_or(|bias| bias.len() == panels.columns), "a bias a column");
@@ -84,11 +90,17 @@ pub(super) fn gather(workspace: &Workspace, plan: &Gather, input: &[f32], panels
     let shared = Shared(output.as_mut_ptr());
     let group = batch.div_ceil((4 * rayon::current_num_threads()).div_ceil(panels.count())).next_multiple_of(8);
     let groups = batch.div_ceil(group);
-    let arch = Arch::new();
+    if groups > 1 {
+        panels.pack(workspace);
+    }
+    let (panels, arch) = (&panels, Arch::new());
     (0..panels.count() * groups).into_par_iter().for_each(|task| {
-        let (panel, first) = (task / groups, task % groups * group);
+        let (index, first) = (task / groups, task % groups * group);
         let images = first..batch.min(first + group);
-        arch.dispatch(GatherTask { plan, input, panels, panel, finish, images, output: &shared });
+        let columns = index * panels.width..panels.columns.min((index + 1) * panels.width);
+        // A panel that only this task reads is packed here: it comes from this core's own cache.
+        let panel = panels.panel(workspace, index);
+        arch.dispatch(GatherTask { plan, input, panel: &panel, columns, finish, images, output: &shared });
     });
     output
 }
@@ -115,8 +127,10 @@ impl Shared {
 struct GatherTask<'a> {
     plan: &'a Gather,
     input: &'a [f32],
-    panels: &'a Panels<'a>,
-    panel: usize,
+    /// [rows, width]
+    panel: &'a [f32],
+    /// Where in the output's pixels it goes.
+    columns: Range<usize>,
     finish: Finish<'a>,
     images: Range<usize>,
     output: &'a Shared,
@@ -147,26 +161,24 @@ impl GatherTask<'_> {
     /// All places of M pictures from `image` on.
     #[inline(always)]
     fn tile<S: Simd, const M: usize>(&self, simd: S, image: usize) {
-        let Self { plan, panels, panel, finish, .. } = *self;
-        let first = panel * panels.width;
-        let columns = panels.width.min(panels.columns - first);
-        let weights = panels.panel(panel);
+        let Self { plan, panel, columns, finish, .. } = self;
         let start = match finish.bias {
-            Some(bias) => load(simd, &bias[first..first + columns]),
+            Some(bias) => load(simd, &bias[columns.clone()]),
             None => [simd.splat_f32s(0.0); 2],
         };
         let (zero, slope) = (simd.splat_f32s(0.0), simd.splat_f32s(finish.slope));
         let pictures = &self.input[image * plan.input..(image + M) * plan.input];
         for (place, taps) in &plan.places {
-            // SAFETY: `gather` has checked every tap against one picture and the panels; `pictures` are M whole ones.
-            let sums = unsafe { dot::<S, M>(simd, start, pictures, plan, &plan.taps[taps.clone()], weights) };
+            // SAFETY: `gather` has checked every tap against one picture and the panel's rows; `pictures` are M whole ones.
+            let sums = unsafe { dot::<S, M>(simd, start, pictures, plan, &plan.taps[taps.clone()], panel) };
             for (i, mut sum) in sums.into_iter().enumerate() {
                 if finish.slope != 1.0 {
                     // In this order NaN stays NaN: x86 gives the second operand.
                     sum = sum.map(|s| simd.mul_add_e_f32s(slope, simd.min_f32s(zero, s), simd.max_f32s(zero, s)));
                 }
-                // SAFETY: `gather` has checked every place against one picture; this panel's columns of these pictures are this task's.
-                store(simd, unsafe { self.output.at((image + i) * plan.output + place + first, columns) }, sum);
+                let pixel = (image + i) * plan.output + place;
+                // SAFETY: `gather` has checked every place against one picture; these columns of these pictures are this task's.
+                store(simd, unsafe { self.output.at(pixel + columns.start, columns.len()) }, sum);
             }
         }
     }
@@ -230,7 +242,7 @@ pub(super) struct Outer {
 }
 
 /// For each tap the sum over pictures and places of windowᵀ · row: [B, input] and panels [B * places, N] give [taps * channels, N].
-pub(super) fn outer(workspace: &Workspace, plan: &Outer, input: &[f32], panels: &Panels) -> Buffer {
+pub(super) fn outer(workspace: &Workspace, plan: &Outer, input: &[f32], mut panels: Panels) -> Buffer {
     let batch = input.len() / plan.input;
     assert_eq!(input.len(), batch * plan.input, "whole pictures");
     assert_eq!(panels.rows, batch * plan.places, "a row a place");
@@ -242,6 +254,8 @@ pub(super) fn outer(workspace: &Workspace, plan: &Outer, input: &[f32], panels: 
     }
     let mut output = workspace.buffer(plan.taps.len() * plan.channels * panels.columns);
     let shared = Shared(output.as_mut_ptr());
+    panels.pack(workspace);
+    let panels = &panels;
     let tiles = plan.channels.div_ceil(TILE) * plan.taps.len();
     let tasks = tiles.min(2 * rayon::current_num_threads()); // each reads all of both sides
     let arch = Arch::new();
@@ -268,7 +282,7 @@ impl WithSimd for OuterTask<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let tiles_a_tap = self.plan.channels.div_ceil(TILE);
-        let block = (BLOCK / self.plan.places).max(1);
+        let block = (PLACES / self.plan.places).max(1);
         for first in (0..self.batch).step_by(block) {
             let images = first..self.batch.min(first + block);
             for panel in 0..self.panels.count() {
@@ -310,7 +324,8 @@ impl OuterTask<'_> {
         let first = panel * panels.width;
         let columns = panels.width.min(panels.columns - first);
         // SAFETY: `outer` has checked every window against one picture and the panels' rows; channel + M is at most the plan's.
-        let sums = unsafe { walk::<S, M>(simd, plan, &plan.taps[tap], images, &input[channel..], panels.panel(panel)) };
+        let sums =
+            unsafe { walk::<S, M>(simd, plan, &plan.taps[tap], images, &input[channel..], panels.packed(panel)) };
         for (i, sum) in sums.into_iter().enumerate() {
             let row = tap * plan.channels + channel + i;
             // SAFETY: this row lies in one of this task's tiles, of which no other task has any.
