@@ -85,10 +85,10 @@ fn measure(map: Map, norm: bool, activation: Activation, dims: &[usize]) -> Resu
         forward = forward.min(start.elapsed().as_secs_f64());
         let loss = pass.output.sum_all()?;
         let start = Instant::now();
-        loss.backward()?;
+        let store = loss.backward()?;
         backward = backward.min(start.elapsed().as_secs_f64());
         flops = 2.0 * multiplications(map, dims, pass.output.dims());
-        drop(pass.gradients());
+        drop(pass.gradients(&store));
     }
     Ok((flops / forward / 1e9, 2.0 * flops / backward / 1e9))
 }

@@ -4,13 +4,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::Deref;
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, bail};
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use crate::net::floats_mut;
+use crate::net::{Gradient, Gradients, floats_mut};
 
 /// Keeps the step from growing without bound where the second moment is zero [1412.6980, algorithm 1].
 const EPSILON: f32 = 1e-8;
@@ -28,6 +27,14 @@ pub struct Moments {
     pub v: Vec<f32>,
 }
 
+/// Moments where their parameter is.
+#[derive(Clone, Debug)]
+enum Memory {
+    Main(Moments),
+    /// m and v, of the parameter's shape.
+    Device(Tensor, Tensor),
+}
+
 /// The optimiser of one network.
 #[derive(Clone, Debug)]
 pub struct Adam {
@@ -37,7 +44,7 @@ pub struct Adam {
     /// Updates made so far.
     pub step: u64,
     /// By parameter name.
-    pub moments: BTreeMap<String, Moments>,
+    memory: BTreeMap<String, Memory>,
 }
 
 impl Adam {
@@ -45,19 +52,32 @@ impl Adam {
     #[must_use]
     pub fn new(parameters: &BTreeMap<String, Tensor>, learning_rate: f64, beta1: f64, beta2: f64) -> Self {
         let zeros = |tensor: &Tensor| Moments { m: vec![0.0; tensor.elem_count()], v: vec![0.0; tensor.elem_count()] };
-        let moments = parameters.iter().map(|(name, tensor)| (name.clone(), zeros(tensor))).collect();
-        Self { learning_rate: learning_rate as f32, beta1: beta1 as f32, beta2: beta2 as f32, step: 0, moments }
+        let memory = parameters.iter().map(|(name, tensor)| (name.clone(), Memory::Main(zeros(tensor)))).collect();
+        Self { learning_rate: learning_rate as f32, beta1: beta1 as f32, beta2: beta2 as f32, step: 0, memory }
+    }
+
+    /// The moments by parameter name.
+    pub fn moments(&self) -> Result<BTreeMap<String, Moments>> {
+        let fetch = |memory: &Memory| -> Result<Moments> {
+            match memory {
+                Memory::Main(moments) => Ok(moments.clone()),
+                Memory::Device(m, v) => Ok(Moments { m: m.flatten_all()?.to_vec1()?, v: v.flatten_all()?.to_vec1()? }),
+            }
+        };
+        self.memory.iter().map(|(name, memory)| Ok((name.clone(), fetch(memory)?))).collect()
+    }
+
+    /// Goes on where another stood.
+    pub fn resume(&mut self, step: u64, moments: BTreeMap<String, Moments>) {
+        self.step = step;
+        self.memory = moments.into_iter().map(|(name, moments)| (name, Memory::Main(moments))).collect();
     }
 
     /// Moves every parameter in place by its gradient and gives the gradients' common norm before the update.
     ///
     /// # Errors
     /// When a parameter has no gradient or no moments of its size; the message names it.
-    pub fn update<G: Deref<Target = [f32]>>(
-        &mut self,
-        parameters: &BTreeMap<String, Tensor>,
-        gradients: &BTreeMap<String, G>,
-    ) -> Result<f32> {
+    pub fn update(&mut self, parameters: &BTreeMap<String, Tensor>, gradients: &Gradients) -> Result<f32> {
         self.step += 1;
         let rates = Rates {
             rate: self.learning_rate / (1.0 - self.beta1.powf(self.step as f32)),
@@ -68,12 +88,43 @@ impl Adam {
         let mut squares = 0.0;
         for (name, parameter) in parameters {
             let Some(gradient) = gradients.get(name) else { bail!("{name} has no gradient") };
-            let Some(moments) = self.moments.get_mut(name) else { bail!("{name} has no moments") };
-            let update = Update { rates, gradient, moments: RefCell::new(moments), squares: RefCell::new(0.0) };
-            parameter.inplace_op1(&update)?;
-            squares += update.squares.into_inner();
+            let Some(memory) = self.memory.get_mut(name) else { bail!("{name} has no moments") };
+            squares += match gradient {
+                Gradient::Numbers(gradient) => memory.main(rates, parameter, gradient)?,
+                Gradient::Tensor(gradient) => memory.device(rates, parameter, gradient)?,
+            };
         }
         Ok(squares.sqrt())
+    }
+}
+
+impl Memory {
+    /// In one pass over weights, gradient and moments in main memory; gives the sum of the gradient's squares.
+    fn main(&mut self, rates: Rates, parameter: &Tensor, gradient: &[f32]) -> Result<f32> {
+        let Self::Main(moments) = self else { bail!("adam: the moments are on another device than the gradient") };
+        let update = Update { rates, gradient, moments: RefCell::new(moments), squares: RefCell::new(0.0) };
+        parameter.inplace_op1(&update)?;
+        Ok(update.squares.into_inner())
+    }
+
+    /// The same by candle's own operations on the parameter's device, to which the moments come with the first update.
+    fn device(&mut self, rates: Rates, parameter: &Tensor, gradient: &Tensor) -> Result<f32> {
+        let (shape, device) = (parameter.shape(), parameter.device());
+        let (m, v) = match std::mem::replace(self, Self::Main(Moments::default())) {
+            Self::Main(Moments { m, v }) => (Tensor::from_vec(m, shape, device)?, Tensor::from_vec(v, shape, device)?),
+            Self::Device(m, v) => (m, v),
+        };
+        let gradient = gradient.detach();
+        let share = |beta: f32, old: Tensor, new: &Tensor| {
+            old.affine(f64::from(beta), 0.0)? + new.affine(f64::from(1.0 - beta), 0.0)?
+        };
+        let squared = gradient.sqr()?;
+        let (m, v) = (share(rates.beta1, m, &gradient)?, share(rates.beta2, v, &squared)?);
+        let deviation = (v.affine(f64::from(rates.unbias), 0.0)?.sqrt()? + f64::from(EPSILON))?;
+        let moved = (parameter.detach() - m.affine(f64::from(rates.rate), 0.0)?.div(&deviation)?)?;
+        parameter.slice_set(&moved.contiguous()?, 0, 0)?;
+        *self = Self::Device(m, v);
+        squared.sum_all()?.to_scalar()
     }
 }
 
@@ -149,6 +200,7 @@ mod tests {
     use candle_core::{Device, Var};
 
     use super::*;
+    use crate::net::Workspace;
 
     // from math import sqrt
     // w = [1.0, -2.0, 0.5]; m = [0] * 3; v = [0] * 3
@@ -168,29 +220,38 @@ mod tests {
 
     #[test]
     fn updates_are_those_of_the_script_above() {
-        let weight = Var::new(&[1.0f32, -2.0, 0.5], &Device::Cpu).unwrap().into_inner();
-        let parameters = BTreeMap::from([("w".to_owned(), weight.clone())]);
-        let mut adam = Adam::new(&parameters, 0.01, 0.5, 0.999);
-        for (step, expected) in (1..).zip(EXPECTED) {
-            // The gradient of sum(w^2 + 0.1 step w).
-            let loss = (weight.sqr().unwrap() + (&weight * (0.1 * f64::from(step))).unwrap()).unwrap();
-            let gradient = loss.sum_all().unwrap().backward().unwrap().get(&weight).unwrap().to_vec1::<f32>().unwrap();
-            let norm = adam.update(&parameters, &BTreeMap::from([("w".to_owned(), gradient)])).unwrap();
-            for (ours, theirs) in weight.to_vec1::<f32>().unwrap().into_iter().zip(expected) {
-                assert!((ours - theirs).abs() < 2e-6, "step {step}: {ours} is not {theirs}");
+        for on_device in [false, true] {
+            let weight = Var::new(&[1.0f32, -2.0, 0.5], &Device::Cpu).unwrap().into_inner();
+            let parameters = BTreeMap::from([("w".to_owned(), weight.clone())]);
+            let mut adam = Adam::new(&parameters, 0.01, 0.5, 0.999);
+            for (step, expected) in (1..).zip(EXPECTED) {
+                // The gradient of sum(w^2 + 0.1 step w).
+                let gradient = weight.detach().affine(2.0, 0.1 * f64::from(step)).unwrap();
+                let gradient = if on_device { Gradient::Tensor(gradient) } else { numbers(&gradient) };
+                let norm = adam.update(&parameters, &BTreeMap::from([("w".to_owned(), gradient)])).unwrap();
+                for (ours, theirs) in weight.to_vec1::<f32>().unwrap().into_iter().zip(expected) {
+                    assert!((ours - theirs).abs() < 2e-6, "step {step}: {ours} is not {theirs}");
+                }
+                if step == 1 {
+                    assert!((norm - (2.1f32.powi(2) + 3.9f32.powi(2) + 1.1f32.powi(2)).sqrt()).abs() < 1e-5);
+                }
             }
-            if step == 1 {
-                assert!((norm - (2.1f32.powi(2) + 3.9f32.powi(2) + 1.1f32.powi(2)).sqrt()).abs() < 1e-5);
-            }
+            assert_eq!(adam.step, 5);
+            // What was saved goes on the same way, wherever it was.
+            let mut other = Adam::new(&parameters, 0.01, 0.5, 0.999);
+            other.resume(5, adam.moments().unwrap());
+            assert_eq!(other.moments().unwrap(), adam.moments().unwrap());
         }
-        assert_eq!(adam.step, 5);
+    }
+
+    fn numbers(gradient: &Tensor) -> Gradient {
+        Gradient::Numbers(Workspace::default().copy(&gradient.to_vec1::<f32>().unwrap()))
     }
 
     #[test]
     fn a_parameter_without_a_gradient_is_named() {
         let parameters = BTreeMap::from([("unused".to_owned(), Tensor::new(&[1.0f32], &Device::Cpu).unwrap())]);
-        let gradients = BTreeMap::<String, Vec<f32>>::new();
-        let error = Adam::new(&parameters, 0.01, 0.5, 0.999).update(&parameters, &gradients).unwrap_err();
+        let error = Adam::new(&parameters, 0.01, 0.5, 0.999).update(&parameters, &Gradients::new()).unwrap_err();
         assert!(error.to_string().contains("unused has no gradient"));
     }
 }

@@ -53,7 +53,12 @@ impl Loss {
 
 /// log(1 + exp(x)), element by element, finite for every finite x; its gradient is the sigmoid.
 pub fn softplus(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Softplus)
+    if x.device().is_cpu() { x.contiguous()?.apply_op1(Softplus) } else { stock_softplus(x) }
+}
+
+/// The same by candle's own operations, for the other devices: max(x, 0) + log(1 + exp(-|x|)).
+fn stock_softplus(x: &Tensor) -> Result<Tensor> {
+    x.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?
 }
 
 /// 1 / (1 + exp(-x)), element by element: the discriminator's probability D of a logit.
@@ -119,6 +124,16 @@ mod tests {
             );
             assert!((scalar(&loss.generator(&fake).unwrap()) - generator).abs() < 1e-6, "{loss:?}");
         }
+    }
+
+    #[test]
+    fn softplus_is_the_same_on_candles_own_operations() {
+        let x = Var::new(&[-100.0f32, -3.0, -0.1, 0.1, 2.0, 100.0], &Device::Cpu).unwrap().into_inner();
+        let [ours, theirs] = [softplus(&x).unwrap(), stock_softplus(&x).unwrap()].map(|y| {
+            let gradients = y.sum_all().unwrap().backward().unwrap();
+            [y.to_vec1::<f32>().unwrap(), gradients.get(&x).unwrap().to_vec1().unwrap()].concat()
+        });
+        assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-6), "{ours:?} is not {theirs:?}");
     }
 
     #[test]

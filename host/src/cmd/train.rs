@@ -10,7 +10,7 @@ use counterfoil_host::backup::Backup;
 use counterfoil_host::data::{HELD_OUT, Room};
 use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Look, Prepared, Record};
-use counterfoil_host::train::{self, Config, Net};
+use counterfoil_host::train::{self, Compute, Config, Net};
 use counterfoil_models::{Calibration, Color, JoinRule, Region, Resize};
 
 /// Minutes of training where neither a flag nor the configuration says.
@@ -107,6 +107,12 @@ pub(crate) enum NetArgument {
     Dcgan,
     /// No GAN: hand statistics and their distance to the genuine, the baseline
     Statistics,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DeviceArgument {
+    Cpu,
+    Cuda,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -260,6 +266,7 @@ impl Train {
         }
         config.seed = self.seed.unwrap_or(config.seed);
         config.loss = self.loss.map_or(config.loss, LossArgument::loss);
+        config.device = self.device.map_or(config.device, DeviceArgument::compute);
         config.batch = self.batch.unwrap_or(config.batch);
         config.latent = self.latent.unwrap_or(config.latent);
         config.width = self.width.unwrap_or(config.width);
@@ -345,6 +352,15 @@ fn net_name(net: NetArgument) -> &'static str {
         NetArgument::Mlp => "mlp",
         NetArgument::Dcgan => "dcgan",
         NetArgument::Statistics => "statistics",
+    }
+}
+
+impl DeviceArgument {
+    fn compute(self) -> Compute {
+        match self {
+            Self::Cpu => Compute::Cpu,
+            Self::Cuda => Compute::Cuda,
+        }
     }
 }
 

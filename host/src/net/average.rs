@@ -16,7 +16,11 @@ use super::network::Network;
 pub fn moving_average(average: &Network, current: &Network, decay: f32) -> Result<()> {
     for (name, parameter) in average.parameters() {
         match current.parameters().get(name) {
-            Some(current) => parameter.inplace_op2(current, &Mix(decay))?,
+            Some(current) if parameter.device().is_cpu() => parameter.inplace_op2(current, &Mix(decay))?,
+            Some(current) => {
+                let (old, new) = (parameter.detach().affine(f64::from(decay), 0.0)?, current.detach());
+                parameter.slice_set(&(old + new.affine(f64::from(1.0 - decay), 0.0)?)?, 0, 0)?;
+            }
             None => bail!("{name} is missing in the network to average"),
         }
     }

@@ -20,7 +20,6 @@ mod oracle;
 mod panels;
 mod pass;
 mod product;
-#[cfg(test)]
 mod stock;
 mod workspace;
 
@@ -30,4 +29,6 @@ pub use block::{Block, Map};
 pub(crate) use floats::{floats, floats_mut};
 pub use layer::{Layer, embedding, infer};
 pub use network::Network;
-pub use pass::{Gradients, Pass};
+pub use pass::{Gradient, Gradients, Pass};
+#[cfg(test)]
+pub(crate) use workspace::Workspace;

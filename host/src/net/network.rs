@@ -25,6 +25,8 @@ pub struct Network {
     blocks: Arc<[Block]>,
     parameters: BTreeMap<String, Tensor>,
     workspace: Workspace,
+    /// Whether candle's own operations run it, see `stock`.
+    on_stock: bool,
 }
 
 impl Network {
@@ -49,7 +51,7 @@ impl Network {
                 insert("bias", vec![0.0; channels], &[channels])?;
             }
         }
-        Ok(Self { blocks: blocks.into(), parameters, workspace: Workspace::default() })
+        Ok(Self { blocks: blocks.into(), parameters, workspace: Workspace::default(), on_stock: false })
     }
 
     /// The parameters by name.
@@ -62,7 +64,27 @@ impl Network {
     #[must_use]
     pub fn frozen(&self) -> Self {
         let parameters = self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
-        Self { blocks: Arc::clone(&self.blocks), parameters, workspace: self.workspace.clone() }
+        Self { parameters, ..self.clone() }
+    }
+
+    /// A copy on a device. Where that is not main memory, candle's own operations run it.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let on_device = |tensor: &Tensor| -> Result<Tensor> {
+            Ok(Var::from_tensor(&tensor.to_device(device)?.copy()?)?.into_inner())
+        };
+        let parameters = self.parameters.iter().map(|(name, tensor)| Ok((name.clone(), on_device(tensor)?)));
+        Ok(Self { parameters: parameters.collect::<Result<_>>()?, on_stock: !device.is_cpu(), ..self.clone() })
+    }
+
+    /// The same network, to be run by candle's own operations in main memory, too: what runs on a GPU can be tested without one.
+    #[cfg(test)]
+    pub(crate) fn on_stock(&self) -> Self {
+        Self { on_stock: true, ..self.clone() }
+    }
+
+    /// Whether candle's own operations run it.
+    pub(super) fn runs_on_stock(&self) -> bool {
+        self.on_stock
     }
 
     /// The same blocks on a copy of other weights.
@@ -73,13 +95,15 @@ impl Network {
         let mut parameters = BTreeMap::new();
         for (name, expected) in &self.parameters {
             let tensor = match others.get(name) {
-                Some(tensor) if tensor.dims() == expected.dims() => Var::from_tensor(&tensor.copy()?)?.into_inner(),
+                Some(tensor) if tensor.dims() == expected.dims() => {
+                    Var::from_tensor(&tensor.to_device(expected.device())?.copy()?)?.into_inner()
+                }
                 Some(tensor) => bail!("{name} is {:?} where {:?} is expected", tensor.dims(), expected.dims()),
                 None => bail!("{name} is missing"),
             };
             parameters.insert(name.clone(), tensor);
         }
-        Ok(Self { blocks: Arc::clone(&self.blocks), parameters, workspace: self.workspace.clone() })
+        Ok(Self { parameters, ..self.clone() })
     }
 
     /// Runs the network as in training: batch norm by the statistics of this batch, dropout masks (where it has any) from `rng`.
@@ -114,6 +138,9 @@ impl Network {
     /// A norm's statistics are those of one fixed batch of the network's own latents (256 draws of a stream that depends on nothing), taken
     /// layer by layer on these very weights. So they fit an averaged generator as well as the one that learned, and need no keeping.
     pub fn layers(&self) -> Result<Vec<Layer>> {
+        if self.on_stock {
+            return self.to_device(&Device::Cpu)?.layers();
+        }
         let mut probe = self.probe(); // features or maps of the statistics batch and their shape, where there is a norm
         let mut layers = Vec::new();
         for block in self.blocks.iter() {
@@ -215,11 +242,11 @@ mod tests {
         let network = Network::new(mlp::discriminator((1, 4, 4)), 1, "d").unwrap();
         let pictures = Var::from_tensor(&draws("x", &[2, 4, 4, 1])).unwrap().into_inner();
         let frozen = network.frozen().forward(&pictures, &mut stream(0, "dropout", 0)).unwrap();
-        let gradients = frozen.output.sum_all().unwrap().backward().unwrap();
-        assert!(gradients.get(&pictures).is_some() && frozen.gradients().is_empty());
+        let store = frozen.output.sum_all().unwrap().backward().unwrap();
+        assert!(store.get(&pictures).is_some() && frozen.gradients(&store).is_empty());
         let learning = network.forward(&pictures.detach(), &mut stream(0, "dropout", 0)).unwrap();
-        let gradients = learning.output.sum_all().unwrap().backward().unwrap();
-        assert!(gradients.get(&pictures).is_none() && learning.gradients().keys().eq(network.parameters().keys()));
+        let store = learning.output.sum_all().unwrap().backward().unwrap();
+        assert!(store.get(&pictures).is_none() && learning.gradients(&store).keys().eq(network.parameters().keys()));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rand_chacha::ChaCha8Rng;
 
@@ -16,24 +17,50 @@ use super::floats::with_floats;
 use super::network::Network;
 use super::norm::{Moments, norm_activate, norm_gradients};
 use super::product::Finish;
+use super::stock;
 use super::workspace::{Buffer, Workspace};
 
-/// Gradients of a network's parameters, by name, row-major as they are.
-pub type Gradients = BTreeMap<String, Buffer>;
+/// Gradients of a network's parameters, by name.
+pub type Gradients = BTreeMap<String, Gradient>;
+
+/// The gradient of one parameter.
+#[derive(Debug)]
+pub enum Gradient {
+    /// Row-major numbers in main memory: ours.
+    Numbers(Buffer),
+    /// A tensor on the parameter's device: candle's.
+    Tensor(Tensor),
+}
 
 /// What a network made of a batch.
 #[derive(Debug)]
 pub struct Pass {
     /// The output, a node of candle's graph.
     pub output: Tensor,
-    gradients: Arc<Mutex<Gradients>>,
+    gradients: Source,
+}
+
+/// Where a pass' gradients will be found.
+#[derive(Debug)]
+enum Source {
+    /// Our own pass puts them here.
+    Own(Arc<Mutex<Gradients>>),
+    /// Candle's graph knows them by these parameters.
+    Stock(BTreeMap<String, Tensor>),
 }
 
 impl Pass {
-    /// The gradients of the parameters, once the graph that `output` belongs to has run backward; none of a frozen network.
+    /// The gradients of the parameters, once the graph that `output` belongs to has run backward and filled `store`; none of a frozen
+    /// network.
     #[must_use]
-    pub fn gradients(&self) -> Gradients {
-        std::mem::take(&mut *self.gradients.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn gradients(&self, store: &GradStore) -> Gradients {
+        match &self.gradients {
+            Source::Own(gradients) => std::mem::take(&mut *gradients.lock().unwrap_or_else(PoisonError::into_inner)),
+            Source::Stock(parameters) => parameters
+                .iter()
+                .filter_map(|(name, tensor)| Some((name.clone(), Gradient::Tensor(store.get(tensor)?.clone()))))
+                .collect(),
+        }
     }
 }
 
@@ -55,16 +82,20 @@ struct Played {
     gradients: Arc<Mutex<Gradients>>,
 }
 
-/// Runs `network` on x as in training, with dropout masks from `rng`.
+/// Runs `network` on x as in training, with dropout masks from `rng`: on our own operations where they run, else on candle's.
 pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Pass> {
+    if network.runs_on_stock() {
+        let output = stock::pass(network, x, rng)?;
+        return Ok(Pass { output, gradients: Source::Stock(network.parameters().clone()) });
+    }
     let x = x.contiguous()?;
     let (kept, output) = with_floats(&x, "a pass", |input| forward(network, input, x.dims(), rng))??;
-    let gradients = Arc::default();
+    let gradients: Arc<Mutex<Gradients>> = Arc::default();
     let played =
         Played { network: network.clone(), kept, output: Mutex::new(Some(output)), gradients: Arc::clone(&gradients) };
     // The parameter is there so that candle knows whether the network learns.
     let Some(anchor) = network.parameters().values().next() else { bail!("a network without parameters") };
-    Ok(Pass { output: x.apply_op2(anchor, played)?, gradients })
+    Ok(Pass { output: x.apply_op2(anchor, played)?, gradients: Source::Own(gradients) })
 }
 
 /// The blocks one after the other; gives what backward needs, and the output with its shape.
@@ -142,7 +173,7 @@ impl Played {
             let output = kept.output.as_deref().unwrap_or(y);
             let mut give = |kind: &str, gradient: Buffer| {
                 if learns {
-                    gradients.insert(format!("{}.{kind}", block.name), gradient);
+                    gradients.insert(format!("{}.{kind}", block.name), Gradient::Numbers(gradient));
                 }
             };
             if block.dropout > 0.0 {

@@ -11,7 +11,7 @@ use super::conv::{Maps, Plans};
 
 /// Shared by all passes through a network and its copies.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Workspace(Arc<Shelves>);
+pub(crate) struct Workspace(Arc<Shelves>);
 
 #[derive(Debug, Default)]
 struct Shelves {
@@ -28,7 +28,7 @@ impl Workspace {
     }
 
     /// A copy of numbers.
-    pub(super) fn copy(&self, numbers: &[f32]) -> Buffer {
+    pub(crate) fn copy(&self, numbers: &[f32]) -> Buffer {
         let mut buffer = self.buffer(numbers.len());
         buffer.copy_from_slice(numbers);
         buffer

@@ -74,7 +74,7 @@ fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
         }
     }
     for (prefix, adam) in [("adam.g", &game.adam_g), ("adam.d", &game.adam_d)] {
-        for (name, Moments { m, v }) in &adam.moments {
+        for (name, Moments { m, v }) in &adam.moments()? {
             add(format!("{prefix}.m.{name}"), &[m.len()], m);
             add(format!("{prefix}.v.{name}"), &[v.len()], v);
         }
@@ -173,11 +173,11 @@ impl Checkpoint {
     pub(super) fn into_game(self, config: &Config, samples: &Samples) -> Result<Game, Error> {
         let mut game = Game::new(config, samples)?;
         game.step = self.step;
-        (game.generator, game.discriminator, game.average) = (self.generator, self.discriminator, self.average);
-        for (adam, moments) in [(&mut game.adam_g, self.moments_g), (&mut game.adam_d, self.moments_d)] {
-            adam.step = self.step;
-            adam.moments = moments;
-        }
+        game.generator = game.generator.with_parameters(self.generator.parameters())?;
+        game.discriminator = game.discriminator.with_parameters(self.discriminator.parameters())?;
+        game.average = game.average.with_parameters(self.average.parameters())?;
+        game.adam_g.resume(self.step, self.moments_g);
+        game.adam_d.resume(self.step, self.moments_d);
         Ok(game)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -21,6 +22,30 @@ pub enum Net {
     Mlp,
     /// Convolutional, 28 to 64 pixels a side.
     Dcgan,
+}
+
+/// Where the networks are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compute {
+    /// The processor, all of its cores.
+    #[default]
+    Cpu,
+    /// The first NVIDIA GPU, in a program built with the feature `cuda`.
+    Cuda,
+}
+
+impl Compute {
+    /// The device itself.
+    ///
+    /// # Errors
+    /// When this program or machine has none.
+    pub(super) fn device(self) -> Result<Device, Error> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda => Device::new_cuda(0).map_err(|error| Error::Cuda(error.to_string())),
+        }
+    }
 }
 
 /// The configuration of a run. Either `steps` or `minutes` ends it.
@@ -57,6 +82,9 @@ pub struct Config {
     pub checkpoint_every: u64,
     /// Newest checkpoints kept, at least 1; the best is kept besides.
     pub keep: usize,
+    /// Where it is computed; may change when a run is resumed. Only the processor gives the same bytes twice.
+    #[serde(default)]
+    pub device: Compute,
     /// Stop at this step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
@@ -89,6 +117,7 @@ impl Config {
             sample_every: 0,
             checkpoint_every: 1000,
             keep: 3,
+            device: Compute::Cpu,
             steps: None,
             minutes: None,
         }
@@ -166,7 +195,7 @@ impl Config {
             |config: &Self| serde_json::to_value(config.recipe()).ok().and_then(|value| value.as_object().cloned());
         let (ours, theirs) = (table(self)?, table(other)?);
         ours.into_iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "sample_every" | "checkpoint_every" | "keep"))
+            .filter(|(key, _)| !matches!(key.as_str(), "sample_every" | "checkpoint_every" | "keep" | "device"))
             .find_map(|(key, value)| {
                 let other = theirs.get(&key)?;
                 (*other != value).then(|| (key, value.to_string(), other.to_string()))

@@ -3,7 +3,7 @@
 //! [`Game::round`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the discriminator, one of the
 //! generator. Everything random in round t comes from streams of t, so a game is its weights, its moments and its step.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::Error;
 use super::config::{Config, Net};
@@ -28,6 +28,7 @@ pub struct Game {
     pub(super) adam_g: Adam,
     pub(super) adam_d: Adam,
     samples: usize,
+    device: Device,
 }
 
 /// What one round measured.
@@ -65,7 +66,8 @@ impl Game {
     /// # Errors
     /// When the net cannot make pictures of the samples' size.
     pub fn new(config: &Config, samples: &Samples) -> Result<Self, Error> {
-        let (generator, discriminator) = networks(config, samples.shape())?;
+        let (device, (generator, discriminator)) = (config.device.device()?, networks(config, samples.shape())?);
+        let (generator, discriminator) = (generator.to_device(&device)?, discriminator.to_device(&device)?);
         let average = generator.with_parameters(generator.parameters())?;
         let adam = |network: &Network, rate| Adam::new(network.parameters(), rate, config.beta1, config.beta2);
         Ok(Self {
@@ -78,6 +80,7 @@ impl Game {
             discriminator,
             average,
             samples: samples.len(),
+            device,
         })
     }
 
@@ -119,23 +122,24 @@ impl Game {
         let step = self.step;
         let mut dropout = stream(seed, "dropout", step);
 
-        let forged = self.generator.forward(&draw.z, &mut dropout)?;
+        let (real, z) = (draw.real.to_device(&self.device)?, draw.z.to_device(&self.device)?);
+        let forged = self.generator.forward(&z, &mut dropout)?;
         let fake = &forged.output; // [B, H, W, C] in -1..1
 
         // The discriminator's step: tell real from fake, the fakes taken as they are.
-        let exhibits = Tensor::cat(&[&draw.real, &fake.detach()], 0)?; // [2B, H, W, C]
+        let exhibits = Tensor::cat(&[&real, &fake.detach()], 0)?; // [2B, H, W, C]
         let told = self.discriminator.forward(&exhibits, &mut dropout)?;
         let logits = &told.output; // [2B, 1]
         let (on_real, on_fake) = (logits.narrow(0, 0, batch)?, logits.narrow(0, batch, batch)?); // [B, 1] each
         let loss_d = loss.discriminator(&on_real, &on_fake, real_label)?;
-        loss_d.backward()?;
-        let norm_d = self.adam_d.update(self.discriminator.parameters(), &told.gradients())?;
+        let gradients = told.gradients(&loss_d.backward()?);
+        let norm_d = self.adam_d.update(self.discriminator.parameters(), &gradients)?;
 
         // The generator's step: against the discriminator as it now is, which learns nothing from it.
         let judged = self.discriminator.frozen().forward(fake, &mut dropout)?;
         let loss_g = loss.generator(&judged.output)?;
-        loss_g.backward()?;
-        let norm_g = self.adam_g.update(self.generator.parameters(), &forged.gradients())?;
+        let gradients = forged.gradients(&loss_g.backward()?);
+        let norm_g = self.adam_g.update(self.generator.parameters(), &gradients)?;
 
         self.step += 1;
         moving_average(&self.average, &self.generator, self.ema())?;
@@ -167,4 +171,31 @@ pub(super) fn networks(config: &Config, shape: (usize, usize, usize)) -> Result<
         }
     };
     Ok((Network::new(generator, config.seed, "generator")?, Network::new(discriminator, config.seed, "discriminator")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::Deck;
+
+    #[test]
+    fn candles_own_operations_play_the_same_game() {
+        let samples = Samples::new(1, 28, 28, (0..20 * 784).map(|i| (i * 7 % 251) as u8).collect()).unwrap();
+        for net in [Net::Mlp, Net::Dcgan] {
+            let config = Config { batch: 6, width: 4, latent: 8, ..Config::new(net) };
+            let [mut ours, mut theirs] = [(); 2].map(|()| Game::new(&config, &samples).unwrap());
+            theirs.generator = theirs.generator.on_stock();
+            theirs.discriminator = theirs.discriminator.on_stock();
+            let mut deck = Deck::new(config.seed, samples.len());
+            for step in 0..5 {
+                let draw = Draw::of(&config, &samples, &mut deck, step).unwrap();
+                let (a, b) = (ours.round(&draw).unwrap(), theirs.round(&draw).unwrap());
+                let pairs = [(a.loss_d, b.loss_d), (a.loss_g, b.loss_g), (a.norm_d, b.norm_d), (a.norm_g, b.norm_g)];
+                assert!(
+                    pairs.iter().all(|(a, b)| (a - b).abs() < 2e-3 * (1.0 + b.abs())),
+                    "{net:?}: {a:?} is not {b:?}"
+                );
+            }
+        }
+    }
 }

@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use checkpoint::Checkpoint;
-pub use config::{Config, Net};
+pub use config::{Compute, Config, Net};
 pub use feed::{Draw, Feed};
 pub use game::{Game, Round};
 pub use grid::grids;
@@ -120,6 +120,11 @@ pub enum Error {
         /// The last good checkpoint.
         last: Option<PathBuf>,
     },
+    /// No GPU.
+    #[error(
+        "device = cuda cannot be had: {0}; build with `cargo build --release --features cuda` where CUDA's toolkit is, see that nvidia-smi shows a GPU, or train with --device cpu"
+    )]
+    Cuda(String),
     /// A tensor operation failed: a bug of ours, or no memory.
     #[error("the training step failed: {0}")]
     Tensor(#[from] candle_core::Error),
