@@ -35,13 +35,13 @@ const ROUNDS: usize = 100;
 
 /// Draws specimen notes, trains, exports, judges forgers it never saw, and plays a face-off; ends with DIR/report.html
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  counterfoil demo --out demo\n\nTakes three and a half minutes on two cores.")]
+#[command(after_help = "Example:\n  counterfoil demo --out demo\n\nTakes a minute and a half on two cores.")]
 pub(crate) struct Demo {
     /// Where everything goes
     #[arg(long, value_name = "DIR", default_value = "demo")]
     out: PathBuf,
     /// Minutes of training for the DCGAN; the MLP gets half of that
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 0.8)]
     minutes: f64,
     /// Seed of notes and networks
     #[arg(long, default_value_t = 1)]

@@ -45,6 +45,9 @@ pub(crate) struct Train {
     /// Seed of the split and of everything random [default: 0]
     #[arg(long)]
     seed: Option<u64>,
+    /// Where the networks are computed; cuda needs a program built with --features cuda [default: cpu]
+    #[arg(long, value_enum)]
+    device: Option<DeviceArgument>,
     /// Go on from the newest checkpoint of the run, or from the start where none was written yet
     #[arg(long)]
     resume: bool,

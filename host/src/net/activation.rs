@@ -1,5 +1,7 @@
 //! What follows a product: the activation, its dropout, and one pass back through both that also sums the bias' gradient.
 
+#![expect(clippy::needless_lifetimes, reason = "pulp's macro wants them named")]
+
 use pulp::{Arch, Simd};
 use rand::RngCore;
 use rand_chacha::ChaCha8Rng;

@@ -7,6 +7,8 @@ use candle_core::{Result, Tensor};
 use super::activation::Activation;
 use super::conv::{Maps, Window};
 use super::layer::Layer;
+use super::product::Finish;
+use super::workspace::{Buffer, Workspace};
 
 /// One step of a network in training form: a product, a bias or a batch norm, an activation and a dropout.
 ///
@@ -39,8 +41,47 @@ impl Block {
         match self.map {
             Map::Project(_, (channels, height, width)) if !self.norm => channels * height * width,
             Map::Project(_, (channels, _, _)) => channels,
-            Map::Linear(_, outputs) | Map::Collapse(_, outputs) => outputs,
-            Map::Conv(_, outputs, _) | Map::ConvTranspose(_, outputs, _) => outputs,
+            Map::Linear(_, outputs)
+            | Map::Collapse(_, outputs)
+            | Map::Conv(_, outputs, _)
+            | Map::ConvTranspose(_, outputs, _) => outputs,
+        }
+    }
+}
+
+/// A product on inputs of one shape: the maps it goes between, and which way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit {
+    maps: Maps,
+    /// Whether the input is the large one.
+    is_down: bool,
+}
+
+impl Fit {
+    /// The product of x and the weights.
+    pub(super) fn forward(&self, workspace: &Workspace, x: &[f32], weight: &[f32], finish: Finish) -> Buffer {
+        if self.is_down {
+            self.maps.down(workspace, x, weight, finish)
+        } else {
+            self.maps.up(workspace, x, weight, finish)
+        }
+    }
+
+    /// The gradient of x from that of the product.
+    pub(super) fn input_gradient(&self, workspace: &Workspace, grad: &[f32], weight: &[f32]) -> Buffer {
+        if self.is_down {
+            self.maps.up(workspace, grad, weight, Finish::NONE)
+        } else {
+            self.maps.down(workspace, grad, weight, Finish::NONE)
+        }
+    }
+
+    /// The gradient of the weights.
+    pub(super) fn weight_gradient(&self, workspace: &Workspace, x: &[f32], grad: &[f32]) -> Buffer {
+        if self.is_down {
+            self.maps.weight_gradient(workspace, x, grad)
+        } else {
+            self.maps.weight_gradient(workspace, grad, x)
         }
     }
 }
@@ -89,12 +130,12 @@ impl Map {
         (gain / fan_in as f32).sqrt()
     }
 
-    /// The large and small maps of a product on an input of this shape, and whether the input is the large one. None where it does not fit.
-    pub(super) fn maps(&self, input: &[usize]) -> Option<(Maps, bool)> {
+    /// The product as it is done on an input of this shape. None where it does not fit.
+    pub(super) fn fit(&self, input: &[usize]) -> Option<Fit> {
         let pixel = |inputs: usize, outputs| {
             let fits = input.len() >= 2 && input[1..].iter().product::<usize>() == inputs;
             let maps = Maps { large: (1, 1), small: (1, 1), channels: (inputs, outputs), window: Window::PIXEL };
-            fits.then_some((maps, true))
+            fits.then_some(Fit { maps, is_down: true })
         };
         match *self {
             Self::Linear(inputs, outputs) => pixel(inputs, outputs),
@@ -104,20 +145,20 @@ impl Map {
                 let &[_, height, width, channels] = input else { return None };
                 let small = (window.small(height), window.small(width));
                 let maps = Maps { large: (height, width), small, channels: (inputs, outputs), window };
-                (channels == inputs && small.0 * small.1 > 0).then_some((maps, true))
+                (channels == inputs && small.0 * small.1 > 0).then_some(Fit { maps, is_down: true })
             }
             Self::ConvTranspose(inputs, outputs, window) => {
                 let &[_, height, width, channels] = input else { return None };
                 let fits = channels == inputs && height * width > 0;
                 let large = fits.then(|| (window.large(height), window.large(width)))?;
                 let maps = Maps { large, small: (height, width), channels: (outputs, inputs), window };
-                (large.0 * large.1 > 0).then_some((maps, false))
+                (large.0 * large.1 > 0).then_some(Fit { maps, is_down: false })
             }
         }
     }
 
     /// Shape of the output for a batch.
-    pub(super) fn output(self, batch: usize, maps: &Maps) -> Vec<usize> {
+    pub(super) fn output(self, batch: usize, Fit { maps, .. }: &Fit) -> Vec<usize> {
         match self {
             Self::Linear(_, outputs) | Self::Collapse(_, outputs) => vec![batch, outputs],
             Self::Project(_, (channels, height, width)) => vec![batch, height, width, channels],

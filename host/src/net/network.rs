@@ -119,7 +119,7 @@ impl Network {
     }
 
     /// What the network keeps from step to step.
-    pub(super) fn workspace(&self) -> &Workspace {
+    pub(crate) fn workspace(&self) -> &Workspace {
         &self.workspace
     }
 

@@ -3,6 +3,8 @@
 //! It keeps no running statistics. Those a generator needs for inference are taken afresh from its own latents when its layers are
 //! asked for (`Network::layers`): they then fit the weights exactly, those of an averaged generator too, and a checkpoint holds none.
 
+#![expect(clippy::needless_lifetimes, reason = "pulp's macro wants them named")]
+
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
@@ -99,7 +101,9 @@ fn chunk_moments_with_simd<'a, S: Simd>(_: S, rows: &'a [f32], channels: usize) 
     for row in rows.chunks_exact(channels) {
         mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x);
     }
-    mean.iter_mut().for_each(|mean| *mean /= count);
+    for mean in &mut mean {
+        *mean /= count;
+    }
     for row in rows.chunks_exact(channels) {
         for ((square, x), mean) in squares.iter_mut().zip(row).zip(&mean) {
             *square += (x - mean) * (x - mean);

@@ -305,14 +305,14 @@ fn cases() -> impl Strategy<Value = Case> {
                 ),
             };
             let dims = [&[1], &input[..]].concat();
-            map.maps(&dims).map(|_| (map, input))
+            map.fit(&dims).map(|_| (map, input))
         },
     );
     (map, 1..=9usize, any::<bool>(), activations(), any::<bool>(), any::<u64>()).prop_filter_map(
         "a norm over one row has no gradient",
         |((map, input), batch, norm, activation, second, seed)| {
             let input = [&[batch], &input[..]].concat();
-            let output = map.output(batch, &map.maps(&input)?.0);
+            let output = map.output(batch, &map.fit(&input)?);
             let channels = output[output.len() - 1];
             let mut blocks = vec![Block { norm, ..Block::new("0", map, activation) }];
             if second {

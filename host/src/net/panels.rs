@@ -72,8 +72,8 @@ impl<'a> Panels<'a> {
     /// Packs all panels, for several to read.
     pub(super) fn pack(&mut self, workspace: &Workspace) {
         let size = self.rows * self.width;
-        let mut packed = workspace.buffer(self.count() * size);
         if self.lies_packed().is_none() {
+            let mut packed = workspace.buffer(self.count() * size);
             packed.par_chunks_exact_mut(size).enumerate().for_each(|(index, panel)| self.fill(index, panel));
             self.packed = Some(packed);
         }
@@ -81,14 +81,12 @@ impl<'a> Panels<'a> {
 
     /// Panel number `index`, [rows, width].
     pub(super) fn panel(&self, workspace: &Workspace, index: usize) -> Panel<'_> {
-        match self.lies_packed() {
-            Some(_) => Panel::Lent(self.packed(index)),
-            None => {
-                let mut panel = workspace.buffer(self.rows * self.width);
-                self.fill(index, &mut panel);
-                Panel::Own(panel)
-            }
+        if self.lies_packed().is_some() {
+            return Panel::Lent(self.packed(index));
         }
+        let mut panel = workspace.buffer(self.rows * self.width);
+        self.fill(index, &mut panel);
+        Panel::Own(panel)
     }
 
     /// Panel number `index` after `pack`.

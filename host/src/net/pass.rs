@@ -11,8 +11,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rand_chacha::ChaCha8Rng;
 
 use super::activation::{drop_out, drop_out_backward};
-use super::block::Block;
-use super::conv::Maps;
+use super::block::{Block, Fit};
 use super::floats::with_floats;
 use super::network::Network;
 use super::norm::{Moments, norm_activate, norm_gradients};
@@ -66,19 +65,20 @@ impl Pass {
 
 /// What backward needs of a block.
 struct Kept {
-    maps: Maps,
-    /// Whether the block's input is the large one of its maps.
-    is_down: bool,
+    fit: Fit,
     /// A norm's input with its moments.
     norm: Option<(Buffer, Moments)>,
     /// The block's output, but for the last block: that is the pass' own.
     output: Option<Buffer>,
 }
 
+/// Numbers and their shape.
+type Output = (Vec<f32>, Vec<usize>);
+
 struct Played {
     network: Network,
     kept: Vec<Kept>,
-    output: Mutex<Option<(Vec<f32>, Vec<usize>)>>,
+    output: Mutex<Option<Output>>,
     gradients: Arc<Mutex<Gradients>>,
 }
 
@@ -99,21 +99,16 @@ pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Resul
 }
 
 /// The blocks one after the other; gives what backward needs, and the output with its shape.
-fn forward(
-    network: &Network,
-    input: &[f32],
-    dims: &[usize],
-    rng: &mut ChaCha8Rng,
-) -> Result<(Vec<Kept>, (Vec<f32>, Vec<usize>))> {
+fn forward(network: &Network, input: &[f32], dims: &[usize], rng: &mut ChaCha8Rng) -> Result<(Vec<Kept>, Output)> {
     let mut kept: Vec<Kept> = Vec::with_capacity(network.blocks().len());
     let mut dims = dims.to_vec();
     for block in network.blocks() {
         let x = kept.last().and_then(|kept| kept.output.as_deref()).unwrap_or(input);
-        let Step { maps, is_down, norm, mut output, shape } = step(network, block, x, &dims)?;
+        let Step { fit, norm, mut output, shape } = step(network, block, x, &dims)?;
         if block.dropout > 0.0 {
             drop_out(&mut output, block.dropout, rng);
         }
-        kept.push(Kept { maps, is_down, norm, output: Some(output) });
+        kept.push(Kept { fit, norm, output: Some(output) });
         dims = shape;
     }
     let Some(output) = kept.last_mut().and_then(|last| last.output.take()) else { bail!("a network without blocks") };
@@ -122,8 +117,7 @@ fn forward(
 
 /// What a block makes of its input, dropout left out.
 pub(super) struct Step {
-    maps: Maps,
-    is_down: bool,
+    fit: Fit,
     /// A norm's input with its moments.
     pub(super) norm: Option<(Buffer, Moments)>,
     pub(super) output: Buffer,
@@ -133,14 +127,10 @@ pub(super) struct Step {
 /// Runs one block.
 pub(super) fn step(network: &Network, block: &Block, x: &[f32], dims: &[usize]) -> Result<Step> {
     let Block { map, norm, activation, .. } = block;
-    let Some((maps, is_down)) = map.maps(dims) else { bail!("{map:?} does not fit an input of {dims:?}") };
+    let Some(fit) = map.fit(dims) else { bail!("{map:?} does not fit an input of {dims:?}") };
     let workspace = network.workspace();
-    let product = |finish: Finish| {
-        network.with_parameter(block, "weight", |weight| match is_down {
-            true => maps.down(workspace, x, weight, finish),
-            false => maps.up(workspace, x, weight, finish),
-        })
-    };
+    let product =
+        |finish: Finish| network.with_parameter(block, "weight", |weight| fit.forward(workspace, x, weight, finish));
     let (norm, output) = if *norm {
         let sums = product(Finish::NONE)?;
         let moments = Moments::of(&sums, block.channels());
@@ -158,7 +148,7 @@ pub(super) fn step(network: &Network, block: &Block, x: &[f32], dims: &[usize]) 
         activation.bend(&mut output);
         (None, output)
     };
-    Ok(Step { norm, output, shape: map.output(dims[0], &maps), maps, is_down })
+    Ok(Step { norm, output, shape: map.output(dims[0], &fit), fit })
 }
 
 impl Played {
@@ -188,19 +178,15 @@ impl Played {
             } else {
                 give("bias", workspace.copy(&block.activation.gradients(output, &mut grad, block.channels())));
             }
-            let Kept { maps, is_down, .. } = kept;
             if learns {
-                let (large, small): (&[f32], &[f32]) = if *is_down { (input, &grad) } else { (&grad, input) };
-                give("weight", maps.weight_gradient(workspace, large, small));
+                give("weight", kept.fit.weight_gradient(workspace, input, &grad));
             }
             if index == 0 && !asks {
                 *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
                 return Ok(None);
             }
-            grad = network.with_parameter(block, "weight", |weight| match is_down {
-                true => maps.up(workspace, &grad, weight, Finish::NONE),
-                false => maps.down(workspace, &grad, weight, Finish::NONE),
-            })?;
+            grad =
+                network.with_parameter(block, "weight", |weight| kept.fit.input_gradient(workspace, &grad, weight))?;
         }
         *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
         Ok(Some(grad.into_vec()))

@@ -27,6 +27,12 @@ impl Workspace {
         Buffer { numbers: used.unwrap_or_else(|| vec![0.0; length]), home: self.clone() }
     }
 
+    /// How many numbers lie free.
+    #[cfg(test)]
+    pub(crate) fn free(&self) -> usize {
+        lock(&self.0.buffers).iter().map(|(length, buffers)| length * buffers.len()).sum()
+    }
+
     /// A copy of numbers.
     pub(crate) fn copy(&self, numbers: &[f32]) -> Buffer {
         let mut buffer = self.buffer(numbers.len());

@@ -63,6 +63,7 @@ pub struct Feed {
 
 impl Feed {
     /// Begins to draw, with step `first`. The thread ends when the feed is dropped, or after the first error.
+    #[must_use]
     pub fn start<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
         config: &'env Config,

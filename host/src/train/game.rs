@@ -179,6 +179,23 @@ mod tests {
     use crate::stream::Deck;
 
     #[test]
+    fn what_a_round_needs_it_takes_from_the_one_before() {
+        let samples = Samples::new(1, 28, 28, vec![90; 20 * 784]).unwrap();
+        for net in [Net::Mlp, Net::Dcgan] {
+            let config = Config { batch: 6, width: 4, latent: 8, ..Config::new(net) };
+            let (mut game, mut deck) = (Game::new(&config, &samples).unwrap(), Deck::new(config.seed, samples.len()));
+            let mut free = |rounds| {
+                for _ in 0..rounds {
+                    game.round(&Draw::of(&config, &samples, &mut deck, game.step()).unwrap()).unwrap();
+                }
+                game.generator.workspace().free() + game.discriminator.workspace().free()
+            };
+            let first = free(4);
+            assert!(first > 0 && free(20) == first, "{net:?}");
+        }
+    }
+
+    #[test]
     fn candles_own_operations_play_the_same_game() {
         let samples = Samples::new(1, 28, 28, (0..20 * 784).map(|i| (i * 7 % 251) as u8).collect()).unwrap();
         for net in [Net::Mlp, Net::Dcgan] {
