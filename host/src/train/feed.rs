@@ -34,13 +34,15 @@ impl Draw {
         let Config { seed, batch, latent, .. } = *config;
         let (channels, height, width) = samples.shape();
         let area = height * width;
-        let mut real = Vec::with_capacity(batch * area * channels);
-        for index in deck.batch(step, batch) {
+        let levels: [f32; 256] = std::array::from_fn(|byte| level(byte as u8));
+        let mut real = vec![0.0; batch * area * channels];
+        for (picture, index) in real.chunks_exact_mut(area * channels).zip(deck.batch(step, batch)) {
             let row = samples.row(index).map_err(|source| Error::Samples { source: source.into(), last: None })?; // [C, H, W]
-            real.extend((0..area).flat_map(|pixel| {
-                let row = &row;
-                (0..channels).map(move |channel| level(row[channel * area + pixel]))
-            }));
+            for (channel, plane) in row.chunks_exact(area).enumerate() {
+                for (to, byte) in picture[channel..].iter_mut().step_by(channels).zip(plane) {
+                    *to = levels[usize::from(*byte)];
+                }
+            }
         }
         let z = normal(&mut stream(seed, "latent", step), batch * latent);
         Ok(Self {

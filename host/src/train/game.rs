@@ -179,14 +179,35 @@ mod tests {
     use crate::stream::Deck;
 
     #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let samples = Samples::new(1, 28, 28, (0..40 * 784).map(|i| (i * 7 % 251) as u8).collect()).unwrap();
+        for net in [Net::Mlp, Net::Dcgan] {
+            let config = Config { batch: 21, width: 12, latent: 8, ..Config::new(net) };
+            let [one, three] = [1, 3].map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let (mut game, mut deck) = (Game::new(&config, &samples).unwrap(), Deck::new(0, samples.len()));
+                    (0..3)
+                        .map(|step| game.round(&Draw::of(&config, &samples, &mut deck, step).unwrap()).unwrap())
+                        .last()
+                })
+            });
+            assert_eq!(one, three);
+        }
+    }
+
+    #[test]
     fn what_a_round_needs_it_takes_from_the_one_before() {
         let samples = Samples::new(1, 28, 28, vec![90; 20 * 784]).unwrap();
         for net in [Net::Mlp, Net::Dcgan] {
             let config = Config { batch: 6, width: 4, latent: 8, ..Config::new(net) };
             let (mut game, mut deck) = (Game::new(&config, &samples).unwrap(), Deck::new(config.seed, samples.len()));
+            // On one thread: how many panels are in use at once is then the same every time.
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
             let mut free = |rounds| {
                 for _ in 0..rounds {
-                    game.round(&Draw::of(&config, &samples, &mut deck, game.step()).unwrap()).unwrap();
+                    let draw = Draw::of(&config, &samples, &mut deck, game.step()).unwrap();
+                    pool.install(|| game.round(&draw)).unwrap();
                 }
                 game.generator.workspace().free() + game.discriminator.workspace().free()
             };
