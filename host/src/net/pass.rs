@@ -181,15 +181,13 @@ impl Played {
             if learns {
                 give("weight", kept.fit.weight_gradient(workspace, input, &grad));
             }
-            if index == 0 && !asks {
-                *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
-                return Ok(None);
+            if index > 0 || asks {
+                grad = network
+                    .with_parameter(block, "weight", |weight| kept.fit.input_gradient(workspace, &grad, weight))?;
             }
-            grad =
-                network.with_parameter(block, "weight", |weight| kept.fit.input_gradient(workspace, &grad, weight))?;
         }
         *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
-        Ok(Some(grad.into_vec()))
+        Ok(asks.then(|| grad.into_vec()))
     }
 }
 

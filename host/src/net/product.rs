@@ -78,13 +78,14 @@ pub(super) fn gather(
     finish: Finish,
 ) -> Buffer {
     let batch = input.len() / plan.input;
-    assert_eq!(input.len(), batch * plan.input, "whole pictures");
+    assert!(batch > 0 && input.len() == batch * plan.input, "whole pictures");
     assert!(finish.bias.is_none_or(|bias| bias.len() == panels.columns), "a bias a column");
     for tap in &plan.taps {
         assert!(tap.input + plan.channels <= plan.input && tap.row + plan.channels <= panels.rows, "{tap:?}");
     }
     for (output, taps) in &plan.places {
         assert!(output + panels.columns <= plan.output && taps.end <= plan.taps.len(), "place at {output}");
+        assert!(output.is_multiple_of(panels.columns), "places side by side: tasks must not share numbers");
     }
     let mut output = workspace.buffer(batch * plan.output);
     let shared = Shared(output.as_mut_ptr());
@@ -244,7 +245,7 @@ pub(super) struct Outer {
 /// For each tap the sum over pictures and places of windowᵀ · row: [B, input] and panels [B * places, N] give [taps * channels, N].
 pub(super) fn outer(workspace: &Workspace, plan: &Outer, input: &[f32], mut panels: Panels) -> Buffer {
     let batch = input.len() / plan.input;
-    assert_eq!(input.len(), batch * plan.input, "whole pictures");
+    assert!(batch > 0 && input.len() == batch * plan.input, "whole pictures");
     assert_eq!(panels.rows, batch * plan.places, "a row a place");
     for Runs { starts, length } in &plan.taps {
         for (window, place) in starts {
