@@ -24,6 +24,9 @@ const AARCH64: &str = "aarch64-unknown-linux-gnu/release/counterfoil-edge";
 /// Runs it here.
 const EMULATOR: [&str; 3] = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
 
+/// The flags of a training that takes a moment.
+pub const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
+
 /// What a program did.
 #[derive(Debug)]
 pub struct Ran {

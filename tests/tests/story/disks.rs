@@ -4,9 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use counterfoil_tests::{Stage, counterfoil, skip};
-
-const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
+use counterfoil_tests::{SMALL, Stage, counterfoil, skip};
 
 /// A folder on a disk of its own, which can be filled.
 struct SmallDisk(tempfile::TempDir);

@@ -7,12 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use counterfoil_tests::{Stage, counterfoil, counterfoil_killed};
+use counterfoil_tests::{SMALL, Stage, counterfoil, counterfoil_killed};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const KILLS: usize = 8;
-const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
 
 /// Every file below a folder with its bytes.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

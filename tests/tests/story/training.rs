@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use counterfoil_tests::{Stage, counterfoil, counterfoil_interrupted};
-
-const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
+use counterfoil_tests::{SMALL, Stage, counterfoil, counterfoil_interrupted};
 
 #[test]
 fn a_run_goes_on_where_it_stopped_and_gives_the_same_bytes() {
