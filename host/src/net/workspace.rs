@@ -1,7 +1,7 @@
 //! What a network keeps from step to step: buffers that were used once and plans that were made once.
 //!
 //! Every step needs the same buffers as the one before. Given back to the system each time, they would come back as fresh pages, each to be
-//! mapped and cleared: a quarter of the time of a training step, as measured before this file was written.
+//! mapped and cleared, which took a good part of a training step before this file was written.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
