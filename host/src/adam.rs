@@ -2,6 +2,7 @@
 //!
 //! Own code because candle's keeps its moments private and an exact resume must save them; in one pass over each parameter.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -57,14 +58,8 @@ impl Adam {
     }
 
     /// The moments by parameter name.
-    pub fn moments(&self) -> Result<BTreeMap<String, Moments>> {
-        let fetch = |memory: &Memory| -> Result<Moments> {
-            match memory {
-                Memory::Main(moments) => Ok(moments.clone()),
-                Memory::Device(m, v) => Ok(Moments { m: m.flatten_all()?.to_vec1()?, v: v.flatten_all()?.to_vec1()? }),
-            }
-        };
-        self.memory.iter().map(|(name, memory)| Ok((name.clone(), fetch(memory)?))).collect()
+    pub fn moments(&self) -> Result<BTreeMap<&str, Cow<'_, Moments>>> {
+        self.memory.iter().map(|(name, memory)| Ok((name.as_str(), memory.moments()?))).collect()
     }
 
     /// Goes on where another stood.
@@ -99,6 +94,16 @@ impl Adam {
 }
 
 impl Memory {
+    /// The moments in main memory, fetched where they are on a device.
+    fn moments(&self) -> Result<Cow<'_, Moments>> {
+        Ok(match self {
+            Self::Main(moments) => Cow::Borrowed(moments),
+            Self::Device(m, v) => {
+                Cow::Owned(Moments { m: m.flatten_all()?.to_vec1()?, v: v.flatten_all()?.to_vec1()? })
+            }
+        })
+    }
+
     /// In one pass over weights, gradient and moments in main memory; gives the sum of the gradient's squares.
     fn main(&mut self, rates: Rates, parameter: &Tensor, gradient: &[f32]) -> Result<f32> {
         let Self::Main(moments) = self else { bail!("adam: the moments are on another device than the gradient") };
@@ -239,7 +244,8 @@ mod tests {
             assert_eq!(adam.step, 5);
             // What was saved goes on the same way, wherever it was.
             let mut other = Adam::new(&parameters, 0.01, 0.5, 0.999);
-            other.resume(5, adam.moments().unwrap());
+            let saved = adam.moments().unwrap().into_iter();
+            other.resume(5, saved.map(|(name, moments)| (name.to_owned(), moments.into_owned())).collect());
             assert_eq!(other.moments().unwrap(), adam.moments().unwrap());
         }
     }

@@ -64,6 +64,12 @@ impl Activation {
     }
 }
 
+/// Two straight lines that meet at zero, the lower of this slope. NaN stays NaN.
+#[inline(always)]
+pub(super) fn lines(x: f32, slope: f32) -> f32 {
+    if x > 0.0 { x } else { slope * x }
+}
+
 /// One chunk of [`Activation::gradients`].
 #[pulp::with_simd(sum_chunk = Arch::new())]
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! Windows sliding over maps: what a convolution, its transpose and a linear layer do to plain numbers, and their gradients.
 //!
-//! Own code because candle's transposed convolution has no gemm on the CPU and its gradients are computed needed or not: together a
-//! factor of ten against PyTorch. Maps are channels last, [B, H, W, C], and weights [K, K, L, S], with L channels of the large map and S
+//! Own code because candle's transposed convolution has no gemm on the CPU and its gradients are computed needed or not: together many
+//! times slower than PyTorch. Maps are channels last, [B, H, W, C], and weights [K, K, L, S], with L channels of the large map and S
 //! of the small one. Of the two maps that a window links,
 //!
 //! | [`Maps`] | from | to | product |
@@ -16,6 +16,7 @@
 
 use rayon::prelude::*;
 
+use super::activation::lines;
 use super::panels::Panels;
 use super::product::{Finish, Gather, Outer, Runs, Tap, gather, outer};
 use super::workspace::{Buffer, Workspace};
@@ -99,11 +100,11 @@ impl Maps {
 
     /// The gradient [K, K, L, S] of the weights between a large map and a small one's gradient, or the other way round.
     pub(super) fn weight_gradient(&self, workspace: &Workspace, large: &[f32], small: &[f32]) -> Buffer {
-        let (plans, panels) = (workspace.plans(self), Panels::of(small, self.channels.1)); // [Bhw, S]
+        let panels = Panels::of(small, self.channels.1); // [Bhw, S]
         if self.window == Window::PIXEL {
             outer(workspace, &one_run(self.channels.0, panels.rows), large, panels) // the batch is one long picture
         } else {
-            outer(workspace, &plans.weight_gradient, large, panels)
+            outer(workspace, &workspace.plans(self).weight_gradient, large, panels)
         }
     }
 
@@ -202,7 +203,7 @@ impl Maps {
                 });
                 if finish.slope != 1.0 {
                     for x in large {
-                        *x = x.max(0.0) + finish.slope * x.min(0.0);
+                        *x = lines(*x, finish.slope);
                     }
                 }
             });
@@ -253,4 +254,24 @@ fn rows(from: usize, to: usize) -> Gather {
 fn one_run(channels: usize, length: usize) -> Outer {
     let taps = vec![Runs { starts: vec![(0, 0)], length }];
     Outer { channels, input: length * channels, places: length, step: channels, taps }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_that_is_no_number_stays_none_on_thin_maps_and_wide_ones() {
+        let window = Window { kernel: 4, stride: 2, padding: 1 };
+        for channels in [1, THIN] {
+            let maps = Maps { large: (4, 4), small: (2, 2), channels: (channels, 3), window };
+            let large = maps.up(
+                &Workspace::default(),
+                &[f32::NAN; 12],
+                &vec![1.0; 16 * channels * 3],
+                Finish { bias: None, slope: 0.2 },
+            );
+            assert!(large.iter().all(|x| x.is_nan()), "{channels} channels");
+        }
+    }
 }

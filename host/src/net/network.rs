@@ -69,10 +69,7 @@ impl Network {
 
     /// A copy on a device. Where that is not main memory, candle's own operations run it.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
-        let on_device = |tensor: &Tensor| -> Result<Tensor> {
-            Ok(Var::from_tensor(&tensor.to_device(device)?.copy()?)?.into_inner())
-        };
-        let parameters = self.parameters.iter().map(|(name, tensor)| Ok((name.clone(), on_device(tensor)?)));
+        let parameters = self.parameters.iter().map(|(name, tensor)| Ok((name.clone(), variable(tensor, device)?)));
         Ok(Self { parameters: parameters.collect::<Result<_>>()?, on_stock: !device.is_cpu(), ..self.clone() })
     }
 
@@ -95,9 +92,7 @@ impl Network {
         let mut parameters = BTreeMap::new();
         for (name, expected) in &self.parameters {
             let tensor = match others.get(name) {
-                Some(tensor) if tensor.dims() == expected.dims() => {
-                    Var::from_tensor(&tensor.to_device(expected.device())?.copy()?)?.into_inner()
-                }
+                Some(tensor) if tensor.dims() == expected.dims() => variable(tensor, expected.device())?,
                 Some(tensor) => bail!("{name} is {:?} where {:?} is expected", tensor.dims(), expected.dims()),
                 None => bail!("{name} is missing"),
             };
@@ -187,6 +182,11 @@ impl Network {
             None => bail!("the network has no parameter {block}.{kind}"),
         }
     }
+}
+
+/// A copy of a tensor that can learn.
+fn variable(tensor: &Tensor, device: &Device) -> Result<Tensor> {
+    Ok(Var::from_tensor(&tensor.to_device(device)?.copy()?)?.into_inner())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use super::activation::{Activation, CHUNK, add_up};
+use super::activation::{Activation, CHUNK, add_up, lines};
 
 /// Added to the variance before its root is taken: PyTorch's and ONNX's default.
 pub(super) const EPSILON: f32 = 1e-5;
@@ -112,7 +112,7 @@ fn chunk_moments_with_simd<'a, S: Simd>(_: S, rows: &'a [f32], channels: usize) 
     (count, mean, squares)
 }
 
-/// y = max(z, 0) + slope * min(z, 0) with z = x * factor + offset.
+/// y = lines(x * factor + offset, slope).
 #[pulp::with_simd(apply = Arch::new())]
 #[inline(always)]
 fn apply_with_simd<'a, S: Simd>(
@@ -126,8 +126,7 @@ fn apply_with_simd<'a, S: Simd>(
     let channels = factor.len();
     for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
         for (((y, x), factor), offset) in y.iter_mut().zip(x).zip(factor).zip(offset) {
-            let z = x * factor + offset;
-            *y = if z > 0.0 { z } else { slope * z };
+            *y = lines(x * factor + offset, slope);
         }
     }
 }

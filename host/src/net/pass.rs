@@ -17,7 +17,7 @@ use super::network::Network;
 use super::norm::{Moments, norm_activate, norm_gradients};
 use super::product::Finish;
 use super::stock;
-use super::workspace::{Buffer, Workspace};
+use super::workspace::Buffer;
 
 /// Gradients of a network's parameters, by name.
 pub type Gradients = BTreeMap<String, Gradient>;
@@ -154,7 +154,7 @@ pub(super) fn step(network: &Network, block: &Block, x: &[f32], dims: &[usize]) 
 impl Played {
     /// Fills the gradients and gives that of the input if asked for.
     fn backward(&self, x: &[f32], y: &[f32], grad: &[f32], asks: bool) -> Result<Option<Vec<f32>>> {
-        let (network, workspace): (_, &Workspace) = (&self.network, self.network.workspace());
+        let (network, workspace) = (&self.network, self.network.workspace());
         let learns = network.learns();
         let mut gradients = Gradients::new();
         let mut grad = workspace.copy(grad);

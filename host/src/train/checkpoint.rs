@@ -74,7 +74,8 @@ fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
         }
     }
     for (prefix, adam) in [("adam.g", &game.adam_g), ("adam.d", &game.adam_d)] {
-        for (name, Moments { m, v }) in &adam.moments()? {
+        for (name, moments) in adam.moments()? {
+            let Moments { m, v } = &*moments;
             add(format!("{prefix}.m.{name}"), &[m.len()], m);
             add(format!("{prefix}.v.{name}"), &[v.len()], v);
         }
@@ -171,11 +172,8 @@ impl Checkpoint {
 
     /// The game at this step, to go on under `config`.
     pub(super) fn into_game(self, config: &Config, samples: &Samples) -> Result<Game, Error> {
-        let mut game = Game::new(config, samples)?;
+        let mut game = Game::with(config, samples, &self.generator, &self.discriminator, &self.average)?;
         game.step = self.step;
-        game.generator = game.generator.with_parameters(self.generator.parameters())?;
-        game.discriminator = game.discriminator.with_parameters(self.discriminator.parameters())?;
-        game.average = game.average.with_parameters(self.average.parameters())?;
         game.adam_g.resume(self.step, self.moments_g);
         game.adam_d.resume(self.step, self.moments_d);
         Ok(game)

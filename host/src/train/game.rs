@@ -66,9 +66,20 @@ impl Game {
     /// # Errors
     /// When the net cannot make pictures of the samples' size.
     pub fn new(config: &Config, samples: &Samples) -> Result<Self, Error> {
-        let (device, (generator, discriminator)) = (config.device.device()?, networks(config, samples.shape())?);
+        let (generator, discriminator) = networks(config, samples.shape())?;
+        Self::with(config, samples, &generator, &discriminator, &generator)
+    }
+
+    /// A game at step 0 between copies of these players.
+    pub(super) fn with(
+        config: &Config,
+        samples: &Samples,
+        generator: &Network,
+        discriminator: &Network,
+        average: &Network,
+    ) -> Result<Self, Error> {
+        let device = config.device.device()?;
         let (generator, discriminator) = (generator.to_device(&device)?, discriminator.to_device(&device)?);
-        let average = generator.with_parameters(generator.parameters())?;
         let adam = |network: &Network, rate| Adam::new(network.parameters(), rate, config.beta1, config.beta2);
         Ok(Self {
             adam_g: adam(&generator, config.lr_g),
@@ -78,7 +89,7 @@ impl Game {
             step: 0,
             generator,
             discriminator,
-            average,
+            average: average.to_device(&device)?,
             samples: samples.len(),
             device,
         })
