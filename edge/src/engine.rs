@@ -128,17 +128,18 @@ impl Graph {
     /// Anything but [`EngineError::InputLength`] and [`EngineError::Run`].
     pub fn load(onnx: &[u8], input_shape: &[usize]) -> Result<Self, EngineError> {
         let proto = check::read(onnx)?;
-        Self::from_proto(&proto, input_shape, None)
+        let names = check::output_names(&proto)?;
+        Self::from_proto(&proto, input_shape, None, names)
     }
 
     fn from_proto(
         proto: &pb::ModelProto,
         input_shape: &[usize],
         input_name: Option<&str>,
+        names: Vec<String>,
     ) -> Result<Self, EngineError> {
         check::input(proto, input_shape, input_name)?;
-        let names = check::output_names(proto)?;
-        let plan = plan(proto, input_shape)?;
+        let plan = plan(proto, input_shape, &names)?;
         let outputs = names.into_iter().enumerate().map(|(slot, name)| Ok((name, output_shape(&plan, slot)?)));
         Ok(Self { outputs: outputs.collect::<Result<_, _>>()?, plan, input_shape: input_shape.to_vec() })
     }
@@ -189,9 +190,8 @@ pub struct Outputs {
 /// A discriminator of the bundle's contract, ready to score the regions of one picture at a time. Shared by threads.
 #[derive(Debug)]
 pub struct Engine {
+    /// Of the outputs `score`, `logit` and `embedding`, in that order.
     graph: Graph,
-    /// Where `score`, `logit` and `embedding` stand among the graph's outputs.
-    slots: [usize; 3],
 }
 
 impl Engine {
@@ -203,15 +203,15 @@ impl Engine {
     pub fn load(onnx: &[u8], rows: usize, channels: usize, height: usize, width: usize) -> Result<Self, EngineError> {
         let proto = check::read(onnx)?;
         let names = check::output_names(&proto)?;
-        let slot = |name: &str, shape: &str| {
-            let missing =
-                || EngineError::Output { found: names.join(", "), expected: format!("`{name}` of shape {shape}") };
-            names.iter().position(|found| found == name).ok_or_else(missing)
-        };
-        let slots = [slot("score", "[N, 1]")?, slot("logit", "[N, 1]")?, slot("embedding", "[N, E]")?];
-        let graph = Graph::from_proto(&proto, &[rows, channels, height, width], Some("image"))?;
-        for (&slot, columns) in slots.iter().zip([Some(1), Some(1), None]) {
-            let (name, shape) = &graph.outputs[slot];
+        let contract = [("score", "[N, 1]"), ("logit", "[N, 1]"), ("embedding", "[N, E]")];
+        if let Some((name, shape)) = contract.iter().find(|(name, _)| !names.iter().any(|found| found == name)) {
+            let expected = format!("`{name}` of shape {shape}");
+            return Err(EngineError::Output { found: names.join(", "), expected });
+        }
+        // What else it holds is left out: a box works out no output that nobody reads.
+        let names = contract.map(|(name, _)| name.to_owned()).to_vec();
+        let graph = Graph::from_proto(&proto, &[rows, channels, height, width], Some("image"), names)?;
+        for ((name, shape), columns) in graph.outputs.iter().zip([Some(1), Some(1), None]) {
             let fits = matches!(shape[..], [n, e] if n == rows && e > 0 && columns.is_none_or(|wanted| wanted == e));
             if !fits {
                 let expected = columns.map_or_else(|| format!("[{rows}, E]"), |columns| format!("[{rows}, {columns}]"));
@@ -221,13 +221,13 @@ impl Engine {
                 });
             }
         }
-        Ok(Self { graph, slots })
+        Ok(Self { graph })
     }
 
     /// E, the length of one row's embedding.
     #[must_use]
     pub fn embedding_len(&self) -> usize {
-        self.graph.outputs[self.slots[2]].1[1]
+        self.graph.outputs[2].1[1]
     }
 
     /// Scores one picture: `input` is `[rows, C, H, W]` in 0..1, row-major.
@@ -235,16 +235,22 @@ impl Engine {
     /// # Errors
     /// [`EngineError::InputLength`] or [`EngineError::Run`].
     pub fn run(&self, input: &[f32]) -> Result<Outputs, EngineError> {
-        let mut values = self.graph.run_in_order(input)?;
-        let [score, logit, embedding] = self.slots.map(|slot| std::mem::take(&mut values[slot]));
+        let values: [Vec<f32>; 3] =
+            self.graph.run_in_order(input)?.try_into().expect("three outputs were asked for at load");
+        let [score, logit, embedding] = values;
         Ok(Outputs { score, logit, embedding })
     }
 }
 
 /// Parses, fixes the input's shape and optimises: the part that is tract's own.
-fn plan(proto: &pb::ModelProto, input_shape: &[usize]) -> Result<Arc<TypedRunnableModel>, EngineError> {
+fn plan(
+    proto: &pb::ModelProto,
+    input_shape: &[usize],
+    outputs: &[String],
+) -> Result<Arc<TypedRunnableModel>, EngineError> {
     let plan = || {
-        let model = tract_onnx::onnx().model_for_proto_model(proto)?;
+        let mut model = tract_onnx::onnx().model_for_proto_model(proto)?;
+        model.select_outputs_by_name(outputs)?;
         model
             .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), input_shape))?
             .into_optimized()?

@@ -25,8 +25,8 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let case = arguments.first().copied().unwrap_or_default();
     let (config, channels, side) = match case {
-        "a" => (Config::new(Net::Dcgan), 1, 32),
-        "b" => (Config { width: 64, batch: 32, ..Config::new(Net::Dcgan) }, 3, 64),
+        "a" => (Config { detective: false, ..Config::new(Net::Dcgan) }, 1, 32),
+        "b" => (Config { width: 64, batch: 32, detective: false, ..Config::new(Net::Dcgan) }, 3, 64),
         "c" => (Config::new(Net::Mlp), 1, 28),
         _ => bail!("case {case:?}: expected a, b or c"),
     };
@@ -54,7 +54,7 @@ fn discs(channels: usize, side: usize) -> Vec<u8> {
 fn play(config: &Config, samples: &Samples) -> Result<()> {
     let mut game = Game::new(config, samples)?;
     thread::scope(|scope| {
-        let feed = Feed::start(scope, config, samples, 0);
+        let feed = Feed::start(scope, config, samples.into(), 0);
         for line in io::stdin().lock().lines() {
             let steps: u64 = line?.trim().parse().context("a number of steps a line")?;
             let started = Instant::now();
@@ -79,7 +79,7 @@ fn trace(config: &Config, samples: &Samples, file: &str, steps: u64) -> Result<(
     let mut deck = counterfoil_host::stream::Deck::new(config.seed, samples.len());
     let (mut real, mut z, mut masks) = (Vec::new(), Vec::new(), BTreeMap::<String, Vec<u8>>::new());
     for step in 0..steps {
-        let draw = Draw::of(config, samples, &mut deck, step)?;
+        let draw = Draw::of(config, samples.into(), &mut deck, step)?;
         let round = game.round(&draw)?;
         tell(&format!(r#"{{"loss_d": {}, "loss_g": {}}}"#, round.loss_d, round.loss_g))?;
         real.push(draw.real);

@@ -6,6 +6,7 @@
 pub mod adam;
 pub mod backup;
 pub mod data;
+pub mod detective;
 mod durable;
 pub mod eval;
 pub mod export;

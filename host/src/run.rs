@@ -17,10 +17,12 @@ use counterfoil_models::{Color, Frame, JoinRule, Preprocess, Region, Resize, sha
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{DataError, Dataset, Decoded, Item, Room, Rows, Samples, Settings, Split, decode, twins_across};
+use crate::data::{
+    DataError, Dataset, Decoded, Item, Known, Room, Rows, Samples, Settings, Split, decode, twins_across,
+};
 use crate::durable;
 use crate::statistics;
-use crate::train::{Config, checkpoints};
+use crate::train::{Config, Exhibits, checkpoints};
 
 pub(crate) const RECORD: &str = "run.json";
 pub(crate) const HELD_OUT: &str = "held-out.safetensors";
@@ -96,6 +98,12 @@ pub struct Record {
     pub genuine: usize,
     /// Genuine pictures held out.
     pub held_out: usize,
+    /// The folders given as `--known-fakes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_fakes: Vec<PathBuf>,
+    /// SHA-256 over the hashes of the known fakes' planes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_sha256: Option<String>,
 }
 
 /// A data set made ready for one run.
@@ -105,6 +113,8 @@ pub struct Prepared {
     pub record: Record,
     /// Rows to learn from, every region of every training picture.
     pub samples: Samples,
+    /// Rows of known fakes, family by family.
+    pub known: Vec<Samples>,
     /// Planes of the held-out genuine pictures.
     pub held_out: Vec<Vec<u8>>,
     /// Pictures left out because they could not be read, each with its reason.
@@ -120,6 +130,8 @@ pub struct Request<'a> {
     pub data: &'a Path,
     /// Pattern for groups.
     pub group: Option<&'a str>,
+    /// Folders of known fakes.
+    pub known_fakes: &'a [PathBuf],
     /// How to look at the pictures.
     pub look: &'a Look,
     /// How regions are joined.
@@ -153,7 +165,9 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
     let input = request.look.resolve(&data.settings, &first, request.net == "statistics");
     input.validate()?;
 
-    let Decoded { items, rows, hashes, prints, unreadable } = decode(data.genuine, &input, &request.room)?;
+    let Decoded { items, rows, hashes, prints, mut unreadable } = decode(data.genuine, &input, &request.room)?;
+    let known = Known::read(request.known_fakes, &input, &request.room)?;
+    unreadable.extend(known.unreadable);
     let split = Split::by_group(&items, request.held_out, request.seed)?;
     refuse_twins(&items, &prints, &split)?;
 
@@ -165,7 +179,7 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
     };
     let held_out = split.held_out.iter().map(plane).collect::<Result<Vec<_>, _>>()?;
     let train = split.train.iter().flat_map(|i| i * regions..(i + 1) * regions).collect();
-    let samples = Samples::of(rows, (channels, height, width), train);
+    let samples = Samples::of(rows, (channels, height, width), train, regions);
     let record = Record {
         format: FORMAT,
         net: request.net.to_owned(),
@@ -178,8 +192,10 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
         data_sha256: sha256_hex(hashes.as_bytes()),
         genuine: split.train.len(),
         held_out: held_out.len(),
+        known_fakes: request.known_fakes.to_vec(),
+        known_sha256: known.sha256,
     };
-    Ok(Prepared { record, samples, held_out, unreadable })
+    Ok(Prepared { record, samples, known: known.families, held_out, unreadable })
 }
 
 fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), DataError> {
@@ -195,6 +211,12 @@ fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), Data
 }
 
 impl Prepared {
+    /// What the game and its detective learn from.
+    #[must_use]
+    pub fn exhibits(&self) -> Exhibits<'_> {
+        Exhibits { genuine: &self.samples, known: &self.known }
+    }
+
     /// Writes the held-out planes, the configuration of the `game` where one will be played, and the record into a run's folder.
     ///
     /// # Errors
@@ -350,7 +372,7 @@ mod tests {
 
     fn request<'a>(data: &'a Path, look: &'a Look, net: &'a str) -> Request<'a> {
         let room = Room::of(data);
-        Request { net, data, group: None, look, join: JoinRule::Mean, held_out: 0.25, seed: 3, room }
+        Request { net, data, group: None, known_fakes: &[], look, join: JoinRule::Mean, held_out: 0.25, seed: 3, room }
     }
 
     #[test]
@@ -382,7 +404,7 @@ mod tests {
         let never = AtomicBool::new(false);
         let checkpoint = |name: &str, samples: &Samples| {
             let run = out.path().join(name);
-            train(&config, samples, &run, false, &never, true, &mut || ()).unwrap();
+            train(&config, samples.into(), &run, false, &never, true, &mut || ()).unwrap();
             fs::read(run.join("checkpoints/step-00000004.safetensors")).unwrap()
         };
         assert!(checkpoint("whole", &whole.samples) == checkpoint("streamed", &streamed.samples));
@@ -395,8 +417,9 @@ mod tests {
         // A disk that fails ends the training in words.
         streamed.samples.lose().unwrap();
         let longer = Config { steps: Some(8), ..config };
-        let error = train(&longer, &streamed.samples, &out.path().join("streamed"), true, &never, true, &mut || ())
-            .unwrap_err();
+        let error =
+            train(&longer, (&streamed.samples).into(), &out.path().join("streamed"), true, &never, true, &mut || ())
+                .unwrap_err();
         let error = error.to_string();
         assert!(error.contains("temporary file") && error.contains("step-00000004"), "{error}");
     }

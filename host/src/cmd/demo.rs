@@ -100,6 +100,7 @@ impl Demo {
             net: name,
             data: notes,
             group: None,
+            known_fakes: &[],
             look: &Look::default(),
             join: JoinRule::Mean,
             held_out: HELD_OUT,
@@ -117,7 +118,7 @@ impl Demo {
         let config = Config { minutes: Some(minutes), seed: self.seed, ..Config::new(net) };
         prepared.write(&run, Some(&config))?;
         let (stop, quiet) = (AtomicBool::new(false), !super::is_watched());
-        let outcome = train(&config, &prepared.samples, &run, false, &stop, quiet, &mut || ())?;
+        let outcome = train(&config, prepared.exhibits(), &run, false, &stop, quiet, &mut || ())?;
         say(started, &format!("{} steps, {:.0} rows a second", outcome.steps, outcome.images_per_second));
         Ok(run)
     }

@@ -27,6 +27,9 @@ pub(crate) struct Train {
     /// A folder of genuine pictures, a folder with real/ (and fake/, which is never trained on), or MNIST's IDX files
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
     data: Option<PathBuf>,
+    /// A folder of known fakes, folders in it being families; the detective learns from them; may be repeated
+    #[arg(long, value_name = "DIR")]
+    known_fakes: Vec<PathBuf>,
     /// The run's folder
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
@@ -230,6 +233,7 @@ impl Train {
             net,
             data,
             group: begun.map_or(self.group.as_deref(), |record| record.group.as_deref()),
+            known_fakes: begun.map_or(&self.known_fakes, |record| &record.known_fakes),
             look: &look,
             join: begun.map_or(self.join.rule(), |record| record.join),
             held_out: begun.map_or(self.held_out, |record| record.held_out_share),
@@ -241,6 +245,12 @@ impl Train {
                 prepared.record.data_sha256 == record.data_sha256,
                 "{} no longer holds the pictures that {} was trained on; put them back, or start anew with another --out",
                 data.display(),
+                self.out.display()
+            );
+            ensure!(
+                prepared.record.known_sha256 == record.known_sha256,
+                "--known-fakes: {:?} no longer hold the pictures that {} was trained on; put them back, or start anew with another --out",
+                record.known_fakes,
                 self.out.display()
             );
         }
@@ -298,7 +308,7 @@ fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut back
     // Before the first step too: whoever mistyped the folder hears it now.
     mirror(backup.as_deref_mut());
     let mut on_save = || mirror(backup.as_deref_mut());
-    let outcome = train::train(config, &prepared.samples, out, resume, &stop, false, &mut on_save)?;
+    let outcome = train::train(config, prepared.exhibits(), out, resume, &stop, false, &mut on_save)?;
     eprintln!(
         "{} steps, {:.0} pictures a second; the newest grid of samples is in {}",
         outcome.steps,

@@ -4,6 +4,9 @@
 
 use std::path::Path;
 
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
 use super::Result;
 use super::rows::Rows;
 
@@ -43,6 +46,8 @@ pub struct Samples {
     rows: Rows,
     /// Which of `rows` these are.
     chosen: Vec<usize>,
+    /// Rows of one picture, next to each other.
+    regions: usize,
 }
 
 impl Samples {
@@ -64,13 +69,19 @@ impl Samples {
             return Err(SamplesError::Bytes { bytes: pixels.len(), row });
         }
         let rows = Rows::from_bytes(row, pixels);
-        Ok(Self { channels, height, width, chosen: (0..rows.len()).collect(), rows })
+        Ok(Self { channels, height, width, chosen: (0..rows.len()).collect(), rows, regions: 1 })
     }
 
-    /// Those of the rows of [C, H, W] that are `chosen`, at least one; the others are not to be learned from.
-    pub(crate) fn of(rows: Rows, (channels, height, width): (usize, usize, usize), chosen: Vec<usize>) -> Self {
+    /// Those of the rows of [C, H, W] that are `chosen`, at least one; the others are not to be learned from. Each picture has so many
+    /// `regions`, its rows being next to each other.
+    pub(crate) fn of(
+        rows: Rows,
+        (channels, height, width): (usize, usize, usize),
+        chosen: Vec<usize>,
+        regions: usize,
+    ) -> Self {
         assert!(!chosen.is_empty(), "a split leaves something to train on");
-        Self { channels, height, width, rows, chosen }
+        Self { channels, height, width, rows, chosen, regions }
     }
 
     /// Channels, height and width of every row.
@@ -84,6 +95,12 @@ impl Samples {
     #[expect(clippy::len_without_is_empty, reason = "never empty: `new` and `of` refuse that")]
     pub fn len(&self) -> usize {
         self.chosen.len()
+    }
+
+    /// A row drawn by lot, and another one of the same region, perhaps the same.
+    pub(crate) fn pair(&self, rng: &mut ChaCha8Rng) -> [usize; 2] {
+        let one = rng.random_range(0..self.len());
+        [one, rng.random_range(0..self.len() / self.regions) * self.regions + one % self.regions]
     }
 
     /// Row `i` as bytes of [C, H, W].
@@ -119,7 +136,7 @@ mod tests {
     #[test]
     fn only_the_chosen_rows_are_there_in_their_order() {
         let rows = || Rows::from_bytes(2, vec![0, 255, 51, 102, 255, 0]);
-        let samples = Samples::of(rows(), (1, 1, 2), vec![2, 1]);
+        let samples = Samples::of(rows(), (1, 1, 2), vec![2, 1], 1);
         assert_eq!((samples.len(), samples.row(0).unwrap(), samples.row(1).unwrap()), (2, vec![255, 0], vec![51, 102]));
     }
 

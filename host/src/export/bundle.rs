@@ -17,6 +17,7 @@ use super::card::{Measurement, card};
 use super::parity::{Agreement, Opinion, compare, same_verdicts};
 use super::runtime::Runtime;
 use super::{golden, onnx};
+use crate::detective::{Anatomy, Judged};
 use crate::net::{Layer, embedding, infer};
 use crate::run::{Record, STATISTICS, revision};
 use crate::train::{self, Trained, Which};
@@ -53,11 +54,35 @@ pub struct Request<'a> {
 struct Exported {
     discriminator: Vec<u8>,
     generator: Option<Vec<u8>>,
-    /// The discriminator's layers, candle's own opinion; the statistics detective is an ONNX graph from birth.
-    layers: Option<Vec<Layer>>,
+    /// What candle itself can say of it; the statistics detective is an ONNX graph from birth.
+    own: Option<Own>,
     latent: Option<usize>,
     steps: u64,
     config: serde_json::Value,
+}
+
+/// A discriminator as candle runs it.
+enum Own {
+    /// The game's, and the layer that is its embedding.
+    Plain(Vec<Layer>, usize),
+    Detective(Box<Anatomy>),
+}
+
+impl Own {
+    /// Logits [N] and embeddings [N, E] of pictures [N, C, H, W] in -1..1.
+    fn judge(&self, pictures: &Tensor) -> Result<(Vec<f32>, Tensor)> {
+        let (logit, embedding) = match self {
+            Self::Plain(layers, cut) => {
+                let embedding = infer(&layers[..=*cut], pictures)?;
+                (infer(&layers[cut + 1..], &embedding)?.flatten_all()?, embedding.flatten_from(1)?)
+            }
+            Self::Detective(anatomy) => {
+                let Judged { embedding, logit } = anatomy.judge(pictures)?;
+                (logit, embedding)
+            }
+        };
+        Ok((logit.to_vec1()?, embedding))
+    }
 }
 
 /// Looks at a finished bundle before it is published.
@@ -150,18 +175,27 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
         let discriminator = std::fs::read(&path)
             .with_context(|| format!("cannot read {}; the training did not finish: run it again", path.display()))?;
         let config = serde_json::json!({ "net": "statistics", "seed": record.seed });
-        return Ok(Exported { discriminator, generator: None, layers: None, latent: None, steps: 0, config });
+        return Ok(Exported { discriminator, generator: None, own: None, latent: None, steps: 0, config });
     }
-    let Trained { config, generator, discriminator, steps } = train::load(request.run, request.checkpoint)?;
+    let Trained { config, generator, discriminator, detective, steps } = train::load(request.run, request.checkpoint)?;
     let layers = discriminator.layers()?;
-    let cut = embedding(&layers)?;
+    let (written, own) = match detective {
+        Some(detective) => {
+            let anatomy = detective.anatomy()?;
+            (onnx::detective(&anatomy, &layers, (c, h, w), metadata)?, Own::Detective(Box::new(anatomy)))
+        }
+        None => {
+            let cut = embedding(&layers)?;
+            (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, Own::Plain(layers, cut))
+        }
+    };
     let latent = (!request.without_generator).then_some(config.latent);
     Ok(Exported {
-        discriminator: onnx::discriminator(&layers, cut, (c, h, w), metadata)?,
+        discriminator: written,
         generator: latent
             .map(|z| onnx::generator(&generator.layers()?, z, metadata).map_err(anyhow::Error::from))
             .transpose()?,
-        layers: Some(layers),
+        own: Some(own),
         latent,
         steps,
         config: serde_json::to_value(&config)?,
@@ -205,12 +239,9 @@ fn agree(
     let all = inputs.concat(); // [P * R, C, H, W] in 0..1
 
     let mut opinions = Vec::new();
-    if let Some(layers) = &exported.layers {
+    if let Some(own) = &exported.own {
         let x = Tensor::from_slice(&all, (n, c, h, w), &Device::Cpu)?.affine(2.0, -1.0)?; // [P * R, C, H, W] in -1..1
-        let cut = embedding(layers)?;
-        let features = infer(&layers[..=cut], &x)?; // [P * R, E]
-        let logit = infer(&layers[cut + 1..], &features)?.flatten_all()?.to_vec1::<f32>()?; // [P * R]
-        let embedding = features.flatten_from(1)?;
+        let (logit, embedding) = own.judge(&x)?; // [P * R], [P * R, E]
         let width = embedding.dim(1)?;
         let outputs = outputs(n, logit.clone(), logit, embedding.flatten_all()?.to_vec1()?, width);
         opinions.push(Opinion { engine: "candle".to_owned(), version: "0.11.1".to_owned(), outputs });

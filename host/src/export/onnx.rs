@@ -5,6 +5,7 @@ use candle_core::Tensor;
 
 use super::ExportError;
 use super::graph::{Attribute, Dim, Graph};
+use crate::detective::{Anatomy, EPSILON, is_tap};
 use crate::net::Layer;
 
 /// The discriminator as an ONNX file: `image` float32 [N, C, H, W] in 0..1 in; `score` [N, 1], `logit` [N, 1] and
@@ -36,6 +37,73 @@ pub fn discriminator(
     graph.output(&logit.name, "logit", &[Dim::Batch, Dim::Fixed(1)]);
     graph.output(&embedding.name, "embedding", &[Dim::Batch, Dim::Fixed(embedding.shape[0])]);
     Ok(graph.finish(metadata))
+}
+
+/// The detective as an ONNX file of the same inputs and outputs, and a fourth: `plain` [N, 1], what the game's own discriminator says, for
+/// comparison. An engine that is not asked for it leaves its layers out.
+///
+/// # Errors
+/// As [`discriminator`].
+pub fn detective(
+    anatomy: &Anatomy,
+    plain: &[Layer],
+    (c, h, w): (usize, usize, usize),
+    metadata: &[(String, String)],
+) -> Result<Vec<u8>, ExportError> {
+    let mut graph = Graph::new("detective");
+    let image = graph.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]); // [N, C, H, W]
+    let doubled = graph.with_number("Mul", &image, 2.0);
+    let centred = graph.with_number("Sub", &doubled, 1.0);
+    let pictures = || Value { name: centred.clone(), shape: vec![c, h, w] };
+
+    let (mut value, mut features) = (pictures(), Vec::new());
+    for (index, layer) in anatomy.senses.iter().chain(&anatomy.trunk).enumerate() {
+        value = append_one(&mut graph, index, layer, value)?;
+        if is_tap(layer, value.shape.len() + 1) {
+            features.extend(moments(&mut graph, &value.name)); // [N, C] twice
+        }
+    }
+    features.push(flat(&mut graph, &value).name);
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
+    let features = graph.node("Concat", &features, &[("axis", Attribute::Int(1))]); // [N, F]
+    let (mean, inverse) = (tensor(&mut graph, &anatomy.mean)?, tensor(&mut graph, &anatomy.inverse)?);
+    let features = graph.node("Sub", &[&features, &mean], &[]);
+    let features = graph.node("Mul", &[&features, &inverse], &[]);
+
+    let (hidden, last) = anatomy.head.split_at(anatomy.head.len() - 1);
+    let first = anatomy.senses.len() + anatomy.trunk.len();
+    let features = Value { name: features, shape: vec![anatomy.mean.elem_count()] };
+    let embedding = append(&mut graph, hidden, first, features)?; // [N, E]
+    let width = embedding.shape[0];
+    let name = embedding.name.clone();
+    let logit = append(&mut graph, last, first + hidden.len(), embedding)?; // [N, 1]
+    let plain = append(&mut graph, plain, 0, pictures())?;
+    let plain = flat(&mut graph, &plain); // [N, 1]
+    for value in [&logit, &plain] {
+        if value.shape != [1] {
+            let found = value.shape.clone();
+            return Err(ExportError::Ending { network: "detective", found, expected: "[1]".to_owned() });
+        }
+    }
+    graph.output(&logit.name, "score", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&logit.name, "logit", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&name, "embedding", &[Dim::Batch, Dim::Fixed(width)]);
+    graph.output(&plain.name, "plain", &[Dim::Batch, Dim::Fixed(1)]);
+    Ok(graph.finish(metadata))
+}
+
+/// Mean and deviation of each channel over a map's pixels: [N, C, H, W] to [N, C] each.
+fn moments(graph: &mut Graph, map: &str) -> [String; 2] {
+    let whole = |graph: &mut Graph, value: &str, keep: i64| {
+        graph.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&[2, 3])), ("keepdims", Attribute::Int(keep))])
+    };
+    let mean = whole(graph, map, 1); // [N, C, 1, 1]
+    let centred = graph.node("Sub", &[map, &mean], &[]);
+    let square = graph.node("Mul", &[&centred, &centred], &[]);
+    let variance = whole(graph, &square, 0); // [N, C]
+    let variance = graph.with_number("Add", &variance, EPSILON as f32);
+    let deviation = graph.node("Sqrt", &[&variance], &[]);
+    [graph.node("Flatten", &[&mean], &[("axis", Attribute::Int(1))]), deviation]
 }
 
 /// The generator as an ONNX file: `z` float32 [N, Z] in, `image` [N, C, H, W] in 0..1 out. The network itself ends in -1..1.

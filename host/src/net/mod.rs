@@ -1,7 +1,7 @@
 //! The networks of the game: blocks and named parameters go in, tensors with gradients or inference layers come out.
 //!
 //! `mlp` and `dcgan` write lists of blocks (`block`); `network` draws, runs, freezes and folds any such list. `pass` plays one
-//! forward and back. Below it are `conv` (windows over maps), `norm` and `activation`, each with its own gradient; `product` (the two kernels),
+//! forward and back. Below it are `conv` (windows over maps), `norm`, `activation` and `moments`, each with its own gradient; `product` (the two kernels),
 //! `panels` (what they read) and `workspace` (what is used again).
 //! `layer` is the form that leaves for the ONNX writer.
 
@@ -13,6 +13,7 @@ pub mod dcgan;
 mod floats;
 pub mod layer;
 pub mod mlp;
+mod moments;
 pub mod network;
 mod norm;
 #[cfg(test)]
@@ -26,8 +27,10 @@ mod workspace;
 pub use activation::Activation;
 pub use average::moving_average;
 pub use block::{Block, Map};
+pub use conv::Window;
 pub(crate) use floats::{floats, floats_mut};
 pub use layer::{Layer, embedding, infer};
+pub(crate) use moments::map_moments;
 pub use network::Network;
 pub use pass::{Gradient, Gradients, Pass};
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub struct Network {
     workspace: Workspace,
     /// Whether candle's own operations run it, see `stock`.
     on_stock: bool,
+    /// Whether the moments of every map are its output.
+    is_tapped: bool,
 }
 
 impl Network {
@@ -51,7 +53,32 @@ impl Network {
                 insert("bias", vec![0.0; channels], &[channels])?;
             }
         }
-        Ok(Self { blocks: blocks.into(), parameters, workspace: Workspace::default(), on_stock: false })
+        Ok(Self {
+            blocks: blocks.into(),
+            parameters,
+            workspace: Workspace::default(),
+            on_stock: false,
+            is_tapped: false,
+        })
+    }
+
+    /// The same network, tapped: its output is [B, F], the mean and deviation of each channel of every map it makes (2C for a map of C), first
+    /// block to last, and behind them the last block's features where it makes features.
+    #[must_use]
+    pub fn tapped(self) -> Self {
+        Self { is_tapped: true, ..self }
+    }
+
+    /// The same network as it judges: no dropout.
+    #[must_use]
+    pub fn without_dropout(&self) -> Self {
+        let blocks = self.blocks.iter().map(|block| Block { dropout: 0.0, ..block.clone() }).collect();
+        Self { blocks, ..self.clone() }
+    }
+
+    /// Whether it is tapped.
+    pub(super) fn is_tapped(&self) -> bool {
+        self.is_tapped
     }
 
     /// The parameters by name.

@@ -1,6 +1,7 @@
 //! Saving a game and opening it again: a game goes out to RUN/checkpoints/step-NNNNNNNN.safetensors and comes back bit for bit.
 //!
-//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments). One metadata entry,
+//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); of a detective
+//! `detective.*` in the same way, its scale and the bytes of its replay. One metadata entry,
 //! `counterfoil`, holds format, step, shape, configuration and the forger's distance as JSON. No random state: streams have none. A file
 //! appears under its name only when it is whole and on the disk; which ones stay is for `kept` to say.
 
@@ -18,11 +19,17 @@ use super::game::{Game, networks};
 use super::kept::place;
 use crate::adam::Moments;
 use crate::data::Samples;
+use crate::detective::{Detective, Replay};
 use crate::durable;
 use crate::net::Network;
 
 /// Changes when an older program could not read the file.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// Those it reads: one of format 2 has no detective.
+const READS: [u32; 2] = [2, FORMAT];
+/// What the detective's scale and replay are called.
+const SCALE: [&str; 2] = ["detective.mean", "detective.inverse"];
+const REPLAY: &str = "detective.replay";
 /// The metadata entry. One only: the file format keeps them in no fixed order, and the bytes shall be the same every time.
 const ENTRY: &str = "counterfoil";
 
@@ -36,6 +43,9 @@ pub(super) struct Header {
     pub(super) config: Config,
     /// How far the averaged generator's pictures are from the genuine, see `distance`.
     pub(super) distance: f64,
+    /// Forgeries that the detective's replay was offered.
+    #[serde(default)]
+    replayed: u64,
 }
 
 /// A game read back: everything of it, checked, not yet playing.
@@ -52,6 +62,7 @@ pub struct Checkpoint {
     pub(super) average: Network,
     moments_g: BTreeMap<String, Moments>,
     moments_d: BTreeMap<String, Moments>,
+    pub(super) detective: Option<Detective>,
 }
 
 /// Saves the game, whose forger is at a distance from the genuine. Gives the file.
@@ -68,12 +79,30 @@ fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
         finite &= data.iter().all(|x| x.is_finite());
         tensors.push((name, shape.to_vec(), data.iter().flat_map(|x| x.to_le_bytes()).collect()));
     };
-    for (prefix, network) in [("g", &game.generator), ("d", &game.discriminator), ("ema", &game.average)] {
+    let mut networks = vec![
+        ("g".to_owned(), &game.generator),
+        ("d".to_owned(), &game.discriminator),
+        ("ema".to_owned(), &game.average),
+    ];
+    let mut adams = vec![("adam.g".to_owned(), &game.adam_g), ("adam.d".to_owned(), &game.adam_d)];
+    if let Some(detective) = &game.detective {
+        for (part, [player, average]) in detective.parts() {
+            networks.push((format!("detective.{part}"), player));
+            networks.push((format!("detective.ema.{part}"), average));
+        }
+        for ((part, _), adam) in detective.parts().into_iter().zip(&detective.adams) {
+            adams.push((format!("detective.adam.{part}"), adam));
+        }
+        for (name, scale) in SCALE.into_iter().zip(&detective.scale) {
+            add(name.to_owned(), scale.dims(), &scale.flatten_all()?.to_vec1()?);
+        }
+    }
+    for (prefix, network) in networks {
         for (name, tensor) in network.parameters() {
             add(format!("{prefix}.{name}"), tensor.dims(), &tensor.flatten_all()?.to_vec1()?);
         }
     }
-    for (prefix, adam) in [("adam.g", &game.adam_g), ("adam.d", &game.adam_d)] {
+    for (prefix, adam) in adams {
         for (name, moments) in adam.moments()? {
             let Moments { m, v } = &*moments;
             add(format!("{prefix}.m.{name}"), &[m.len()], m);
@@ -84,11 +113,25 @@ fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
         // It would not open again, and must not push out one that does.
         return Err(Error::NotFinite { step: game.step, last: None });
     }
-    let header = Header { format: FORMAT, step: game.step, shape: game.shape, config: game.config.recipe(), distance };
+    let replay = game.detective.as_ref().map(|detective| &detective.replay);
+    let header = Header {
+        format: FORMAT,
+        step: game.step,
+        shape: game.shape,
+        config: game.config.recipe(),
+        distance,
+        replayed: replay.map_or(0, |replay| replay.offered),
+    };
     let header = serde_json::to_string(&header).expect("a header of numbers and names is JSON");
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes a number were laid out above"))
+    let numbers = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes a number were laid out above");
+        (name.as_str(), view)
     });
+    let replayed = replay.filter(|replay| !replay.is_empty()).map(|replay| {
+        let view = TensorView::new(Dtype::U8, vec![replay.rows.len()], &replay.rows).expect("a byte a byte");
+        (REPLAY, view)
+    });
+    let views = numbers.chain(replayed);
     let entries = HashMap::from([(ENTRY.to_owned(), header)]);
     Ok(safetensors::serialize(views, Some(entries)).expect("tensors in memory fit the format"))
 }
@@ -107,9 +150,9 @@ impl Header {
             header.ok_or_else(|| refuse("no checkpoint of counterfoil: it has no such metadata".to_owned()))?;
         let format =
             serde_json::from_str::<serde_json::Value>(header).map_err(|error| damaged(path, &error))?["format"].clone();
-        if format != FORMAT {
+        if !READS.iter().any(|known| format == *known) {
             return Err(refuse(format!(
-                "checkpoint format {format}, this program reads {FORMAT}: use the version that wrote it"
+                "checkpoint format {format}, this program reads {READS:?}: use the version that wrote it"
             )));
         }
         serde_json::from_str(header).map_err(|error| damaged(path, &error))
@@ -128,7 +171,7 @@ impl Checkpoint {
     /// When anything of that fails; the message names file and tensor.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(Error::io("read", path))?;
-        let Header { step, shape, config, .. } = Header::parse(&bytes, path)?;
+        let Header { step, shape, config, replayed, .. } = Header::parse(&bytes, path)?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error))?;
 
         let (generator, discriminator) = networks(&config, shape)?;
@@ -158,7 +201,35 @@ impl Checkpoint {
             }
             Ok(moments)
         };
+        let detective = || -> Result<Detective, Error> {
+            let mut blank = Detective::blank(config.seed, shape, config.width)?;
+            let held = tensors.tensor(REPLAY).map_or_else(|_| Vec::new(), |tensor| tensor.data().to_vec());
+            let row = shape.0 * shape.1 * shape.2;
+            blank.replay =
+                Replay::holding(row, replayed, held).ok_or_else(|| damaged(path, &"its replay does not fit"))?;
+            for (name, scale) in SCALE.into_iter().zip(&mut blank.scale) {
+                let (dims, data) = read(name.to_owned())?;
+                if dims != scale.dims() {
+                    return Err(damaged(path, &format_args!("{name} is {dims:?}, expected {:?}", scale.dims())));
+                }
+                *scale = Tensor::from_vec(data, dims, &Device::Cpu)?;
+            }
+            let found = blank
+                .parts()
+                .map(|(part, [player, average])| {
+                    Ok((
+                        network(&format!("detective.{part}"), player)?,
+                        network(&format!("detective.ema.{part}"), average)?,
+                        moments(&format!("detective.adam.{part}"), player)?,
+                    ))
+                })
+                .into_iter()
+                .collect::<Result<Vec<_>, Error>>()?;
+            blank.fill(step, found);
+            Ok(blank)
+        };
         Ok(Self {
+            detective: config.detective.then(detective).transpose()?,
             step,
             shape,
             config,
@@ -176,6 +247,7 @@ impl Checkpoint {
         game.step = self.step;
         game.adam_g.resume(self.step, self.moments_g);
         game.adam_d.resume(self.step, self.moments_d);
+        game.detective = self.detective;
         Ok(game)
     }
 }

@@ -76,6 +76,9 @@ pub struct Config {
     pub real_label: f64,
     /// Decay a step of the generator's running average, 0 to below 1.
     pub ema: f64,
+    /// Whether a detective looks on and learns; without one the game's own discriminator is the detector.
+    #[serde(default)]
+    pub detective: bool,
     /// Steps between two grids of samples; 0 for once an epoch.
     pub sample_every: u64,
     /// Steps between two checkpoints.
@@ -114,6 +117,7 @@ impl Config {
             beta2: 0.999,
             real_label: 0.9,
             ema: 0.995,
+            detective: net == Net::Dcgan,
             sample_every: 0,
             checkpoint_every: 1000,
             keep: 3,

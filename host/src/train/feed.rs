@@ -1,4 +1,5 @@
-//! What a round needs from outside the game: samples go in, the real batch and the latents come out, prepared rounds ahead.
+//! What a round needs from outside the game: samples go in; the real batch, the latents and the detective's negatives come out, prepared
+//! rounds ahead.
 //!
 //! Rows are read, converted and latents drawn on a thread of their own while the trainer plays, so that neither a disk nor the drawing is
 //! waited for. A draw is a function of configuration, samples and step: who draws it, and when, changes no number.
@@ -7,10 +8,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use candle_core::{Device, Tensor};
+use rand::Rng;
+use rayon::prelude::*;
 
 use super::Error;
 use super::config::Config;
-use crate::data::Samples;
+use crate::data::{DataError, Samples};
+use crate::detective::negative;
 use crate::stream::{Deck, normal, stream};
 
 /// Draws that wait for the trainer; one more is being made. A slow read may last two rounds before anyone waits.
@@ -23,33 +27,93 @@ pub struct Draw {
     pub real: Tensor,
     /// Latents, [B, Z].
     pub z: Tensor,
+    /// Damaged genuine pictures and known fakes for the detective, [N, H, W, C] in -1..1, where one looks on.
+    pub negatives: Option<Tensor>,
+}
+
+/// What a run learns from.
+#[derive(Clone, Copy, Debug)]
+pub struct Exhibits<'a> {
+    /// Genuine rows.
+    pub genuine: &'a Samples,
+    /// Known fakes, family by family, in rows of the same shape.
+    pub known: &'a [Samples],
+}
+
+impl<'a> From<&'a Samples> for Exhibits<'a> {
+    fn from(genuine: &'a Samples) -> Self {
+        Self { genuine, known: &[] }
+    }
 }
 
 impl Draw {
-    /// The draw of step `step`, `deck` being dealt from `samples` by the configuration's seed.
+    /// The draw of step `step`, `deck` being dealt from the genuine rows by the configuration's seed.
     ///
     /// # Errors
     /// When a row cannot be read.
-    pub fn of(config: &Config, samples: &Samples, deck: &mut Deck, step: u64) -> Result<Self, Error> {
+    pub fn of(config: &Config, exhibits: Exhibits, deck: &mut Deck, step: u64) -> Result<Self, Error> {
         let Config { seed, batch, latent, .. } = *config;
-        let (channels, height, width) = samples.shape();
-        let area = height * width;
-        let levels: [f32; 256] = std::array::from_fn(|byte| level(byte as u8));
-        let mut real = vec![0.0; batch * area * channels];
-        for (picture, index) in real.chunks_exact_mut(area * channels).zip(deck.batch(step, batch)) {
-            let row = samples.row(index).map_err(|source| Error::Samples { source: source.into(), last: None })?; // [C, H, W]
-            for (channel, plane) in row.chunks_exact(area).enumerate() {
-                for (to, byte) in picture[channel..].iter_mut().step_by(channels).zip(plane) {
-                    *to = levels[usize::from(*byte)];
-                }
+        let Exhibits { genuine, .. } = exhibits;
+        let rows: Result<Vec<_>, _> = deck.batch(step, batch).into_iter().map(|index| genuine.row(index)).collect();
+        let real = maps(&rows.map_err(unreadable)?, genuine.shape())?;
+        let z = normal(&mut stream(seed, "latent", step), batch * latent);
+        let negatives = config.detective.then(|| {
+            let rows = negatives(config, exhibits, step).map_err(unreadable)?;
+            Ok::<_, Error>(maps(&rows, genuine.shape())?)
+        });
+        Ok(Self { real, z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?, negatives: negatives.transpose()? })
+    }
+}
+
+/// How many of a step's forged rows come from the forger and how many are known fakes, of as many as there are genuine ones; the others
+/// are damaged genuine rows.
+pub(super) fn shares(batch: usize, known: usize) -> (usize, usize) {
+    (batch / 4, if known > 0 { batch / 4 } else { 0 })
+}
+
+/// The negatives of a step: each a function of (seed, step, its place). A known fake is of any family with the same chance.
+fn negatives(config: &Config, Exhibits { genuine, known }: Exhibits, step: u64) -> Result<Vec<Vec<u8>>, DataError> {
+    let (forger, fakes) = shares(config.batch, known.len());
+    let places = 0..(config.batch - forger) as u64;
+    places
+        .into_par_iter()
+        .map(|place| {
+            let mut rng = stream(config.seed, "negative", step * config.batch as u64 + place);
+            if (place as usize) < fakes {
+                let family = &known[rng.random_range(0..known.len())];
+                family.row(rng.random_range(0..family.len()))
+            } else {
+                let [one, other] = genuine.pair(&mut rng);
+                Ok(negative(&genuine.row(one)?, &genuine.row(other)?, genuine.shape(), &mut rng))
+            }
+        })
+        .collect()
+}
+
+fn unreadable(source: DataError) -> Error {
+    Error::Samples { source: source.into(), last: None }
+}
+
+/// Rows of [C, H, W] bytes as maps [B, H, W, C] on the generator's scale, -1..1.
+pub(super) fn maps(rows: &[Vec<u8>], (channels, height, width): (usize, usize, usize)) -> Result<Tensor, Error> {
+    let area = height * width;
+    let levels: [f32; 256] = std::array::from_fn(|byte| level(byte as u8));
+    let mut maps = vec![0.0; rows.len() * area * channels];
+    for (picture, row) in maps.chunks_exact_mut(area * channels).zip(rows) {
+        for (channel, plane) in row.chunks_exact(area).enumerate() {
+            for (to, byte) in picture[channel..].iter_mut().step_by(channels).zip(plane) {
+                *to = levels[usize::from(*byte)];
             }
         }
-        let z = normal(&mut stream(seed, "latent", step), batch * latent);
-        Ok(Self {
-            real: Tensor::from_vec(real, (batch, height, width, channels), &Device::Cpu)?,
-            z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?,
-        })
     }
+    Ok(Tensor::from_vec(maps, (rows.len(), height, width, channels), &Device::Cpu)?)
+}
+
+/// Maps [B, H, W, C] of -1..1 as rows of [C, H, W] bytes: what is left of a forgery in a file.
+pub(super) fn rows(maps: &Tensor) -> Result<Vec<Vec<u8>>, Error> {
+    let planes = maps.detach().to_device(&Device::Cpu)?.permute((0, 3, 1, 2))?.flatten_from(1)?; // [B, CHW]
+    let byte = |x: f32| ((x + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8;
+    Ok(planes.to_vec2::<f32>()?.into_iter().map(|row| row.into_iter().map(byte).collect()).collect())
 }
 
 /// A byte on the generator's scale, -1..1.
@@ -69,14 +133,14 @@ impl Feed {
     pub fn start<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
         config: &'env Config,
-        samples: &'env Samples,
+        exhibits: Exhibits<'env>,
         first: u64,
     ) -> Self {
         let (sender, draws) = sync_channel(AHEAD);
         scope.spawn(move || {
-            let mut deck = Deck::new(config.seed, samples.len());
+            let mut deck = Deck::new(config.seed, exhibits.genuine.len());
             for step in first.. {
-                let draw = Draw::of(config, samples, &mut deck, step);
+                let draw = Draw::of(config, exhibits, &mut deck, step);
                 let last = draw.is_err();
                 // A refused draw means that the game is over.
                 if sender.send(draw).is_err() || last {
@@ -119,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_draw_is_the_decks_rows_channels_last_and_the_steps_latents() {
-        let draw = Draw::of(&config(), &samples(), &mut Deck::new(0, 10), 7).unwrap();
+        let draw = Draw::of(&config(), (&samples()).into(), &mut Deck::new(0, 10), 7).unwrap();
         assert_eq!((draw.real.dims(), draw.z.dims()), (&[4, 2, 4, 3][..], &[4, 5][..]));
         assert!(draw.real.is_contiguous());
         let rows: Vec<u8> = Deck::new(0, 10).batch(7, 4).iter().flat_map(|&i| samples().row(i).unwrap()).collect();
@@ -135,9 +199,9 @@ mod tests {
         let (config, samples) = (config(), samples());
         for first in [0, 3] {
             thread::scope(|scope| {
-                let feed = Feed::start(scope, &config, &samples, first);
+                let feed = Feed::start(scope, &config, (&samples).into(), first);
                 for step in first..first + 6 {
-                    let alone = Draw::of(&config, &samples, &mut Deck::new(0, 10), step).unwrap();
+                    let alone = Draw::of(&config, (&samples).into(), &mut Deck::new(0, 10), step).unwrap();
                     assert_eq!(numbers(&feed.draw().unwrap()), numbers(&alone), "step {step}");
                 }
                 // Dropped with draws waiting: the scope would never end if the thread did not.

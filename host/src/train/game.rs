@@ -7,12 +7,20 @@ use candle_core::{Device, Tensor};
 
 use super::Error;
 use super::config::{Config, Net};
-use super::feed::Draw;
+use super::feed::{Draw, maps, rows, shares};
 use crate::adam::Adam;
 use crate::data::Samples;
+use crate::detective::Detective;
 use crate::loss::sigmoid;
 use crate::net::{Network, dcgan, mlp, moving_average};
-use crate::stream::stream;
+use crate::stream::{Deck, stream};
+
+/// Genuine rows that set the scale of what the detective sees.
+const SCALING: usize = 512;
+/// The step from which forgeries are kept for replay; those before are noise.
+const REPLAY_FROM: u64 = 50;
+/// Forgeries of a step that are offered for replay.
+const REPLAYED: usize = 4;
 
 /// The players, their optimisers and the step they are at.
 #[derive(Debug)]
@@ -27,6 +35,8 @@ pub struct Game {
     pub(super) average: Network,
     pub(super) adam_g: Adam,
     pub(super) adam_d: Adam,
+    /// Who looks on, where the configuration wants one.
+    pub(super) detective: Option<Detective>,
     samples: usize,
     device: Device,
 }
@@ -50,13 +60,15 @@ pub struct Round {
     pub norm_d: f32,
     /// Norm of the generator's gradient.
     pub norm_g: f32,
+    /// The detective's loss, where one looks on: 1.39 is a coin toss.
+    pub loss_detective: Option<f32>,
 }
 
 impl Round {
     /// Whether every number of the round is finite.
     #[must_use]
     pub fn is_finite(&self) -> bool {
-        [self.loss_d, self.loss_g, self.norm_d, self.norm_g].iter().all(|x| x.is_finite())
+        [self.loss_d, self.loss_g, self.norm_d, self.norm_g].iter().chain(&self.loss_detective).all(|x| x.is_finite())
     }
 }
 
@@ -67,7 +79,16 @@ impl Game {
     /// When the net cannot make pictures of the samples' size.
     pub fn new(config: &Config, samples: &Samples) -> Result<Self, Error> {
         let (generator, discriminator) = networks(config, samples.shape())?;
-        Self::with(config, samples, &generator, &discriminator, &generator)
+        let mut game = Self::with(config, samples, &generator, &discriminator, &generator)?;
+        if config.detective {
+            // As many as there are, a few hundred at most: they only set a scale.
+            let first = Deck::new(config.seed, samples.len()).batch(0, samples.len().min(SCALING));
+            let first = first.into_iter().map(|index| samples.row(index)).collect::<Result<Vec<_>, _>>();
+            let first = first.map_err(|source| Error::Samples { source: source.into(), last: None })?;
+            let genuine = maps(&first, game.shape)?;
+            game.detective = Some(Detective::new(config.seed, game.shape, config.width, &genuine)?);
+        }
+        Ok(game)
     }
 
     /// A game at step 0 between copies of these players.
@@ -90,6 +111,7 @@ impl Game {
             generator,
             discriminator,
             average: average.to_device(&device)?,
+            detective: None,
             samples: samples.len(),
             device,
         })
@@ -132,6 +154,7 @@ impl Game {
         let Config { seed, batch, loss, real_label, .. } = self.config;
         let step = self.step;
         let mut dropout = stream(seed, "dropout", step);
+        let mut loss_detective = None;
 
         let (real, z) = (draw.real.to_device(&self.device)?, draw.z.to_device(&self.device)?);
         let forged = self.generator.forward(&z, &mut dropout)?;
@@ -152,6 +175,24 @@ impl Game {
         let gradients = forged.gradients(&loss_g.backward()?);
         let norm_g = self.adam_g.update(self.generator.parameters(), &gradients)?;
 
+        if let (Some(detective), Some(negatives)) = (&mut self.detective, &draw.negatives) {
+            let forgeries = rows(fake)?; // [B][CHW]
+            let rng = &mut stream(seed, "replay", step);
+            let (forger, _) = shares(batch, 0);
+            // The newest first, then others of any age.
+            let shown: Vec<Vec<u8>> = (0..forger)
+                .map(|i| {
+                    let old = i % 2 == 1 && !detective.replay.is_empty();
+                    if old { detective.replay.draw(rng).to_vec() } else { forgeries[i].clone() }
+                })
+                .collect();
+            if step >= REPLAY_FROM {
+                forgeries.iter().take(REPLAYED).for_each(|row| detective.replay.offer(row, rng));
+            }
+            let forged = Tensor::cat(&[&maps(&shown, self.shape)?, negatives], 0)?; // [B, H, W, C]
+            loss_detective = Some(detective.learn(&draw.real, &forged)?);
+        }
+
         self.step += 1;
         moving_average(&self.average, &self.generator, self.ema())?;
         Ok(Round {
@@ -163,6 +204,7 @@ impl Game {
             d_fake: sigmoid(&on_fake.detach())?.mean_all()?.to_scalar()?,
             norm_d,
             norm_g,
+            loss_detective,
         })
     }
 
@@ -187,7 +229,6 @@ pub(super) fn networks(config: &Config, shape: (usize, usize, usize)) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::Deck;
 
     #[test]
     fn the_number_of_threads_changes_no_bit() {
@@ -199,7 +240,9 @@ mod tests {
                 pool.install(|| {
                     let (mut game, mut deck) = (Game::new(&config, &samples).unwrap(), Deck::new(0, samples.len()));
                     (0..3)
-                        .map(|step| game.round(&Draw::of(&config, &samples, &mut deck, step).unwrap()).unwrap())
+                        .map(|step| {
+                            game.round(&Draw::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap()
+                        })
                         .last()
                 })
             });
@@ -217,7 +260,7 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
             let mut free = |rounds| {
                 for _ in 0..rounds {
-                    let draw = Draw::of(&config, &samples, &mut deck, game.step()).unwrap();
+                    let draw = Draw::of(&config, (&samples).into(), &mut deck, game.step()).unwrap();
                     pool.install(|| game.round(&draw)).unwrap();
                 }
                 game.generator.workspace().free() + game.discriminator.workspace().free()
@@ -237,7 +280,7 @@ mod tests {
             theirs.discriminator = theirs.discriminator.on_stock();
             let mut deck = Deck::new(config.seed, samples.len());
             for step in 0..5 {
-                let draw = Draw::of(&config, &samples, &mut deck, step).unwrap();
+                let draw = Draw::of(&config, (&samples).into(), &mut deck, step).unwrap();
                 let (a, b) = (ours.round(&draw).unwrap(), theirs.round(&draw).unwrap());
                 let pairs = [(a.loss_d, b.loss_d), (a.loss_g, b.loss_g), (a.norm_d, b.norm_d), (a.norm_g, b.norm_g)];
                 assert!(

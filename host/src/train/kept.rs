@@ -12,6 +12,7 @@ use super::Error;
 use super::checkpoint::{Checkpoint, Header};
 use super::config::Config;
 use super::progress::note;
+use crate::detective::Detective;
 use crate::net::Network;
 
 /// Which checkpoint of a run.
@@ -38,7 +39,7 @@ impl FromStr for Which {
 }
 
 /// What a finished or stopped run has learned, for the exporter.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Trained {
     /// The recipe, without an end.
     pub config: Config,
@@ -46,6 +47,8 @@ pub struct Trained {
     pub generator: Network,
     /// The discriminator as it last was.
     pub discriminator: Network,
+    /// The detective that looked on, if one did.
+    pub detective: Option<Detective>,
     /// Rounds played.
     pub steps: u64,
 }
@@ -78,8 +81,8 @@ pub fn load(run: &Path, which: Which) -> Result<Trained, Error> {
             Checkpoint::open(&path)?
         }
     };
-    let Checkpoint { step, config, average, discriminator, .. } = checkpoint;
-    Ok(Trained { config, generator: average, discriminator, steps: step })
+    let Checkpoint { step, config, average, discriminator, detective, .. } = checkpoint;
+    Ok(Trained { config, generator: average, discriminator, detective, steps: step })
 }
 
 /// The newest checkpoint of a run that opens, and a sentence for each newer one that does not.

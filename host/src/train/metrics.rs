@@ -47,10 +47,11 @@ impl Metrics {
 
     /// Adds a line.
     pub(super) fn add(&mut self, round: &Round, distance: Option<f64>) -> Result<(), Error> {
-        let Round { step, epoch, loss_d, loss_g, d_real, d_fake, norm_d, norm_g } = round;
+        let Round { step, epoch, loss_d, loss_g, d_real, d_fake, norm_d, norm_g, loss_detective } = round;
         let distance = distance.map_or_else(String::new, |distance| format!(r#","distance":{distance:.4e}"#));
+        let detective = loss_detective.map_or_else(String::new, |loss| format!(r#","loss_detective":{loss:.6}"#));
         let line = format!(
-            r#"{{"step":{step},"epoch":{epoch:.4},"loss_d":{loss_d:.6},"loss_g":{loss_g:.6},"d_real":{d_real:.6},"d_fake":{d_fake:.6},"norm_d":{norm_d:.6},"norm_g":{norm_g:.6}{distance}}}"#
+            r#"{{"step":{step},"epoch":{epoch:.4},"loss_d":{loss_d:.6},"loss_g":{loss_g:.6},"d_real":{d_real:.6},"d_fake":{d_fake:.6},"norm_d":{norm_d:.6},"norm_g":{norm_g:.6}{detective}{distance}}}"#
         );
         self.file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io("write", &self.path))
     }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 pub use checkpoint::Checkpoint;
 pub use config::{Compute, Config, Net};
-pub use feed::{Draw, Feed};
+pub use feed::{Draw, Exhibits, Feed};
 pub use game::{Game, Round};
 pub use grid::grids;
 pub use kept::{Trained, Which, checkpoints, load};
@@ -175,7 +175,7 @@ pub struct Outcome {
     pub finished: bool,
 }
 
-/// Plays the game of `config` over `samples` and keeps its record in the folder `run`.
+/// Plays the game of `config` over the exhibits and keeps its record in the folder `run`.
 ///
 /// With `resume` it goes on from the newest checkpoint that opens, and from the start where none was written yet. It stops where `config`
 /// says, or soon after `stop` becomes true; either way the last step is saved. `on_save` is called after each checkpoint. `quiet` keeps
@@ -185,7 +185,7 @@ pub struct Outcome {
 /// See [`Error`]; whatever happens, a checkpoint that was written stays.
 pub fn train(
     config: &Config,
-    samples: &Samples,
+    exhibits: Exhibits,
     run: &Path,
     resume: bool,
     stop: &AtomicBool,
@@ -194,9 +194,9 @@ pub fn train(
 ) -> Result<Outcome, Error> {
     config.validate()?;
     let mut last = checkpoints(run).pop();
-    let game = if resume { reopen(config, samples, run, quiet) } else { begin(config, samples, run) };
+    let game = if resume { reopen(config, exhibits.genuine, run, quiet) } else { begin(config, exhibits.genuine, run) };
     let outcome = game.and_then(|game| {
-        play(game, samples, run, stop, quiet, &mut |checkpoint| {
+        play(game, exhibits, run, stop, quiet, &mut |checkpoint| {
             last = Some(checkpoint);
             on_save();
         })
@@ -206,7 +206,7 @@ pub fn train(
 
 fn play(
     mut game: Game,
-    samples: &Samples,
+    exhibits: Exhibits,
     run: &Path,
     stop: &AtomicBool,
     quiet: bool,
@@ -219,7 +219,7 @@ fn play(
     }
     grid::drop_after(run, first)?;
     let mut metrics = Metrics::open(run, first)?;
-    let yardstick = Yardstick::new(samples)?;
+    let yardstick = Yardstick::new(exhibits.genuine)?;
     let progress = Progress::new(&config, first, quiet);
     let sample_every = if config.sample_every > 0 { config.sample_every } else { game.steps_an_epoch() };
     if first == 0 {
@@ -235,7 +235,7 @@ fn play(
     let mut ended = ending(first);
     // The scope ends when the feed is dropped, which an error does too.
     thread::scope(|scope| {
-        let feed = Feed::start(scope, &config, samples, first);
+        let feed = Feed::start(scope, &config, exhibits, first);
         while ended.is_none() {
             let round = game.round(&feed.draw()?)?;
             if !round.is_finite() {
@@ -337,7 +337,7 @@ mod tests {
     }
 
     fn play(config: &Config, samples: &Samples, run: &Path, resume: bool) -> Result<Outcome, Error> {
-        train(config, samples, run, resume, &AtomicBool::new(false), true, &mut || ())
+        train(config, samples.into(), run, resume, &AtomicBool::new(false), true, &mut || ())
     }
 
     fn bytes(run: &Path, file: &str) -> Vec<u8> {
@@ -369,7 +369,8 @@ mod tests {
         let minutes = Config { steps: None, minutes: Some(0.002), ..config(Net::Mlp, 1) };
         let timed = play(&minutes, &samples, run.path(), false).unwrap();
         assert!(timed.finished && timed.steps > 0 && timed.images_per_second > 0.0);
-        let stopped = train(&minutes, &samples, run.path(), true, &AtomicBool::new(true), true, &mut || ()).unwrap();
+        let stopped =
+            train(&minutes, (&samples).into(), run.path(), true, &AtomicBool::new(true), true, &mut || ()).unwrap();
         assert_eq!((stopped.steps, stopped.finished), (timed.steps, false));
 
         let again = run.path().join("again");
@@ -512,7 +513,7 @@ mod tests {
         let before = distance(&game);
         let mut deck = crate::stream::Deck::new(config.seed, samples.len());
         for step in 0..300 {
-            game.round(&Draw::of(&config, &samples, &mut deck, step).unwrap()).unwrap();
+            game.round(&Draw::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap();
         }
         let after = distance(&game);
         let fresh = Game::new(&config, &samples).unwrap();

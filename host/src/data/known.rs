@@ -1,0 +1,84 @@
+//! Folders of known fakes enter, rows to learn from leave, family by family: a family of a thousand shall not drown one of ten.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use counterfoil_models::{Preprocess, sha256_hex};
+
+use super::decode::{Decoded, decode};
+use super::{DataError, Dataset, Item, Result, Room, Samples};
+
+/// Known fakes made ready.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Rows of each family, by the families' names.
+    pub families: Vec<Samples>,
+    /// How many pictures they are of.
+    pub pictures: usize,
+    /// SHA-256 over the hashes of their planes; none where there are none.
+    pub sha256: Option<String>,
+    /// Pictures left out because they could not be read, each with its reason.
+    pub unreadable: Vec<String>,
+}
+
+impl Known {
+    /// Reads the folders, whose folders are families. Families of one name are one.
+    ///
+    /// # Errors
+    /// When a folder cannot be opened, or none of its pictures can be read.
+    pub fn read(folders: &[PathBuf], input: &Preprocess, room: &Room) -> Result<Self> {
+        let mut families: BTreeMap<String, Vec<Item>> = BTreeMap::new();
+        for folder in folders {
+            for item in Dataset::open_fakes(folder, None)? {
+                families.entry(item.family.clone().unwrap_or_default()).or_default().push(item);
+            }
+        }
+        let [regions, channels, height, width] = input.shape();
+        let (mut known, mut hashes) = (Self::default(), String::new());
+        for items in families.into_values() {
+            let Decoded { rows, hashes: found, unreadable, .. } = decode(items, input, room)?;
+            known.unreadable.extend(unreadable);
+            known.pictures += found.len();
+            hashes.extend(found);
+            if rows.len() > 0 {
+                let all = (0..rows.len()).collect();
+                known.families.push(Samples::of(rows, (channels, height, width), all, regions));
+            }
+        }
+        match folders.first() {
+            Some(folder) if known.families.is_empty() => Err(DataError::Empty(folder.clone())),
+            Some(_) => Ok(Self { sha256: Some(sha256_hex(hashes.as_bytes())), ..known }),
+            None => Ok(known),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use image::{Rgb, RgbImage};
+
+    use super::*;
+
+    #[test]
+    fn folders_of_one_name_are_one_family() {
+        let dir = tempfile::tempdir().unwrap();
+        for (index, file) in ["a/copy/1.png", "a/scan/1.png", "b/copy/1.png", "b/copy/2.png"].iter().enumerate() {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            RgbImage::from_pixel(8, 8, Rgb([index as u8 * 60; 3])).save(path).unwrap();
+        }
+        let input: Preprocess = serde_json::from_value(serde_json::json!({
+            "width": 8, "height": 8, "color": "grey", "resize": "stretch", "regions": [[0.0, 0.0, 1.0, 1.0]]
+        }))
+        .unwrap();
+        let folders: Vec<PathBuf> = ["a", "b"].iter().map(|name| dir.path().join(name)).collect();
+        let known = Known::read(&folders, &input, &Room::of(dir.path())).unwrap();
+        assert_eq!(known.families.iter().map(Samples::len).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(known.pictures, 4);
+        let none = Known::read(&[], &input, &Room::of(dir.path())).unwrap();
+        assert!(none.families.is_empty() && none.sha256.is_none());
+        assert!(Known::read(&[Path::new("/nowhere").to_path_buf()], &input, &Room::of(dir.path())).is_err());
+    }
+}

@@ -1,0 +1,64 @@
+//! A detective's average in inference form: layers and constants, for the ONNX writer and for candle's own opinion of what it writes.
+
+use candle_core::{Result, Tensor};
+
+use crate::net::{Layer, infer};
+
+/// Added to a variance before its root: that of the moments a detective learned on.
+pub const EPSILON: f64 = 1e-5;
+
+/// The parts of a detective, first to last. Maps are [N, C, H, W] here, in -1..1 at the entrance.
+#[derive(Clone, Debug)]
+pub struct Anatomy {
+    /// One convolution and its bend; the moments of what it gives are the first features.
+    pub senses: Vec<Layer>,
+    /// Convolutions, the moments of each bent map being features, and at its end features of the whole.
+    pub trunk: Vec<Layer>,
+    /// What is subtracted from the features, [1, F].
+    pub mean: Tensor,
+    /// What they are multiplied with then, [1, F].
+    pub inverse: Tensor,
+    /// Features to a hidden layer, which is the embedding, and on to the logit.
+    pub head: Vec<Layer>,
+}
+
+/// What a detective says of some pictures.
+#[derive(Debug)]
+pub struct Judged {
+    /// Where each lies in the detective's own space, [N, E].
+    pub embedding: Tensor,
+    /// How genuine each is, [N].
+    pub logit: Tensor,
+}
+
+/// Whether a layer's output is a map whose moments are features.
+#[must_use]
+pub fn is_tap(layer: &Layer, rank: usize) -> bool {
+    matches!(layer, Layer::LeakyRelu(_)) && rank == 4
+}
+
+impl Anatomy {
+    /// Judges pictures [N, C, H, W] in -1..1 by candle's own operations.
+    ///
+    /// # Errors
+    /// When the pictures do not fit.
+    pub fn judge(&self, pictures: &Tensor) -> Result<Judged> {
+        let mut features = Vec::new();
+        let mut x = pictures.clone();
+        for layer in self.senses.iter().chain(&self.trunk) {
+            x = infer(std::slice::from_ref(layer), &x)?;
+            if is_tap(layer, x.rank()) {
+                let rows = x.flatten_from(2)?; // [N, C, HW]
+                let centred = rows.broadcast_sub(&rows.mean_keepdim(2)?)?;
+                features.push(rows.mean(2)?);
+                features.push((centred.sqr()?.mean(2)? + EPSILON)?.sqrt()?);
+            }
+        }
+        features.push(x);
+        let features = Tensor::cat(&features, 1)?.broadcast_sub(&self.mean)?.broadcast_mul(&self.inverse)?; // [N, F]
+        let (hidden, last) = self.head.split_at(self.head.len() - 1);
+        let embedding = infer(hidden, &features)?;
+        let logit = infer(last, &embedding)?.flatten_all()?;
+        Ok(Judged { embedding, logit })
+    }
+}

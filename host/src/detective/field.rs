@@ -1,0 +1,47 @@
+//! Random fields over a picture's pixels: a size and a stream go in, a smooth surface or a soft blob comes out.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+use super::plane::Plane;
+
+/// Squared distance of place `index` of a square window from its middle, `radius` being its half side.
+pub(super) fn square_distance(index: usize, radius: usize) -> f32 {
+    let side = 2 * radius + 1;
+    let (x, y) = ((index % side) as f32 - radius as f32, (index / side) as f32 - radius as f32);
+    x * x + y * y
+}
+
+/// A smooth surface of about unit spread with `cells` bumps along the longer side, a number a pixel.
+pub(super) fn smooth(plane: &Plane, cells: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    let (w, h) = (plane.width, plane.height);
+    let step = cells / w.max(h) as f32;
+    let side = |length: usize| (length as f32 * step) as usize + 3;
+    let (cols, rows) = (side(w), side(h));
+    let knots: Vec<f32> = (0..cols * rows).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();
+    let (shift_x, shift_y): (f32, f32) = (rng.random(), rng.random());
+    let ease = |t: f32| t * t * (3.0 - 2.0 * t);
+    (0..w * h)
+        .map(|pixel| {
+            let (x, y) = ((pixel % w) as f32 * step + shift_x, (pixel / w) as f32 * step + shift_y);
+            let (left, top, u, v) = (x as usize, y as usize, ease(x.fract()), ease(y.fract()));
+            let at = |x: usize, y: usize| knots[y * cols + x];
+            let upper = at(left, top) * (1.0 - u) + at(left + 1, top) * u;
+            let lower = at(left, top + 1) * (1.0 - u) + at(left + 1, top + 1) * u;
+            // Between knots spreads are smaller than at them, by about this.
+            1.4 * (upper * (1.0 - v) + lower * v)
+        })
+        .collect()
+}
+
+/// A part of the picture with soft or hard edges: 0..1, a number a pixel; at least a twentieth of it is in.
+pub(super) fn blob(plane: &Plane, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    let surface = smooth(plane, rng.random_range(1.5..4.0), rng);
+    let share = rng.random_range(0.05..0.6);
+    let mut sorted = surface.clone();
+    sorted.sort_by(f32::total_cmp);
+    let level = sorted[((1.0 - share) * (sorted.len() - 1) as f32) as usize];
+    let hardness = rng.random_range(1.0f32..4.0).exp();
+    surface.iter().map(|x| 1.0 / (1.0 + (-(x - level) * hardness).exp())).collect()
+}

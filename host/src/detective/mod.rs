@@ -1,0 +1,244 @@
+//! The detective: genuine and forged rows go in, a score that tells forgers it never met comes out.
+//!
+//! The game's own discriminator is a poor detector: at its end it knows one forger, the newest, and fluctuates from step to step (OGNet,
+//! Zaheer et al., 2004.07657). This network looks on while the game is played and learns genuine pictures from everything else there is:
+//! forgeries of every age (`replay`), damaged genuine pictures (`negatives`) and known fakes. It judges by the running average of its
+//! weights, so that a score does not depend on the step at which somebody stopped.
+
+mod anatomy;
+mod field;
+mod negatives;
+mod plane;
+mod replay;
+mod senses;
+
+pub use anatomy::{Anatomy, EPSILON, Judged, is_tap};
+pub use negatives::negative;
+pub use replay::Replay;
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Result, Tensor};
+
+use crate::adam::{Adam, Moments};
+use crate::loss::softplus;
+use crate::net::{Activation, Block, Map, Network, Pass, Window, map_moments, moving_average};
+use crate::stream::stream;
+use senses::{SENSES, senses};
+
+const LEAK: Activation = Activation::LeakyRelu(0.2);
+/// Halves a map's sides.
+const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
+/// Sides at which halving stops.
+const LAST_SIDE: usize = 4;
+/// Features of the whole last map, which know where things are; and of the head's hidden layer, which is the embedding.
+const HIDDEN: usize = 64;
+/// Share of the hidden layer dropped while learning.
+const DROPOUT: f32 = 0.2;
+/// Adam's learning rate and decays.
+const RATE: f64 = 1e-3;
+const DECAYS: (f64, f64) = (0.9, 0.999);
+/// Decay a step of the running averages.
+const AVERAGE: f64 = 0.999;
+/// Added to a feature's deviation among the genuine, so that one that hardly varies does not shout.
+const QUIET: f64 = 0.02;
+
+/// A detective that learns.
+#[derive(Debug)]
+pub struct Detective {
+    senses: Network,
+    players: Players,
+    /// The players' running average, which judges.
+    average: Players,
+    pub(crate) adams: [Adam; 2],
+    /// Mean of each feature among the genuine before anything was learned, and the inverse of its deviation: [1, F] each.
+    pub(crate) scale: [Tensor; 2],
+    /// Forgeries of every age.
+    pub replay: Replay,
+    seed: u64,
+}
+
+/// The two networks that learn.
+#[derive(Clone, Debug)]
+struct Players {
+    /// Maps of the senses to the moments of its own maps and to features of the whole: [B, H, W, S] to [B, T].
+    trunk: Network,
+    /// Features [B, F] to logits [B, 1].
+    head: Network,
+}
+
+impl Players {
+    /// Players with their first weights for rows of (channels, height, width).
+    fn new(seed: u64, shape: (usize, usize, usize), width: usize) -> Result<Self> {
+        let trunk = trunk(shape, width);
+        let maps = trunk.iter().map(|block| match block.map {
+            Map::Conv(_, channels, _) => 2 * channels,
+            _ => HIDDEN,
+        });
+        let features = 2 * SENSES * shape.0 + maps.sum::<usize>();
+        let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
+        let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
+        Ok(Self {
+            trunk: Network::new(trunk, seed, "detective trunk")?.tapped(),
+            head: Network::new(head, seed, "detective head")?,
+        })
+    }
+
+    fn copy(&self) -> Result<Self> {
+        Ok(Self { trunk: self.trunk.to_device(&Device::Cpu)?, head: self.head.to_device(&Device::Cpu)? })
+    }
+}
+
+/// Convolutions that halve the sides and double the channels, `width` of them after the first, until no side is above 4; then the whole.
+fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<Block> {
+    let (mut blocks, mut inputs, mut outputs, mut sides) = (Vec::new(), SENSES * channels, width, (height, side));
+    while sides.0.max(sides.1) > LAST_SIDE {
+        blocks.push(Block::new(&blocks.len().to_string(), Map::Conv(inputs, outputs, HALVING), LEAK));
+        (inputs, outputs, sides) = (outputs, outputs * 2, (HALVING.small(sides.0), HALVING.small(sides.1)));
+    }
+    blocks.push(Block::new(&blocks.len().to_string(), Map::Collapse((inputs, sides.0, sides.1), HIDDEN), LEAK));
+    blocks
+}
+
+impl Detective {
+    /// A detective that knows nothing yet, for rows of (channels, height, width). The `genuine` [N, H, W, C] in -1..1 set the scale of what
+    /// it sees.
+    pub fn new(seed: u64, shape: (usize, usize, usize), width: usize, genuine: &Tensor) -> Result<Self> {
+        let mut detective = Self::blank(seed, shape, width)?;
+        let (features, _) = detective.see(&detective.players.trunk, genuine)?;
+        let features = features.detach();
+        let mean = features.mean_keepdim(0)?;
+        let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
+        detective.scale = [mean, (deviation + QUIET)?.recip()?];
+        Ok(detective)
+    }
+
+    /// One with its first weights and no scale yet, for a checkpoint to fill.
+    pub(crate) fn blank(seed: u64, shape: (usize, usize, usize), width: usize) -> Result<Self> {
+        let players = Players::new(seed, shape, width)?;
+        let features = players.head.parameters()["0.weight"].dim(0)?;
+        let blank = Tensor::ones((1, features), candle_core::DType::F32, &Device::Cpu)?;
+        let adam = |network: &Network| Adam::new(network.parameters(), RATE, DECAYS.0, DECAYS.1);
+        Ok(Self {
+            senses: senses(shape.0)?,
+            average: players.copy()?,
+            adams: [adam(&players.trunk), adam(&players.head)],
+            players,
+            scale: [blank.clone(), blank],
+            replay: Replay::new(shape.0 * shape.1 * shape.2),
+            seed,
+        })
+    }
+
+    /// Its networks by name: each as it learns, and its average.
+    pub(crate) fn parts(&self) -> [(&'static str, [&Network; 2]); 2] {
+        let Self { players, average, .. } = self;
+        [("trunk", [&players.trunk, &average.trunk]), ("head", [&players.head, &average.head])]
+    }
+
+    /// Takes weights, averages and moments for its parts, in their order, as many updates old as `step`.
+    pub(crate) fn fill(&mut self, step: u64, parts: Vec<(Network, Network, BTreeMap<String, Moments>)>) {
+        let Self { players, average, adams, .. } = self;
+        let players = [&mut players.trunk, &mut players.head];
+        let averages = [&mut average.trunk, &mut average.head];
+        for ((part, adam), (player, average)) in parts.into_iter().zip(adams).zip(players.into_iter().zip(averages)) {
+            (*player, *average) = (part.0, part.1);
+            adam.resume(step, part.2);
+        }
+    }
+
+    /// Features [B, F] of pictures [B, H, W, C] in -1..1, not yet scaled, and the trunk's pass.
+    fn see(&self, trunk: &Network, pictures: &Tensor) -> Result<(Tensor, Pass)> {
+        let rng = &mut stream(0, "no dropout", 0);
+        let maps = self.senses.forward(pictures, rng)?.output.detach(); // [B, H, W, S]
+        let seen = trunk.forward(&maps, rng)?;
+        Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output], 1)?, seen))
+    }
+
+    /// Learns from genuine and forged pictures, [B, H, W, C] in -1..1 each, and gives the loss: the cross-entropy of both halves added.
+    pub fn learn(&mut self, genuine: &Tensor, forged: &Tensor) -> Result<f32> {
+        let step = self.adams[0].step;
+        let (features, seen) = self.see(&self.players.trunk, &Tensor::cat(&[genuine, forged], 0)?)?;
+        let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
+        let told = self.players.head.forward(&features, &mut stream(self.seed, "detective dropout", step))?;
+        let on_genuine = told.output.narrow(0, 0, genuine.dim(0)?)?;
+        let on_forged = told.output.narrow(0, genuine.dim(0)?, forged.dim(0)?)?;
+        let loss = (softplus(&on_genuine.neg()?)?.mean_all()? + softplus(&on_forged)?.mean_all()?)?;
+        let store = loss.backward()?;
+        let [trunk, head] = &mut self.adams;
+        trunk.update(self.players.trunk.parameters(), &seen.gradients(&store))?;
+        head.update(self.players.head.parameters(), &told.gradients(&store))?;
+        let age = step as f64 + 1.0;
+        let decay = AVERAGE.min((1.0 + age) / (10.0 + age)) as f32;
+        moving_average(&self.average.trunk, &self.players.trunk, decay)?;
+        moving_average(&self.average.head, &self.players.head, decay)?;
+        loss.to_scalar()
+    }
+
+    /// What judges, in the form that travels.
+    pub fn anatomy(&self) -> Result<Anatomy> {
+        let [mean, inverse] = &self.scale;
+        Ok(Anatomy {
+            senses: self.senses.layers()?,
+            trunk: self.average.trunk.layers()?,
+            mean: mean.clone(),
+            inverse: inverse.clone(),
+            head: self.average.head.layers()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::normal;
+
+    fn draws(purpose: &str, dims: [usize; 4]) -> Tensor {
+        let numbers = normal(&mut stream(4, purpose, 0), dims.iter().product());
+        Tensor::from_vec(numbers, &dims, &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn its_gradients_are_candles() {
+        let x = draws("pictures", [6, 28, 28, 1]);
+        let players = Players::new(1, (1, 28, 28), 4).unwrap();
+        let senses = senses(1).unwrap();
+        let rng = &mut stream(0, "none", 0);
+        let maps = senses.forward(&x, rng).unwrap().output.detach();
+        let probe = draws("probe", [6, 1, 1, 2 * (4 + 8 + 16) + HIDDEN]).flatten_from(1).unwrap();
+        let [ours, stock] = [players.trunk.clone(), players.trunk.on_stock()].map(|network| {
+            let pass = network.forward(&maps, rng).unwrap();
+            let loss = (&pass.output * &probe).unwrap().sum_all().unwrap();
+            let gradients = pass.gradients(&loss.backward().unwrap());
+            let numbers = |gradient: &crate::net::Gradient| match gradient {
+                crate::net::Gradient::Numbers(numbers) => numbers.to_vec(),
+                crate::net::Gradient::Tensor(tensor) => tensor.flatten_all().unwrap().to_vec1().unwrap(),
+            };
+            gradients.iter().map(|(name, gradient)| (name.clone(), numbers(gradient))).collect::<Vec<_>>()
+        });
+        assert_eq!(ours.len(), 8);
+        for ((name, ours), (_, stock)) in ours.iter().zip(&stock) {
+            let size = stock.iter().fold(1e-3f32, |size, x| size.max(x.abs()));
+            let gap = ours.iter().zip(stock).fold(0f32, |gap, (a, b)| gap.max((a - b).abs()));
+            assert!(gap < 1e-3 * size, "{name}: {gap} of {size}");
+        }
+    }
+
+    #[test]
+    fn it_learns_texture_and_judges_by_its_average() {
+        // Genuine is smooth, forged has grain.
+        let plain = draws("plain", [16, 1, 1, 1]).broadcast_as((16, 16, 16, 1)).unwrap().tanh().unwrap();
+        let grain = (draws("grain", [16, 16, 16, 1]) * 0.3).unwrap();
+        let forged = (&plain + grain).unwrap();
+        let mut detective = Detective::new(1, (1, 16, 16), 4, &plain).unwrap();
+        let first = detective.learn(&plain, &forged).unwrap();
+        let last = (0..60).map(|_| detective.learn(&plain, &forged).unwrap()).last().unwrap();
+        assert!(last < 0.5 * first, "{first} became {last}");
+        let anatomy = detective.anatomy().unwrap();
+        let logits =
+            |x: &Tensor| anatomy.judge(&x.permute((0, 3, 1, 2)).unwrap()).unwrap().logit.to_vec1::<f32>().unwrap();
+        let (low, high) = (logits(&forged), logits(&plain));
+        let highest = low.iter().copied().fold(f32::MIN, f32::max);
+        assert!(high.iter().all(|x| *x > highest), "{high:?} against {low:?}");
+    }
+}
