@@ -97,6 +97,12 @@ impl Samples {
         self.chosen.len()
     }
 
+    /// How many rows, next to each other, make a picture.
+    #[must_use]
+    pub fn regions(&self) -> usize {
+        self.regions
+    }
+
     /// A row drawn by lot, and another one of the same region, perhaps the same.
     pub(crate) fn pair(&self, rng: &mut ChaCha8Rng) -> [usize; 2] {
         let one = rng.random_range(0..self.len());

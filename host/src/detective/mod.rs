@@ -155,15 +155,24 @@ impl Detective {
         Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output], 1)?, seen))
     }
 
-    /// Learns from genuine and forged pictures, [B, H, W, C] in -1..1 each, and gives the loss: the cross-entropy of both halves added.
-    pub fn learn(&mut self, genuine: &Tensor, forged: &Tensor) -> Result<f32> {
+    /// Learns from rows [B, H, W, C] in -1..1 each: genuine ones, forged ones, and known fakes, each picture's `regions` rows next to each
+    /// other. Gives the loss: the cross-entropy of genuine and of forged added.
+    ///
+    /// Of a known fake only the picture is known to be one, not which of its regions gives it away: it counts by its least genuine.
+    pub fn learn(&mut self, genuine: &Tensor, forged: &Tensor, known: Option<(&Tensor, usize)>) -> Result<f32> {
         let step = self.adams[0].step;
-        let (features, seen) = self.see(&self.players.trunk, &Tensor::cat(&[genuine, forged], 0)?)?;
+        let exhibits: Vec<&Tensor> = [genuine, forged].into_iter().chain(known.map(|(rows, _)| rows)).collect();
+        let (features, seen) = self.see(&self.players.trunk, &Tensor::cat(&exhibits, 0)?)?;
         let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
         let told = self.players.head.forward(&features, &mut stream(self.seed, "detective dropout", step))?;
-        let on_genuine = told.output.narrow(0, 0, genuine.dim(0)?)?;
-        let on_forged = told.output.narrow(0, genuine.dim(0)?, forged.dim(0)?)?;
-        let loss = (softplus(&on_genuine.neg()?)?.mean_all()? + softplus(&on_forged)?.mean_all()?)?;
+        let (first, second) = (genuine.dim(0)?, forged.dim(0)?);
+        let on_genuine = told.output.narrow(0, 0, first)?;
+        let mut on_forged = vec![softplus(&told.output.narrow(0, first, second)?)?];
+        if let Some((rows, regions)) = known {
+            let logits = told.output.narrow(0, first + second, rows.dim(0)?)?.reshape(((), regions))?;
+            on_forged.push(softplus(&logits.min_keepdim(1)?)?);
+        }
+        let loss = (softplus(&on_genuine.neg()?)?.mean_all()? + Tensor::cat(&on_forged, 0)?.mean_all()?)?;
         let store = loss.backward()?;
         let [trunk, head] = &mut self.adams;
         trunk.update(self.players.trunk.parameters(), &seen.gradients(&store))?;
@@ -173,6 +182,14 @@ impl Detective {
         moving_average(&self.average.trunk, &self.players.trunk, decay)?;
         moving_average(&self.average.head, &self.players.head, decay)?;
         loss.to_scalar()
+    }
+
+    /// LAB
+    pub fn look(&self, pictures: &Tensor) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
+        let (features, _) = self.see(&self.average.trunk.frozen(), pictures)?;
+        let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
+        let logits = self.average.head.frozen().without_dropout().forward(&features, &mut stream(0, "none", 0))?.output;
+        Ok((features.to_vec2()?, logits.flatten_all()?.to_vec1()?))
     }
 
     /// What judges, in the form that travels.
@@ -231,8 +248,8 @@ mod tests {
         let grain = (draws("grain", [16, 16, 16, 1]) * 0.3).unwrap();
         let forged = (&plain + grain).unwrap();
         let mut detective = Detective::new(1, (1, 16, 16), 4, &plain).unwrap();
-        let first = detective.learn(&plain, &forged).unwrap();
-        let last = (0..60).map(|_| detective.learn(&plain, &forged).unwrap()).last().unwrap();
+        let first = detective.learn(&plain, &forged, None).unwrap();
+        let last = (0..60).map(|_| detective.learn(&plain, &forged, None).unwrap()).last().unwrap();
         assert!(last < 0.5 * first, "{first} became {last}");
         let anatomy = detective.anatomy().unwrap();
         let logits =

@@ -15,7 +15,8 @@ use super::plane::Plane;
 type Operation = fn(&mut Plane, &Plane, &mut ChaCha8Rng);
 
 /// What every picture can suffer.
-const OPERATIONS: [Operation; 11] = [turn, warp, filter, tone, noise, ripple, thicken, join, shuffle, resample, erase];
+const OPERATIONS: [Operation; 12] =
+    [turn, warp, filter, tone, noise, ripple, thicken, retrace, join, shuffle, resample, erase];
 /// What colours can suffer besides.
 const COLOR_OPERATIONS: [Operation; 2] = [tint, misregister];
 
@@ -165,6 +166,16 @@ fn thicken(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let before = plane.clone();
     plane.extreme(bright, shape);
     plane.blend(&before, |_| 1.0 - share);
+}
+
+/// Drawn anew: edges as sharp and as smooth as a pen, a stencil or a vector program makes them.
+fn retrace(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
+    let spread: f32 = rng.random_range(0.3..1.1);
+    let blur: Vec<f32> = (0..25).map(|i| (-field::square_distance(i, 2) / (2.0 * spread * spread)).exp()).collect();
+    let total: f32 = blur.iter().sum();
+    plane.convolve(&blur.iter().map(|x| x / total).collect::<Vec<f32>>());
+    let (level, hardness) = (rng.random_range(0.25..0.6), rng.random_range(1.8f32..4.0).exp());
+    plane.stencil(level, hardness);
 }
 
 /// Two genuine pictures made one: halves, patches, a cross-fade, or one printed over the other.

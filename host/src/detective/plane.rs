@@ -111,6 +111,30 @@ impl Plane {
         }
     }
 
+    /// Makes each channel of two tones, its darkest and its brightest, with an edge where the value between pixels crosses `level` of the
+    /// way, as steep as `hardness`; pixels on the edge take their share of both.
+    pub(super) fn stencil(&mut self, level: f32, hardness: f32) {
+        let (w, h, area) = (self.width, self.height, self.area());
+        for values in self.values.chunks_exact_mut(area) {
+            let (low, high) = values.iter().fold((1.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
+            let edge = low + level * (high - low);
+            let before = values.to_vec();
+            let at = |x: usize, y: usize| before[y.min(h - 1) * w + x.min(w - 1)];
+            for (pixel, value) in values.iter_mut().enumerate() {
+                let (x, y) = ((pixel % w) as f32, (pixel / w) as f32);
+                let share = (0..9).map(|i| {
+                    let (x, y) = (x + ((i % 3) as f32 - 1.0) / 3.0, y + ((i / 3) as f32 - 1.0) / 3.0);
+                    let (x, y) = (x.max(0.0), y.max(0.0));
+                    let (left, top, u, v) = (x as usize, y as usize, x.fract(), y.fract());
+                    let upper = at(left, top) * (1.0 - u) + at(left + 1, top) * u;
+                    let lower = at(left, top + 1) * (1.0 - u) + at(left + 1, top + 1) * u;
+                    1.0 / (1.0 + (-(upper + v * (lower - upper) - edge) * hardness).exp())
+                });
+                *value = low + (high - low) * share.sum::<f32>() / 9.0;
+            }
+        }
+    }
+
     /// Swaps two tiles, which must not overlap but in whole.
     pub(super) fn swap(&mut self, a: (usize, usize), b: (usize, usize), (wide, high): (usize, usize)) {
         let (area, width) = (self.area(), self.width);

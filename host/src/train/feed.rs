@@ -27,8 +27,17 @@ pub struct Draw {
     pub real: Tensor,
     /// Latents, [B, Z].
     pub z: Tensor,
-    /// Damaged genuine pictures and known fakes for the detective, [N, H, W, C] in -1..1, where one looks on.
-    pub negatives: Option<Tensor>,
+    /// What the detective is shown beside the forger's work, where one looks on.
+    pub lesson: Option<Lesson>,
+}
+
+/// What a detective is shown beside the genuine rows and the forger's, [N, H, W, C] in -1..1.
+#[derive(Clone, Debug)]
+pub struct Lesson {
+    /// Damaged genuine rows.
+    pub negatives: Tensor,
+    /// Rows of known fakes, where there are any, and how many of them make a picture.
+    pub known: Option<(Tensor, usize)>,
 }
 
 /// What a run learns from.
@@ -53,41 +62,53 @@ impl Draw {
     /// When a row cannot be read.
     pub fn of(config: &Config, exhibits: Exhibits, deck: &mut Deck, step: u64) -> Result<Self, Error> {
         let Config { seed, batch, latent, .. } = *config;
-        let Exhibits { genuine, .. } = exhibits;
+        let Exhibits { genuine, known: families } = exhibits;
         let rows: Result<Vec<_>, _> = deck.batch(step, batch).into_iter().map(|index| genuine.row(index)).collect();
         let real = maps(&rows.map_err(unreadable)?, genuine.shape())?;
         let z = normal(&mut stream(seed, "latent", step), batch * latent);
-        let negatives = config.detective.then(|| {
-            let rows = negatives(config, exhibits, step).map_err(unreadable)?;
-            Ok::<_, Error>(maps(&rows, genuine.shape())?)
-        });
-        Ok(Self { real, z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?, negatives: negatives.transpose()? })
+        let draw_for_detective = || -> Result<_, Error> {
+            let (forger, pictures) = shares(batch, families.first());
+            let rows = families.first().map_or(0, |_| batch / 4);
+            let negatives = negatives(config, genuine, batch - forger - rows, step).map_err(unreadable)?;
+            let known = match families.first() {
+                Some(first) => {
+                    let rows = known(config, families, pictures, step).map_err(unreadable)?;
+                    Some((maps(&rows, genuine.shape())?, first.regions()))
+                }
+                None => None,
+            };
+            Ok(Lesson { negatives: maps(&negatives, genuine.shape())?, known })
+        };
+        Ok(Self { real, z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?, lesson: config.detective.then(draw_for_detective).transpose()? })
     }
 }
 
-/// How many of a step's forged rows come from the forger and how many are known fakes, of as many as there are genuine ones; the others
-/// are damaged genuine rows.
-pub(super) fn shares(batch: usize, known: usize) -> (usize, usize) {
-    (batch / 4, if known > 0 { batch / 4 } else { 0 })
+/// How many of a step's forged rows come from the forger, and how many known pictures there are beside them; the others are damaged
+/// genuine rows. A quarter each, and at least one picture.
+pub(super) fn shares(batch: usize, known: Option<&Samples>) -> (usize, usize) {
+    (batch / 4, known.map_or(0, |known| (batch / 4 / known.regions()).max(1)))
 }
 
-/// The negatives of a step: each a function of (seed, step, its place). A known fake is of any family with the same chance.
-fn negatives(config: &Config, Exhibits { genuine, known }: Exhibits, step: u64) -> Result<Vec<Vec<u8>>, DataError> {
-    let (forger, fakes) = shares(config.batch, known.len());
-    let places = 0..(config.batch - forger) as u64;
-    places
-        .into_par_iter()
-        .map(|place| {
-            let mut rng = stream(config.seed, "negative", step * config.batch as u64 + place);
-            if (place as usize) < fakes {
-                let family = &known[rng.random_range(0..known.len())];
-                family.row(rng.random_range(0..family.len()))
-            } else {
-                let [one, other] = genuine.pair(&mut rng);
-                Ok(negative(&genuine.row(one)?, &genuine.row(other)?, genuine.shape(), &mut rng))
-            }
-        })
-        .collect()
+/// Damaged genuine rows, each a function of (seed, step, its place).
+fn negatives(config: &Config, genuine: &Samples, count: usize, step: u64) -> Result<Vec<Vec<u8>>, DataError> {
+    let forge = |place: usize| {
+        let mut rng = stream(config.seed, "negative", step * config.batch as u64 + place as u64);
+        let [one, other] = genuine.pair(&mut rng);
+        Ok(negative(&genuine.row(one)?, &genuine.row(other)?, genuine.shape(), &mut rng))
+    };
+    (0..count).into_par_iter().map(forge).collect()
+}
+
+/// All rows of some known fakes, each of any family with the same chance.
+fn known(config: &Config, families: &[Samples], count: usize, step: u64) -> Result<Vec<Vec<u8>>, DataError> {
+    let mut rng = stream(config.seed, "known", step);
+    let pictures = (0..count).flat_map(|_| {
+        let family = &families[rng.random_range(0..families.len())];
+        let regions = family.regions();
+        let picture = rng.random_range(0..family.len() / regions);
+        (0..regions).map(move |region| family.row(picture * regions + region))
+    });
+    pictures.collect()
 }
 
 fn unreadable(source: DataError) -> Error {

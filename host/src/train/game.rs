@@ -175,10 +175,10 @@ impl Game {
         let gradients = forged.gradients(&loss_g.backward()?);
         let norm_g = self.adam_g.update(self.generator.parameters(), &gradients)?;
 
-        if let (Some(detective), Some(negatives)) = (&mut self.detective, &draw.negatives) {
+        if let (Some(detective), Some(lesson)) = (&mut self.detective, &draw.lesson) {
             let forgeries = rows(fake)?; // [B][CHW]
             let rng = &mut stream(seed, "replay", step);
-            let (forger, _) = shares(batch, 0);
+            let (forger, _) = shares(batch, None);
             // The newest first, then others of any age.
             let shown: Vec<Vec<u8>> = (0..forger)
                 .map(|i| {
@@ -189,8 +189,8 @@ impl Game {
             if step >= REPLAY_FROM {
                 forgeries.iter().take(REPLAYED).for_each(|row| detective.replay.offer(row, rng));
             }
-            let forged = Tensor::cat(&[&maps(&shown, self.shape)?, negatives], 0)?; // [B, H, W, C]
-            loss_detective = Some(detective.learn(&draw.real, &forged)?);
+            let forged = Tensor::cat(&[&maps(&shown, self.shape)?, &lesson.negatives], 0)?; // [B, H, W, C], or fewer
+            loss_detective = Some(detective.learn(&draw.real, &forged, lesson.known.as_ref().map(|(rows, regions)| (rows, *regions)))?);
         }
 
         self.step += 1;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 pub use checkpoint::Checkpoint;
 pub use config::{Compute, Config, Net};
-pub use feed::{Draw, Exhibits, Feed};
+pub use feed::{Draw, Exhibits, Feed, Lesson};
 pub use game::{Game, Round};
 pub use grid::grids;
 pub use kept::{Trained, Which, checkpoints, load};
