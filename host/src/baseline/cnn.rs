@@ -34,7 +34,7 @@ const JUDGED: usize = 64;
 /// Halves a map's sides.
 const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
 
-/// The counterfeit rows to teach, and whose they are: those named, else the generator's.
+/// The counterfeit rows to teach, and what they are called: those named, else the generator's.
 ///
 /// # Errors
 /// When there are too few, or none at all.
@@ -42,7 +42,7 @@ pub(super) fn fakes(bundle: &Bundle, named: &[Item], input: &Preprocess) -> Resu
     if named.is_empty() {
         let forged = forged(bundle, REFERENCES)?;
         ensure!(forged.is_some(), "the bundle holds no generator to learn from; name counterfeits with --train-fakes");
-        return Ok((forged.unwrap_or_default(), "the generator's"));
+        return Ok((forged.unwrap_or_default(), "generated fakes"));
     }
     let chosen = evenly(named, REFERENCES);
     let exhibits = Exhibits::of(&chosen, input);

@@ -75,11 +75,11 @@ pub fn rows(against: &Against) -> Rows {
     rows.add("hand statistics", statistics::scores(against.items, chosen.as_deref()).map(Some));
     rows.add("PCA reconstruction", fit::scores(&exhibits, reference, Pca::fit).map(Some));
     rows.add("nearest neighbours", fit::scores(&exhibits, reference, |planes| Ok(Neighbours::of(planes))).map(Some));
-    let supervised = cnn::fakes(bundle, against.fakes, exhibits.input()).and_then(|(fakes, whose)| {
-        Ok((fit::scores(&exhibits, reference, |planes| Cnn::train(planes, &fakes))?, whose))
+    let supervised = cnn::fakes(bundle, against.fakes, exhibits.input()).and_then(|(fakes, which)| {
+        Ok((fit::scores(&exhibits, reference, |planes| Cnn::train(planes, &fakes))?, which))
     });
     match supervised {
-        Ok((scored, whose)) => rows.add(&format!("CNN taught {whose}"), Ok(Some(scored))),
+        Ok((scored, which)) => rows.add(&format!("CNN on {which}"), Ok(Some(scored))),
         Err(reason) => rows.left_out.push(format!("supervised CNN: {reason:#}")),
     }
     rows

@@ -93,11 +93,15 @@ fn orthonormal(columns: &Tensor) -> Result<Tensor> {
         let before = dot(row, row).sqrt();
         for other in [&*done, &*done].into_iter().flatten() {
             let along = dot(row, other) as f32;
-            row.iter_mut().zip(other).for_each(|(x, o)| *x -= along * o);
+            for (x, o) in row.iter_mut().zip(other) {
+                *x -= along * o;
+            }
         }
         let after = dot(row, row).sqrt();
         let scale = if after > 1e-6 * before { 1.0 / after } else { 0.0 };
-        row.iter_mut().for_each(|x| *x *= scale as f32);
+        for x in row.iter_mut() {
+            *x *= scale as f32;
+        }
     }
     let (k, d) = (rows.len(), rows.first().map_or(0, Vec::len));
     Ok(Tensor::from_vec(rows.concat(), (k, d), &Device::Cpu)?.t()?.contiguous()?)

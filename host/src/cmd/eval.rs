@@ -104,17 +104,23 @@ impl Eval {
         let calibration = &detector.bundle().manifest().calibration;
         let summary =
             |evaluation: &Evaluation| material.kinship.as_ref().map(|kinship| ZooSummary::of(evaluation, kinship));
-        let row = |baseline: Baseline| Row {
-            lead: Lead::of(&own, &baseline.evaluation),
-            zoo: summary(&baseline.evaluation),
-            baseline,
+        let own_zoo = summary(&own);
+        let row = |baseline: Baseline| {
+            let zoo = summary(&baseline.evaluation);
+            // In a zoo a family counts as one, in the comparison as in the summary.
+            let lead = match (&own_zoo, &zoo) {
+                (Some(ours), Some(theirs)) => Lead::by(&ours.all.auroc.minus(&theirs.all.auroc)),
+                _ => Lead::of(&own, &baseline.evaluation),
+            };
+            Row { baseline, lead, zoo }
         };
+        let baselines = baselines.into_iter().map(row).collect();
         let outcome = Outcome {
             name: super::name_of(&self.bundle),
             alpha: calibration.alpha(),
             false_alarms: Promise::all(calibration.alpha(), calibration.scores().len() as u64, &judged.scored),
-            zoo: summary(&own),
-            baselines: baselines.into_iter().map(row).collect(),
+            zoo: own_zoo,
+            baselines,
             own,
             kinship: material.kinship,
         };

@@ -80,7 +80,7 @@ pub fn evaluate(scored: &[Scored], bootstrap: Bootstrap) -> Result<Evaluation, E
 fn evaluate_by(scored: &[Scored], measure: impl Fn(&Sample) -> (Metrics, Ranking)) -> Result<Evaluation, EvalError> {
     let measure = |keep: &dyn Fn(&str) -> bool| {
         let kept = scored.iter().filter(|one| one.family.as_deref().is_none_or(keep));
-        Sample::new(kept.map(observe).collect()).map(|sample| measure(&sample))
+        Sample::new(&kept.map(observe).collect::<Vec<_>>()).map(|sample| measure(&sample))
     };
     let fakes: Vec<&str> = scored.iter().filter_map(|one| one.family.as_deref()).collect();
     let names: BTreeSet<&str> = fakes.iter().copied().collect();

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Estimate, Evaluation};
+use super::{Estimate, Evaluation, Resampled};
 
 /// What the paired difference of two AUROCs comes to. Serialises flat: `ahead`, `ahead_low`, `ahead_high`, `beats`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,10 +14,16 @@ pub struct Lead {
 }
 
 impl Lead {
-    /// Compares two detectors on the pictures both have judged.
+    /// Compares two detectors by the AUROC on the pictures both have judged.
     #[must_use]
     pub fn of(ours: &Evaluation, theirs: &Evaluation) -> Self {
-        let ahead = ours.ahead_of(theirs).estimate();
+        Self::by(&ours.ahead_of(theirs))
+    }
+
+    /// By a paired difference of whatever is high for the better.
+    #[must_use]
+    pub fn by(difference: &Resampled) -> Self {
+        let ahead = difference.estimate();
         Self { ahead, beats: ahead.low > 0.0 }
     }
 

@@ -75,7 +75,7 @@ pub struct Sample {
 impl Sample {
     /// Sorts the observations. Fails when there is no genuine picture or a score is not finite; counterfeits may be
     /// missing, in which case whatever needs them is unknown.
-    pub fn new(observations: Vec<Observation>) -> Result<Self, EvalError> {
+    pub fn new(observations: &[Observation]) -> Result<Self, EvalError> {
         if let Some(odd) = observations.iter().find(|seen| !seen.score.is_finite()) {
             return Err(EvalError::Unranked { path: odd.path.to_owned(), score: odd.score });
         }
@@ -166,7 +166,7 @@ pub(super) mod tests {
             move |&score: &f64| Observation { path: "a.png", family, group: None, score, accused: score < accused }
         };
         let observations = genuine.iter().map(seen(None)).chain(fakes.iter().map(seen(Some("rescan"))));
-        Sample::new(observations.collect()).unwrap()
+        Sample::new(&observations.collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
@@ -181,7 +181,7 @@ pub(super) mod tests {
     #[test]
     fn a_group_is_drawn_whole_and_strata_keep_their_size() {
         let seen = |score, family, group| Observation { path: "a.png", family, group, score, accused: false };
-        let sample = Sample::new(vec![
+        let sample = Sample::new(&[
             seen(1.0, None, Some("note 1")),
             seen(2.0, None, Some("note 1")),
             seen(3.0, None, Some("note 2")),
@@ -198,8 +198,8 @@ pub(super) mod tests {
     #[test]
     fn refuses_what_cannot_be_ranked() {
         let seen = Observation { path: "odd.png", family: None, group: None, score: f64::NAN, accused: false };
-        let message = Sample::new(vec![seen]).unwrap_err().to_string();
+        let message = Sample::new(&[seen]).unwrap_err().to_string();
         assert!(message.starts_with("odd.png: the score is NaN"), "{message}");
-        assert!(matches!(Sample::new(vec![]), Err(EvalError::NoGenuine)));
+        assert!(matches!(Sample::new(&[]), Err(EvalError::NoGenuine)));
     }
 }

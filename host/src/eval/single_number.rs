@@ -160,7 +160,7 @@ fn sample(pictures: &[&Measured], column: usize, side: Side) -> Result<Sample, E
         score: score(one.values[column]),
         accused: false,
     });
-    Sample::new(observations.collect())
+    Sample::new(&observations.collect::<Vec<_>>())
 }
 
 /// The middle value; zero of nothing.

@@ -37,13 +37,14 @@ fn compare(ours: &Detector, baseline: &Detector) -> Finding {
         (0, _) => String::new(),
         (all, ahead) => format!(" Family by family it is ahead on {ahead} of {all}."),
     };
-    let ahead = number::area(lead.ahead);
-    let ahead = match ahead.interval.as_str() {
-        "" => String::new(),
-        interval => format!(", ahead by {} ({interval})", ahead.value),
+    let difference = if lead.ahead.is_known() {
+        let [value, low, high] = [lead.ahead.value, lead.ahead.low, lead.ahead.high].map(|x| number::decimals(x, 3));
+        format!(", difference {value} ({low} to {high})")
+    } else {
+        String::new()
     };
     let text = format!(
-        "“{}” {} “{}”: AUROC {} against {}{ahead}.{families}",
+        "“{}” {} “{}”: AUROC {} against {}{difference}.{families}",
         ours.name,
         lead.verb(),
         baseline.name,
@@ -84,10 +85,10 @@ mod tests {
         // The intervals of the two overlap; picture by picture there is no doubt.
         let (bad, text) = said(0.3, 0.27);
         assert!(!bad && text.starts_with("“gan” beats “statistics”: AUROC 0.7"), "{text}");
-        assert!(text.contains(", ahead by 0.0") && text.contains("ahead on 1 of 1"), "{text}");
+        assert!(text.contains(", difference 0.0") && text.contains("ahead on 1 of 1"), "{text}");
         assert!(said(0.3, 0.3).0 && said(0.3, 0.3).1.contains("does not beat"));
         let (bad, text) = said(0.27, 0.3);
-        assert!(bad && text.contains("does not beat") && text.contains("ahead by −0.0"), "{text}");
+        assert!(bad && text.contains("does not beat") && text.contains("difference −0.0"), "{text}");
         let mut other = detector(Role::Baseline, 0.1);
         other.evaluation.genuine -= 1;
         let found = findings(&[detector(Role::Ours, 0.9), other]);

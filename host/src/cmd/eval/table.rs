@@ -54,9 +54,13 @@ fn folds(text: &mut String, outcome: &Outcome, own: &ZooSummary) -> Result {
 fn leads(text: &mut String, outcome: &Outcome) -> Result {
     writeln!(text)?;
     for Row { baseline, lead, .. } in &outcome.baselines {
-        let ahead =
-            if lead.ahead.is_known() { format!(": AUROC ahead by {}", cell(lead.ahead)) } else { String::new() };
-        writeln!(text, "{} {} {}{ahead}", outcome.name, lead.verb(), baseline.name)?;
+        write!(text, "{} {} {}", outcome.name, lead.verb(), baseline.name)?;
+        if lead.ahead.is_known() {
+            let Estimate { value, low, high } = lead.ahead;
+            let what = if outcome.zoo.is_some() { "mean AUROC" } else { "AUROC" };
+            write!(text, ": difference of {what} {value:+.3} [{low:+.3}, {high:+.3}]")?;
+        }
+        writeln!(text)?;
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ fn curve(detector: &Detector) -> Option<Points> {
         return None;
     }
     // What cannot be ranked has no curve; the evaluation has said why.
-    let steps = Sample::new(observations.collect()).ok()?.steps();
+    let steps = Sample::new(&observations.collect::<Vec<_>>()).ok()?.steps();
     let mut kept: Points = Vec::new();
     for (x, y) in crate::eval::roc(&steps) {
         if kept.last().is_none_or(|last| x - last.0 > PIXEL || y - last.1 > PIXEL) {
