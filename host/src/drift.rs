@@ -31,7 +31,7 @@ pub enum Kind {
     Blur,
     /// JPEG at quality 90, 75, 60, 45 and 30.
     Jpeg,
-    /// A turn about the middle, two degrees more each time.
+    /// A turn about the middle, one degree more each time.
     Rotation,
 }
 
@@ -46,7 +46,7 @@ impl Kind {
             Self::Brightness => "light, 8 % less a step",
             Self::Blur => "blur, 0.3 pixels a step",
             Self::Jpeg => "JPEG, quality 90 and 15 less a step",
-            Self::Rotation => "rotation, 2 degrees a step",
+            Self::Rotation => "rotation, 1 degree a step",
         }
     }
 
@@ -61,8 +61,8 @@ impl Kind {
             (Self::Brightness, Frame::Rgb(picture)) => Frame::Rgb(dimmed(picture, 1.0 - 0.08 * steps)),
             (Self::Blur, Frame::Grey(picture)) => Frame::Grey(imageops::blur(picture, 0.3 * steps)),
             (Self::Blur, Frame::Rgb(picture)) => Frame::Rgb(imageops::blur(picture, 0.3 * steps)),
-            (Self::Rotation, Frame::Grey(picture)) => Frame::Grey(turned(picture, 2.0 * steps)),
-            (Self::Rotation, Frame::Rgb(picture)) => Frame::Rgb(turned(picture, 2.0 * steps)),
+            (Self::Rotation, Frame::Grey(picture)) => Frame::Grey(turned(picture, steps)),
+            (Self::Rotation, Frame::Rgb(picture)) => Frame::Rgb(turned(picture, steps)),
             (Self::Jpeg, frame) => squeezed(frame, 105 - 15 * strength)?,
         })
     }

@@ -29,7 +29,8 @@ fn chart(
     worst: f64,
 ) -> Result<Chart, Fault> {
     let highest = curves.iter().flat_map(|curve| curve.points.iter().map(part)).fold(0.1, f64::max);
-    let top = (1.08 * highest).min(1.0);
+    let marked = mark.as_ref().map_or(0.0, |(level, _)| *level);
+    let top = (1.08 * highest.max(marked)).min(1.0);
     let svg = draw(SIZE, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
