@@ -20,6 +20,7 @@ use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
 
+use super::beside::Lessons;
 use super::report::{Shown, gather, write};
 
 /// Genuine notes to learn from and to calibrate on.
@@ -85,7 +86,8 @@ impl Demo {
         say(started, &format!("judging {} families of forgers that nothing was trained on", Family::ALL.len()));
         let data = Dataset::open(&test, None)?;
         let items = [data.genuine, data.fake].concat();
-        let mut page = gather(&shown, &items)?;
+        let lessons = Lessons { genuine: Some(Dataset::open(&notes, None)?.genuine), fakes: Vec::new() };
+        let mut page = gather(&shown, &items, &lessons)?;
 
         say(started, "playing the face-off");
         let played = self.face_off(&shown, &items)?;
@@ -192,6 +194,7 @@ impl Demo {
                 "parity_max": parity_max,
                 "false_alarm_rate": own.overall.false_alarm_rate.value,
                 "auroc": auroc,
+                "drift": page.drift,
                 "faceoff": played.outcome,
                 "report": report,
             });

@@ -1,40 +1,50 @@
 //! `counterfoil eval`: a bundle against pictures with known truth, beside the baselines.
 
-use std::fmt::Write as _;
+mod table;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_host::data::{Dataset, Item};
-use counterfoil_host::eval::{Baseline, Estimate, Evaluation, Realised};
+use counterfoil_host::data::{Dataset, Fold, Item};
+use counterfoil_host::eval::{Baseline, Evaluation, Kinship, Lead, Promise, ZooSummary};
 use counterfoil_host::judge;
 use serde::Serialize;
 
+use super::beside::{Beside, Lessons};
+
 /// Judges pictures of known truth: AUROC, EER, TPR at 1 % FPR and realised false alarms, with intervals and baselines
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   counterfoil eval --bundle models/pretrained/specimen-note --genuine notes/real --fake notes/fake
+  counterfoil eval --bundle bundles/digits --zoo zoo --fold 3
 
-The scores are those of `counterfoil-edge detect` on the same files. The hand statistics are fitted on one half of the
-genuine pictures and judge the other. Intervals are 95 % bootstrap intervals.")]
+The scores are those of `counterfoil-edge detect` on the same files. Every baseline judges the same pictures; intervals are 95 %
+bootstrap intervals, and all detectors share their resamples. Of a zoo, the baselines learn from ZOO/train and the other folds.")]
 pub(crate) struct Eval {
     /// The bundle
     #[arg(long, value_name = "BUNDLE")]
     bundle: PathBuf,
     /// Genuine pictures the training never saw: a folder, or an IDX file such as t10k-images-idx3-ubyte.gz
-    #[arg(long, value_name = "DIR")]
-    genuine: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "zoo", requires = "fake")]
+    genuine: Option<PathBuf>,
     /// Counterfeits; folders in it are families
-    #[arg(long, value_name = "DIR")]
-    fake: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "zoo", requires = "genuine")]
+    fake: Option<PathBuf>,
+    /// A forger zoo, as `dataset zoo` makes it, instead of --genuine and --fake
+    #[arg(long, value_name = "ZOO", requires = "fold", conflicts_with_all = ["genuine", "fake", "group", "reference", "train_fakes"])]
+    zoo: Option<PathBuf>,
+    /// The fold of the zoo that is judged
+    #[arg(long, value_name = "N", requires = "zoo")]
+    fold: Option<u32>,
     /// Pattern on file names whose first capture names the group; intervals resample whole groups
     #[arg(long, value_name = "REGEX")]
     group: Option<String>,
-    /// Another bundle to stand beside it; may be repeated
-    #[arg(long = "baseline", value_name = "BUNDLE")]
-    baselines: Vec<PathBuf>,
+    #[command(flatten)]
+    beside: Beside,
     /// Every picture's score, p-value and verdict, a JSON object a line
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
@@ -43,19 +53,45 @@ pub(crate) struct Eval {
     json: bool,
 }
 
+/// What is judged, and what the baselines may learn from.
+struct Material {
+    items: Vec<Item>,
+    lessons: Lessons,
+    kinship: Option<BTreeMap<String, Kinship>>,
+}
+
+/// All that was found.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Outcome {
+    #[serde(skip)]
+    name: String,
     #[serde(flatten)]
-    own: &'a Evaluation,
+    own: Evaluation,
     alpha: f64,
-    baselines: &'a [Baseline],
+    false_alarms: Vec<Promise>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kinship: Option<BTreeMap<String, Kinship>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zoo: Option<ZooSummary>,
+    baselines: Vec<Row>,
+}
+
+/// A baseline, and whether it is beaten.
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    baseline: Baseline,
+    #[serde(flatten)]
+    lead: Lead,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zoo: Option<ZooSummary>,
 }
 
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
         let detector = Detector::open(&self.bundle)?;
-        let items = self.items()?;
-        let judged = judge::judge(&detector, &items);
+        let material = self.material()?;
+        let judged = judge::judge(&detector, &material.items);
         super::tell_unreadable(&judged.unreadable);
         if let Some(path) = &self.scores {
             let lines = judged.scored.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
@@ -63,17 +99,36 @@ impl Eval {
                 .with_context(|| format!("cannot write --scores {}", path.display()))?;
         }
         let own = judge::rates(&judged)?;
-        let baselines = self.baselines(&items)?;
+        let baselines = self.baselines(&detector, &material)?;
 
         let calibration = &detector.bundle().manifest().calibration;
-        if self.json {
-            let line = Line { own: &own, alpha: calibration.alpha(), baselines: &baselines };
-            super::print(&format!("{}\n", serde_json::to_string(&line)?))?;
+        let summary =
+            |evaluation: &Evaluation| material.kinship.as_ref().map(|kinship| ZooSummary::of(evaluation, kinship));
+        let own_zoo = summary(&own);
+        let row = |baseline: Baseline| {
+            let zoo = summary(&baseline.evaluation);
+            // In a zoo a family counts as one, in the comparison as in the summary.
+            let lead = match (&own_zoo, &zoo) {
+                (Some(ours), Some(theirs)) => Lead::by(&ours.all.auroc.minus(&theirs.all.auroc)),
+                _ => Lead::of(&own, &baseline.evaluation),
+            };
+            Row { baseline, lead, zoo }
+        };
+        let baselines = baselines.into_iter().map(row).collect();
+        let outcome = Outcome {
+            name: super::name_of(&self.bundle),
+            alpha: calibration.alpha(),
+            false_alarms: Promise::all(calibration.alpha(), calibration.scores().len() as u64, &judged.scored),
+            zoo: own_zoo,
+            baselines,
+            own,
+            kinship: material.kinship,
+        };
+        super::print(&if self.json {
+            format!("{}\n", serde_json::to_string(&outcome)?)
         } else {
-            let promise =
-                Realised::interval(calibration.scores().len() as u64, calibration.alpha(), own.genuine as u64);
-            super::print(&table(&super::name_of(&self.bundle), &own, &baselines, calibration.alpha(), promise)?)?;
-        }
+            table::text(&outcome)?
+        })?;
         if judged.unreadable.is_empty() {
             Ok(())
         } else {
@@ -81,59 +136,32 @@ impl Eval {
         }
     }
 
-    fn items(&self) -> Result<Vec<Item>> {
+    fn material(&self) -> Result<Material> {
+        if let (Some(zoo), Some(fold)) = (&self.zoo, self.fold) {
+            let Fold { judged, train, known, kinship } = Fold::open(zoo, fold)?;
+            let lessons = Lessons { genuine: Some(train), fakes: known };
+            return Ok(Material { items: judged, lessons, kinship: Some(kinship) });
+        }
         let group = self.group.as_deref();
-        let genuine = Dataset::open(&self.genuine, group)?.genuine;
-        Ok([genuine, Dataset::open_fakes(&self.fake, group)?].concat())
+        let mut items = Vec::new();
+        if let (Some(genuine), Some(fake)) = (&self.genuine, &self.fake) {
+            items = [Dataset::open(genuine, group)?.genuine, Dataset::open_fakes(fake, group)?].concat();
+        }
+        Ok(Material { items, lessons: self.beside.lessons()?, kinship: None })
     }
 
-    fn baselines(&self, items: &[Item]) -> Result<Vec<Baseline>> {
+    fn baselines(&self, detector: &Detector, material: &Material) -> Result<Vec<Baseline>> {
         let mut rows = Vec::new();
-        for bundle in &self.baselines {
-            let judged = judge::judge(&Detector::open(bundle)?, items);
-            rows.push(Baseline { name: super::name_of(bundle), evaluation: judge::rates(&judged)? });
+        for bundle in &self.beside.bundles {
+            let judged = judge::judge(&Detector::open(bundle)?, &material.items);
+            rows.push(Baseline {
+                name: super::name_of(bundle),
+                evaluation: judge::rates(&judged)?,
+                scored: judged.scored,
+            });
         }
-        match judge::cross_fitted_statistics(items)? {
-            Some(row) => rows.push(row),
-            None => {
-                eprintln!("note: too few genuine pictures to fit the hand statistics on one half and judge the other");
-            }
-        }
-        rows.push(judge::single_number(items)?.baseline());
+        rows.extend(material.lessons.rows(detector, &material.items));
+        rows.push(judge::single_number(&material.items)?.baseline());
         Ok(rows)
-    }
-}
-
-fn table(name: &str, own: &Evaluation, baselines: &[Baseline], alpha: f64, promise: Realised) -> Result<String> {
-    let mut text = String::new();
-    writeln!(text, "{} genuine pictures, {} counterfeits; 95 % intervals in brackets\n", own.genuine, own.fake)?;
-    writeln!(text, "{:26} {:>22} {:>22} {:>22}", "", "AUROC", "EER", "TPR at 1 % FPR")?;
-    let rows = baselines.iter().map(|b| (b.name.as_str(), &b.evaluation));
-    for (name, evaluation) in std::iter::once((name, own)).chain(rows) {
-        let m = &evaluation.overall;
-        writeln!(text, "{name:26} {:>22} {:>22} {:>22}", cell(m.auroc), cell(m.eer), cell(m.tpr_at_fpr01))?;
-    }
-    writeln!(
-        text,
-        "\nfalse alarms {} where {:.3} was stated (a correct calibration of this size gives {} to {} of {})",
-        cell(own.overall.false_alarm_rate),
-        alpha,
-        promise.low,
-        promise.high,
-        own.genuine
-    )?;
-    writeln!(text, "\n{:26} {:>22} {:>22}", "family", "AUROC", "caught")?;
-    for (family, found) in &own.families {
-        let (auroc, caught) = (cell(found.metrics.auroc), cell(found.metrics.detection_rate));
-        writeln!(text, "{family:26} {auroc:>22} {caught:>22}")?;
-    }
-    Ok(text)
-}
-
-fn cell(estimate: Estimate) -> String {
-    if estimate.is_known() {
-        format!("{:.3} [{:.3}, {:.3}]", estimate.value, estimate.low, estimate.high)
-    } else {
-        "-".to_owned()
     }
 }

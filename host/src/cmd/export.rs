@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use counterfoil_edge::Detector;
+use counterfoil_host::baseline;
 use counterfoil_host::data::Dataset;
 use counterfoil_host::export::{Measure, Measurement, Request, export};
 use counterfoil_host::judge;
@@ -79,7 +80,10 @@ fn measure(bundle: &Path, data: &Path) -> Result<Measurement> {
     let judged = judge::judge(&Detector::open(bundle)?, &items);
     super::tell_unreadable(&judged.unreadable);
     let mut baselines = vec![judge::single_number(&items)?.baseline()];
-    baselines.extend(judge::cross_fitted_statistics(&items)?);
+    match baseline::hand_statistics(&items) {
+        Ok(row) => baselines.push(row),
+        Err(reason) => eprintln!("note: the card is without the hand statistics: {reason:#}"),
+    }
     Ok(Measurement { on: super::name_of(data), own: judge::rates(&judged)?, baselines })
 }
 

@@ -9,6 +9,7 @@ use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::source::Source;
 use counterfoil_host::data::{Dataset, Item};
+use counterfoil_host::drift;
 use counterfoil_host::eval::{Scored, hardest};
 use counterfoil_host::judge::{self, Judged};
 use counterfoil_host::report::{self, Fact, HardCase, Picture, Point, Report as Page, Role, Stated, Training, render};
@@ -17,6 +18,8 @@ use counterfoil_host::train::{METRICS, grids};
 use counterfoil_models::Frame;
 use image::ImageFormat;
 use serde::Deserialize;
+
+use super::beside::{Beside, Lessons};
 
 /// Hard cases shown of each kind.
 const HARD_CASES: usize = 8;
@@ -34,15 +37,14 @@ pub(crate) struct Report {
     /// The run it came from, for its curves and samples
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
-    /// Another bundle to stand beside it as a baseline; may be repeated
-    #[arg(long = "baseline", value_name = "BUNDLE")]
-    baselines: Vec<PathBuf>,
     /// Genuine pictures the training never saw
     #[arg(long, value_name = "DIR")]
     genuine: PathBuf,
     /// Counterfeits; folders in it are families
     #[arg(long, value_name = "DIR")]
     fake: PathBuf,
+    #[command(flatten)]
+    beside: Beside,
     /// The page
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
@@ -62,12 +64,9 @@ pub(crate) struct Shown {
 impl Report {
     pub(crate) fn run(self) -> Result<()> {
         let mut shown = vec![Shown { bundle: self.bundle.clone(), run: self.run.clone(), role: Role::Ours }];
-        shown.extend(self.baselines.iter().map(|b| Shown { bundle: b.clone(), run: None, role: Role::Baseline }));
+        shown.extend(self.beside.bundles.iter().map(|b| Shown { bundle: b.clone(), run: None, role: Role::Baseline }));
         let items = [Dataset::open(&self.genuine, None)?.genuine, Dataset::open_fakes(&self.fake, None)?].concat();
-        let mut page = gather(&shown, &items)?;
-        if let Some(row) = judge::cross_fitted_statistics(&items)? {
-            page.detectors.push(report::Detector::baseline(row));
-        }
+        let mut page = gather(&shown, &items, &self.beside.lessons()?)?;
         page.reproduce = vec![std::env::args().collect::<Vec<_>>().join(" ")];
         write(&page, &self.out)?;
         eprintln!("{} is ready", self.out.display());
@@ -76,8 +75,9 @@ impl Report {
 }
 
 /// Judges the pictures with every detector and collects all that a page shows; the first detector is its subject.
-pub(crate) fn gather(shown: &[Shown], items: &[Item]) -> Result<Page> {
+pub(crate) fn gather(shown: &[Shown], items: &[Item], lessons: &Lessons) -> Result<Page> {
     let mut page = Page::default();
+    let mut simpler = Vec::new();
     for one in shown {
         let detector = Detector::open(&one.bundle)?;
         let judged = judge::judge(&detector, items);
@@ -86,6 +86,8 @@ pub(crate) fn gather(shown: &[Shown], items: &[Item]) -> Result<Page> {
             ensure!(!judged.scored.is_empty(), "none of the pictures could be judged");
             super::tell_unreadable(&judged.unreadable);
             describe(&mut page, &detector, &judged)?;
+            simpler = lessons.rows(&detector, items);
+            page.drift = drift::curves(&detector, items)?;
         }
         let calibration = &manifest.calibration;
         page.detectors.push(report::Detector {
@@ -100,6 +102,7 @@ pub(crate) fn gather(shown: &[Shown], items: &[Item]) -> Result<Page> {
             add_run(&mut page, &manifest.name, run)?;
         }
     }
+    page.detectors.extend(simpler.into_iter().map(report::Detector::baseline));
     page.detectors.push(report::Detector::single_numbers(&judge::single_number(items)?));
     page.environment.push(Fact::new("Counterfoil", counterfoil_host::run::revision()));
     page.environment

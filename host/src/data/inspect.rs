@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::duplicates::{Fingerprint, near_duplicates};
 use super::{Dataset, Item, cues, parted};
-use crate::eval::{BestCue, Bootstrap, Cues, EvalError, best_single_number};
+use crate::eval::{BestCue, Bootstrap, Cues, EvalError, Measured, best_single_number};
 
 /// A family that one number tells from the genuine better than this leaks: a detector that does as well proves nothing.
 pub const LEAK: f64 = 0.9;
@@ -57,29 +57,27 @@ pub fn inspect(data: &Dataset) -> Result<Inspection, EvalError> {
     unreadable.extend(more);
 
     let mut sizes = BTreeMap::new();
-    let mut families: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
+    let mut families: BTreeMap<String, usize> = BTreeMap::new();
     for picture in genuine.iter().chain(&fake) {
         *sizes.entry(picture.size.clone()).or_insert(0) += 1;
     }
     for picture in &fake {
-        let family = picture.item.family.clone().unwrap_or_default();
-        families.entry(family).or_default().push(numbers(picture));
+        *families.entry(picture.item.family.clone().unwrap_or_default()).or_default() += 1;
     }
     let groups: std::collections::BTreeSet<&str> = genuine.iter().map(|look| look.item.group.as_str()).collect();
 
-    let table: Vec<Vec<f64>> = genuine.iter().map(numbers).collect();
-    let names = genuine.first().map_or_else(Vec::new, |g| g.cues.iter().map(|(name, _)| (*name).to_owned()).collect());
-    let fake_counts = families.iter().map(|(name, rows)| (name.clone(), rows.len())).collect();
+    let first = genuine.iter().chain(&fake).next();
+    let names = first.map_or_else(Vec::new, |look| look.cues.iter().map(|(name, _)| (*name).to_owned()).collect());
     let cues = if families.is_empty() {
         BTreeMap::new()
     } else {
-        let cues = Cues { names, reference: table.clone(), genuine: table, fakes: families };
+        let cues = Cues { names, pictures: genuine.iter().chain(&fake).map(measured).collect() };
         best_single_number(&cues, Bootstrap::default())?.families
     };
     Ok(Inspection {
         genuine: genuine.len(),
         groups: groups.len(),
-        fake: fake_counts,
+        fake: families,
         sizes,
         unreadable,
         duplicates: twins(&genuine),
@@ -103,8 +101,13 @@ fn look(items: &[Item]) -> (Vec<Look<'_>>, Vec<String>) {
     parted(looked)
 }
 
-fn numbers(look: &Look) -> Vec<f64> {
-    look.cues.iter().map(|(_, value)| *value).collect()
+fn measured(look: &Look) -> Measured {
+    Measured {
+        path: look.item.name.clone(),
+        family: look.item.family.clone(),
+        group: Some(look.item.group.clone()),
+        values: look.cues.iter().map(|(_, value)| *value).collect(),
+    }
 }
 
 /// Pairs of one picture in two groups: wherever the split falls, they could face each other across it.

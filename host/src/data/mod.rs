@@ -6,6 +6,7 @@ mod cues;
 mod dataset;
 mod decode;
 mod duplicates;
+mod fold;
 mod idx;
 mod inspect;
 mod known;
@@ -21,6 +22,7 @@ pub use dataset::{Dataset, Item, Settings};
 pub(crate) use decode::{Decoded, decode};
 pub(crate) use duplicates::twins_across;
 pub use duplicates::{Fingerprint, NearDuplicate, near_duplicates};
+pub use fold::Fold;
 pub use idx::Idx;
 pub use inspect::{Inspection, LEAK, inspect};
 pub use known::Known;
@@ -63,6 +65,14 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// The parser's word.
+        what: String,
+    },
+    /// A `zoo.toml` that does not parse, or does not fit its folder.
+    #[error("{}: {what}; `counterfoil dataset zoo` makes one", path.display())]
+    Zoo {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         what: String,
     },
     /// A pattern that is no regular expression, or one that does not match.

@@ -1,10 +1,10 @@
 //! Intervals by resampling: a sample and some statistics of it come in, each leaves with its 95 % interval.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 use rayon::prelude::*;
 
-use super::{Estimate, Sample, Step};
+use super::{Estimate, Resampled, Sample, Step};
+use crate::stream::stream;
 
 /// A number read off a sample.
 pub type Statistic = fn(&[Step]) -> f64;
@@ -26,24 +26,31 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// Every statistic on the sample itself, with the interval it shows over the resamples. All statistics read the same
-    /// resamples.
+    /// Every statistic on the sample itself, with the interval it shows over the resamples.
     #[must_use]
     pub fn estimate<const N: usize>(self, sample: &Sample, statistics: [Statistic; N]) -> [Estimate; N] {
+        self.resample(sample, statistics).map(|statistic| statistic.estimate())
+    }
+
+    /// Every statistic on the sample itself and on every resample; all read the same resamples. A stratum's draws depend on its
+    /// family, its size and the seed alone: two detectors on the same pictures, and two families beside the same genuine
+    /// pictures, share them.
+    #[must_use]
+    pub fn resample<const N: usize>(self, sample: &Sample, statistics: [Statistic; N]) -> [Resampled; N] {
         let rows: Vec<[f64; N]> = (0..self.resamples)
             .into_par_iter()
             .map_init(Vec::new, |steps, index| {
-                // A stream for each resample: no draw depends on which thread came first.
-                let mut stream = ChaCha8Rng::seed_from_u64(self.seed);
-                stream.set_stream(index);
-                sample.resample(|units| stream.random_range(0..units), steps);
+                sample.resample(steps, |family| {
+                    let purpose = family.map_or_else(|| "bootstrap".to_owned(), |family| format!("bootstrap {family}"));
+                    let mut stream = stream(self.seed, &purpose, index);
+                    move |units| stream.random_range(0..units)
+                });
                 statistics.map(|statistic| statistic(steps))
             })
             .collect();
         let whole = sample.steps();
         std::array::from_fn(|column| {
-            let mut resampled: Vec<f64> = rows.iter().map(|row| row[column]).collect();
-            Estimate::percentile(statistics[column](&whole), &mut resampled)
+            Resampled::new(statistics[column](&whole), rows.iter().map(|row| row[column]).collect())
         })
     }
 }
@@ -67,6 +74,22 @@ mod tests {
         assert!((rate.value - 0.1).abs() < 1e-12);
         assert!((rate.low - 0.0725).abs() < 0.005, "{rate:?}");
         assert!((rate.high - 0.13).abs() < 0.005, "{rate:?}");
+    }
+
+    #[test]
+    fn the_same_pictures_are_drawn_whatever_their_scores() {
+        let genuine: Vec<f64> = (0..200).map(|i| f64::from(i * 37 % 200)).collect();
+        let fakes: Vec<f64> = (0..200).map(|i| f64::from(i * 53 % 200) - 60.0).collect();
+        let [plain] = Bootstrap::default().resample(&sample(&genuine, &fakes, 0.0), [auroc]);
+        // Another detector that ranks every pair alike, and one that finds the counterfeits a little easier.
+        let scaled = [&genuine, &fakes].map(|side| side.iter().map(|s| s * 2.0 - 9.0).collect::<Vec<f64>>());
+        let [same] = Bootstrap::default().resample(&sample(&scaled[0], &scaled[1], 0.0), [auroc]);
+        assert_eq!(plain, same);
+        let easier: Vec<f64> = fakes.iter().map(|s| s - 10.0).collect();
+        let [better] = Bootstrap::default().resample(&sample(&genuine, &easier, 0.0), [auroc]);
+        let ahead = better.minus(&plain).estimate();
+        assert!(ahead.low > 0.0, "{ahead:?}");
+        assert!(better.estimate().low < plain.estimate().high, "the intervals themselves overlap");
     }
 
     #[test]

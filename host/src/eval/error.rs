@@ -20,12 +20,12 @@ pub enum EvalError {
         /// The score as it came.
         score: f64,
     },
-    /// A table of cues whose rows do not fit its head.
-    #[error("{rows}: a row has {found} cues, expected {expected}, one for each name; measure the pictures again")]
+    /// A picture whose cues do not fit their names.
+    #[error("{path}: it has {found} cues, expected {expected}, one for each name; measure the pictures again")]
     CueCount {
-        /// Which rows: the reference, the genuine ones or a family.
-        rows: String,
-        /// Cues in the offending row.
+        /// The offending picture.
+        path: String,
+        /// Its cues.
         found: usize,
         /// Names in the head.
         expected: usize,

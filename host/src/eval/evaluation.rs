@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use counterfoil_models::Verdict;
 use serde::Serialize;
 
-use super::{Bootstrap, EvalError, Metrics, Observation, Sample, Scored};
+use super::{Bootstrap, EvalError, Metrics, Observation, Ranking, Resampled, Sample, Scored};
 
 /// What one detector did on one set of pictures. Serialises to the one object that `counterfoil eval --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,6 +13,9 @@ pub struct Evaluation {
     /// Against all counterfeits together.
     #[serde(flatten)]
     pub overall: Metrics,
+    /// The same, resample by resample.
+    #[serde(skip)]
+    pub ranking: Ranking,
     /// Genuine pictures judged.
     pub genuine: usize,
     /// Counterfeits judged.
@@ -22,13 +25,29 @@ pub struct Evaluation {
 }
 
 /// A detector against one family of counterfeits.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Family {
     /// Measured against all genuine pictures and this family.
     #[serde(flatten)]
     pub metrics: Metrics,
+    /// The same, resample by resample.
+    #[serde(skip)]
+    pub ranking: Ranking,
     /// Counterfeits of this family.
     pub fake: usize,
+}
+
+impl Evaluation {
+    /// How far the AUROC against all counterfeits lies above another detector's on the same pictures, resample by resample;
+    /// unknown when they did not judge equally many pictures.
+    #[must_use]
+    pub fn ahead_of(&self, other: &Self) -> Resampled {
+        let judged = |one: &Self| {
+            let families: Vec<usize> = one.families.values().map(|family| family.fake).collect();
+            (one.genuine, families)
+        };
+        if judged(self) == judged(other) { self.ranking.auroc.minus(&other.ranking.auroc) } else { Resampled::UNKNOWN }
+    }
 }
 
 /// A simpler detector's evaluation on the same pictures, to stand beside ours.
@@ -39,26 +58,41 @@ pub struct Baseline {
     /// What it did.
     #[serde(flatten)]
     pub evaluation: Evaluation,
+    /// Its scores, where it has one for each picture.
+    #[serde(skip)]
+    pub scored: Vec<Scored>,
+}
+
+impl Baseline {
+    /// A row of a detector that gives scores and no verdicts.
+    pub fn ranked(name: &str, scored: Vec<Scored>) -> Result<Self, EvalError> {
+        let evaluation = evaluate_by(&scored, |sample| Metrics::ranked(sample, Bootstrap::default()))?;
+        Ok(Self { name: name.to_owned(), evaluation, scored })
+    }
 }
 
 /// Evaluates judged pictures. Fails when none is genuine or a score is not finite. Without counterfeits the false-alarm
 /// rate is still measured.
 pub fn evaluate(scored: &[Scored], bootstrap: Bootstrap) -> Result<Evaluation, EvalError> {
-    let metrics = |keep: &dyn Fn(&str) -> bool| {
+    evaluate_by(scored, |sample| Metrics::judged(sample, bootstrap))
+}
+
+fn evaluate_by(scored: &[Scored], measure: impl Fn(&Sample) -> (Metrics, Ranking)) -> Result<Evaluation, EvalError> {
+    let measure = |keep: &dyn Fn(&str) -> bool| {
         let kept = scored.iter().filter(|one| one.family.as_deref().is_none_or(keep));
-        Sample::new(kept.map(observe).collect()).map(|sample| Metrics::judged(&sample, bootstrap))
+        Sample::new(&kept.map(observe).collect::<Vec<_>>()).map(|sample| measure(&sample))
     };
     let fakes: Vec<&str> = scored.iter().filter_map(|one| one.family.as_deref()).collect();
     let names: BTreeSet<&str> = fakes.iter().copied().collect();
     let families = names.into_iter().map(|name| {
-        let family = Family {
-            metrics: metrics(&|other| other == name)?,
-            fake: fakes.iter().filter(|other| **other == name).count(),
-        };
+        let (metrics, ranking) = measure(&|other| other == name)?;
+        let family = Family { metrics, ranking, fake: fakes.iter().filter(|other| **other == name).count() };
         Ok((name.to_owned(), family))
     });
+    let (overall, ranking) = measure(&|_| true)?;
     Ok(Evaluation {
-        overall: metrics(&|_| true)?,
+        overall,
+        ranking,
         genuine: scored.len() - fakes.len(),
         fake: fakes.len(),
         families: families.collect::<Result<_, EvalError>>()?,
@@ -103,13 +137,31 @@ mod tests {
     fn families_are_measured_one_by_one() {
         let evaluation = evaluate(&scored(200, &[("far", 2.0), ("near", 0.25)]), Bootstrap::default()).unwrap();
         assert_eq!((evaluation.genuine, evaluation.fake), (200, 200));
-        let (far, near) = (evaluation.families["far"].metrics, evaluation.families["near"].metrics);
+        let (far, near) = (&evaluation.families["far"].metrics, &evaluation.families["near"].metrics);
         assert!((far.auroc.value - 1.0).abs() < 1e-12 && (far.detection_rate.value - 1.0).abs() < 1e-12);
         // For two uniforms of width 1 shifted by d: 1 - (1 - d)^2 / 2 = 0.71875.
         assert!((near.auroc.value - 0.718_75).abs() < 0.01, "{near:?}");
         assert!(near.auroc.low < near.auroc.value && near.auroc.value < near.auroc.high);
         let between = f64::midpoint(far.auroc.value, near.auroc.value);
         assert!((evaluation.overall.auroc.value - between).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_lead_is_measured_picture_by_picture() {
+        let (near, far) = (scored(200, &[("a", 0.25)]), scored(200, &[("a", 0.3)]));
+        let [near, far] = [near, far].map(|scored| evaluate(&scored, Bootstrap::default()).unwrap());
+        let ahead = far.ahead_of(&near).estimate();
+        assert!(ahead.low > 0.0 && ahead.high < 0.1, "{ahead:?}");
+        assert!(far.overall.auroc.low < near.overall.auroc.high, "the intervals themselves overlap");
+        let other = evaluate(&scored(100, &[("a", 0.25)]), Bootstrap::default()).unwrap();
+        assert!(!far.ahead_of(&other).estimate().is_known());
+    }
+
+    #[test]
+    fn a_baseline_without_verdicts_has_no_rates_of_them() {
+        let row = Baseline::ranked("ranks", scored(100, &[("far", 2.0)])).unwrap();
+        assert!(row.evaluation.overall.auroc.is_known() && !row.evaluation.overall.false_alarm_rate.is_known());
+        assert!(!row.evaluation.families["far"].metrics.detection_rate.is_known());
     }
 
     #[test]

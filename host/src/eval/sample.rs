@@ -46,7 +46,7 @@ impl Step {
     }
 }
 
-/// A picture in the sorted order.
+/// A picture among the sorted.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     /// Which step it falls on: equal scores share one.
@@ -55,11 +55,13 @@ struct Place {
     accused: bool,
 }
 
-/// What a bootstrap draws as one.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Unit<'a> {
-    Alone(usize),
-    Group(&'a str),
+/// What a bootstrap draws from: pictures of one family, or the genuine ones.
+#[derive(Debug, Clone, Default)]
+struct Stratum {
+    family: Option<String>,
+    /// Indices into the places, by unit. Units stand in the order in which their first picture was given, not in that of
+    /// the scores: a draw picks the same pictures for every detector.
+    units: Vec<Vec<usize>>,
 }
 
 /// Pictures sorted by score, and the units that a bootstrap draws.
@@ -67,36 +69,47 @@ enum Unit<'a> {
 pub struct Sample {
     places: Vec<Place>,
     steps: usize,
-    /// Stratum -> unit -> indices into `places`. The genuine stratum comes first.
-    strata: Vec<Vec<Vec<usize>>>,
+    strata: Vec<Stratum>,
 }
 
 impl Sample {
     /// Sorts the observations. Fails when there is no genuine picture or a score is not finite; counterfeits may be
     /// missing, in which case whatever needs them is unknown.
-    pub fn new(mut observations: Vec<Observation>) -> Result<Self, EvalError> {
+    pub fn new(observations: &[Observation]) -> Result<Self, EvalError> {
         if let Some(odd) = observations.iter().find(|seen| !seen.score.is_finite()) {
             return Err(EvalError::Unranked { path: odd.path.to_owned(), score: odd.score });
         }
         if !observations.iter().any(|seen| seen.family.is_none()) {
             return Err(EvalError::NoGenuine);
         }
-        observations.sort_by(|a, b| a.score.total_cmp(&b.score).then_with(|| a.path.cmp(b.path)));
+        let mut sorted: Vec<usize> = (0..observations.len()).collect();
+        sorted.sort_by(|&a, &b| observations[a].score.total_cmp(&observations[b].score));
 
-        let mut places = Vec::with_capacity(observations.len());
+        let mut places: Vec<Place> = observations.iter().map(Place::of).collect();
         let mut steps = 0;
-        // BTreeMaps, so that the order of the units, and with it every draw, follows from the data alone.
-        let mut strata: BTreeMap<Option<&str>, BTreeMap<Unit, Vec<usize>>> = BTreeMap::new();
-        for (index, seen) in observations.iter().enumerate() {
+        for (rank, &index) in sorted.iter().enumerate() {
             // Not total_cmp: -0.0 and 0.0 are one score.
-            if index == 0 || seen.score > observations[index - 1].score {
+            if rank == 0 || observations[index].score > observations[sorted[rank - 1]].score {
                 steps += 1;
             }
-            places.push(Place { step: steps - 1, genuine: seen.family.is_none(), accused: seen.accused });
-            let unit = seen.group.map_or(Unit::Alone(index), Unit::Group);
-            strata.entry(seen.family).or_default().entry(unit).or_default().push(index);
+            places[index].step = steps - 1;
         }
-        Ok(Self { places, steps, strata: strata.into_values().map(|units| units.into_values().collect()).collect() })
+
+        let mut strata: BTreeMap<Option<&str>, (Stratum, BTreeMap<&str, usize>)> = BTreeMap::new();
+        for (index, seen) in observations.iter().enumerate() {
+            let (stratum, groups) = strata.entry(seen.family).or_default();
+            let next = stratum.units.len();
+            let unit = seen.group.map_or(next, |group| *groups.entry(group).or_insert(next));
+            if unit == next {
+                stratum.units.push(Vec::new());
+            }
+            stratum.units[unit].push(index);
+        }
+        let named = |(family, (stratum, _)): (Option<&str>, (Stratum, _))| Stratum {
+            family: family.map(str::to_owned),
+            ..stratum
+        };
+        Ok(Self { places, steps, strata: strata.into_iter().map(named).collect() })
     }
 
     /// Every picture once.
@@ -109,11 +122,13 @@ impl Sample {
         steps
     }
 
-    /// A stratified resample: of each stratum as many units as it has, with replacement; `draw(n)` picks one of `n`.
-    pub fn resample(&self, mut draw: impl FnMut(usize) -> usize, steps: &mut Vec<Step>) {
+    /// A stratified resample: of each stratum as many units as it has, with replacement; `draw` is given the stratum's family
+    /// (none for the genuine pictures), and what it returns picks one of `n`.
+    pub fn resample<D: FnMut(usize) -> usize>(&self, steps: &mut Vec<Step>, draw: impl Fn(Option<&str>) -> D) {
         steps.clear();
         steps.resize(self.steps, Step::default());
-        for units in &self.strata {
+        for Stratum { family, units } in &self.strata {
+            let mut draw = draw(family.as_deref());
             for _ in 0..units.len() {
                 for &index in &units[draw(units.len())] {
                     self.places[index].count(steps);
@@ -124,6 +139,11 @@ impl Sample {
 }
 
 impl Place {
+    /// The picture, at no step yet.
+    fn of(seen: &Observation) -> Self {
+        Self { step: 0, genuine: seen.family.is_none(), accused: seen.accused }
+    }
+
     fn count(self, steps: &mut [Step]) {
         let step = &mut steps[self.step];
         if self.genuine {
@@ -146,7 +166,7 @@ pub(super) mod tests {
             move |&score: &f64| Observation { path: "a.png", family, group: None, score, accused: score < accused }
         };
         let observations = genuine.iter().map(seen(None)).chain(fakes.iter().map(seen(Some("rescan"))));
-        Sample::new(observations.collect()).unwrap()
+        Sample::new(&observations.collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
@@ -161,7 +181,7 @@ pub(super) mod tests {
     #[test]
     fn a_group_is_drawn_whole_and_strata_keep_their_size() {
         let seen = |score, family, group| Observation { path: "a.png", family, group, score, accused: false };
-        let sample = Sample::new(vec![
+        let sample = Sample::new(&[
             seen(1.0, None, Some("note 1")),
             seen(2.0, None, Some("note 1")),
             seen(3.0, None, Some("note 2")),
@@ -169,7 +189,7 @@ pub(super) mod tests {
         ])
         .unwrap();
         let mut steps = Vec::new();
-        sample.resample(|_| 0, &mut steps);
+        sample.resample(&mut steps, |_| |_| 0);
         let genuine: Vec<u64> = steps.iter().map(|step| step.genuine).collect();
         assert_eq!(genuine, [0, 2, 2, 0], "note 1 twice, note 2 never");
         assert_eq!(Step::total(&steps).fakes, 1);
@@ -178,8 +198,8 @@ pub(super) mod tests {
     #[test]
     fn refuses_what_cannot_be_ranked() {
         let seen = Observation { path: "odd.png", family: None, group: None, score: f64::NAN, accused: false };
-        let message = Sample::new(vec![seen]).unwrap_err().to_string();
+        let message = Sample::new(&[seen]).unwrap_err().to_string();
         assert!(message.starts_with("odd.png: the score is NaN"), "{message}");
-        assert!(matches!(Sample::new(vec![]), Err(EvalError::NoGenuine)));
+        assert!(matches!(Sample::new(&[]), Err(EvalError::NoGenuine)));
     }
 }

@@ -7,19 +7,28 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Baseline, Bootstrap, EvalError, Evaluation, Family, Metrics, Observation, Sample, auroc};
+use super::{Baseline, Bootstrap, EvalError, Evaluation, Family, Metrics, Observation, Ranking, Sample, auroc};
 
-/// Named numbers of pictures: each row is a picture with one value for each name.
+/// Named numbers of pictures.
 #[derive(Debug, Clone, Default)]
 pub struct Cues {
-    /// What the numbers are, in the order of every row.
+    /// What the numbers are, in the order of every picture's values.
     pub names: Vec<String>,
-    /// Genuine pictures from which "usual" is learnt, `[pictures][names]`.
-    pub reference: Vec<Vec<f64>>,
-    /// Genuine pictures to test on, `[pictures][names]`.
-    pub genuine: Vec<Vec<f64>>,
-    /// Counterfeits to test on, a table for each family, `[pictures][names]`.
-    pub fakes: BTreeMap<String, Vec<Vec<f64>>>,
+    /// The pictures, in the order in which the detectors judge them.
+    pub pictures: Vec<Measured>,
+}
+
+/// A picture by its numbers.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// How a message names the picture.
+    pub path: String,
+    /// The counterfeiter's family; `None` for a genuine picture.
+    pub family: Option<String>,
+    /// As in [`Scored`](super::Scored).
+    pub group: Option<String>,
+    /// One for each name.
+    pub values: Vec<f64>,
 }
 
 /// How a number speaks for a counterfeit.
@@ -44,6 +53,9 @@ pub struct BestCue {
     /// How well it ranks; a bare number has no calibrated threshold, so those metrics are unknown.
     #[serde(flatten)]
     pub metrics: Metrics,
+    /// The same, resample by resample.
+    #[serde(skip)]
+    pub ranking: Ranking,
 }
 
 impl fmt::Display for BestCue {
@@ -73,32 +85,41 @@ impl SingleNumbers {
     #[must_use]
     pub fn baseline(&self) -> Baseline {
         let family = |(name, best): (&String, &BestCue)| {
-            let family = Family { metrics: best.metrics, fake: self.fakes[name] };
+            let family = Family { metrics: best.metrics, ranking: best.ranking.clone(), fake: self.fakes[name] };
             (name.clone(), family)
         };
         Baseline {
             name: "best single number".to_owned(),
             evaluation: Evaluation {
                 overall: self.overall.metrics,
+                ranking: self.overall.ranking.clone(),
                 genuine: self.genuine,
                 fake: self.fakes.values().sum(),
                 families: self.families.iter().map(family).collect(),
             },
+            scored: Vec::new(),
         }
     }
 }
 
-/// Finds the best cue: each is read low, high and far from the reference's median, and the reading with the greatest
+/// Finds the best cue: each is read low, high and far from the genuine pictures' median, and the reading with the greatest
 /// AUROC wins. The choice sees the test pictures and so flatters the baseline, which is what a baseline is for; its
-/// interval does not include the choosing. Fails without names or genuine pictures, on a row of another length, and on
-/// a number that is not finite.
+/// interval does not include the choosing. Fails without names or genuine pictures, on a picture with another number of
+/// values, and on a value that is not finite.
 pub fn best_single_number(cues: &Cues, bootstrap: Bootstrap) -> Result<SingleNumbers, EvalError> {
-    check(cues)?;
-    let best = |families: &[(&String, &Vec<Vec<f64>>)]| -> Result<BestCue, EvalError> {
+    if let Some(odd) = cues.pictures.iter().find(|one| one.values.len() != cues.names.len()) {
+        return Err(EvalError::CueCount {
+            path: odd.path.clone(),
+            found: odd.values.len(),
+            expected: cues.names.len(),
+        });
+    }
+    let best = |keep: &dyn Fn(&str) -> bool| -> Result<BestCue, EvalError> {
+        let kept: Vec<&Measured> = cues.pictures.iter().filter(|one| one.family.as_deref().is_none_or(keep)).collect();
         let mut best: Option<(f64, usize, Side, Sample)> = None;
         for column in 0..cues.names.len() {
             for side in [Side::Low, Side::High, Side::Far] {
-                let sample = sample(cues, families, column, side)?;
+                let sample = sample(&kept, column, side)?;
                 let area = auroc(&sample.steps());
                 // The first reading is kept when there is no family and every area is NaN.
                 if best.as_ref().is_none_or(|(greatest, ..)| area > *greatest) {
@@ -107,46 +128,39 @@ pub fn best_single_number(cues: &Cues, bootstrap: Bootstrap) -> Result<SingleNum
             }
         }
         let (_, column, side, sample) = best.ok_or(EvalError::NoGenuine)?;
-        Ok(BestCue { cue: cues.names[column].clone(), side, metrics: Metrics::ranked(&sample, bootstrap) })
+        let (metrics, ranking) = Metrics::ranked(&sample, bootstrap);
+        Ok(BestCue { cue: cues.names[column].clone(), side, metrics, ranking })
     };
-    let all: Vec<_> = cues.fakes.iter().collect();
-    let families = all.iter().map(|&family| Ok((family.0.clone(), best(&[family])?)));
+    let mut fakes: BTreeMap<String, usize> = BTreeMap::new();
+    for family in cues.pictures.iter().filter_map(|one| one.family.clone()) {
+        *fakes.entry(family).or_default() += 1;
+    }
+    let families = fakes.keys().map(|name| Ok((name.clone(), best(&|other| other == name)?)));
     Ok(SingleNumbers {
-        overall: best(&all)?,
+        overall: best(&|_| true)?,
         families: families.collect::<Result<_, EvalError>>()?,
-        genuine: cues.genuine.len(),
-        fakes: cues.fakes.iter().map(|(name, rows)| (name.clone(), rows.len())).collect(),
+        genuine: cues.pictures.len() - fakes.values().sum::<usize>(),
+        fakes,
     })
 }
 
-fn check(cues: &Cues) -> Result<(), EvalError> {
-    let fakes = cues.fakes.iter().map(|(name, rows)| (name.as_str(), rows));
-    let tables = [("the genuine reference", &cues.reference), ("the genuine pictures", &cues.genuine)];
-    for (name, rows) in tables.into_iter().chain(fakes) {
-        if let Some(row) = rows.iter().find(|row| row.len() != cues.names.len()) {
-            return Err(EvalError::CueCount { rows: name.to_owned(), found: row.len(), expected: cues.names.len() });
-        }
-    }
-    Ok(())
-}
-
 /// One reading of one cue as scores: higher is more genuine.
-fn sample(cues: &Cues, families: &[(&String, &Vec<Vec<f64>>)], column: usize, side: Side) -> Result<Sample, EvalError> {
-    let usual = median(cues.reference.iter().map(|row| row[column]).collect());
-    let observe = |row: &[f64], family| Observation {
-        path: &cues.names[column],
-        family,
-        group: None,
-        score: match side {
-            Side::Low => row[column],
-            Side::High => -row[column],
-            Side::Far => -(row[column] - usual).abs(),
-        },
-        accused: false,
+fn sample(pictures: &[&Measured], column: usize, side: Side) -> Result<Sample, EvalError> {
+    let genuine = pictures.iter().filter(|one| one.family.is_none());
+    let usual = median(genuine.map(|one| one.values[column]).collect());
+    let score = |value: f64| match side {
+        Side::Low => value,
+        Side::High => -value,
+        Side::Far => -(value - usual).abs(),
     };
-    let genuine = cues.genuine.iter().map(|row| observe(row, None));
-    let fakes = families.iter().flat_map(|(name, rows)| rows.iter().map(|row| observe(row, Some(name.as_str()))));
-    Sample::new(genuine.chain(fakes).collect())
+    let observations = pictures.iter().map(|one| Observation {
+        path: &one.path,
+        family: one.family.as_deref(),
+        group: one.group.as_deref(),
+        score: score(one.values[column]),
+        accused: false,
+    });
+    Sample::new(&observations.collect::<Vec<_>>())
 }
 
 /// The middle value; zero of nothing.
@@ -166,15 +180,16 @@ mod tests {
     /// Cue 0 is noise, cue 1 low for one family and spread out for the other.
     fn cues() -> Cues {
         let noise = |index: usize| (index as f64 * 0.618_034).fract();
-        let genuine: Vec<Vec<f64>> = (0..100).map(|i| vec![noise(i), 5.0 + noise(i * 3)]).collect();
-        let dark = (0..50).map(|i| vec![noise(i + 9), 4.0 + noise(i)]).collect();
-        let wild = (0..50).map(|i| vec![noise(i + 5), if i % 2 == 0 { 2.0 } else { 9.0 }]).collect();
-        Cues {
-            names: vec!["noise".to_owned(), "mean".to_owned()],
-            reference: genuine.clone(),
-            genuine,
-            fakes: [("dark".to_owned(), dark), ("wild".to_owned(), wild)].into(),
-        }
+        let one = |family: Option<&str>, values: Vec<f64>| Measured {
+            path: family.unwrap_or("real").to_owned(),
+            family: family.map(str::to_owned),
+            group: None,
+            values,
+        };
+        let genuine = (0..100).map(|i| one(None, vec![noise(i), 5.0 + noise(i * 3)]));
+        let dark = (0..50).map(|i| one(Some("dark"), vec![noise(i + 9), 4.0 + noise(i)]));
+        let wild = (0..50).map(|i| one(Some("wild"), vec![noise(i + 5), if i % 2 == 0 { 2.0 } else { 9.0 }]));
+        Cues { names: vec!["noise".to_owned(), "mean".to_owned()], pictures: genuine.chain(dark).chain(wild).collect() }
     }
 
     #[test]
@@ -193,8 +208,8 @@ mod tests {
     #[test]
     fn a_ragged_table_is_refused() {
         let mut ragged = cues();
-        ragged.fakes.get_mut("dark").unwrap()[3].pop();
+        ragged.pictures[103].values.pop();
         let message = best_single_number(&ragged, Bootstrap::default()).unwrap_err().to_string();
-        assert!(message.starts_with("dark: a row has 1 cues, expected 2"), "{message}");
+        assert!(message.starts_with("dark: it has 1 cues, expected 2"), "{message}");
     }
 }

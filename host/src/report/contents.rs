@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use counterfoil_models::game::Outcome;
 
+use crate::drift::Curve;
 use crate::eval::{Baseline, Evaluation, Scored, SingleNumbers};
 
 /// All that a report shows. Whatever is empty is left out of the page.
@@ -25,6 +26,8 @@ pub struct Report {
     pub doubted: Vec<HardCase>,
     /// Counterfeits that it scored highest, highest first.
     pub believed: Vec<HardCase>,
+    /// What the first detector makes of genuine pictures as the camera drifts.
+    pub drift: Vec<Curve>,
     /// The game, if one was played.
     pub face_off: Option<FaceOff>,
     /// Machine, versions, engines.
@@ -109,14 +112,14 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A baseline of which only the rates are known.
+    /// A baseline that ranks only.
     #[must_use]
     pub fn baseline(baseline: Baseline) -> Self {
         Self {
             name: baseline.name,
             role: Role::Baseline,
             evaluation: baseline.evaluation,
-            scored: Vec::new(),
+            scored: baseline.scored,
             stated: None,
             notes: BTreeMap::new(),
         }

@@ -8,8 +8,8 @@ use super::chart::{self, Chart};
 use super::finding::{Finding, findings};
 use super::number::{self, Printed};
 use super::png::{Embedded, embed};
-use super::{Detector, FaceOff, Fact, HardCase, Picture, Report, ReportError, Role, guilloche};
-use crate::eval::{Estimate, Realised};
+use super::{Detector, FaceOff, Fact, HardCase, Picture, Report, ReportError, Role, Stated, guilloche};
+use crate::eval::{self, Estimate};
 
 /// Everything the template names.
 #[derive(Debug, Serialize)]
@@ -146,7 +146,7 @@ impl<'a> Page<'a> {
             findings: findings(&report.detectors),
             detectors: report.detectors.iter().map(row).collect(),
             families: families(&report.detectors),
-            promises: report.detectors.iter().filter_map(promise).collect(),
+            promises: report.detectors.iter().flat_map(promises).collect(),
             hardest: hardest(report)?,
             game: report.face_off.as_ref().map(game),
             galleries: galleries(report)?,
@@ -194,9 +194,12 @@ fn families(detectors: &[Detector]) -> Vec<FamilyRow<'_>> {
     let mut rows: Vec<FamilyRow> = names
         .into_iter()
         .map(|name| {
-            let of = |detector: &'_ Detector| detector.evaluation.families.get(name).copied();
-            let fakes = detectors.iter().find_map(of).map_or(0, |family| family.fake);
-            let auroc = |detector: &Detector| of(detector).map_or(Estimate::UNKNOWN, |family| family.metrics.auroc);
+            fn of<'a>(detector: &'a Detector, name: &str) -> Option<&'a eval::Family> {
+                detector.evaluation.families.get(name)
+            }
+            let fakes = detectors.iter().find_map(|detector| of(detector, name)).map_or(0, |family| family.fake);
+            let auroc =
+                |detector: &Detector| of(detector, name).map_or(Estimate::UNKNOWN, |family| family.metrics.auroc);
             FamilyRow { name, fakes, cells: cells(detectors, name, auroc) }
         })
         .collect();
@@ -221,25 +224,22 @@ fn cells<'a>(detectors: &'a [Detector], family: &str, auroc: impl Fn(&Detector) 
     detectors.iter().zip(printed).map(cell).collect()
 }
 
-fn promise(detector: &Detector) -> Option<Promise<'_>> {
-    let stated = detector.stated?;
-    let rate = detector.evaluation.overall.false_alarm_rate;
-    if !rate.is_known() {
-        return None;
-    }
-    let pictures = detector.evaluation.genuine as u64;
-    let alarms = (rate.value * pictures as f64).round() as u64;
-    let allowed = Realised::interval(stated.calibration, stated.alpha, pictures);
-    Some(Promise {
+fn promises(detector: &Detector) -> Vec<Promise<'_>> {
+    let Some(Stated { alpha, calibration }) = detector.stated else { return Vec::new() };
+    let row = |found: eval::Promise| Promise {
         name: &detector.name,
-        stated: format!("{}%", 100.0 * stated.alpha),
-        calibration: stated.calibration,
-        alarms,
-        pictures,
-        realised: number::rate(rate),
-        allowed: format!("{} to {}", allowed.low, allowed.high),
-        kept: allowed.allows(alarms),
-    })
+        stated: format!("{}%", 100.0 * found.alpha),
+        calibration,
+        alarms: found.alarms,
+        pictures: found.realised.pictures,
+        realised: number::rate(Estimate {
+            value: found.alarms as f64 / found.realised.pictures as f64,
+            ..Estimate::UNKNOWN
+        }),
+        allowed: format!("{} to {}", found.realised.low, found.realised.high),
+        kept: found.kept,
+    };
+    eval::Promise::all(alpha, calibration, &detector.scored).into_iter().map(row).collect()
 }
 
 fn hardest(report: &Report) -> Result<Vec<Side<'_>>, ReportError> {
@@ -267,7 +267,7 @@ fn case(case: &HardCase) -> Result<Case<'_>, ReportError> {
 
 fn galleries(report: &Report) -> Result<Vec<Gallery>, ReportError> {
     let mut scores = Vec::new();
-    for detector in &report.detectors {
+    for detector in report.detectors.iter().filter(|detector| detector.stated.is_some()) {
         scores.extend(chart::histogram(detector)?);
     }
     scores.extend(chart::roc(&report.detectors)?);
@@ -275,7 +275,9 @@ fn galleries(report: &Report) -> Result<Vec<Gallery>, ReportError> {
     for course in report.training.iter().filter(|course| !course.points.is_empty()) {
         training.extend([chart::losses(course)?, chart::opinions(course)?]);
     }
-    let galleries = [("Scores", scores), ("The training game", training)];
+    let alpha = report.detectors.first().and_then(|first| first.stated).map(|stated| stated.alpha);
+    let drift = chart::drift(&report.drift, alpha)?;
+    let galleries = [("Scores", scores), ("When the camera drifts", drift), ("The training game", training)];
     let shown = galleries.into_iter().filter(|(_, charts)| !charts.is_empty());
     Ok(shown.map(|(heading, charts)| Gallery { heading, charts }).collect())
 }

@@ -9,7 +9,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::eval::{Bootstrap, Cues, Scored, best_single_number, evaluate, hardest};
+use crate::drift::{Curve, Kind, STRENGTHS};
+use crate::eval::{Baseline, Bootstrap, Cues, Measured, Scored, best_single_number, evaluate, hardest};
 
 const FAMILIES: [(&str, f64); 6] = [
     ("coarse halftone", 2.9),
@@ -61,15 +62,20 @@ fn detector(name: &str, role: Role, skill: f64, seed: u64) -> Detector {
 
 fn single_number() -> Detector {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
-    let mut rows = |count: usize, shift: f64| -> Vec<Vec<f64>> {
-        (0..count).map(|_| vec![normal(&mut rng), normal(&mut rng) - 0.4 * shift]).collect()
+    let mut rows = |family: Option<&str>, count: usize, shift: f64| -> Vec<Measured> {
+        let one = |index: usize| Measured {
+            path: index.to_string(),
+            family: family.map(str::to_owned),
+            group: None,
+            values: vec![normal(&mut rng), normal(&mut rng) - 0.4 * shift],
+        };
+        (0..count).map(one).collect()
     };
-    let cues = Cues {
-        names: vec!["mean".to_owned(), "sharpness".to_owned()],
-        reference: rows(100, 0.0),
-        genuine: rows(400, 0.0),
-        fakes: FAMILIES.iter().map(|(name, shift)| ((*name).to_owned(), rows(80, *shift))).collect(),
-    };
+    let mut pictures = rows(None, 400, 0.0);
+    for (family, shift) in FAMILIES {
+        pictures.extend(rows(Some(family), 80, shift));
+    }
+    let cues = Cues { names: vec!["mean".to_owned(), "sharpness".to_owned()], pictures };
     Detector::single_numbers(&best_single_number(&cues, Bootstrap::default()).unwrap())
 }
 
@@ -101,6 +107,22 @@ fn training(network: &str, fault: bool) -> Training {
     Training { network: network.to_owned(), points: (0..900).map(point).collect() }
 }
 
+/// A baseline that ranks only.
+fn ranked(name: &str, skill: f64, seed: u64) -> Detector {
+    Detector::baseline(Baseline::ranked(name, scored(skill, seed)).unwrap())
+}
+
+fn drift() -> Vec<Curve> {
+    let curve = |(kind, speed): (Kind, f64)| {
+        let point = |strength: u8| {
+            let far = speed * f64::from(strength);
+            crate::drift::Point { strength, false_alarm_rate: 1.0 - 0.99 * (-far).exp(), mean_p: 0.5 * (-far).exp() }
+        };
+        Curve { kind, points: (0..=STRENGTHS).map(point).collect() }
+    };
+    Kind::ALL.into_iter().zip([0.02, 0.2, 0.06, 0.5]).map(curve).collect()
+}
+
 fn face_off() -> FaceOff {
     let genuine: Vec<bool> = (0..60).map(|index| index % 2 == 0).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(5);
@@ -127,6 +149,8 @@ fn report() -> Report {
         detector("DCGAN’s detective", Role::Ours, 1.0, 1),
         detector("MLP’s detective", Role::Ours, 0.35, 2),
         detector("statistics", Role::Baseline, 0.75, 4),
+        ranked("PCA reconstruction", 0.6, 6),
+        ranked("nearest neighbours", 1.3, 7),
         single_number(),
     ];
     let hard = hardest(&detectors[0].scored, 5);
@@ -151,6 +175,7 @@ fn report() -> Report {
         doubted: hard.genuine.iter().enumerate().map(case).collect(),
         believed: hard.fakes.iter().enumerate().map(case).collect(),
         detectors,
+        drift: drift(),
         face_off: Some(face_off()),
         environment: vec![
             Fact::new("Counterfoil", "0.1.0"),
@@ -175,6 +200,8 @@ fn shows_everything_and_fetches_nothing() {
     for said in [
         "“DCGAN’s detective” beats “statistics”",
         "“MLP’s detective” does not beat “statistics”",
+        "“DCGAN’s detective” does not beat “nearest neighbours”",
+        "When the camera drifts",
         "too close to call",
         "sharpness, low",
     ] {

@@ -193,5 +193,5 @@ fn auc(negatives: &[f64], positives: &[f64]) -> f64 {
     let observe =
         |family| move |value: &f64| Observation { path: "", family, group: None, score: -value, accused: false };
     let all = negatives.iter().map(observe(None)).chain(positives.iter().map(observe(Some("forged"))));
-    auroc(&Sample::new(all.collect()).unwrap().steps())
+    auroc(&Sample::new(&all.collect::<Vec<_>>()).unwrap().steps())
 }

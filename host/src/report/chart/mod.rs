@@ -3,10 +3,12 @@
 //! plotters draws in fixed colours, so each [`Ink`] is drawn in a colour of its own that is then replaced by the
 //! stylesheet's variable. Legends are left to the page, where they wrap and can be read out.
 
+mod drift;
 mod histogram;
 mod roc;
 mod training;
 
+pub(super) use drift::drift;
 pub(super) use histogram::histogram;
 pub(super) use roc::roc;
 pub(super) use training::{losses, opinions};

@@ -1,5 +1,7 @@
 //! The ROC curves of all detectors in one frame.
 
+use std::cmp::Ordering;
+
 use plotters::prelude::*;
 
 use super::{Chart, Fault, Ink, Key, draw, line, mesh};
@@ -13,14 +15,22 @@ const PIXEL: f64 = 1.0 / 600.0;
 /// False and true positive rates.
 type Points = Vec<(f64, f64)>;
 
-/// The curves of every detector that has both kinds of pictures judged; `None` when none has. The detectives' lines are
-/// thick, the baselines' thin.
+/// More lines than this cannot be told apart.
+const MOST: usize = 5;
+
+/// The curves of the detectors that have both kinds of pictures judged, of many the bundles and the best baselines; `None` when
+/// none has. The detectives' lines are thick, the baselines' thin.
 pub(in crate::report) fn roc(detectors: &[Detector]) -> Result<Option<Chart>, Fault> {
-    let curves: Vec<(&Detector, Ink, Points)> = detectors
-        .iter()
-        .enumerate()
-        .filter_map(|(index, detector)| Some((detector, Ink::nth(index), curve(detector)?)))
-        .collect();
+    let mut chosen: Vec<(&Detector, Points)> =
+        detectors.iter().filter_map(|detector| Some((detector, curve(detector)?))).collect();
+    let area = |detector: &Detector| detector.evaluation.overall.auroc.value;
+    chosen.sort_by(|(a, _), (b, _)| {
+        let bundles = b.stated.is_some().cmp(&a.stated.is_some());
+        bundles.then(if a.stated.is_some() { Ordering::Equal } else { area(b).total_cmp(&area(a)) })
+    });
+    chosen.truncate(MOST);
+    let curves: Vec<(&Detector, Ink, Points)> =
+        chosen.into_iter().enumerate().map(|(index, (detector, points))| (detector, Ink::nth(index), points)).collect();
     if curves.is_empty() {
         return Ok(None);
     }
@@ -74,7 +84,7 @@ fn curve(detector: &Detector) -> Option<Points> {
         return None;
     }
     // What cannot be ranked has no curve; the evaluation has said why.
-    let steps = Sample::new(observations.collect()).ok()?.steps();
+    let steps = Sample::new(&observations.collect::<Vec<_>>()).ok()?.steps();
     let mut kept: Points = Vec::new();
     for (x, y) in crate::eval::roc(&steps) {
         if kept.last().is_none_or(|last| x - last.0 > PIXEL || y - last.1 > PIXEL) {

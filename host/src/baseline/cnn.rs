@@ -1,0 +1,162 @@
+//! A small convolutional network taught genuine against some counterfeits: what supervision alone makes of the same pictures.
+//!
+//! It learns rows, whichever region they are of, in a fixed number of steps from fixed streams, so that a row of a table is the same
+//! tomorrow.
+
+use anyhow::{Result, ensure};
+use candle_core::{Device, Tensor};
+use counterfoil_models::{Bundle, Plane, Preprocess};
+
+use super::exhibits::{Exhibits, evenly, region};
+use super::fit::Scorer;
+use super::{FEWEST, REFERENCES, forged::forged};
+use crate::adam::Adam;
+use crate::data::Item;
+use crate::loss::Loss;
+use crate::net::conv::Window;
+use crate::net::{Activation, Block, Map, Network};
+use crate::stream::{Deck, stream};
+
+/// Channels after the first convolution; each further one doubles them, up to [`WIDEST`].
+const WIDTH: usize = 16;
+const WIDEST: usize = 64;
+/// Genuine rows of a step, and as many counterfeit ones.
+const BATCH: usize = 32;
+/// Steps on pictures of up to [`AREA`] pixels; larger ones get fewer, so that no teaching lasts longer than half a minute.
+const STEPS: u64 = 600;
+const FEWEST_STEPS: u64 = 60;
+const AREA: u64 = 32 * 32;
+/// Adam's usual rate and moments [1412.6980, section 2].
+const RATE: f64 = 1e-3;
+const BETAS: (f64, f64) = (0.9, 0.999);
+/// Rows judged at once.
+const JUDGED: usize = 64;
+/// Halves a map's sides.
+const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
+
+/// The counterfeit rows to teach, and what they are called: those named, else the generator's.
+///
+/// # Errors
+/// When there are too few, or none at all.
+pub(super) fn fakes(bundle: &Bundle, named: &[Item], input: &Preprocess) -> Result<(Vec<Vec<u8>>, &'static str)> {
+    if named.is_empty() {
+        let forged = forged(bundle, REFERENCES)?;
+        ensure!(forged.is_some(), "the bundle holds no generator to learn from; name counterfeits with --train-fakes");
+        return Ok((forged.unwrap_or_default(), "generated fakes"));
+    }
+    let chosen = evenly(named, REFERENCES);
+    let exhibits = Exhibits::of(&chosen, input);
+    let planes = exhibits.planes();
+    ensure!(
+        planes.len() >= FEWEST,
+        "--train-fakes names {} pictures that can be read, at least {FEWEST} are needed",
+        planes.len()
+    );
+    Ok((rows(&planes), "known fakes"))
+}
+
+/// The taught network.
+#[derive(Debug)]
+pub(super) struct Cnn {
+    network: Network,
+}
+
+impl Cnn {
+    /// Teaches genuine pictures against counterfeit rows.
+    pub(super) fn train(genuine: &[&Plane], fakes: &[Vec<u8>]) -> Result<Self> {
+        let [_, c, h, w] = genuine[0].shape();
+        let genuine = rows(genuine);
+        let network = Network::new(blocks((c, h, w)), 0, "baseline cnn")?;
+        let mut adam = Adam::new(network.parameters(), RATE, BETAS.0, BETAS.1);
+        let (mut real_deck, mut fake_deck) = (Deck::new(0, genuine.len()), Deck::new(1, fakes.len()));
+        let area = (h * w) as u64;
+        let steps = (STEPS * AREA / area).clamp(FEWEST_STEPS, STEPS);
+        // On a worker of the pool, as the game's rounds.
+        rayon::scope(|_| -> Result<()> {
+            for step in 0..steps {
+                let real = real_deck.batch(step, BATCH).into_iter().map(|index| &genuine[index]);
+                let fake = fake_deck.batch(step, BATCH).into_iter().map(|index| &fakes[index]);
+                let batch: Vec<&[u8]> = real.chain(fake).map(Vec::as_slice).collect();
+                let told = network.forward(&maps(&batch, (c, h, w))?, &mut stream(0, "dropout", step))?;
+                let (on_real, on_fake) = (told.output.narrow(0, 0, BATCH)?, told.output.narrow(0, BATCH, BATCH)?);
+                let loss = Loss::NonSaturating.discriminator(&on_real, &on_fake, 1.0)?;
+                adam.update(network.parameters(), &told.gradients(&loss.backward()?))?;
+            }
+            Ok(())
+        })?;
+        Ok(Self { network: network.frozen() })
+    }
+}
+
+impl Scorer for Cnn {
+    fn score(&self, planes: &[&Plane]) -> Result<Vec<Vec<f32>>> {
+        let Some([regions, c, h, w]) = planes.first().map(|plane| plane.shape()) else { return Ok(Vec::new()) };
+        let rows = rows(planes);
+        let mut logits = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(JUDGED) {
+            let batch: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
+            let told = self.network.forward(&maps(&batch, (c, h, w))?, &mut stream(0, "dropout", 0))?;
+            logits.extend(told.output.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(logits.chunks(regions).map(<[f32]>::to_vec).collect())
+    }
+}
+
+/// Every region of every picture as a row of [C, H, W] bytes.
+fn rows(planes: &[&Plane]) -> Vec<Vec<u8>> {
+    planes.iter().flat_map(|plane| (0..plane.shape()[0]).map(|index| region(plane, index).to_vec())).collect()
+}
+
+/// Rows as a batch of maps [B, H, W, C] in -1..1.
+fn maps(rows: &[&[u8]], (channels, height, width): (usize, usize, usize)) -> Result<Tensor> {
+    let area = height * width;
+    let level = |byte: u8| f32::from(byte) * (2.0 / 255.0) - 1.0;
+    let pixels = rows.iter().flat_map(|row| {
+        (0..area).flat_map(move |pixel| (0..channels).map(move |channel| level(row[channel * area + pixel])))
+    });
+    Ok(Tensor::from_vec(pixels.collect(), (rows.len(), height, width, channels), &Device::Cpu)?)
+}
+
+/// Convolutions that halve the sides until none is above 4 or one is 1, then a linear layer: a logit, high for genuine.
+fn blocks((channels, height, width): (usize, usize, usize)) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let (mut inputs, mut outputs, mut sides) = (channels, WIDTH, (height, width));
+    while sides.0.max(sides.1) > 4 && sides.0.min(sides.1) > 1 {
+        let map = Map::Conv(inputs, outputs, HALVING);
+        blocks.push(Block::new(&blocks.len().to_string(), map, Activation::LeakyRelu(0.2)));
+        sides = (HALVING.small(sides.0), HALVING.small(sides.1));
+        (inputs, outputs) = (outputs, (2 * outputs).min(WIDEST));
+    }
+    let map = Map::Collapse((inputs, sides.0, sides.1), 1);
+    blocks.push(Block::new(&blocks.len().to_string(), map, Activation::None));
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::plane;
+    use super::*;
+
+    #[test]
+    fn learns_what_it_is_taught_and_the_same_every_time() {
+        let row = |i: usize, step: usize| (0..64).map(|p| ((p * step + i * 31) % 7 * 36) as u8).collect::<Vec<u8>>();
+        let genuine: Vec<Plane> = (0..40).map(|i| plane(&row(i, 1))).collect();
+        let fakes: Vec<Vec<u8>> = (0..40).map(|i| row(i, 3)).collect();
+        let genuine: Vec<&Plane> = genuine.iter().collect();
+        let score =
+            || Cnn::train(&genuine[..30], &fakes[..30]).unwrap().score(&[genuine[35], &plane(&fakes[35])]).unwrap();
+        let scores = score();
+        assert!(scores[0][0] > 1.0 && scores[1][0] < -1.0, "{scores:?}");
+        assert_eq!(scores, score());
+    }
+
+    #[test]
+    fn every_shape_of_picture_has_a_network() {
+        for shape in [(1, 8, 8), (3, 384, 160), (1, 1024, 8), (1, 5, 1)] {
+            let network = Network::new(blocks(shape), 0, "t").unwrap();
+            let row = vec![9; shape.0 * shape.1 * shape.2];
+            let told = network.forward(&maps(&[&row, &row], shape).unwrap(), &mut stream(0, "none", 0)).unwrap();
+            assert_eq!(told.output.dims(), [2, 1], "{shape:?}");
+        }
+    }
+}

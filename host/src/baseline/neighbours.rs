@@ -1,0 +1,65 @@
+//! Distance to the nearest genuine pictures, pixel by pixel: the oldest detector of what has not been seen before.
+
+use anyhow::Result;
+use counterfoil_models::Plane;
+use rayon::prelude::*;
+
+use super::exhibits::region;
+use super::fit::Scorer;
+
+/// Neighbours whose distances are averaged (Angiulli & Pizzuti 2002); one alone may be an odd picture.
+const NEIGHBOURS: usize = 5;
+/// Squared differences of bytes that fit a 32-bit sum many times over.
+const CHUNK: usize = 4096;
+
+/// Genuine pictures, remembered.
+#[derive(Debug)]
+pub(super) struct Neighbours {
+    planes: Vec<Plane>,
+}
+
+impl Neighbours {
+    pub(super) fn of(planes: &[&Plane]) -> Self {
+        Self { planes: planes.iter().map(|&plane| plane.clone()).collect() }
+    }
+
+    /// Minus the mean distance to the nearest, as a root mean square over pixels in grey levels.
+    fn of_region(&self, row: &[u8], index: usize) -> f32 {
+        let mut distances: Vec<u64> =
+            self.planes.iter().map(|plane| squared_distance(row, region(plane, index))).collect();
+        let count = NEIGHBOURS.min(distances.len());
+        if count < distances.len() {
+            distances.select_nth_unstable(count);
+        }
+        let nearest = distances[..count].iter().map(|&square| (square as f64 / row.len() as f64).sqrt());
+        -(nearest.sum::<f64>() / count as f64) as f32
+    }
+}
+
+impl Scorer for Neighbours {
+    fn score(&self, planes: &[&Plane]) -> Result<Vec<Vec<f32>>> {
+        let regions = |plane: &&Plane| {
+            let [rows, ..] = plane.shape();
+            (0..rows).map(|index| self.of_region(region(plane, index), index)).collect()
+        };
+        Ok(planes.par_iter().map(regions).collect())
+    }
+}
+
+/// In whole numbers, so that no order of summing matters.
+fn squared_distance(a: &[u8], b: &[u8]) -> u64 {
+    let chunks = a.chunks(CHUNK).zip(b.chunks(CHUNK));
+    let of = |(a, b): (&[u8], &[u8])| -> u32 { a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b)).pow(2)).sum() };
+    chunks.map(|chunk| u64::from(of(chunk))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_root_mean_squares_of_grey_levels() {
+        assert_eq!(squared_distance(&[0, 255, 10], &[255, 0, 7]), 2 * 255 * 255 + 9);
+        assert_eq!(squared_distance(&vec![0; 10_000], &vec![255; 10_000]), 10_000 * 255 * 255);
+    }
+}

@@ -1,0 +1,41 @@
+//! The hand statistics' Mahalanobis distance, at their own size over the whole picture: crops of different places would only blur them.
+
+use anyhow::{Context, Result};
+use counterfoil_edge::engine::Engine;
+use counterfoil_models::Plane;
+use rayon::prelude::*;
+
+use super::exhibits::Exhibits;
+use super::fit::{self, Scorer};
+use crate::data::{Item, Samples, Settings};
+use crate::eval::Scored;
+use crate::run::Look;
+use crate::statistics;
+
+/// Fitted to the reference, or to halves of the judged genuine pictures.
+pub(super) fn scores(items: &[Item], reference: Option<&[Item]>) -> Result<Vec<Scored>> {
+    let first = items.iter().find_map(|item| item.frame().ok()).context("none of the pictures can be read")?;
+    let input = Look::default().resolve(&Settings::default(), &first, true);
+    let exhibits = Exhibits::of(items, &input);
+    let reference = reference.map(|reference| Exhibits::of(reference, &input));
+    fit::scores(&exhibits, reference.as_ref(), Statistics::fit)
+}
+
+struct Statistics {
+    engine: Engine,
+}
+
+impl Statistics {
+    fn fit(planes: &[&Plane]) -> Result<Self> {
+        let [rows, c, h, w] = planes[0].shape();
+        let pixels: Vec<u8> = planes.iter().flat_map(|plane| plane.bytes()).copied().collect();
+        let onnx = statistics::fit(&Samples::new(c, h, w, pixels)?, &[])?;
+        Ok(Self { engine: Engine::load(&onnx, rows, c, h, w)? })
+    }
+}
+
+impl Scorer for Statistics {
+    fn score(&self, planes: &[&Plane]) -> Result<Vec<Vec<f32>>> {
+        planes.par_iter().map(|plane| Ok(self.engine.run(&plane.to_f32())?.score)).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! Whether a detector beats another on the same pictures: what both the table and the report say of it.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Estimate, Evaluation, Resampled};
+
+/// What the paired difference of two AUROCs comes to. Serialises flat: `ahead`, `ahead_low`, `ahead_high`, `beats`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lead {
+    /// How far the first lies above the second.
+    pub ahead: Estimate,
+    /// Whether the whole interval lies above 0.
+    pub beats: bool,
+}
+
+impl Lead {
+    /// Compares two detectors by the AUROC on the pictures both have judged.
+    #[must_use]
+    pub fn of(ours: &Evaluation, theirs: &Evaluation) -> Self {
+        Self::by(&ours.ahead_of(theirs))
+    }
+
+    /// By a paired difference of whatever is high for the better.
+    #[must_use]
+    pub fn by(difference: &Resampled) -> Self {
+        let ahead = difference.estimate();
+        Self { ahead, beats: ahead.low > 0.0 }
+    }
+
+    /// The verb between the two names.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self.ahead.value {
+            ahead if !ahead.is_finite() => "cannot be compared with",
+            _ if self.beats => "beats",
+            ahead if ahead > 0.0 => "is not shown to beat",
+            _ => "does not beat",
+        }
+    }
+}
+
+impl Serialize for Lead {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Estimate { value, low, high } = self.ahead;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("ahead", &value)?;
+        map.serialize_entry("ahead_low", &low)?;
+        map.serialize_entry("ahead_high", &high)?;
+        map.serialize_entry("beats", &self.beats)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_lead_that_leaves_no_doubt_is_a_win() {
+        let verb = |value, low| Lead { ahead: Estimate { value, low, high: 1.0 }, beats: low > 0.0 }.verb();
+        assert_eq!(verb(0.1, 0.01), "beats");
+        assert_eq!(verb(0.1, -0.01), "is not shown to beat");
+        assert_eq!(verb(0.0, -0.1), "does not beat");
+        assert_eq!(verb(f64::NAN, f64::NAN), "cannot be compared with");
+    }
+}
