@@ -2,9 +2,9 @@
 //! scores that genuine pictures get when they are held to that many others of their own group.
 //!
 //! A file because its honesty is its own. Every picture is scored once for each K, against references drawn once: draws that share a
-//! picture are no new evidence, and more of them would only make the threshold look surer than it is. Pictures of one group resemble each
-//! other all the same, so the number of independent ones they are worth is worked out and told. Scales are fitted on other groups than
-//! those that calibrate.
+//! picture are no new evidence, and more of them would only make the threshold look surer than it is. Pictures of one group resemble
+//! each other and share references all the same, so the number of independent ones they are worth is worked out and told. Scales are
+//! fitted on other groups than those that calibrate.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ const WEIGHT_GENERAL: f64 = 1.0;
 const LEVELS: [usize; 5] = [1, 2, 4, 8, 16];
 /// The share of the pictures that fits scales, in whole groups.
 const SCALE_SHARE: f64 = 0.25;
-/// Fewer groups than this say nothing about another one.
-const MIN_GROUPS: usize = 2;
+/// Fewer groups than this say too little about another one, however many pictures there are of each.
+const MIN_GROUPS: usize = 5;
 
 /// A held-out genuine picture.
 #[derive(Debug)]
@@ -242,7 +242,7 @@ mod tests {
         let none = |pictures: &[Known], alpha| fit(pictures, alpha, 1).unwrap().is_none();
         assert!(none(&[], 0.05));
         assert!(none(&population(50, 1, 1), 0.05), "every picture its own group");
-        assert!(none(&population(2, 100, 1), 0.05), "one group is left to calibrate on");
+        assert!(none(&population(5, 100, 1), 0.05), "four groups, or three, are left to calibrate on");
         assert!(none(&population(20, 5, 1), 0.01) && !none(&population(20, 5, 1), 0.05), "75 pictures for 1 %");
         let mut dead = population(10, 10, 1);
         for picture in &mut dead {

@@ -14,8 +14,12 @@ fn a_writer_is_enrolled_and_a_camera_calibrated_for() {
 
     // Ten notes in a row stand for one writer's.
     let group = r"(\d+)\d\.png";
-    counterfoil(["train", "--data", &notes, "--out", &run, "--net", "statistics", "--group", group]).ok();
-    counterfoil(["export", &run, "--out", &bundle, "--alpha", "0.05"]).ok().says("enrols with references: 1 (from 20");
+    let grouped =
+        ["train", "--data", &notes, "--out", &run, "--net", "statistics", "--held-out", "0.5", "--group", group];
+    counterfoil(grouped).ok();
+    counterfoil(["export", &run, "--out", &bundle, "--alpha", "0.05"])
+        .ok()
+        .says("enrols with references: 1 (from 60 pictures of 6 groups");
     let card = fs::read_to_string(dir.path().join("bundle/README.md")).unwrap();
     assert!(card.contains("| references |"), "{card}");
 
