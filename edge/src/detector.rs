@@ -5,9 +5,12 @@
 
 use std::path::Path;
 
-use counterfoil_models::{Bundle, DISCRIMINATOR, Frame, Golden, Judgement, Plane, Score};
+use counterfoil_models::{
+    Bundle, Calibration, DISCRIMINATOR, Error as ContractError, Frame, Golden, Judgement, Plane, Score,
+};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Outputs};
+use crate::standard::Standard;
 use crate::{Error, Result};
 
 /// A bundle that opened, loaded and passed its own golden pictures. Shared by threads.
@@ -16,6 +19,7 @@ pub struct Detector {
     bundle: Bundle,
     engine: Engine,
     deviation: f32,
+    standard: Standard,
 }
 
 impl Detector {
@@ -30,9 +34,34 @@ impl Detector {
         let [rows, channels, height, width] = bundle.manifest().input.shape();
         let engine = Engine::load(&onnx, rows, channels, height, width)
             .map_err(|source| Error::Engine { model: dir.join(DISCRIMINATOR), source })?;
-        let mut detector = Self { bundle, engine, deviation: 0.0 };
+        let mut detector = Self { bundle, engine, deviation: 0.0, standard: Standard::Bundle };
         detector.deviation = detector.self_test()?;
         Ok(detector)
+    }
+
+    /// The same detector, holding pictures to what was learned on site.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] for references that are not this network's, or where the bundle knows none.
+    pub fn held_to(self, standard: Standard) -> Result<Self> {
+        if let Standard::Enrolled(references) = &standard {
+            let manifest = self.bundle.manifest();
+            manifest.enrolment()?;
+            let (found, wanted) = (references.embedding_len(), manifest.input.rows() * self.engine.embedding_len());
+            if found != wanted {
+                let what = format!("they have {found} numbers each and this network gives {wanted}; enrol them again");
+                return Err(ContractError::References(what).into());
+            }
+        }
+        Ok(Self { standard, ..self })
+    }
+
+    /// The genuine scores that pictures are held against.
+    ///
+    /// # Errors
+    /// As [`held_to`](Self::held_to).
+    pub fn calibration(&self) -> Result<&Calibration> {
+        self.standard.calibration(self.bundle.manifest())
     }
 
     /// The bundle it was made from.
@@ -55,17 +84,33 @@ impl Detector {
         Ok(self.bundle.manifest().input.plane(frame)?)
     }
 
+    /// What the network says of `image`, `[R, C, H, W]` in 0..1; not yet known to be finite.
+    ///
+    /// # Errors
+    /// [`Error::Engine`].
+    pub fn run(&self, image: &[f32]) -> Result<Outputs> {
+        let model = || self.bundle.dir().join(DISCRIMINATOR);
+        self.engine.run(image).map_err(|source| Error::Engine { model: model(), source })
+    }
+
     /// The network's score of each region, `[R]`; not yet known to be finite.
     ///
     /// # Errors
     /// [`Error::Engine`].
     pub fn rows(&self, plane: &Plane) -> Result<Vec<f32>> {
-        let outputs = self.engine.run(&plane.to_f32()); // [R, C, H, W] -> [R]
-        let model = || self.bundle.dir().join(DISCRIMINATOR);
-        Ok(outputs.map_err(|source| Error::Engine { model: model(), source })?.score)
+        Ok(self.run(&plane.to_f32())?.score) // [R, C, H, W] -> [R]
     }
 
-    /// The picture's score: its regions' scores, joined.
+    /// Where a picture lies in the network's own space: its regions' embeddings one after the other, `[R * E]`; not yet known to be
+    /// finite.
+    ///
+    /// # Errors
+    /// [`Error::Engine`].
+    pub fn embedding(&self, plane: &Plane) -> Result<Vec<f32>> {
+        Ok(self.run(&plane.to_f32())?.embedding) // [R, C, H, W] -> [R, E]
+    }
+
+    /// The picture's general score: its regions' scores, joined.
     ///
     /// # Errors
     /// [`Error::Engine`], or [`Error::Contract`] when a region's score is NaN or infinite.
@@ -78,8 +123,15 @@ impl Detector {
     /// # Errors
     /// As [`score`](Self::score).
     pub fn judge(&self, frame: &Frame) -> Result<Judgement> {
-        let score = self.score(&self.plane(frame)?)?;
-        Ok(self.bundle.manifest().calibration.judge(score))
+        self.judge_outputs(&self.run(&self.plane(frame)?.to_f32())?)
+    }
+
+    /// The same from what the network said.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when a number is NaN or infinite.
+    pub fn judge_outputs(&self, outputs: &Outputs) -> Result<Judgement> {
+        self.standard.judge(self.bundle.manifest(), outputs)
     }
 
     /// Holds every golden picture to what the bundle says of it; gives the largest deviation.

@@ -40,6 +40,15 @@ pub enum Error {
     #[error("{}", unreadable(.0))]
     Unreadable(#[source] io::Error),
 
+    /// A result cannot be written.
+    #[error("{} cannot be written ({source}); check that its folder exists, may be written to and has room", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// The system's own word.
+        source: io::Error,
+    },
+
     /// A folder cannot be listed.
     #[error("the folder cannot be listed ({0}); check that it exists and that you may read it")]
     Unlisted(#[source] io::Error),

@@ -10,8 +10,11 @@ mod cmd {
     pub(crate) mod bench;
     pub(crate) mod bundle;
     pub(crate) mod detect;
+    pub(crate) mod enroll;
+    pub(crate) mod explain;
     pub(crate) mod faceoff;
     pub(crate) mod selftest;
+    pub(crate) mod state;
 }
 
 /// Judges pictures with a bundle that `counterfoil export` made: genuine, unsure or counterfeit.
@@ -32,6 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Detect(cmd::detect::Cmd),
+    Enroll(cmd::enroll::Cmd),
     Selftest(cmd::selftest::Cmd),
     Bench(cmd::bench::Cmd),
     Faceoff(cmd::faceoff::Cmd),
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     let ran = match command {
         Command::Detect(cmd) => cmd.run(&mut out),
+        Command::Enroll(cmd) => cmd.run(&mut out),
         Command::Selftest(cmd) => cmd.run(&mut out),
         Command::Bench(cmd) => cmd.run(&mut out),
         Command::Faceoff(cmd) => cmd.run(&mut out),

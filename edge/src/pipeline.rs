@@ -36,7 +36,15 @@ pub fn judge_all(
     threads: NonZero<usize>,
     sink: impl FnMut(Judged) -> ControlFlow<()>,
 ) {
-    in_order(sources, threads, |source| judge(detector, source), sink);
+    in_order(sources, threads, |source| attempt(source, |frame| detector.judge(frame)), sink);
+}
+
+/// Reads one source and does something with the picture; a decoder or an engine that panics is an outcome like any other.
+pub fn attempt(source: Source, work: impl FnOnce(&Frame) -> Result<Judgement>) -> Judged {
+    let path = source.path().to_path_buf();
+    // What the work reads is only read, so nothing half-changed is left behind by a panic.
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(&Frame::decode(&source.read()?)?)));
+    Judged { path, outcome: outcome.unwrap_or(Err(Error::Panicked)) }
 }
 
 /// Threads to use where a user states none: as many as there are cores.
@@ -45,18 +53,8 @@ pub fn all_cores() -> NonZero<usize> {
     thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
-fn judge(detector: &Detector, source: Source) -> Judged {
-    let path = source.path().to_path_buf();
-    // The detector is only read, so nothing half-changed is left behind by a panic.
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let frame = Frame::decode(&source.read()?)?;
-        detector.judge(&frame)
-    }));
-    Judged { path, outcome: outcome.unwrap_or(Err(Error::Panicked)) }
-}
-
 /// `work` on every item by several threads, the results given to `sink` in the items' order.
-fn in_order<T, R: Send>(
+pub(crate) fn in_order<T, R: Send>(
     items: impl Iterator<Item = T> + Send,
     threads: NonZero<usize>,
     work: impl Fn(T) -> R + Sync,

@@ -22,6 +22,7 @@ enum Command {
     Train(cmd::train::Train),
     Export(cmd::export::Export),
     Eval(cmd::eval::Eval),
+    Calibrate(cmd::calibrate::Calibrate),
     Report(cmd::report::Report),
 }
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Eval(command) => command.run(),
+        Command::Calibrate(command) => command.run(),
         Command::Report(command) => command.run(),
     };
     match outcome {

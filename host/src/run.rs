@@ -1,13 +1,14 @@
 //! A run folder: what a training was given, so that resuming and exporting need nothing else.
 //!
 //! ```text
-//! RUN/held-out.safetensors   planes of the held-out genuine pictures, [P, R, C, H, W] bytes
+//! RUN/held-out.safetensors   planes of the held-out genuine pictures, [P, R, C, H, W] bytes; where known, the group of each, [P]
 //! RUN/config.toml            the game's configuration
 //! RUN/run.json               where the pictures came from, how they are looked at, who was held out; written last: with it a run has begun
 //! RUN/metrics.jsonl, samples/, checkpoints/                      (written by `train`)
 //! RUN/statistics.onnx        instead of those, for the statistics detective
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -117,6 +118,8 @@ pub struct Prepared {
     pub known: Vec<Samples>,
     /// Planes of the held-out genuine pictures.
     pub held_out: Vec<Vec<u8>>,
+    /// The number of each one's group, where somebody said which belong together.
+    pub groups: Option<Vec<u32>>,
     /// Pictures left out because they could not be read, each with its reason.
     pub unreadable: Vec<String>,
 }
@@ -195,7 +198,19 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
         known_fakes: request.known_fakes.to_vec(),
         known_sha256: known.sha256,
     };
-    Ok(Prepared { record, samples, known: known.families, held_out, unreadable })
+    let groups = numbered(&items, &split.held_out);
+    Ok(Prepared { record, samples, known: known.families, held_out, groups, unreadable })
+}
+
+/// The groups of the pictures held out, numbered as they come; `None` where every picture is its own by its own name.
+fn numbered(items: &[Item], held_out: &[usize]) -> Option<Vec<u32>> {
+    let mut numbers = BTreeMap::new();
+    let number = |i: &usize| {
+        let next = numbers.len() as u32;
+        *numbers.entry(&*items[*i].group).or_insert(next)
+    };
+    let named = held_out.iter().any(|i| items[*i].group != items[*i].name);
+    named.then(|| held_out.iter().map(number).collect())
 }
 
 fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), DataError> {
@@ -233,8 +248,12 @@ impl Prepared {
         let [rows, channels, height, width] = self.record.input.shape();
         let shape = vec![self.held_out.len(), rows, channels, height, width];
         let planes = self.held_out.concat();
-        let view = TensorView::new(Dtype::U8, shape, &planes)?;
-        let bytes = safetensors::serialize([("held_out", view)], None)?;
+        let mut views = vec![("held_out", TensorView::new(Dtype::U8, shape, &planes)?)];
+        let groups: Option<Vec<u8>> = self.groups.as_ref().map(|g| g.iter().flat_map(|g| g.to_le_bytes()).collect());
+        if let Some(groups) = &groups {
+            views.push(("group", TensorView::new(Dtype::U32, vec![self.held_out.len()], groups)?));
+        }
+        let bytes = safetensors::serialize(views, None)?;
         write(&run.join(HELD_OUT), &bytes)?;
         if let Some(config) = game {
             write(&run.join(CONFIG), config.to_toml()?.as_bytes())?;
@@ -321,14 +340,31 @@ impl Record {
     /// # Errors
     /// When the file is missing, damaged or of another shape than the record says.
     pub fn held_out(&self, run: &Path) -> Result<Vec<Vec<u8>>> {
+        let each = self.input.shape().iter().product::<usize>();
+        let planes = self.held_out_tensor(run, "held_out", each)?;
+        let planes =
+            planes.with_context(|| format!("{} holds no pictures; train again", run.join(HELD_OUT).display()))?;
+        Ok(planes.chunks_exact(each).map(<[u8]>::to_vec).collect())
+    }
+
+    /// Reads the number of each held-out picture's group; `None` where the training knew none, or was of a program that kept none.
+    ///
+    /// # Errors
+    /// As [`held_out`](Self::held_out).
+    pub fn groups(&self, run: &Path) -> Result<Option<Vec<u32>>> {
+        let groups = self.held_out_tensor(run, "group", size_of::<u32>())?;
+        Ok(groups.map(|bytes| bytes.as_chunks().0.iter().map(|number| u32::from_le_bytes(*number)).collect()))
+    }
+
+    /// The bytes of one of the held-out pictures' tensors, `each` bytes a picture, if it is there.
+    fn held_out_tensor(&self, run: &Path, name: &str, each: usize) -> Result<Option<Vec<u8>>> {
         let path = run.join(HELD_OUT);
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let damaged = || format!("{} is damaged; train again", path.display());
         let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
-        let tensor = tensors.tensor("held_out").with_context(damaged)?;
-        let each = self.input.shape().iter().product::<usize>();
+        let Ok(tensor) = tensors.tensor(name) else { return Ok(None) };
         ensure!(tensor.data().len() == self.held_out * each, damaged());
-        Ok(tensor.data().chunks_exact(each).map(<[u8]>::to_vec).collect())
+        Ok(Some(tensor.data().to_vec()))
     }
 
     /// The request that made this run, for preparing it again when it is resumed.
@@ -385,6 +421,7 @@ mod tests {
         let record = Record::open(run.path()).unwrap();
         assert_eq!(record, prepared.record);
         assert_eq!(record.held_out(run.path()).unwrap(), prepared.held_out);
+        assert_eq!(record.groups(run.path()).unwrap(), None, "nobody said what belongs together");
         let again = prepare(&request(data.path(), &record.look(), "dcgan")).unwrap();
         assert_eq!(again.record, record);
     }
@@ -452,7 +489,10 @@ mod tests {
         assert!(refused.contains("near-duplicates") && refused.contains("--group"), "{refused}");
         std::fs::remove_file(data.path().join("zz_broken.png")).unwrap();
         let grouped = Request { group: Some(r"note_(\d+)"), ..request(data.path(), &look, "dcgan") };
-        assert!(prepare(&grouped).is_ok());
+        let (prepared, run) = (prepare(&grouped).unwrap(), tempfile::tempdir().unwrap());
+        prepared.write(run.path(), None).unwrap();
+        let groups = Record::open(run.path()).unwrap().groups(run.path()).unwrap();
+        assert_eq!(groups.unwrap(), [0, 0, 1, 1, 2, 2], "a picture and its copy are of one group");
     }
 
     #[test]

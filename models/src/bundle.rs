@@ -142,7 +142,7 @@ struct SchemaOnly {
 }
 
 /// Reads a regular file that is not longer than `limit`.
-fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let found = fs::metadata(path)?;
     if !found.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -244,7 +244,7 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn sync(folder: &Path) -> Result<()> {
+pub(crate) fn sync(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
 }
 
@@ -276,6 +276,7 @@ mod tests {
             },
             join: Join::single(),
             calibration: Calibration::new(0.05, vec![0.5; 19]).unwrap(),
+            enrolment: None,
             latent: None,
             training: crate::Training::default(),
             engines: Vec::new(),

@@ -79,6 +79,28 @@ pub enum Error {
         remedy: &'static str,
     },
 
+    /// Pictures that cannot be one item's references, or not with this network.
+    #[error("the references cannot be used: {0}")]
+    References(String),
+
+    /// A bundle that judges in general only.
+    #[error("this bundle cannot enrol: {because}")]
+    NoEnrolment {
+        /// What its training lacked, and what to do.
+        because: String,
+    },
+
+    /// What a box learned on site is not there or cannot be believed.
+    #[error("{}: {what}; {remedy}", path.display())]
+    Overlay {
+        /// The file or the state folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
     /// Something stands where a bundle is to be written.
     #[error("{} exists already; choose another --out, or replace it with --force", .0.display())]
     Exists(PathBuf),

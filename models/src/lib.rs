@@ -16,21 +16,25 @@
 
 mod bundle;
 mod calibration;
+mod enrolment;
 mod error;
 mod frame;
 pub mod game;
 mod golden;
 mod manifest;
+mod overlay;
 mod preprocess;
 mod score;
 mod verdict;
 
 pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, sha256_hex};
 pub use calibration::Calibration;
+pub use enrolment::{Distance, DistanceRule, Enrolment, Level, MAX_REFERENCES, References, Scale};
 pub use error::{Error, Result};
 pub use frame::Frame;
 pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};
 pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training};
+pub use overlay::{Name, Overlay};
 pub use preprocess::{Color, Plane, Preprocess, Region, Resize, unit};
 pub use score::{Join, JoinRule, Score};
 pub use verdict::{Judgement, Verdict};

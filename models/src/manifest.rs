@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, Golden, Join, Preprocess, Result};
+use crate::{Calibration, Enrolment, Error, Golden, Join, Preprocess, Result};
 
 /// The schema this program writes and the newest it reads.
 pub const SCHEMA: u32 = 1;
@@ -24,6 +24,10 @@ pub struct Manifest {
     pub join: Join,
     /// How a score becomes a verdict.
     pub calibration: Calibration,
+    /// How pictures are held to references of one item, where the training knew which pictures are of one. A program that does not
+    /// know of it judges by `calibration` as ever, so the schema is the same with it and without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<Enrolment>,
     /// Length of the generator's input `z`, where the bundle holds a generator.
     pub latent: Option<usize>,
     /// Where the weights came from.
@@ -43,7 +47,26 @@ impl Manifest {
     /// [`crate::Error::Setting`] or [`crate::Error::RowCount`], naming the part.
     pub fn validate(&self) -> Result<()> {
         self.input.validate()?;
-        self.join.validate(self.input.rows())
+        self.join.validate(self.input.rows())?;
+        self.enrolment.as_ref().map_or(Ok(()), Enrolment::validate)
+    }
+
+    /// How pictures are held to references.
+    ///
+    /// # Errors
+    /// [`Error::NoEnrolment`], saying what the training lacked, where the bundle holds nothing for it.
+    pub fn enrolment(&self) -> Result<&Enrolment> {
+        self.enrolment.as_ref().ok_or_else(|| Error::NoEnrolment {
+            because: match self.training.held_out_groups {
+                None => "its training did not know which pictures are of one item or writer: train again with --group".into(),
+                Some(groups) => format!(
+                    "the {} pictures of {groups} groups held out from its training do not support a false-alarm rate of {}: add groups \
+                     or pictures of each and train again, or export with a larger --alpha",
+                    self.training.held_out,
+                    self.calibration.alpha()
+                ),
+            },
+        })
     }
 }
 
@@ -58,6 +81,9 @@ pub struct Training {
     pub genuine: usize,
     /// Genuine pictures held out for calibration.
     pub held_out: usize,
+    /// Items or writers these are of, where the training knew (`--group`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out_groups: Option<usize>,
     /// Optimiser steps.
     pub steps: u64,
     /// Seed of every random stream.

@@ -173,6 +173,46 @@ impl Preprocess {
         Ok(Plane { rows: self.rows(), channels, height, width, data })
     }
 
+    /// The place in a picture of `size` that a rectangle `[x, y, width, height]` of row `row` shows, in fractions of the picture.
+    /// `None` where it shows nothing but the paper around a padded picture.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    pub fn shown(&self, size: (u32, u32), row: usize, [x, y, width, height]: [usize; 4]) -> Option<Region> {
+        let Layout { crop, inner } = self.layout(size, self.regions[row]);
+        // One side: from the row's pixels to the picture's fractions, cut off where the paper begins.
+        let side = |start: usize, length: usize, axis: usize, whole: u32| {
+            let place = |at: usize| {
+                let within = (at as f64 - f64::from(inner[axis])) / f64::from(inner[axis + 2]);
+                (crop[axis] + within.clamp(0.0, 1.0) * crop[axis + 2]) / f64::from(whole)
+            };
+            let (from, to) = (place(start), place(start + length));
+            (to > from).then_some((from, to - from))
+        };
+        let ((x, width), (y, height)) = (side(x, width, 0, size.0)?, side(y, height, 1, size.1)?);
+        Some(Region { x, y, width, height })
+    }
+
+    fn layout(&self, (width, height): (u32, u32), region: Region) -> Layout {
+        let (w, h) = (f64::from(width), f64::from(height));
+        // At least a pixel wide, and never over the edge by a rounding.
+        let crop_width = (region.width * w).max(1.0).min(w);
+        let crop_height = (region.height * h).max(1.0).min(h);
+        let left = (region.x * w).min(w - crop_width);
+        let top = (region.y * h).min(h - crop_height);
+        let (inner_width, inner_height) = match self.resize {
+            Resize::Stretch => (self.width, self.height),
+            Resize::Pad => {
+                let factor = (f64::from(self.width) / crop_width).min(f64::from(self.height) / crop_height);
+                let fit = |crop: f64, side: u32| ((crop * factor).round() as u32).clamp(1, side);
+                (fit(crop_width, self.width), fit(crop_height, self.height))
+            }
+        };
+        let (x0, y0) = ((self.width - inner_width) / 2, (self.height - inner_height) / 2);
+        Layout { crop: [left, top, crop_width, crop_height], inner: [x0, y0, inner_width, inner_height] }
+    }
+
     /// Every region, scaled: [H, W, C] bytes each.
     fn scale_all<P: PixelTrait + InnerPixel<Component = u8>>(
         &self,
@@ -192,21 +232,8 @@ impl Preprocess {
         source: &TypedImageRef<P>,
         region: Region,
     ) -> Vec<u8> {
-        let (w, h) = (f64::from(source.width()), f64::from(source.height()));
-        // At least a pixel wide, and never over the edge by a rounding.
-        let crop_width = (region.width * w).max(1.0).min(w);
-        let crop_height = (region.height * h).max(1.0).min(h);
-        let left = (region.x * w).min(w - crop_width);
-        let top = (region.y * h).min(h - crop_height);
-
-        let (inner_width, inner_height) = match self.resize {
-            Resize::Stretch => (self.width, self.height),
-            Resize::Pad => {
-                let factor = (f64::from(self.width) / crop_width).min(f64::from(self.height) / crop_height);
-                let fit = |crop: f64, side: u32| ((crop * factor).round() as u32).clamp(1, side);
-                (fit(crop_width, self.width), fit(crop_height, self.height))
-            }
-        };
+        let Layout { crop: [left, top, crop_width, crop_height], inner: [x0, y0, inner_width, inner_height] } =
+            self.layout((source.width(), source.height()), region);
         let mut inner = TypedImage::<P>::new(inner_width, inner_height);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
             left,
@@ -222,7 +249,6 @@ impl Preprocess {
 
         let channels = self.channels();
         let mut padded = vec![PAPER; self.width as usize * self.height as usize * channels];
-        let (x0, y0) = ((self.width - inner_width) / 2, (self.height - inner_height) / 2);
         let stride = inner_width as usize * channels;
         for (y, line) in inner.chunks_exact(stride).enumerate() {
             let start = ((y0 as usize + y) * self.width as usize + x0 as usize) * channels;
@@ -230,6 +256,14 @@ impl Preprocess {
         }
         padded
     }
+}
+
+/// Where a region lies in the picture and where it comes to lie in its row.
+struct Layout {
+    /// Left, top, width and height in the picture's pixels.
+    crop: [f64; 4],
+    /// The same in the row's pixels; around it lies paper.
+    inner: [u32; 4],
 }
 
 /// Bytes as float32 in 0..1, the scale of every network's `image`.
@@ -311,6 +345,16 @@ mod tests {
             .unwrap();
         let column: Vec<u8> = plane.bytes().iter().skip(8).step_by(16).copied().collect();
         assert_eq!(column, [[255; 4], [0; 4], [0; 4], [255; 4]].concat());
+    }
+
+    #[test]
+    fn a_place_of_a_row_is_found_again_in_the_picture() {
+        let stretched = rule(8, 8, Color::Grey, Resize::Stretch, vec![Region::WHOLE, [0.5, 0.5, 0.5, 0.5].into()]);
+        assert_eq!(stretched.shown((64, 32), 1, [4, 0, 4, 4]), Some([0.75, 0.5, 0.25, 0.25].into()));
+        let padded = rule(16, 16, Color::Grey, Resize::Pad, vec![Region::WHOLE]);
+        // The picture is twice as wide as high: paper above row 4 and below row 12.
+        assert_eq!(padded.shown((64, 32), 0, [0, 0, 4, 4]), None);
+        assert_eq!(padded.shown((64, 32), 0, [8, 2, 8, 4]), Some([0.5, 0.0, 0.5, 0.25].into()));
     }
 
     #[test]

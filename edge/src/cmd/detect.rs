@@ -7,14 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use counterfoil_edge::Error;
 use counterfoil_edge::board::Lights;
+use counterfoil_edge::explain::Explanation;
 use counterfoil_edge::indicator::Signal;
-use counterfoil_edge::pipeline::{Judged, all_cores, judge_all};
-use counterfoil_edge::{Error, source};
+use counterfoil_edge::pipeline::{Judged, all_cores, attempt, judge_all};
+use counterfoil_edge::source::{self, Source};
 use counterfoil_models::{Judgement, Verdict};
 use serde::Serialize;
 
 use super::bundle::BundleOption;
+use super::explain::Maps;
+use super::state::{Basis, StateOption};
 
 /// Judges pictures: genuine, unsure or counterfeit
 #[derive(Args)]
@@ -22,15 +26,18 @@ use super::bundle::BundleOption;
 Examples:
   counterfoil-edge detect --bundle models/pretrained/specimen-note scans/ note.jpg
   curl -s http://camera/still | counterfoil-edge detect --bundle my-bundle --json -
+  counterfoil-edge detect --bundle my-bundle --explain where.png note.jpg
 
 Exit codes: 0 no counterfeit, 1 a counterfeit was found, 2 a picture could not be judged, or other trouble.")]
 pub(crate) struct Cmd {
     #[command(flatten)]
     bundle: BundleOption,
+    #[command(flatten)]
+    state: StateOption,
     /// Picture files, folders of them, or - for one picture on stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Print a JSON object a line: `path`, `score`, `p_value`, `verdict`, or `path` and `error`
+    /// Print a JSON object a line: `path`, `score`, `p_value`, `verdict`, or `path` and `error`; with --state also what the verdict rests on
     #[arg(long)]
     json: bool,
     /// Threads to work on [default: all cores]
@@ -39,6 +46,9 @@ pub(crate) struct Cmd {
     /// Lights that show each verdict; a picture then takes as long as its pulse
     #[arg(long, value_enum, default_value_t = Board::None)]
     lights: Board,
+    /// Draw each picture with what speaks for counterfeit in red: a PNG file, or a folder for several pictures; some 50 times the work
+    #[arg(long, value_name = "OUT")]
+    explain: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -58,16 +68,19 @@ impl Cmd {
             Board::Rpi => Some(Lights::raspberry_pi()?),
             Board::Console => Some(Lights::console()?),
         };
-        let detector = self.bundle.open()?;
+        let mut maps = self.explain.map(|out| Maps::at(out, &self.paths)).transpose()?;
+        let (detector, basis) = self.state.apply(self.bundle.open()?)?;
         let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
         if !self.json {
             writeln!(out, "{:<11}  {:>10}  {:>7}  picture", "verdict", "score", "p-value")?;
         }
         let mut count = Count::default();
         let mut written = Ok(());
-        judge_all(&detector, source::pictures(self.paths), self.threads.unwrap_or_else(all_cores), |judged| {
+        let threads = self.threads.unwrap_or_else(all_cores);
+        let mut show = |judged: Judged| {
             count.add(&judged);
-            written = if self.json { write_json(out, &judged) } else { write_row(out, &judged, colour) };
+            written =
+                if self.json { write_json(out, &judged, basis.as_ref()) } else { write_row(out, &judged, colour) };
             if written.is_err() {
                 return ControlFlow::Break(());
             }
@@ -75,7 +88,23 @@ impl Cmd {
                 let _ = writeln!(io::stderr(), "counterfoil-edge: {fault}");
             }
             ControlFlow::Continue(())
-        });
+        };
+        let sources = source::pictures(self.paths);
+        match &mut maps {
+            None => judge_all(&detector, sources, threads, show),
+            // All threads work on one picture's places, so pictures go one by one.
+            Some(maps) => {
+                let explained = |source: Source| {
+                    let path = source.path().to_path_buf();
+                    attempt(source, |frame| {
+                        let explanation = Explanation::of(&detector, frame, threads)?;
+                        maps.draw(&path, frame, &explanation)?;
+                        Ok(explanation.judgement)
+                    })
+                };
+                let _ = sources.map(explained).try_for_each(&mut show);
+            }
+        }
         written?;
         let _ = writeln!(io::stderr(), "{}", count.sentence());
         Ok(count.exit_code())
@@ -123,6 +152,8 @@ enum Line<'a> {
         path: &'a str,
         #[serde(flatten)]
         judgement: &'a Judgement,
+        #[serde(flatten)]
+        basis: Option<&'a Basis>,
     },
     Error {
         path: &'a str,
@@ -130,10 +161,10 @@ enum Line<'a> {
     },
 }
 
-fn write_json(out: &mut impl Write, judged: &Judged) -> io::Result<()> {
+fn write_json(out: &mut impl Write, judged: &Judged, basis: Option<&Basis>) -> io::Result<()> {
     let path = &judged.path.to_string_lossy();
     let line = match &judged.outcome {
-        Ok(judgement) => Line::Judged { path, judgement },
+        Ok(judgement) => Line::Judged { path, judgement, basis },
         Err(error) => Line::Error { path, error: error.to_string() },
     };
     writeln!(out, "{}", serde_json::to_string(&line)?)

@@ -70,6 +70,7 @@ impl Fixture {
             join: Join::single(),
             // 0.200, 0.201, ... 0.398
             calibration: Calibration::new(0.01, (200..399).map(|i| 0.001 * i as f32).collect()).unwrap(),
+            enrolment: None,
             latent: None,
             training: Training::default(),
             engines: Vec::new(),

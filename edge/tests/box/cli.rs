@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::bundle::{Fixture, png};
 
-fn edge() -> Command {
+pub(super) fn edge() -> Command {
     Command::new(env!("CARGO_BIN_EXE_counterfoil-edge"))
 }
 
@@ -18,11 +18,11 @@ fn detect(fixture: &Fixture, arguments: &[&OsStr]) -> Output {
     edge().arg("detect").arg("--bundle").arg(fixture.bundle()).args(arguments).output().unwrap()
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub(super) fn lines(output: &Output) -> Vec<Value> {
     output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
 }
 
-fn stderr(output: &Output) -> String {
+pub(super) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

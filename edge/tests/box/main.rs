@@ -7,6 +7,10 @@ mod cli;
 #[cfg(test)]
 mod detector;
 #[cfg(test)]
+mod enrolment;
+#[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod faceoff;
 #[cfg(test)]
 mod pipeline;

@@ -10,7 +10,7 @@ use counterfoil_host::data::Dataset;
 use counterfoil_host::export::{Measure, Measurement, Request, export};
 use counterfoil_host::judge;
 use counterfoil_host::train::Which;
-use counterfoil_models::{Bundle, Calibration};
+use counterfoil_models::{Bundle, Calibration, Enrolment};
 
 /// Exports a run as a bundle: ONNX, calibration, golden pictures, model card
 #[derive(Args, Debug)]
@@ -87,6 +87,18 @@ fn measure(bundle: &Path, data: &Path) -> Result<Measurement> {
     Ok(Measurement { on: super::name_of(data), own: judge::rates(&judged)?, baselines })
 }
 
+/// For each number of references, what its false-alarm rate rests on.
+fn told_levels(enrolment: &Enrolment) -> String {
+    let told = enrolment.levels.iter().map(|level| {
+        let pictures = level.calibration.scores().len();
+        format!(
+            "{} (from {pictures} pictures of {} groups, worth {:.0})",
+            level.references, level.groups, level.effective
+        )
+    });
+    format!("references: {}", told.collect::<Vec<_>>().join(", "))
+}
+
 /// What was made, on stderr.
 pub(crate) fn tell(bundle: &Bundle) {
     let manifest = bundle.manifest();
@@ -95,6 +107,11 @@ pub(crate) fn tell(bundle: &Bundle) {
             "{} {} agrees on {} pictures to {:.1e}",
             engine.engine, engine.version, engine.pictures, engine.max_difference
         );
+    }
+    match manifest.enrolment() {
+        Ok(enrolment) => eprintln!("enrols with {}", told_levels(enrolment)),
+        Err(why) if manifest.training.held_out_groups.is_some() => eprintln!("note: {why}"),
+        Err(_) => {}
     }
     eprintln!(
         "{} is ready: false-alarm rate {} % from {} held-out genuine pictures; try: counterfoil-edge detect --bundle {} PICTURES",

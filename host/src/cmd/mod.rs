@@ -3,6 +3,7 @@
 //! stdout is data, stderr is talk; only here are arguments and the environment read.
 
 pub(crate) mod beside;
+pub(crate) mod calibrate;
 pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod eval;

@@ -1,7 +1,7 @@
 //! A finished run enters, a bundle leaves: exported, held against every engine at hand, calibrated, signed off by
 //! its golden pictures, and only then moved into its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -14,6 +14,7 @@ use counterfoil_models::{
 use rayon::prelude::*;
 
 use super::card::{Measurement, card};
+use super::enrolment::{self, Known};
 use super::parity::{Agreement, Opinion, compare, same_verdicts};
 use super::runtime::Runtime;
 use super::{golden, onnx};
@@ -105,9 +106,22 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
 
     let [rows, c, h, w] = record.input.shape();
     let engine = Engine::load(&exported.discriminator, rows, c, h, w)?;
-    let scores: Vec<Vec<f32>> =
-        held_out.par_iter().map(|plane| Ok(engine.run(&unit(plane))?.score)).collect::<Result<_>>()?;
+    let groups = record.groups(request.run)?;
+    let outputs = held_out.par_iter().map(|plane| {
+        let outputs = engine.run(&unit(plane))?;
+        Ok((outputs.score, if groups.is_some() { outputs.embedding } else { Vec::new() }))
+    });
+    let (scores, embeddings): (Vec<Vec<f32>>, Vec<Vec<f32>>) = outputs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let (join, calibration) = calibrate(&record, &scores, request.alpha)?;
+    let enrolment = match &groups {
+        None => None,
+        Some(groups) => {
+            let known = groups.iter().zip(&scores).zip(embeddings);
+            let known = known
+                .map(|((group, rows), embedding)| Ok(Known { group: *group, general: join.join(rows)?, embedding }));
+            enrolment::fit(&known.collect::<Result<Vec<_>>>()?, request.alpha, record.seed)?
+        }
+    };
 
     let pictures = blends(&held_out);
     let agreements = agree(request.runtime, &exported, &engine, &pictures, &record, &join, &calibration)?;
@@ -118,12 +132,14 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         counter: next_counter(request.out),
         join,
         calibration,
+        enrolment,
         latent: exported.latent,
         training: Training {
             net: record.net.clone(),
             data_sha256: record.data_sha256.clone(),
             genuine: record.genuine,
             held_out: record.held_out,
+            held_out_groups: groups.map(|groups| groups.iter().collect::<BTreeSet<_>>().len()),
             steps: exported.steps,
             seed: record.seed,
             config: exported.config.clone(),

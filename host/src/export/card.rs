@@ -20,7 +20,7 @@ pub struct Measurement {
 /// The card's text, in Markdown.
 #[must_use]
 pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> String {
-    let Manifest { name, input, calibration, training, engines, .. } = manifest;
+    let Manifest { name, input, calibration, enrolment, training, engines, .. } = manifest;
     let mut text = String::new();
     let mut line = |words: std::fmt::Arguments| {
         text.write_fmt(words).and_then(|()| text.write_char('\n')).expect("a string takes any text");
@@ -41,6 +41,18 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
         input.height,
         input.color
     ));
+    if let Some(enrolment) = enrolment {
+        line(format_args!(
+            "It also holds pictures to references of one item or writer (`counterfoil-edge enroll`), at the same rate, calibrated on \
+             held-out pictures of items or writers it never trained on; those of one group resemble each other, so they are worth fewer:\n"
+        ));
+        line(format_args!("| references | pictures | groups | worth |\n|---|---|---|---|"));
+        for level in &enrolment.levels {
+            let pictures = level.calibration.scores().len();
+            line(format_args!("| {} | {pictures} | {} | {:.0} |", level.references, level.groups, level.effective));
+        }
+        line(format_args!(""));
+    }
     line(format_args!("## What it measured\n"));
     match measurement {
         None => line(format_args!(

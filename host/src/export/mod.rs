@@ -2,6 +2,7 @@
 
 mod bundle;
 mod card;
+mod enrolment;
 mod error;
 mod golden;
 pub mod graph;

@@ -5,6 +5,7 @@
 mod aarch64;
 mod bundles;
 mod disks;
+mod enrolment;
 mod kill;
 mod path;
 mod pictures;

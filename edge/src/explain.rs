@@ -1,0 +1,241 @@
+//! Where it looks: a picture enters, and for each place how much the score rises when that place is hidden.
+//!
+//! Occlusion (Zeiler and Fergus, 1311.2901): a patch slides over every region and is blurred away; where the score rises, that place spoke
+//! for counterfeit. A gradient would need the training's network; this needs what the box has, and explains the score that was judged,
+//! references included. One run of the network hides the same patch in all regions at once: rows do not see each other, so each is then
+//! taken into the joined score alone.
+
+use std::num::NonZero;
+use std::ops::{ControlFlow, Range, RangeInclusive};
+
+use counterfoil_models::{Color, Frame, Judgement, Preprocess, Region, Resize};
+use image::{Rgb, RgbImage};
+
+use crate::engine::Outputs;
+use crate::pipeline::in_order;
+use crate::{Detector, Result};
+
+/// A patch takes this part of a region's width and height; half of it is the step to the next.
+const PATCHES_A_SIDE: usize = 4;
+/// The longer side of a drawn map, pixels.
+const SIDE: RangeInclusive<u32> = 512..=1024;
+/// What the strongest place is covered with, and by how much at most.
+const RED: Rgb<u8> = Rgb([225, 10, 20]);
+const OPACITY: f64 = 0.8;
+
+/// A hidden place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Patch {
+    /// Where, in fractions of the picture.
+    pub place: Region,
+    /// By how much the score rises without it, in standard deviations of genuine scores; above 0 it speaks for counterfeit.
+    pub rise: f64,
+}
+
+/// A judgement and what each place had to do with it.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// Of the whole picture.
+    pub judgement: Judgement,
+    /// Every place that was hidden; they overlap.
+    pub patches: Vec<Patch>,
+}
+
+impl Explanation {
+    /// Judges a picture, and again with each place hidden.
+    ///
+    /// # Errors
+    /// As [`Detector::judge`].
+    pub fn of(detector: &Detector, frame: &Frame, threads: NonZero<usize>) -> Result<Self> {
+        let input = &detector.bundle().manifest().input;
+        let [rows, _, height, width] = input.shape();
+        let image = detector.plane(frame)?.to_f32(); // [R, C, H, W]
+        let outputs = detector.run(&image)?;
+        let judgement = detector.judge_outputs(&outputs)?;
+        let unit = spread(detector.calibration()?.scores());
+
+        let (patch_height, tops) = slide(height);
+        let (patch_width, lefts) = slide(width);
+        let blurred = blur(&image, (height, width), (patch_height, patch_width));
+        let corners = tops.iter().flat_map(|top| lefts.iter().map(move |left| (*left, *top)));
+
+        let hide = |(left, top): (usize, usize)| -> Result<Vec<Patch>> {
+            let mut hidden = image.clone();
+            cover(&mut hidden, &blurred, (height, width), top..top + patch_height, left..left + patch_width);
+            let hidden = detector.run(&hidden)?;
+            let mut patches = Vec::with_capacity(rows);
+            for row in 0..rows {
+                let place = [left, top, patch_width, patch_height];
+                let Some(place) = input.shown((frame.width(), frame.height()), row, place) else { continue };
+                let without = detector.judge_outputs(&with_row(&outputs, &hidden, row))?.score();
+                patches.push(Patch { place, rise: f64::from(without.get() - judgement.score().get()) / unit });
+            }
+            Ok(patches)
+        };
+        let mut found = Vec::new();
+        in_order(corners, threads, hide, |patches| {
+            let flow = if patches.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+            found.push(patches);
+            flow
+        });
+        let patches = found.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        Ok(Self { judgement, patches })
+    }
+
+    /// The place that speaks most for counterfeit, if any does.
+    #[must_use]
+    pub fn strongest(&self) -> Option<&Patch> {
+        self.patches.iter().filter(|patch| patch.rise > 0.0).max_by(|a, b| a.rise.total_cmp(&b.rise))
+    }
+
+    /// The picture in its own proportions, the redder the more a place speaks for counterfeit. Full red is the strongest place or one
+    /// standard deviation of genuine scores, whichever is more, so that a picture nothing speaks against stays pale.
+    ///
+    /// # Errors
+    /// [`crate::Error::Contract`] when the picture has no proportions that could be drawn.
+    pub fn draw(&self, frame: &Frame) -> Result<RgbImage> {
+        let longest = frame.width().max(frame.height());
+        let scaled = |side: u32| {
+            let scaled = u64::from(side) * u64::from(longest.clamp(*SIDE.start(), *SIDE.end())) / u64::from(longest);
+            (scaled as u32).max(1)
+        };
+        let (width, height) = (scaled(frame.width()), scaled(frame.height()));
+        let whole = vec![Region::WHOLE];
+        let rule = Preprocess { width, height, color: Color::Rgb, resize: Resize::Stretch, regions: whole };
+        let plane = rule.plane(frame)?;
+        let bytes = plane.bytes(); // [1, 3, H, W]
+        let heat = self.heat(width as usize, height as usize);
+        let area = heat.len();
+        Ok(RgbImage::from_fn(width, height, |x, y| {
+            let at = y as usize * width as usize + x as usize;
+            let strength = OPACITY * heat[at];
+            let mixed = |channel: usize| {
+                let paper = f64::from(bytes[channel * area + at]);
+                (paper + strength * (f64::from(RED.0[channel]) - paper)).round() as u8
+            };
+            Rgb([mixed(0), mixed(1), mixed(2)])
+        }))
+    }
+
+    /// Every pixel's share of the strongest rise, 0..=1, `[height * width]`.
+    fn heat(&self, width: usize, height: usize) -> Vec<f64> {
+        let mut sums = vec![(0.0, 0.0); width * height];
+        for Patch { place, rise } in &self.patches {
+            let side = |from: f64, length: f64, whole: usize| {
+                let from = from * whole as f64;
+                let length = length * whole as f64;
+                // A tent over the patch: neighbours that overlap by half blend without steps.
+                let pixels = from.floor() as usize..((from + length).ceil() as usize).min(whole);
+                pixels.map(move |pixel| {
+                    let within = ((pixel as f64 + 0.5 - from) / length).clamp(0.0, 1.0);
+                    (pixel, 1.0 - (2.0 * within - 1.0).abs() + 1e-3)
+                })
+            };
+            for (y, down) in side(place.y, place.height, height) {
+                for (x, across) in side(place.x, place.width, width) {
+                    let (sum, weight) = &mut sums[y * width + x];
+                    *sum += rise.max(0.0) * down * across;
+                    *weight += down * across;
+                }
+            }
+        }
+        let full = self.strongest().map_or(1.0, |patch| patch.rise.max(1.0));
+        sums.into_iter().map(|(sum, weight)| if weight > 0.0 { (sum / weight / full).min(1.0) } else { 0.0 }).collect()
+    }
+}
+
+/// A patch's length along a side, and where patches begin so that they reach from end to end.
+fn slide(side: usize) -> (usize, Vec<usize>) {
+    let patch = side.div_ceil(PATCHES_A_SIDE);
+    let last = side - patch;
+    let mut starts: Vec<usize> = (0..last).step_by((patch / 2).max(1)).collect();
+    starts.push(last);
+    (patch, starts)
+}
+
+/// Standard deviation of genuine scores: the unit of what a place says.
+fn spread(scores: &[f32]) -> f64 {
+    let n = scores.len() as f64;
+    let mean = scores.iter().map(|s| f64::from(*s)).sum::<f64>() / n;
+    let variance = scores.iter().map(|s| (f64::from(*s) - mean).powi(2)).sum::<f64>() / n;
+    variance.sqrt().max(1e-6)
+}
+
+/// Outputs with one row's taken from others.
+fn with_row(outputs: &Outputs, other: &Outputs, row: usize) -> Outputs {
+    let mut mixed = outputs.clone();
+    let width = outputs.embedding.len() / outputs.score.len();
+    let embedding = row * width..(row + 1) * width;
+    mixed.score[row] = other.score[row];
+    mixed.logit[row] = other.logit[row];
+    mixed.embedding[embedding.clone()].copy_from_slice(&other.embedding[embedding]);
+    mixed
+}
+
+/// Lays a rectangle of `other` over `image`, in every row and channel.
+fn cover(image: &mut [f32], other: &[f32], (height, width): (usize, usize), rows: Range<usize>, columns: Range<usize>) {
+    for (image, other) in image.chunks_exact_mut(height * width).zip(other.chunks_exact(height * width)) {
+        for y in rows.clone() {
+            let line = y * width + columns.start..y * width + columns.end;
+            image[line.clone()].copy_from_slice(&other[line]);
+        }
+    }
+}
+
+/// Every pixel becomes the mean of those up to `reach` away, which a patch's detail does not survive and its tone does.
+fn blur(image: &[f32], (height, width): (usize, usize), reach: (usize, usize)) -> Vec<f32> {
+    let mut blurred = image.to_vec();
+    for map in blurred.chunks_exact_mut(height * width) {
+        for y in 0..height {
+            blur_line(map, y * width, 1, width, reach.1);
+        }
+        for x in 0..width {
+            blur_line(map, x, width, height, reach.0);
+        }
+    }
+    blurred
+}
+
+fn blur_line(map: &mut [f32], start: usize, step: usize, length: usize, reach: usize) {
+    let mut sums = Vec::with_capacity(length + 1);
+    let mut sum = 0.0;
+    sums.push(sum);
+    for i in 0..length {
+        sum += f64::from(map[start + i * step]);
+        sums.push(sum);
+    }
+    for i in 0..length {
+        let (from, to) = (i.saturating_sub(reach), (i + reach + 1).min(length));
+        map[start + i * step] = ((sums[to] - sums[from]) / (to - from) as f64) as f32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_reach_from_end_to_end_whatever_the_side() {
+        for side in [1, 2, 3, 28, 32, 33, 384] {
+            let (patch, starts) = slide(side);
+            assert_eq!((starts[0], starts[starts.len() - 1] + patch), (0, side));
+            assert!(starts.windows(2).all(|pair| pair[0] < pair[1] && pair[1] <= pair[0] + patch), "{side}");
+            assert!(starts.len() <= 9, "{side}: {starts:?}");
+        }
+    }
+
+    #[test]
+    fn a_blur_takes_the_detail_and_keeps_the_tone() {
+        let checks: Vec<f32> = (0..64).map(|i| ((i / 8 + i) % 2) as f32).collect();
+        let blurred = blur(&checks, (8, 8), (2, 2));
+        assert!(blurred.iter().all(|x| (x - 0.5).abs() < 0.1), "{blurred:?}");
+        assert_eq!(blur(&[0.25; 12], (3, 4), (1, 1)), [0.25; 12]);
+    }
+
+    #[test]
+    fn only_the_rectangle_is_covered_in_every_map() {
+        let mut image = vec![0.0; 2 * 6];
+        cover(&mut image, &[1.0; 12], (2, 3), 1..2, 0..2);
+        assert_eq!(image, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0].repeat(2));
+    }
+}

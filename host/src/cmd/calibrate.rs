@@ -1,0 +1,58 @@
+//! `counterfoil calibrate`: genuine pictures through another camera become that site's calibration, beside the bundle.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use counterfoil_edge::Detector;
+use counterfoil_host::data::Dataset;
+use counterfoil_host::judge;
+use counterfoil_models::{Calibration, Overlay};
+
+/// Calibrates a bundle for another camera; the bundle stays as it is
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  counterfoil calibrate --bundle bundles/label --genuine photos-through-the-box --state box-state
+  counterfoil-edge detect --bundle bundles/label --state box-state note.jpg
+
+Take pictures the training never saw: on those it did, any detector looks better than it is.")]
+pub(crate) struct Calibrate {
+    /// The bundle
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// Genuine pictures through the new camera; 99 or more for a false-alarm rate of 1 %
+    #[arg(long, value_name = "DIR")]
+    genuine: PathBuf,
+    /// The box's state folder, or one to copy to it; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// False-alarm rate to calibrate for [default: the bundle's]
+    #[arg(long)]
+    alpha: Option<f64>,
+}
+
+impl Calibrate {
+    pub(crate) fn run(self) -> Result<()> {
+        let detector = Detector::open(&self.bundle)?;
+        let bundle = detector.bundle();
+        let judged = judge::judge(&detector, &Dataset::open(&self.genuine, None)?.genuine);
+        super::tell_unreadable(&judged.unreadable);
+        let scores: Vec<f32> = judged.scored.iter().map(|scored| scored.score).collect();
+        let alpha = self.alpha.unwrap_or(bundle.manifest().calibration.alpha());
+        let calibration = Calibration::new(alpha, scores)
+            .with_context(|| format!("--genuine {}: it was not calibrated on", self.genuine.display()))?;
+        Overlay::of(&self.state, bundle).calibrate(&calibration)?;
+        // What the bundle's own calibration would have said: how far the new camera is from the old.
+        let own = &bundle.manifest().calibration;
+        let refused = judged.scored.iter().filter(|scored| scored.p_value <= own.alpha()).count();
+        eprintln!(
+            "false-alarm rate {} % from {} genuine pictures, of which the bundle's own calibration would have refused {refused}; try: \
+             counterfoil-edge detect --bundle {} --state {} PICTURES",
+            100.0 * alpha,
+            calibration.scores().len(),
+            self.bundle.display(),
+            self.state.display()
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! Held-out pictures of known items or writers enter, the manifest's enrolment leaves: scales, and for each number of references the
+//! scores that genuine pictures get when they are held to that many others of their own group.
+//!
+//! A file because its honesty is its own. Every picture is scored once for each K, against references drawn once: draws that share a
+//! picture are no new evidence, and more of them would only make the threshold look surer than it is. Pictures of one group resemble
+//! each other and share references all the same, so the number of independent ones they are worth is worked out and told. Scales are
+//! fitted on other groups than those that calibrate.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use counterfoil_models::{
+    Calibration, Distance, DistanceRule, Enrolment, Error as ContractError, Level, References, Scale, Score,
+};
+use rand::seq::index;
+
+use crate::stream::stream;
+
+/// How a picture's distances from the references become one.
+const RULE: DistanceRule = DistanceRule::Mean;
+/// References whose own variation weighs as much as the population's.
+const PRIOR: f64 = 4.0;
+/// What a deviation of distance and one of the general score count.
+const WEIGHT_DISTANCE: f64 = 1.0;
+const WEIGHT_GENERAL: f64 = 1.0;
+/// Numbers of references that are calibrated for; a box uses the next lower one.
+const LEVELS: [usize; 5] = [1, 2, 4, 8, 16];
+/// The share of the pictures that fits scales, in whole groups.
+const SCALE_SHARE: f64 = 0.25;
+/// Fewer groups than this say too little about another one, however many pictures there are of each.
+const MIN_GROUPS: usize = 5;
+
+/// A held-out genuine picture.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The number of its item or writer.
+    pub(super) group: u32,
+    /// Its general score.
+    pub(super) general: Score,
+    /// Its regions' embeddings one after the other, `[R * E]`.
+    pub(super) embedding: Vec<f32>,
+}
+
+/// Works out an enrolment; `None` where pictures or groups are too few for the false-alarm rate `alpha`.
+///
+/// # Errors
+/// When an embedding holds no number.
+pub(super) fn fit(pictures: &[Known], alpha: f64, seed: u64) -> Result<Option<Enrolment>> {
+    let groups = groups(pictures);
+    let wanted = (pictures.len() as f64 * SCALE_SHARE).round() as usize;
+    let mut taken = 0;
+    let (scaling, calibrating): (Vec<&Vec<usize>>, Vec<&Vec<usize>>) = groups.iter().partition(|group| {
+        let takes = taken < wanted;
+        taken += group.len();
+        takes
+    });
+    let general: Vec<f64> = scaling.iter().copied().flatten().map(|i| f64::from(pictures[*i].general.get())).collect();
+    let (Some(typical), Some(general)) = (typical(pictures, &scaling)?, Scale::fit(&general)) else {
+        return Ok(None);
+    };
+    let distance = Distance { rule: RULE, typical, prior: PRIOR };
+    let mut enrolment = Enrolment {
+        distance,
+        weight_distance: WEIGHT_DISTANCE,
+        weight_general: WEIGHT_GENERAL,
+        general,
+        levels: Vec::new(),
+    };
+    for k in LEVELS {
+        let Some(level) = level(pictures, (&scaling, &calibrating), &enrolment, k, alpha, seed)? else { break };
+        enrolment.levels.push(level);
+    }
+    Ok((!enrolment.levels.is_empty()).then_some(enrolment))
+}
+
+/// The pictures of each group, in the groups' order. One that is the same as another to the network is left out.
+fn groups(pictures: &[Known]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (i, picture) in pictures.iter().enumerate() {
+        let group = groups.entry(picture.group).or_default();
+        if group.iter().all(|other| pictures[*other].embedding != picture.embedding) {
+            group.push(i);
+        }
+    }
+    groups.into_values().filter(|group| group.len() > 1).collect()
+}
+
+/// Mean distance of two pictures of one group, every group counting the same.
+fn typical(pictures: &[Known], groups: &[&Vec<usize>]) -> Result<Option<f64>> {
+    let one = Distance { rule: RULE, typical: 1.0, prior: 1.0 };
+    let mut sum = 0.0;
+    for group in groups {
+        let mut apart = 0.0;
+        for i in *group {
+            let own = References::new(vec![pictures[*i].embedding.clone()])?;
+            for j in group.iter().filter(|j| *j != i) {
+                apart += one.of(&pictures[*j].embedding, &own)?;
+            }
+        }
+        sum += apart / (group.len() * (group.len() - 1)) as f64;
+    }
+    Ok((!groups.is_empty()).then(|| sum / groups.len() as f64))
+}
+
+/// Every picture's distance from `k` others of its group, drawn once, group by group; groups with fewer are passed over.
+fn distances(
+    pictures: &[Known],
+    groups: &[&Vec<usize>],
+    distance: &Distance,
+    k: usize,
+    seed: u64,
+) -> Result<Vec<Vec<(Score, f64)>>> {
+    let purpose = format!("references {k}");
+    let mut found = Vec::new();
+    for group in groups.iter().filter(|group| group.len() > k) {
+        let mut scored = Vec::with_capacity(group.len());
+        for (place, i) in group.iter().enumerate() {
+            let drawn = index::sample(&mut stream(seed, &purpose, *i as u64), group.len() - 1, k);
+            // The picture itself is stepped over.
+            let others = drawn.iter().map(|at| group[at + usize::from(at >= place)]);
+            let references = References::new(others.map(|other| pictures[other].embedding.clone()).collect())?;
+            scored.push((pictures[*i].general, distance.of(&pictures[*i].embedding, &references)?));
+        }
+        found.push(scored);
+    }
+    Ok(found)
+}
+
+/// What `k` references are judged by; `None` where too few groups have more than `k` pictures.
+fn level(
+    pictures: &[Known],
+    (scaling, calibrating): (&[&Vec<usize>], &[&Vec<usize>]),
+    enrolment: &Enrolment,
+    k: usize,
+    alpha: f64,
+    seed: u64,
+) -> Result<Option<Level>> {
+    let distances = |groups| distances(pictures, groups, &enrolment.distance, k, seed);
+    let apart: Vec<f64> = distances(scaling)?.concat().into_iter().map(|(_, distance)| distance).collect();
+    let Some(scale) = Scale::fit(&apart) else { return Ok(None) };
+    let joined = |scored: Vec<(Score, f64)>| -> Result<Vec<f32>> {
+        scored.into_iter().map(|(general, apart)| Ok(enrolment.join(apart, scale, general)?.get())).collect()
+    };
+    let scores = distances(calibrating)?.into_iter().map(joined).collect::<Result<Vec<_>>>()?;
+    if scores.len() < MIN_GROUPS {
+        return Ok(None);
+    }
+    match Calibration::new(alpha, scores.concat()) {
+        Ok(calibration) => {
+            let (groups, effective) = (scores.len(), effective(&scores));
+            Ok(Some(Level { references: k, distance: scale, groups, effective, calibration }))
+        }
+        Err(ContractError::TooFewForAlpha { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// As many independent scores as these, of which those of one group resemble each other, are worth: Kish's design effect with the
+/// intraclass correlation of a one-way analysis of variance (Donner and Klar 2000, 1.3). Groups have two scores or more.
+fn effective(groups: &[Vec<f32>]) -> f64 {
+    let mean = |scores: &[f32]| scores.iter().map(|s| f64::from(*s)).sum::<f64>() / scores.len() as f64;
+    let all = groups.concat();
+    let (n, g, centre) = (all.len() as f64, groups.len() as f64, mean(&all));
+    let (mut between, mut within, mut squares) = (0.0, 0.0, 0.0);
+    for group in groups {
+        let own = mean(group);
+        between += group.len() as f64 * (own - centre).powi(2);
+        within += group.iter().map(|s| (f64::from(*s) - own).powi(2)).sum::<f64>();
+        squares += (group.len() as f64).powi(2);
+    }
+    let (between, within) = (between / (g - 1.0), within / (n - g));
+    let size = (n - squares / n) / (g - 1.0);
+    let correlation = (between - within) / (between + (size - 1.0) * within);
+    // Scores that never vary correlate with nothing.
+    let correlation = if correlation.is_finite() { correlation.clamp(0.0, 1.0) } else { 0.0 };
+    n / (1.0 + (squares / n - 1.0) * correlation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::normal;
+    use counterfoil_models::Verdict;
+
+    /// Groups far apart, their pictures near each other; the general score says nothing.
+    fn population(groups: u32, each: u64, seed: u64) -> Vec<Known> {
+        let mut pictures = Vec::new();
+        for group in 0..groups {
+            let mut rng = stream(seed, "group", u64::from(group));
+            let centre: Vec<f32> = normal(&mut rng, 8).iter().map(|x| 4.0 * x).collect();
+            for _ in 0..each {
+                let embedding = normal(&mut rng, 8).iter().zip(&centre).map(|(x, c)| x + c).collect();
+                let general = Score::new(normal(&mut rng, 1)[0]).unwrap();
+                pictures.push(Known { group, general, embedding });
+            }
+        }
+        pictures
+    }
+
+    fn refused(enrolment: &Enrolment, pictures: &[Known], k: usize, own: bool) -> f64 {
+        let groups = groups(pictures);
+        let (mut alarms, mut all) = (0, 0);
+        for (g, group) in groups.iter().enumerate() {
+            let of = if own { group } else { &groups[(g + 1) % groups.len()] };
+            let references =
+                References::new(group[..k].iter().map(|i| pictures[*i].embedding.clone()).collect()).unwrap();
+            for i in &of[k..] {
+                let judged = enrolment.judge(&references, pictures[*i].general, &pictures[*i].embedding).unwrap();
+                alarms += usize::from(judged.verdict() == Verdict::Counterfeit);
+                all += 1;
+            }
+        }
+        alarms as f64 / all as f64
+    }
+
+    #[test]
+    fn the_stated_rate_holds_on_new_groups_and_strangers_are_caught() {
+        let enrolment = fit(&population(40, 20, 1), 0.05, 7).unwrap().unwrap();
+        enrolment.validate().unwrap();
+        assert_eq!(enrolment.levels.iter().map(|level| level.references).collect::<Vec<_>>(), LEVELS);
+        assert_eq!((enrolment.levels[0].groups, enrolment.levels[0].calibration.scores().len()), (30, 600));
+        let fresh = population(150, 20, 2);
+        for k in [1, 4, 6, 16] {
+            let alarms = refused(&enrolment, &fresh, k, true);
+            assert!((0.015..0.09).contains(&alarms), "{k} references: {alarms}");
+            let caught = refused(&enrolment, &fresh, k, false);
+            assert!(caught > 0.95, "{k} references: {caught}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_references() {
+        let pictures = population(12, 12, 3);
+        let fitted = |seed| fit(&pictures, 0.05, seed).unwrap().unwrap();
+        assert_eq!(fitted(1), fitted(1));
+        assert_ne!(fitted(1).levels[1].calibration, fitted(2).levels[1].calibration);
+        assert_eq!(fitted(1).levels.last().unwrap().references, 8, "no group has 17 pictures");
+    }
+
+    #[test]
+    fn what_is_too_little_gives_no_enrolment() {
+        let none = |pictures: &[Known], alpha| fit(pictures, alpha, 1).unwrap().is_none();
+        assert!(none(&[], 0.05));
+        assert!(none(&population(50, 1, 1), 0.05), "every picture its own group");
+        assert!(none(&population(5, 100, 1), 0.05), "four groups, or three, are left to calibrate on");
+        assert!(none(&population(20, 5, 1), 0.01) && !none(&population(20, 5, 1), 0.05), "75 pictures for 1 %");
+        let mut dead = population(10, 10, 1);
+        for picture in &mut dead {
+            picture.embedding.fill(0.5);
+        }
+        assert!(none(&dead, 0.05), "a network that sees no difference");
+    }
+
+    #[test]
+    fn pictures_that_resemble_each_other_are_worth_fewer() {
+        let scores = |shift: f32| -> Vec<Vec<f32>> {
+            let draws = |g: u64| normal(&mut stream(g, "scores", 0), 10);
+            (0..100)
+                .map(|g| draws(g).iter().map(|x| x + shift * normal(&mut stream(g, "shift", 0), 1)[0]).collect())
+                .collect()
+        };
+        let (strangers, kin) = (effective(&scores(0.0)), effective(&scores(10.0)));
+        assert!(strangers > 750.0 && (100.0..120.0).contains(&kin), "{strangers} and {kin} of 1000");
+        assert_eq!(effective(&[vec![1.0; 5], vec![1.0; 5]]), 10.0);
+    }
+}

@@ -1,0 +1,352 @@
+//! Enrolment: K genuine pictures of one item or writer, and a picture that claims to be another, become one [`Judgement`].
+//!
+//! A file because it is the second way to a verdict. The first asks whether a picture looks like any genuine article; this one whether
+//! it looks like *this* one, by its distance from [`References`] in the network's own space, joined with the general score. The rule,
+//! its constants and the calibration for each K come with the bundle as data: they were worked out on items or writers the training
+//! never saw, because K pictures alone could never support a false-alarm rate of 1 %.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Calibration, Error, Judgement, Result, Score};
+
+/// More references than this of one item are refused: they would add next to nothing.
+pub const MAX_REFERENCES: usize = 20;
+
+/// Embeddings of 1 to [`MAX_REFERENCES`] genuine pictures of one item or writer, all of one length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct References {
+    embeddings: Vec<Vec<f32>>,
+    /// Mean distance of a reference from the others, 0 where there is only one.
+    own: f64,
+}
+
+/// As they stand in a file, not yet believed. One flat list, so that no file takes much more memory than its own length.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    references: usize,
+    embeddings: Vec<f32>,
+}
+
+impl TryFrom<Stored> for References {
+    type Error = Error;
+    fn try_from(stored: Stored) -> Result<Self> {
+        let (k, numbers) = (stored.references, stored.embeddings.len());
+        if k == 0 || k > MAX_REFERENCES || !numbers.is_multiple_of(k) || numbers == 0 {
+            return Err(Error::References(format!(
+                "{numbers} numbers are no {k} embeddings; enrol the pictures again"
+            )));
+        }
+        Self::new(stored.embeddings.chunks_exact(numbers / k).map(<[f32]>::to_vec).collect())
+    }
+}
+
+impl From<References> for Stored {
+    fn from(references: References) -> Self {
+        Self { references: references.len(), embeddings: references.embeddings.concat() }
+    }
+}
+
+impl References {
+    /// Takes the embeddings of genuine pictures, each the rows of one picture one after the other.
+    ///
+    /// # Errors
+    /// [`Error::References`] when there are none or too many, when one lies where another does (the same picture twice makes the item
+    /// look steadier than it is), or when they differ in length; [`Error::NotFinite`].
+    pub fn new(embeddings: Vec<Vec<f32>>) -> Result<Self> {
+        let k = embeddings.len();
+        if k == 0 || k > MAX_REFERENCES {
+            return Err(Error::References(format!("there are {k}; expected 1 to {MAX_REFERENCES} pictures")));
+        }
+        let length = embeddings[0].len();
+        if length == 0 || embeddings.iter().any(|other| other.len() != length) {
+            return Err(Error::References("their embeddings differ in length; enrol the pictures again".into()));
+        }
+        if let Some(bad) = embeddings.iter().flatten().find(|x| !x.is_finite()) {
+            return Err(Error::NotFinite(*bad));
+        }
+        let mut sum = 0.0;
+        for (i, a) in embeddings.iter().enumerate() {
+            for (j, b) in embeddings.iter().enumerate().skip(i + 1) {
+                let apart = euclidean(a, b);
+                if apart == 0.0 {
+                    return Err(Error::References(format!(
+                        "pictures {} and {} are the same to the network; give each once",
+                        i + 1,
+                        j + 1
+                    )));
+                }
+                sum += apart;
+            }
+        }
+        let pairs = k * (k - 1) / 2;
+        Ok(Self { own: if pairs == 0 { 0.0 } else { sum / pairs as f64 }, embeddings })
+    }
+
+    /// K, at least 1.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "never empty: `new` refuses that")]
+    pub fn len(&self) -> usize {
+        self.embeddings.len()
+    }
+
+    /// The length each embedding has.
+    #[must_use]
+    pub fn embedding_len(&self) -> usize {
+        self.embeddings[0].len()
+    }
+}
+
+/// How the distances from K references become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DistanceRule {
+    /// Their mean.
+    Mean,
+    /// The least: near one reference is near enough.
+    Min,
+}
+
+/// A picture's distance from references, on the scale of the item's own variation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Distance {
+    /// How the distances from the references become one.
+    pub rule: DistanceRule,
+    /// Mean distance between genuine pictures of one item, over items the training never saw.
+    pub typical: f64,
+    /// How many references the typical distance is worth. What an item's references tell about its own variation is shrunk towards
+    /// the typical, entirely so where there is one reference.
+    pub prior: f64,
+}
+
+impl Distance {
+    /// The distance, 1 being that of one more genuine picture of an average item.
+    ///
+    /// # Errors
+    /// [`Error::References`] when the embedding is of another length; [`Error::NotFinite`].
+    pub fn of(&self, embedding: &[f32], references: &References) -> Result<f64> {
+        if embedding.len() != references.embedding_len() {
+            return Err(Error::References(format!(
+                "their embeddings have {} numbers and the picture's has {}; enrol them again with this bundle",
+                references.embedding_len(),
+                embedding.len()
+            )));
+        }
+        let apart = references.embeddings.iter().map(|reference| euclidean(embedding, reference));
+        let joined = match self.rule {
+            DistanceRule::Mean => apart.sum::<f64>() / references.len() as f64,
+            DistanceRule::Min => apart.fold(f64::INFINITY, f64::min),
+        };
+        let others = (references.len() - 1) as f64;
+        let scale = (self.prior * self.typical + others * references.own) / (self.prior + others);
+        let distance = joined / scale;
+        if distance.is_finite() { Ok(distance) } else { Err(Error::NotFinite(distance as f32)) }
+    }
+}
+
+/// Mean and standard deviation of a number over held-out genuine pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation.
+    pub deviation: f64,
+}
+
+impl Scale {
+    /// Of at least two numbers; `None` for fewer.
+    #[must_use]
+    pub fn fit(numbers: &[f64]) -> Option<Self> {
+        let n = numbers.len() as f64;
+        let mean = numbers.iter().sum::<f64>() / n;
+        let squares = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+        // What never varies says nothing; a floor keeps it from shouting.
+        (numbers.len() >= 2).then(|| Self { mean, deviation: (squares / (n - 1.0)).sqrt().max(1e-6) })
+    }
+
+    fn z(self, x: f64) -> f64 {
+        (x - self.mean) / self.deviation
+    }
+}
+
+/// What was worked out for one number of references.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// K.
+    pub references: usize,
+    /// Scale of the distances from K references.
+    pub distance: Scale,
+    /// Items or writers the calibration's pictures are of; every picture was scored once, against K others of its group.
+    pub groups: usize,
+    /// As many independent pictures the calibration's are worth: those of one group resemble each other.
+    pub effective: f64,
+    /// Joined scores of held-out genuine pictures.
+    pub calibration: Calibration,
+}
+
+/// The manifest's `enrolment`: how pictures are held to references of one item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// How far a picture lies from references.
+    pub distance: Distance,
+    /// What a deviation of distance counts in the joined score.
+    pub weight_distance: f64,
+    /// What a deviation of the general score counts.
+    pub weight_general: f64,
+    /// Scale of the general score.
+    pub general: Scale,
+    /// Ascending in K, from 1.
+    pub levels: Vec<Level>,
+}
+
+impl Enrolment {
+    /// Checks what a manifest said.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn validate(&self) -> Result<()> {
+        let Self { distance, weight_distance, weight_general, general, levels } = self;
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let scales = levels.iter().map(|level| level.distance).chain([*general]);
+        let sound = positive(distance.typical)
+            && positive(distance.prior)
+            && [weight_distance, weight_general].iter().all(|weight| weight.is_finite() && **weight >= 0.0)
+            && scales.into_iter().all(|scale| scale.mean.is_finite() && positive(scale.deviation));
+        let ascending = levels.first().is_some_and(|level| level.references == 1)
+            && levels.windows(2).all(|pair| pair[0].references < pair[1].references);
+        if sound && ascending {
+            return Ok(());
+        }
+        Err(Error::Setting {
+            field: "enrolment",
+            found: if sound { "a list of levels out of order" } else { "a scale or weight that is no scale or weight" }
+                .into(),
+            expected: "finite weights, positive scales, and levels that ascend from one reference",
+        })
+    }
+
+    /// What K references are judged by: the level of as many or, between two, of the next fewer.
+    #[must_use]
+    pub fn level(&self, references: usize) -> &Level {
+        let above = self.levels.partition_point(|level| level.references <= references);
+        &self.levels[above.saturating_sub(1)]
+    }
+
+    /// Distance and general score on their scales, weighed and added; higher is more genuine.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`].
+    pub fn join(&self, distance: f64, scale: Scale, general: Score) -> Result<Score> {
+        let general = self.general.z(f64::from(general.get()));
+        Score::new((self.weight_general * general - self.weight_distance * scale.z(distance)) as f32)
+    }
+
+    /// Judges a picture by its general score and its embedding's distance from the references.
+    ///
+    /// # Errors
+    /// [`Error::References`] when references and picture are not of one network; [`Error::NotFinite`].
+    pub fn judge(&self, references: &References, general: Score, embedding: &[f32]) -> Result<Judgement> {
+        let level = self.level(references.len());
+        let distance = self.distance.of(embedding, references)?;
+        Ok(level.calibration.judge(self.join(distance, level.distance, general)?))
+    }
+}
+
+fn euclidean(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Verdict;
+
+    fn references(points: &[[f32; 2]]) -> References {
+        References::new(points.iter().map(|p| p.to_vec()).collect()).unwrap()
+    }
+
+    const DISTANCE: Distance = Distance { rule: DistanceRule::Mean, typical: 10.0, prior: 2.0 };
+
+    fn enrolment() -> Enrolment {
+        let level = |references| Level {
+            references,
+            distance: Scale { mean: 1.0, deviation: 0.5 },
+            groups: 10,
+            effective: 50.0,
+            calibration: Calibration::new(0.01, (0..99).map(|i| -0.01 * i as f32).collect()).unwrap(),
+        };
+        Enrolment {
+            distance: DISTANCE,
+            weight_distance: 2.0,
+            weight_general: 1.0,
+            general: Scale { mean: 4.0, deviation: 2.0 },
+            levels: vec![level(1), level(4)],
+        }
+    }
+
+    #[test]
+    fn one_reference_is_measured_by_the_typical_distance_and_more_by_their_own() {
+        assert_eq!(DISTANCE.of(&[3.0, 4.0], &references(&[[0.0, 0.0]])).unwrap(), 0.5);
+        // Three references 1 apart: the scale is (2 * 10 + 2 * 1) / 4, the mean distance 20.
+        let tight = references(&[[20.0, 0.0], [20.0, 1.0], [20.0, 0.5]]);
+        let own = (1.0 + 0.5 + 0.5) / 3.0;
+        let expected = (400f64.sqrt() + 401f64.sqrt() + 400.25f64.sqrt()) / 3.0 / ((20.0 + 2.0 * own) / 4.0);
+        assert!((DISTANCE.of(&[0.0, 0.0], &tight).unwrap() - expected).abs() < 1e-12);
+        let nearest = Distance { rule: DistanceRule::Min, ..DISTANCE };
+        assert!((nearest.of(&[20.0, 0.0], &tight).unwrap()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn far_from_the_references_is_counterfeit_however_well_it_scores_in_general() {
+        let (enrolment, general) = (enrolment(), Score::new(6.0).unwrap());
+        enrolment.validate().unwrap();
+        let judge = |x: f32| enrolment.judge(&references(&[[0.0, 0.0]]), general, &[x, 0.0]).unwrap();
+        // z of the general score is 1; of a distance of 1.5 it is also 1, and counts twice.
+        assert!((judge(15.0).score().get() + 1.0).abs() < 1e-6);
+        assert_eq!(judge(15.0).verdict(), Verdict::Counterfeit);
+        assert_eq!(judge(10.0).verdict(), Verdict::Genuine);
+    }
+
+    #[test]
+    fn a_number_between_two_levels_uses_the_lower() {
+        let level = |k| enrolment().level(k).references;
+        assert_eq!([1, 3, 4, 20].map(level), [1, 1, 4, 4]);
+    }
+
+    #[test]
+    fn what_are_no_references_is_refused_in_words() {
+        let refused = |points: Vec<Vec<f32>>| References::new(points).unwrap_err().to_string();
+        assert!(refused(vec![]).contains("1 to 20"));
+        assert!(refused((0..21).map(|i| vec![i as f32]).collect()).contains("there are 21"));
+        assert!(refused(vec![vec![1.0], vec![2.0], vec![1.0]]).contains("pictures 1 and 3 are the same"));
+        assert!(refused(vec![vec![1.0], vec![2.0, 3.0]]).contains("differ in length"));
+        assert!(References::new(vec![vec![f32::NAN]]).is_err());
+        let other = DISTANCE.of(&[0.0; 3], &references(&[[0.0, 0.0]])).unwrap_err().to_string();
+        assert!(other.contains("2 numbers") && other.contains("has 3"), "{other}");
+    }
+
+    #[test]
+    fn a_file_of_references_is_believed_only_when_its_numbers_add_up() {
+        let read = |text: &str| serde_json::from_str::<References>(text);
+        assert_eq!(read(r#"{"references":2,"embeddings":[1,2,3,4]}"#).unwrap(), references(&[[1.0, 2.0], [3.0, 4.0]]));
+        for bad in
+            ["2,\"embeddings\":[1,2,3]", "0,\"embeddings\":[1]", "1,\"embeddings\":[]", "1,\"embeddings\":[1e300]"]
+        {
+            assert!(read(&format!("{{\"references\":{bad}}}")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_whose_enrolment_contradicts_itself_is_refused() {
+        let refused = |alter: fn(&mut Enrolment)| {
+            let mut enrolment = enrolment();
+            alter(&mut enrolment);
+            enrolment.validate().is_err()
+        };
+        assert!(
+            refused(|e| e.levels.reverse()) && refused(|e| e.levels.clear()) && refused(|e| e.levels[0].references = 0)
+        );
+        assert!(refused(|e| e.distance.typical = 0.0) && refused(|e| e.general.deviation = f64::NAN));
+        assert!(refused(|e| e.weight_general = -1.0));
+    }
+}

@@ -1,0 +1,292 @@
+//! The overlay: what a box learns on site lies in its state folder, beside the bundle it was learned with and never in it.
+//!
+//! ```text
+//! STATE/BUNDLE/calibration.json       scores of genuine pictures through this site's camera
+//! STATE/BUNDLE/enrolled/NAME.json     references of one item or writer
+//! ```
+//!
+//! BUNDLE is the SHA-256 of the bundle's manifest, and each file repeats it: what was learned with one network says nothing to another.
+//! Files are whole or not there (written beside, synced, renamed), and nothing in one is believed before it is checked.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::bundle::{read_limited, sync};
+use crate::{Bundle, Calibration, Error, References, Result};
+
+/// Version of the files.
+const FORMAT: u32 = 1;
+/// A file longer than this is not read: 20 references of ten regions of 8,192 numbers fill two thirds of it.
+const MAX_FILE: u64 = 32 << 20;
+/// A name may have this many bytes; with `.json` behind it every file system takes it.
+const MAX_NAME: usize = 64;
+const CALIBRATION: &str = "calibration.json";
+const ENROLLED: &str = "enrolled";
+
+/// The name of an enrolled item or writer, safe as a file name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(String);
+
+impl std::str::FromStr for Name {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let plain = text.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+        if plain && (1..=MAX_NAME).contains(&text.len()) && !text.starts_with('.') {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Error::Setting {
+            field: "name",
+            found: format!("{text:?}"),
+            expected: "letters, digits, '-', '_' and '.', at most 64 bytes, not beginning with '.'",
+        })
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A file as it stands on disk.
+#[derive(Serialize, Deserialize)]
+struct Filed<T> {
+    format: u32,
+    bundle: String,
+    content: T,
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u32,
+}
+
+/// One bundle's part of a state folder. It need not exist before something is written.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    state: PathBuf,
+    bundle: String,
+}
+
+impl Overlay {
+    /// The part of `state` that belongs to `bundle`.
+    #[must_use]
+    pub fn of(state: &Path, bundle: &Bundle) -> Self {
+        Self { state: state.to_path_buf(), bundle: bundle.id().to_owned() }
+    }
+
+    /// The calibration made on site, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::Overlay`] for a file that is damaged, too new or another bundle's; [`Error::Io`].
+    pub fn calibration(&self) -> Result<Option<Calibration>> {
+        self.read(&self.folder().join(CALIBRATION))
+    }
+
+    /// Files a calibration made on site, in place of an older one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn calibrate(&self, calibration: &Calibration) -> Result<()> {
+        self.write(&self.folder().join(CALIBRATION), calibration)
+    }
+
+    /// The references enrolled under a name.
+    ///
+    /// # Errors
+    /// [`Error::Overlay`] when there are none, naming those there are; as [`calibration`](Self::calibration).
+    pub fn references(&self, name: &Name) -> Result<References> {
+        self.read(&self.place(name))?.map_or_else(|| Err(self.unknown(name)?), Ok)
+    }
+
+    /// Files references under a name that is free.
+    ///
+    /// # Errors
+    /// [`Error::Overlay`] when the name is taken; [`Error::Io`].
+    pub fn enroll(&self, name: &Name, references: &References) -> Result<()> {
+        let path = self.place(name);
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Overlay {
+                what: format!("{name} is enrolled already"),
+                path,
+                remedy: "choose another --name, or remove it first with `enroll --remove`",
+            });
+        }
+        self.write(&path, references)
+    }
+
+    /// Removes what is enrolled under a name.
+    ///
+    /// # Errors
+    /// [`Error::Overlay`] when there is nothing; [`Error::Io`].
+    pub fn remove(&self, name: &Name) -> Result<()> {
+        let path = self.place(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.unknown(name)?),
+            removed => removed.map_err(Error::io("remove", &path)),
+        }
+    }
+
+    /// The names enrolled, in order.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn names(&self) -> Result<Vec<Name>> {
+        let folder = self.folder().join(ENROLLED);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(Error::io("list", &folder))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let file = entry.map_err(Error::io("list", &folder))?.file_name();
+            // What else may lie there, a write that was cut short for one, is nobody's name.
+            names.extend(file.to_str().and_then(|file| file.strip_suffix(".json")).and_then(|stem| stem.parse().ok()));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state.join(&self.bundle)
+    }
+
+    fn place(&self, name: &Name) -> PathBuf {
+        self.folder().join(ENROLLED).join(format!("{name}.json"))
+    }
+
+    fn unknown(&self, name: &Name) -> Result<Error> {
+        let names: Vec<String> = self.names()?.iter().map(ToString::to_string).collect();
+        let known = if names.is_empty() { "nobody is".to_owned() } else { format!("there are {}", names.join(", ")) };
+        Ok(Error::Overlay {
+            path: self.state.clone(),
+            what: format!("{name} is not enrolled in it with this bundle ({known})"),
+            remedy: "enrol it with `counterfoil-edge enroll`; another bundle's enrolments do not count",
+        })
+    }
+
+    fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>> {
+        let fault = |what, remedy| Error::Overlay { path: path.to_path_buf(), what, remedy };
+        let text = match read_limited(path, MAX_FILE) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(Error::io("read", path))?,
+        };
+        let damaged = |e: serde_json::Error| fault(format!("it is damaged ({e})"), "remove it and make it again");
+        let FormatOnly { format } = serde_json::from_slice(&text).map_err(damaged)?;
+        if format != FORMAT {
+            return Err(fault(
+                format!("it has format {format} and this program reads {FORMAT}"),
+                "use the program it was made with, or remove it and make it again",
+            ));
+        }
+        let filed: Filed<T> = serde_json::from_slice(&text).map_err(damaged)?;
+        if filed.bundle != self.bundle {
+            return Err(fault("it was made with another bundle".into(), "remove it and make it again with this one"));
+        }
+        Ok(Some(filed.content))
+    }
+
+    fn write<T: Serialize>(&self, path: &Path, content: &T) -> Result<()> {
+        let folder = path.parent().expect("a file of an overlay lies in a folder");
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let filed = Filed { format: FORMAT, bundle: self.bundle.clone(), content };
+        let text = serde_json::to_vec(&filed).expect("an overlay holds only what JSON can say");
+        // The box may run as another user than whoever enrolled.
+        let mut part = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(folder)
+            .map_err(Error::io("create a file in", folder))?;
+        part.write_all(&text).and_then(|()| part.as_file().sync_all()).map_err(Error::io("write", path))?;
+        part.persist(path).map_err(|e| Error::io("write", path)(e.error))?;
+        // The folders may be new as well.
+        folder.ancestors().take_while(|folder| folder.starts_with(&self.state)).try_for_each(sync)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overlay(state: &Path, bundle: &str) -> Overlay {
+        Overlay { state: state.to_path_buf(), bundle: bundle.into() }
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_by_its_own_bundle_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("new/state");
+        let (own, other) = (overlay(&state, "aa"), overlay(&state, "bb"));
+        assert_eq!((own.calibration().unwrap(), own.names().unwrap()), (None, vec![]));
+        let calibration = Calibration::new(0.05, vec![0.25; 19]).unwrap();
+        own.calibrate(&calibration).unwrap();
+        own.calibrate(&calibration).unwrap();
+        assert_eq!(own.calibration().unwrap(), Some(calibration));
+        let references = References::new(vec![vec![0.1, -3.0e-7], vec![1.0, 2.0]]).unwrap();
+        own.enroll(&name("müller-2"), &references).unwrap();
+        assert_eq!(own.references(&name("müller-2")).unwrap(), references);
+        assert_eq!((other.calibration().unwrap(), other.names().unwrap()), (None, vec![]));
+
+        // Moved under another bundle's name it is still the first one's.
+        fs::create_dir_all(state.join("bb")).unwrap();
+        fs::copy(state.join("aa/calibration.json"), state.join("bb/calibration.json")).unwrap();
+        assert!(other.calibration().unwrap_err().to_string().contains("another bundle"));
+    }
+
+    #[test]
+    fn a_name_is_taken_once_and_an_unknown_one_names_the_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let overlay = overlay(dir.path(), "aa");
+        let references = References::new(vec![vec![1.0]]).unwrap();
+        let error = overlay.references(&name("ada")).unwrap_err().to_string();
+        assert!(error.contains("nobody is"), "{error}");
+        for who in ["bob", "ada"] {
+            overlay.enroll(&name(who), &references).unwrap();
+        }
+        assert!(overlay.enroll(&name("ada"), &references).unwrap_err().to_string().contains("--remove"));
+        let error = overlay.references(&name("eve")).unwrap_err().to_string();
+        assert!(error.contains("ada, bob") && error.contains("enroll"), "{error}");
+        overlay.remove(&name("ada")).unwrap();
+        assert!(overlay.remove(&name("ada")).is_err());
+        assert_eq!(overlay.names().unwrap(), [name("bob")]);
+        assert_eq!(fs::read_dir(dir.path().join("aa/enrolled")).unwrap().count(), 1, "nothing is left beside");
+    }
+
+    #[test]
+    fn names_are_file_names_and_nothing_more() {
+        for bad in ["", ".", "..", ".hidden", "a/b", "../a", "a\0", "a\nb", "a b", &"x".repeat(65)] {
+            assert!(bad.parse::<Name>().is_err(), "{bad:?}");
+        }
+        assert!(["a", "w001", "J.-Doe_2", "ß"].iter().all(|good| good.parse::<Name>().is_ok()));
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_was_written_is_refused_in_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let overlay = overlay(dir.path(), "aa");
+        overlay.calibrate(&Calibration::new(0.05, vec![0.25; 19]).unwrap()).unwrap();
+        let path = dir.path().join("aa/calibration.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let complaint = |text: &str| {
+            fs::write(&path, text).unwrap();
+            overlay.calibration().unwrap_err().to_string()
+        };
+        assert!(complaint(&text[..text.len() / 2]).contains("damaged"));
+        assert!(complaint(&text.replace("\"format\":1", "\"format\":9")).contains("format 9 and this program reads 1"));
+        assert!(complaint(&text.replace("0.25", "1e300")).contains("damaged"));
+        assert!(complaint(&text.replace("0.05", "0.001")).contains("needs at least 999"));
+        fs::remove_file(&path).unwrap();
+        fs::File::create(&path).unwrap().set_len(MAX_FILE + 1).unwrap();
+        assert!(overlay.calibration().unwrap_err().to_string().contains("at most 32"));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(overlay.calibration().unwrap_err().to_string().contains("regular file"));
+    }
+}
