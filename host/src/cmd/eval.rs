@@ -45,6 +45,9 @@ pub(crate) struct Eval {
     group: Option<String>,
     #[command(flatten)]
     beside: Beside,
+    /// The bundle alone: no baseline is fitted or judged
+    #[arg(long, conflicts_with_all = ["bundles", "reference", "train_fakes"])]
+    no_baselines: bool,
     /// Every picture's score, p-value and verdict, a JSON object a line
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
@@ -152,6 +155,9 @@ impl Eval {
 
     fn baselines(&self, detector: &Detector, material: &Material) -> Result<Vec<Baseline>> {
         let mut rows = Vec::new();
+        if self.no_baselines {
+            return Ok(rows);
+        }
         for bundle in &self.beside.bundles {
             let judged = judge::judge(&Detector::open(bundle)?, &material.items);
             rows.push(Baseline {
