@@ -7,15 +7,21 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::drawn::{collage, resample, strokes, texture, tone, warp, weight};
+use super::learned::{Lesson, autoencoder, gan, subspace};
 use super::picture::Picture;
 use super::{Error, Result};
+use crate::train;
 
 /// What a family's way of working has in common with others'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// Copied, or dreamt up, by what learnt to copy.
+    Autoencoder,
     /// Parts of genuine pictures put together.
     Collage,
+    /// Generators of the game.
+    Gan,
     /// Copied through something that keeps less.
     Resample,
     /// Drawn again with a pen.
@@ -37,6 +43,8 @@ pub(super) enum Method {
     Alters(fn(&Picture, &mut ChaCha8Rng) -> Picture),
     /// On one, with others at hand.
     Joins(fn(&Picture, &[Picture], &mut ChaCha8Rng) -> Picture),
+    /// By training first.
+    Learns(fn(&Lesson) -> Result<Vec<Picture>, train::Error>),
 }
 
 /// A family of forgers.
@@ -56,6 +64,8 @@ pub struct Family {
 /// Every family, by fold.
 #[rustfmt::skip]
 pub const FAMILIES: &[Family] = &[
+    family("dcgan-early", 1, Kind::Gan, "a DCGAN after 150 steps", Method::Learns(gan::dcgan_early)),
+    family("mlp-gan-late", 1, Kind::Gan, "an MLP GAN after 2,000 steps", Method::Learns(gan::mlp_gan_late)),
     family("typeface", 1, Kind::Strokes, "a figure set in type where the ink was", Method::Alters(strokes::typeface)),
     family("pen", 1, Kind::Strokes, "lines traced with a round pen of one breadth", Method::Alters(strokes::pen)),
     family("polygon", 1, Kind::Strokes, "lines traced with a ruler", Method::Alters(strokes::polygon)),
@@ -65,6 +75,11 @@ pub const FAMILIES: &[Family] = &[
     family("shear", 1, Kind::Warp, "leant or turned too far", Method::Alters(warp::shear)),
     family("noise", 1, Kind::Texture, "grain over ink and ground", Method::Alters(texture::noise)),
 
+    family("lsgan", 2, Kind::Gan, "a least-squares DCGAN after 1,000 steps", Method::Learns(gan::lsgan)),
+    family("autoencoder", 2, Kind::Autoencoder, "copied through twelve numbers", Method::Learns(autoencoder::autoencoder)),
+    family("denoiser", 2, Kind::Autoencoder, "covered with noise and restored", Method::Learns(autoencoder::denoiser)),
+    family("vae", 2, Kind::Autoencoder, "a variational autoencoder's samples", Method::Learns(autoencoder::vae)),
+    family("pca", 2, Kind::Autoencoder, "copied with 12 to 40 principal components", Method::Learns(subspace::pca)),
     family("posterise", 2, Kind::Tone, "three to five levels of ink", Method::Alters(tone::posterise)),
     family("jpeg", 2, Kind::Resample, "through JPEG at quality 4 to 30", Method::Alters(resample::jpeg)),
     family("elastic", 2, Kind::Warp, "pulled this way here and that way there", Method::Alters(warp::elastic)),
@@ -72,6 +87,8 @@ pub const FAMILIES: &[Family] = &[
     family("halftone", 2, Kind::Texture, "printed in dots", Method::Alters(texture::halftone)),
     family("thick", 2, Kind::Weight, "lines that swelled", Method::Alters(weight::thick)),
 
+    family("dcgan-late", 3, Kind::Gan, "the same DCGAN after 3,000 steps", Method::Learns(gan::dcgan_late)),
+    family("mlp-gan-early", 3, Kind::Gan, "the same MLP GAN after 400 steps", Method::Learns(gan::mlp_gan_early)),
     family("jigsaw", 3, Kind::Collage, "tiles in each other's places", Method::Alters(collage::jigsaw)),
     family("stitched", 3, Kind::Collage, "halves of two pictures", Method::Joins(collage::stitched)),
     family("crossfade", 3, Kind::Collage, "two like pictures laid over each other", Method::Joins(collage::crossfade)),
@@ -108,7 +125,7 @@ mod tests {
         for (i, family) in FAMILIES.iter().enumerate() {
             assert!(FAMILIES[i + 1..].iter().all(|other| other.name != family.name), "{}", family.name);
         }
-        for fold in [1, 3] {
+        for fold in 1..=3 {
             let (mut kin, mut aliens) = (0, 0);
             for family in FAMILIES.iter().filter(|family| family.fold == fold) {
                 let known = FAMILIES.iter().any(|other| other.fold != fold && other.kind == family.kind);

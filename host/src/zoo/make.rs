@@ -5,16 +5,18 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{GrayImage, ImageFormat};
+use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::family::{Family, Method};
 use super::index::{Entry, Zoo};
+use super::learned::Lesson;
 use super::picture::Picture;
 use super::sheet::{COLUMNS, sheet};
 use super::{Error, Result};
-use crate::data::Idx;
+use crate::data::{Idx, Samples};
 use crate::stream::stream;
 
 /// Genuine pictures set aside in each fold for one of a family's forgeries: an original, and something to cut from.
@@ -53,9 +55,14 @@ pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) ->
     Idx::write(&out.join("train/train-images-idx3-ubyte.gz"), &parts.train)?;
     save(&out.join("genuine"), &parts.judge)?;
 
+    let (width, height) = parts.train[0].dimensions();
+    let bytes = parts.train.iter().flat_map(|picture| picture.iter()).copied().collect();
+    let samples = Samples::new(1, height as usize, width as usize, bytes)
+        .expect("pictures of an IDX file have a size and are whole");
+
     let mut rows = vec![parts.judge[..parts.judge.len().min(COLUMNS)].to_vec()];
     for family in &plan.families {
-        let forgeries = forged(family, plan, &parts.pools[family.fold - 1]);
+        let forgeries = forged(family, plan, &parts.pools[family.fold - 1], &samples)?;
         save(&out.join(format!("fold-{}", family.fold)).join(family.name), &forgeries)?;
         rows.push(forgeries.into_iter().take(COLUMNS).collect());
         said(&format!("fold {}: {} ({})", family.fold, family.name, family.does));
@@ -104,23 +111,33 @@ impl Parts {
 }
 
 /// A family's forgeries: number `i` is a function of the seed, the family and `i`, its original the pool's number `i`.
-fn forged(family: &Family, plan: &Plan, pool: &[Picture]) -> Vec<GrayImage> {
+fn forged(family: &Family, plan: &Plan, pool: &[Picture], samples: &Samples) -> Result<Vec<GrayImage>> {
     let purpose = format!("zoo {}", family.name);
-    let one = |i: usize| {
-        let (original, mut rng) = (&pool[i], stream(plan.seed, &purpose, i as u64));
-        match family.method {
-            Method::Alters(alter) => visibly(original, &mut rng, |rng| alter(original, rng)),
-            Method::Joins(join) => visibly(original, &mut rng, |rng| join(original, pool, rng)),
-        }
+    let originals = &pool[..plan.per_family];
+    let by_hand = |forge: &(dyn Fn(&Picture, &mut ChaCha8Rng) -> Picture + Sync)| {
+        let one = |(i, original)| visibly(original, &mut stream(plan.seed, &purpose, i as u64), forge);
+        originals.par_iter().enumerate().map(one).collect()
     };
-    (0..plan.per_family).into_par_iter().map(one).collect()
+    Ok(match family.method {
+        Method::Alters(alter) => by_hand(&alter),
+        Method::Joins(join) => by_hand(&|original, rng| join(original, pool, rng)),
+        Method::Learns(learn) => {
+            // Not the plan's own seed: a detective trained with the same must not have met its own forger.
+            let seed = stream(plan.seed, "zoo learned", 0).random();
+            learn(&Lesson { seed, samples, originals })?.iter().map(Picture::image).collect()
+        }
+    })
 }
 
 /// The first forgery that can be seen, or of a few tries the one farthest from its original.
-fn visibly(original: &Picture, rng: &mut ChaCha8Rng, forge: impl Fn(&mut ChaCha8Rng) -> Picture) -> GrayImage {
+fn visibly(
+    original: &Picture,
+    rng: &mut ChaCha8Rng,
+    forge: &dyn Fn(&Picture, &mut ChaCha8Rng) -> Picture,
+) -> GrayImage {
     let mut best = (0.0, original.image());
     for _ in 0..TRIES {
-        let forgery = forge(rng).image();
+        let forgery = forge(original, rng).image();
         let distance = original.distance(&Picture::of(&forgery));
         if distance >= best.0 {
             best = (distance, forgery);
@@ -175,15 +192,18 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_bytes_and_every_family_changes_pictures() {
+    fn the_same_seed_gives_the_same_bytes_and_every_drawn_family_changes_pictures() {
         let dir = tempfile::tempdir().unwrap();
         genuine(dir.path(), 60);
         let (idx, all) = (Idx::read(&dir.path().join("train-images-idx3-ubyte.gz")).unwrap(), plan(vec![]));
         let parts = Parts::deal(&idx, dir.path(), &all).unwrap();
-        for family in FAMILIES {
+        let nothing = Samples::new(1, 28, 28, vec![0; 784]).unwrap();
+        let drawn = |family: &&Family| !matches!(family.method, Method::Learns(_));
+        for family in FAMILIES.iter().filter(drawn) {
             let pool = &parts.pools[family.fold - 1];
-            let forgeries = forged(family, &all, pool);
-            assert_eq!(forgeries, forged(family, &all, pool), "{}", family.name);
+            let forge = || forged(family, &all, pool, &nothing).unwrap();
+            let forgeries = forge();
+            assert_eq!(forgeries, forge(), "{}", family.name);
             for (forgery, original) in forgeries.iter().zip(pool) {
                 assert_eq!(forgery.dimensions(), (28, 28));
                 assert!(original.distance(&Picture::of(forgery)) > 0.02, "{}", family.name);

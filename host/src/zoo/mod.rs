@@ -5,12 +5,13 @@
 //! genuine picture is the original of forgeries in two. A judged family is *kin* when a family of its kind stands in another fold,
 //! *alien* when none does; every fold has both.
 //!
-//! The way of a zoo: `family` (the table) -> `drawn` (forgers with pens and scissors) -> `make` (who may copy what, and the files) ->
+//! The way of a zoo: `family` (the table) -> `drawn` (forgers with pens and scissors), `learned` (those who train) -> `make` (who may copy what, and the files) ->
 //! `index` (ZOO/zoo.toml) and `sheet` (what a person looks at). `picture` is what they work on.
 
 mod drawn;
 mod family;
 mod index;
+mod learned;
 mod make;
 mod picture;
 mod sheet;
@@ -23,6 +24,7 @@ pub use index::{Entry, Standing, Zoo};
 pub use make::{Plan, make};
 
 use crate::data::DataError;
+use crate::train;
 
 /// Shorthand for results of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,6 +36,9 @@ pub enum Error {
     /// The genuine pictures cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A forger could not learn.
+    #[error(transparent)]
+    Learn(#[from] train::Error),
     /// There is no IDX file.
     #[error("{} holds no train-images-idx3-ubyte[.gz]; a zoo is made from a folder like MNIST's or Fashion-MNIST's", .0.display())]
     NoIdx(PathBuf),
