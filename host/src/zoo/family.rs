@@ -4,7 +4,7 @@
 //! collages in fold 3: those are the aliens when their fold is judged. All other kinds are spread.
 
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::drawn::{collage, resample, strokes, texture, tone, warp, weight};
 use super::learned::{Lesson, autoencoder, gan, subspace};
@@ -13,7 +13,7 @@ use super::{Error, Result};
 use crate::train;
 
 /// What a family's way of working has in common with others'.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Copied, or dreamt up, by what learnt to copy.

@@ -11,12 +11,13 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::family::{Family, Method};
-use super::index::{Entry, Zoo};
+use super::index::{Entry, Index};
 use super::learned::Lesson;
 use super::picture::Picture;
 use super::sheet::{COLUMNS, sheet};
 use super::{Error, Result};
 use crate::data::{Idx, Samples};
+use crate::durable;
 use crate::stream::stream;
 
 /// Genuine pictures set aside in each fold for one of a family's forgeries: an original, and something to cut from.
@@ -43,7 +44,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// When the pictures are too few or cannot be read, or when `out` is not empty or cannot be written.
-pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) -> Result<Zoo> {
+pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) -> Result<Index> {
     let source = Idx::find(data).ok_or_else(|| Error::NoIdx(data.to_path_buf()))?;
     let idx = Idx::read(&source)?;
     let parts = Parts::deal(&idx, &source, plan)?;
@@ -51,6 +52,16 @@ pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) ->
     if !fresh {
         return Err(Error::Taken(out.to_path_buf()));
     }
+    let index = Index {
+        seed: plan.seed,
+        source: source.display().to_string(),
+        train: parts.train.len(),
+        judge: parts.judge.len(),
+        per_family: plan.per_family,
+        families: plan.families.iter().map(|family| Entry::of(family)).collect(),
+    };
+    let text = index.text()?;
+
     folder(&out.join("train"))?;
     Idx::write(&out.join("train/train-images-idx3-ubyte.gz"), &parts.train)?;
     save(&out.join("genuine"), &parts.judge)?;
@@ -69,16 +80,10 @@ pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) ->
     }
     png(&out.join("sheet.png"), &sheet(&rows))?;
 
-    let zoo = Zoo {
-        seed: plan.seed,
-        source: source.display().to_string(),
-        train: parts.train.len(),
-        judge: parts.judge.len(),
-        per_family: plan.per_family,
-        families: plan.families.iter().map(|family| Entry::of(family)).collect(),
-    };
-    zoo.save(out)?;
-    Ok(zoo)
+    // Last, so that where it is the zoo is whole.
+    let path = out.join("zoo.toml");
+    durable::write(&path, text.as_bytes()).map_err(Error::io("write", &path))?;
+    Ok(index)
 }
 
 /// The genuine pictures, each in one place.
@@ -92,9 +97,9 @@ struct Parts {
 
 impl Parts {
     fn deal(idx: &Idx, source: &Path, plan: &Plan) -> Result<Self> {
-        let pool = ORIGINALS * plan.per_family;
-        let aside = plan.judge + 3 * pool;
-        if idx.len() < 2 * aside {
+        let pool = plan.per_family.saturating_mul(ORIGINALS);
+        let aside = pool.saturating_mul(3).saturating_add(plan.judge);
+        if idx.len() < aside.saturating_mul(2).max(1) {
             return Err(Error::TooFew { path: source.to_path_buf(), pictures: idx.len(), aside });
         }
         let mut order: Vec<usize> = (0..idx.len()).collect();
@@ -217,7 +222,7 @@ mod tests {
         genuine(dir.path(), 60);
         let (out, names) = (dir.path().join("zoo"), ["blur", "noise", "jigsaw"].map(str::to_owned));
         let zoo = make(dir.path(), &out, &plan(chosen(&names).unwrap()), |_| {}).unwrap();
-        assert_eq!(Zoo::open(&out).unwrap(), zoo);
+        assert_eq!(fs::read_to_string(out.join("zoo.toml")).unwrap(), zoo.text().unwrap());
         assert_eq!(Dataset::open(&out.join("train"), None).unwrap().genuine.len(), zoo.train);
         assert_eq!(Dataset::open(&out.join("genuine"), None).unwrap().genuine.len(), 4);
         let fakes = Dataset::open_fakes(&out.join("fold-1"), None).unwrap();

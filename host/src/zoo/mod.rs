@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use family::{FAMILIES, Family, Kind, chosen};
-pub use index::{Entry, Standing, Zoo};
+pub use index::{Entry, Index};
 pub use make::{Plan, make};
 
 use crate::data::DataError;
@@ -29,7 +29,7 @@ use crate::train;
 /// Shorthand for results of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a zoo cannot be made or read.
+/// Why a zoo cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -77,14 +77,9 @@ pub enum Error {
         /// The system's own word.
         source: io::Error,
     },
-    /// A `zoo.toml` that does not parse.
-    #[error("{}: {what}; make the zoo anew with `counterfoil dataset zoo`", path.display())]
-    Index {
-        /// The file.
-        path: PathBuf,
-        /// The parser's word.
-        what: String,
-    },
+    /// A seed that zoo.toml cannot hold.
+    #[error("--seed {0}: expected at most 9223372036854775807, the largest number a TOML file holds")]
+    Seed(u64),
 }
 
 impl Error {

@@ -20,7 +20,7 @@ pub(in crate::zoo) fn jigsaw(original: &Picture, rng: &mut ChaCha8Rng) -> Pictur
     for pair in moved.windows(2) {
         places.swap(pair[0], pair[1]);
     }
-    let (width, height) = (original.width / across, original.height / across);
+    let (width, height) = ((original.width / across).max(1), (original.height / across).max(1));
     original.drawn(|x, y| {
         let (column, row) = (x / width, y / height);
         if column >= across || row >= across {
