@@ -64,7 +64,7 @@ pub struct Family {
 /// Every family, by fold.
 #[rustfmt::skip]
 pub const FAMILIES: &[Family] = &[
-    family("dcgan-early", 1, Kind::Gan, "a DCGAN after 150 steps", Method::Learns(gan::dcgan_early)),
+    family("dcgan-early", 1, Kind::Gan, "a DCGAN after 400 steps", Method::Learns(gan::dcgan_early)),
     family("mlp-gan-late", 1, Kind::Gan, "an MLP GAN after 2,000 steps", Method::Learns(gan::mlp_gan_late)),
     family("typeface", 1, Kind::Strokes, "a figure set in type where the ink was", Method::Alters(strokes::typeface)),
     family("pen", 1, Kind::Strokes, "lines traced with a round pen of one breadth", Method::Alters(strokes::pen)),

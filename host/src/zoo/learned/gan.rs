@@ -14,9 +14,9 @@ use crate::zoo::picture::Picture;
 /// Pictures generated at once.
 const BATCH: usize = 100;
 
-/// DCGAN, after 150 rounds.
+/// DCGAN, after 400 rounds: before that it makes fog.
 pub(in crate::zoo) fn dcgan_early(lesson: &Lesson) -> Result<Vec<Picture>, Error> {
-    generated(lesson, Config::new(Net::Dcgan), 150)
+    generated(lesson, Config::new(Net::Dcgan), 400)
 }
 
 /// The same DCGAN, after 3,000.
