@@ -60,7 +60,6 @@ pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) ->
         per_family: plan.per_family,
         families: plan.families.iter().map(|family| Entry::of(family)).collect(),
     };
-    let text = index.text()?;
 
     folder(&out.join("train"))?;
     Idx::write(&out.join("train/train-images-idx3-ubyte.gz"), &parts.train)?;
@@ -82,7 +81,7 @@ pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) ->
 
     // Last, so that where it is the zoo is whole.
     let path = out.join("zoo.toml");
-    durable::write(&path, text.as_bytes()).map_err(Error::io("write", &path))?;
+    durable::write(&path, index.text().as_bytes()).map_err(Error::io("write", &path))?;
     Ok(index)
 }
 
@@ -222,7 +221,7 @@ mod tests {
         genuine(dir.path(), 60);
         let (out, names) = (dir.path().join("zoo"), ["blur", "noise", "jigsaw"].map(str::to_owned));
         let zoo = make(dir.path(), &out, &plan(chosen(&names).unwrap()), |_| {}).unwrap();
-        assert_eq!(fs::read_to_string(out.join("zoo.toml")).unwrap(), zoo.text().unwrap());
+        assert_eq!(fs::read_to_string(out.join("zoo.toml")).unwrap(), zoo.text());
         assert_eq!(Dataset::open(&out.join("train"), None).unwrap().genuine.len(), zoo.train);
         assert_eq!(Dataset::open(&out.join("genuine"), None).unwrap().genuine.len(), 4);
         let fakes = Dataset::open_fakes(&out.join("fold-1"), None).unwrap();

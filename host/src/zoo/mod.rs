@@ -77,9 +77,6 @@ pub enum Error {
         /// The system's own word.
         source: io::Error,
     },
-    /// A seed that zoo.toml cannot hold.
-    #[error("--seed {0}: expected at most 9223372036854775807, the largest number a TOML file holds")]
-    Seed(u64),
 }
 
 impl Error {
