@@ -2,6 +2,9 @@
 //!
 //! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`) or `statistics` -> `export` -> `judge`, `baseline` and `drift` -> `eval` -> `report`.
 //! `backup` keeps a run twice, `durable` writes its files whole. `specimen` draws the embedded default data set. The program's subcommands are in `cmd`, beside `main.rs`.
+//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`) or `statistics` -> `export` -> `judge` -> `eval` -> `report`.
+//! `backup` keeps a run twice, `durable` writes its files whole. `specimen` draws the embedded default data set, `zoo` the
+//! forgers a detector is judged by. The program's subcommands are in `cmd`, beside `main.rs`.
 
 pub mod adam;
 pub mod backup;
@@ -21,3 +24,4 @@ pub mod specimen;
 pub mod statistics;
 pub mod stream;
 pub mod train;
+pub mod zoo;

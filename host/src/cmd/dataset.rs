@@ -1,4 +1,4 @@
-//! `counterfoil dataset`: draws the embedded specimen notes, or looks at a folder before it is trained on.
+//! `counterfoil dataset`: draws the embedded specimen notes, makes the forger zoo, or looks at a folder before it is trained on.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -7,11 +7,13 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use counterfoil_host::data::{self, LEAK, inspect};
 use counterfoil_host::specimen;
+use counterfoil_host::zoo::{self, Plan};
 
 /// Draws or inspects pictures to train on
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dataset {
     Specimen(Specimen),
+    Zoo(Zoo),
     Inspect(Inspect),
 }
 
@@ -33,6 +35,36 @@ pub(crate) struct Specimen {
     seed: u64,
 }
 
+/// Makes the forger zoo of an IDX folder: ZOO/train, ZOO/genuine, three folds of forger families, and ZOO/sheet.png
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  counterfoil dataset zoo --data mnist --out zoo
+  counterfoil train --data zoo/train --out run --minutes 6
+  counterfoil export run --out bundle
+  counterfoil eval --bundle bundle --genuine zoo/genuine --fake zoo/fold-3
+
+Families are whole and their folds fixed, zoo.toml names them. No picture of zoo/train or zoo/genuine is a forgery's original.")]
+pub(crate) struct Zoo {
+    /// A folder with train-images-idx3-ubyte[.gz], such as MNIST or Fashion-MNIST; its t10k files are not read
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where to: a new or empty folder
+    #[arg(long, value_name = "ZOO")]
+    out: PathBuf,
+    /// The same seed makes the same zoo
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Forgeries of each family
+    #[arg(long, default_value_t = 600, value_parser = at_least_one)]
+    per_family: usize,
+    /// Genuine pictures to judge by
+    #[arg(long, default_value_t = 3000, value_parser = at_least_one)]
+    judge: usize,
+    /// Only these families, separated by commas
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    families: Vec<String>,
+}
+
 /// Counts, sizes, twins, and what one number alone can tell (the leakage check)
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  counterfoil dataset inspect notes")]
@@ -51,6 +83,7 @@ impl Dataset {
     pub(crate) fn run(self) -> Result<()> {
         match self {
             Self::Specimen(command) => command.run(),
+            Self::Zoo(command) => command.run(),
             Self::Inspect(command) => command.run(),
         }
     }
@@ -66,6 +99,24 @@ impl Specimen {
             self.real,
             self.fakes,
             self.out.display(),
+            self.out.join("sheet.png").display()
+        );
+        Ok(())
+    }
+}
+
+impl Zoo {
+    fn run(self) -> Result<()> {
+        let families =
+            if self.families.is_empty() { zoo::FAMILIES.iter().collect() } else { zoo::chosen(&self.families)? };
+        let plan = Plan { seed: self.seed, per_family: self.per_family, judge: self.judge, families };
+        let made = zoo::make(&self.data, &self.out, &plan, |done| eprintln!("{done}"))?;
+        eprintln!(
+            "{} families of {} forgeries, {} genuine pictures to train on and {} to judge by; look at {}",
+            made.families.len(),
+            made.per_family,
+            made.train,
+            made.judge,
             self.out.join("sheet.png").display()
         );
         Ok(())
@@ -100,4 +151,9 @@ impl Inspect {
         super::tell_unreadable(&found.unreadable);
         super::print(&text)
     }
+}
+
+/// A count that may not be 0.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected a whole number of at least 1".to_owned())
 }

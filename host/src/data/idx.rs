@@ -4,11 +4,13 @@
 //! pixels (LeCun, Cortes, Burges). It is read whole, however little room there is for the rows made of it: 60,000 digits are
 //! 47 MB, they are gone once the rows are made, and a file of more than 2 GiB is refused.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::fs::{self, File};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use image::GrayImage;
 
 use super::{DataError, Result};
@@ -69,6 +71,22 @@ impl Idx {
         Ok(Self { height, width, pixels })
     }
 
+    /// Writes pictures of one size, at least one, as MNIST does; gzipped where the name ends so.
+    pub(crate) fn write(path: &Path, pictures: &[GrayImage]) -> Result<()> {
+        let io = |source| DataError::Io { doing: "write", path: path.to_path_buf(), source };
+        let (width, height) = pictures[0].dimensions();
+        let mut bytes = vec![0, 0, 8, 3];
+        for size in [pictures.len() as u32, height, width] {
+            bytes.extend(size.to_be_bytes());
+        }
+        bytes.extend(pictures.iter().flat_map(|picture| picture.iter()));
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            bytes = encoder.write_all(&bytes).and_then(|()| encoder.finish()).map_err(io)?;
+        }
+        fs::write(path, bytes).map_err(io)
+    }
+
     /// Number of pictures.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -96,7 +114,6 @@ impl Idx {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     fn bytes(count: u32) -> Vec<u8> {
         let mut bytes = vec![0, 0, 8, 3];

@@ -20,7 +20,7 @@ const FAR: f32 = -1e3;
 
 /// A signed distance field in cells; coordinates are picture pixels from `origin`.
 #[derive(Clone)]
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     origin: [f32; 2],
     pub(super) size: [usize; 2],
     scale: f32,
@@ -35,7 +35,7 @@ impl Canvas {
     }
 
     /// An empty canvas of `size` cells from `origin` (picture pixels), `scale` cells a pixel.
-    pub(super) fn over(origin: [f32; 2], size: [usize; 2], scale: f32) -> Self {
+    pub(crate) fn over(origin: [f32; 2], size: [usize; 2], scale: f32) -> Self {
         Self { origin, size, scale, reach: 2.5, distance: vec![FAR; size[0] * size[1]] }
     }
 
@@ -46,7 +46,7 @@ impl Canvas {
     }
 
     /// Draws a polyline of constant half width.
-    pub(super) fn stroke(&mut self, points: &[[f32; 2]], half: f32) {
+    pub(crate) fn stroke(&mut self, points: &[[f32; 2]], half: f32) {
         for pair in points.windows(2) {
             self.segment(pair[0], pair[1], half, half);
         }
@@ -133,6 +133,11 @@ impl Canvas {
             *cell = half * self.scale - cell.abs();
         }
         line
+    }
+
+    /// The share of each cell that is drawn on, 0 to 1, row by row: a line's edge is one cell soft.
+    pub(crate) fn coverage(&self) -> Vec<f32> {
+        self.distance.iter().map(|d| (d + 0.5).clamp(0.0, 1.0)).collect()
     }
 
     /// The canvas as plate bytes, row by row.

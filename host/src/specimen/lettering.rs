@@ -8,19 +8,19 @@ use super::glyphs::{Path, glyph};
 
 /// The pen a text is written with; widths are shares of the cap height.
 #[derive(Clone, Copy)]
-pub(super) struct Typeface {
+pub(crate) struct Typeface {
     /// Half width of an upright stroke.
-    pub(super) stem: f32,
+    pub(crate) stem: f32,
     /// Half width of a level stroke.
-    pub(super) hair: f32,
+    pub(crate) hair: f32,
     /// Half length of a serif, 0 for none.
-    pub(super) serif: f32,
+    pub(crate) serif: f32,
     /// How far the top leans to the right.
-    pub(super) slant: f32,
+    pub(crate) slant: f32,
     /// Width of a letter against the skeleton's.
-    pub(super) stretch: f32,
+    pub(crate) stretch: f32,
     /// Gap between letters.
-    pub(super) track: f32,
+    pub(crate) track: f32,
 }
 
 /// The engraver's Roman: the titles.
@@ -60,7 +60,7 @@ pub(super) fn write(canvas: &mut Canvas, text: &str, face: &Typeface, at: [f32; 
 }
 
 /// Writes `text` centred on `middle` (its x) with the baseline at its y.
-pub(super) fn centred(canvas: &mut Canvas, text: &str, face: &Typeface, middle: [f32; 2], cap: f32) {
+pub(crate) fn centred(canvas: &mut Canvas, text: &str, face: &Typeface, middle: [f32; 2], cap: f32) {
     let left = middle[0] - 0.5 * width(text, face, cap);
     write(canvas, text, face, [left, middle[1]], cap);
 }

@@ -28,9 +28,12 @@ mod wear;
 
 use image::RgbImage;
 
+pub(crate) use self::canvas::Canvas;
 pub use self::dataset::write_dataset;
 pub use self::family::Family;
+pub(crate) use self::lettering::{Typeface, centred};
 pub use self::sheet::sheet;
+pub(crate) use self::stream::Field;
 
 use self::channel::Shot;
 use self::piece::Piece;

@@ -5,7 +5,7 @@
 use image::{Rgb, RgbImage};
 use rayon::prelude::*;
 
-use super::canvas::{Canvas, EDGE, LEVELS};
+use super::canvas::Canvas;
 use super::family::Family;
 use super::forge::proof;
 use super::lettering::{PLAIN, write};
@@ -90,8 +90,7 @@ fn label(page: &mut RgbImage, text: &str, below: [usize; 2]) {
     let size = [700, 2 * LABEL as usize];
     let mut canvas = Canvas::over([0.0, 0.0], size, 1.0);
     write(&mut canvas, text, &PLAIN, [4.0, LABEL + 6.0], LABEL);
-    for (i, byte) in canvas.plate().into_iter().enumerate() {
-        let ink = ((f32::from(byte) - EDGE) / LEVELS + 0.5).clamp(0.0, 1.0);
+    for (i, ink) in canvas.coverage().into_iter().enumerate() {
         if ink > 0.0 {
             let grey = (255.0 - 165.0 * ink) as u8;
             set(page, below[0] + 20 + i % size[0], below[1] + 8 + i / size[0], [grey; 3]);

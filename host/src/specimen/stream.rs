@@ -24,7 +24,7 @@ pub(super) fn within(rng: &mut Stream, most: f32) -> f32 {
 }
 
 /// A smooth random field over the note: values in about -1..1 at the nodes of a grid, blended between them.
-pub(super) struct Field {
+pub(crate) struct Field {
     nodes: Vec<f32>,
     columns: usize,
     cell: f32,
@@ -32,7 +32,7 @@ pub(super) struct Field {
 
 impl Field {
     /// A field over `width` x `height` pixels with nodes `cell` pixels apart.
-    pub(super) fn new(rng: &mut Stream, width: f32, height: f32, cell: f32) -> Self {
+    pub(crate) fn new(rng: &mut Stream, width: f32, height: f32, cell: f32) -> Self {
         let columns = (width / cell) as usize + 3;
         let rows = (height / cell) as usize + 3;
         let nodes = (0..columns * rows).map(|_| within(rng, 1.0)).collect();
@@ -40,7 +40,7 @@ impl Field {
     }
 
     /// The value at a place in pixels, which must lie on the note.
-    pub(super) fn at(&self, x: f32, y: f32) -> f32 {
+    pub(crate) fn at(&self, x: f32, y: f32) -> f32 {
         let (u, v) = (x.max(0.0) / self.cell, y.max(0.0) / self.cell);
         let (i, j) = (u as usize, v as usize);
         let ease = |t: f32| t * t * (3.0 - 2.0 * t);

@@ -1,0 +1,146 @@
+//! The forgers, by what they do: a table of families, each with its kind, its fold and its way of working.
+//!
+//! Folds are fixed, so that figures can be compared across runs and versions. Strokes live in fold 1 alone, autoencoders in fold 2 and
+//! collages in fold 3: those are the aliens when their fold is judged. All other kinds are spread.
+
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::drawn::{collage, resample, strokes, texture, tone, warp, weight};
+use super::learned::{Lesson, autoencoder, gan, subspace};
+use super::picture::Picture;
+use super::{Error, Result};
+use crate::train;
+
+/// What a family's way of working has in common with others'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Copied, or dreamt up, by what learnt to copy.
+    Autoencoder,
+    /// Parts of genuine pictures put together.
+    Collage,
+    /// Generators of the game.
+    Gan,
+    /// Copied through something that keeps less.
+    Resample,
+    /// Drawn again with a pen.
+    Strokes,
+    /// Grain, dots and dirt.
+    Texture,
+    /// Wrong tones.
+    Tone,
+    /// Ink in the wrong place.
+    Warp,
+    /// Lines too thick or too thin.
+    Weight,
+}
+
+/// How a family works.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Method {
+    /// On one genuine picture.
+    Alters(fn(&Picture, &mut ChaCha8Rng) -> Picture),
+    /// On one, with others at hand.
+    Joins(fn(&Picture, &[Picture], &mut ChaCha8Rng) -> Picture),
+    /// By training first.
+    Learns(fn(&Lesson) -> Result<Vec<Picture>, train::Error>),
+}
+
+/// A family of forgers.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// As its folder is called.
+    pub name: &'static str,
+    /// 1, 2 or 3.
+    pub fold: usize,
+    /// What it is like.
+    pub kind: Kind,
+    /// What it does, in one line.
+    pub does: &'static str,
+    pub(super) method: Method,
+}
+
+/// Every family, by fold.
+#[rustfmt::skip]
+pub const FAMILIES: &[Family] = &[
+    family("dcgan-early", 1, Kind::Gan, "a DCGAN after 400 steps", Method::Learns(gan::dcgan_early)),
+    family("mlp-gan-late", 1, Kind::Gan, "an MLP GAN after 2,000 steps", Method::Learns(gan::mlp_gan_late)),
+    family("typeface", 1, Kind::Strokes, "a figure set in type where the ink was", Method::Alters(strokes::typeface)),
+    family("pen", 1, Kind::Strokes, "lines traced with a round pen of one breadth", Method::Alters(strokes::pen)),
+    family("polygon", 1, Kind::Strokes, "lines traced with a ruler", Method::Alters(strokes::polygon)),
+    family("broken", 1, Kind::Strokes, "gaps in the lines", Method::Alters(strokes::broken)),
+    family("contrast", 1, Kind::Tone, "another gamma, faded ink, an unclean ground", Method::Alters(tone::contrast)),
+    family("blur", 1, Kind::Resample, "out of focus", Method::Alters(resample::blur)),
+    family("shear", 1, Kind::Warp, "leant or turned too far", Method::Alters(warp::shear)),
+    family("noise", 1, Kind::Texture, "grain over ink and ground", Method::Alters(texture::noise)),
+
+    family("lsgan", 2, Kind::Gan, "a least-squares DCGAN after 1,000 steps", Method::Learns(gan::lsgan)),
+    family("autoencoder", 2, Kind::Autoencoder, "copied through twelve numbers", Method::Learns(autoencoder::autoencoder)),
+    family("denoiser", 2, Kind::Autoencoder, "covered with noise and restored", Method::Learns(autoencoder::denoiser)),
+    family("vae", 2, Kind::Autoencoder, "a variational autoencoder's samples", Method::Learns(autoencoder::vae)),
+    family("pca", 2, Kind::Autoencoder, "copied with 12 to 40 principal components", Method::Learns(subspace::pca)),
+    family("posterise", 2, Kind::Tone, "three to five levels of ink", Method::Alters(tone::posterise)),
+    family("jpeg", 2, Kind::Resample, "through JPEG at quality 4 to 30", Method::Alters(resample::jpeg)),
+    family("elastic", 2, Kind::Warp, "pulled this way here and that way there", Method::Alters(warp::elastic)),
+    family("turned", 2, Kind::Warp, "turned a quarter", Method::Alters(warp::turned)),
+    family("halftone", 2, Kind::Texture, "printed in dots", Method::Alters(texture::halftone)),
+    family("thick", 2, Kind::Weight, "lines that swelled", Method::Alters(weight::thick)),
+
+    family("dcgan-late", 3, Kind::Gan, "the same DCGAN after 3,000 steps", Method::Learns(gan::dcgan_late)),
+    family("mlp-gan-early", 3, Kind::Gan, "the same MLP GAN after 400 steps", Method::Learns(gan::mlp_gan_early)),
+    family("jigsaw", 3, Kind::Collage, "tiles in each other's places", Method::Alters(collage::jigsaw)),
+    family("stitched", 3, Kind::Collage, "halves of two pictures", Method::Joins(collage::stitched)),
+    family("crossfade", 3, Kind::Collage, "two like pictures laid over each other", Method::Joins(collage::crossfade)),
+    family("patch", 3, Kind::Collage, "a piece of another picture over the middle", Method::Joins(collage::patch)),
+    family("threshold", 3, Kind::Tone, "sharpened, then all but black and white", Method::Alters(tone::threshold)),
+    family("pixelate", 3, Kind::Resample, "through a coarser grid and back", Method::Alters(resample::pixelate)),
+    family("wave", 3, Kind::Warp, "rows or columns that slipped to and fro", Method::Alters(warp::wave)),
+    family("specks", 3, Kind::Texture, "specks of ink, and specks without", Method::Alters(texture::specks)),
+    family("thin", 3, Kind::Weight, "lines that shrank", Method::Alters(weight::thin)),
+];
+
+const fn family(name: &'static str, fold: usize, kind: Kind, does: &'static str, method: Method) -> Family {
+    Family { name, fold, kind, does, method }
+}
+
+/// The families of these names, in the table's order.
+///
+/// # Errors
+/// When there is none of a name.
+pub fn chosen(names: &[String]) -> Result<Vec<&'static Family>> {
+    if let Some(name) = names.iter().find(|name| !FAMILIES.iter().any(|family| family.name == **name)) {
+        let known: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+        return Err(Error::Unknown { name: name.clone(), known: known.join(", ") });
+    }
+    Ok(FAMILIES.iter().filter(|family| names.iter().any(|name| name == family.name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_fold_has_kin_and_aliens() {
+        for (i, family) in FAMILIES.iter().enumerate() {
+            assert!(FAMILIES[i + 1..].iter().all(|other| other.name != family.name), "{}", family.name);
+        }
+        for fold in 1..=3 {
+            let (mut kin, mut aliens) = (0, 0);
+            for family in FAMILIES.iter().filter(|family| family.fold == fold) {
+                let known = FAMILIES.iter().any(|other| other.fold != fold && other.kind == family.kind);
+                *if known { &mut kin } else { &mut aliens } += 1;
+            }
+            assert!(kin >= 3 && aliens >= 3, "fold {fold}: {kin} kin, {aliens} aliens");
+        }
+    }
+
+    #[test]
+    fn a_name_nobody_has_is_refused_with_those_there_are() {
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let picked: Vec<&str> = chosen(&names(&["noise", "blur"])).unwrap().iter().map(|family| family.name).collect();
+        assert_eq!(picked, ["blur", "noise"]);
+        let error = chosen(&names(&["blurr"])).unwrap_err().to_string();
+        assert!(error.contains("blurr") && error.contains("halftone"), "{error}");
+    }
+}
