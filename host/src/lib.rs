@@ -1,10 +1,8 @@
 //! The workstation: pictures become a trained pair, the pair becomes a bundle, the bundle is judged.
 //!
-//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`) or `statistics` -> `export` -> `judge`, `baseline` and `drift` -> `eval` -> `report`.
-//! `backup` keeps a run twice, `durable` writes its files whole. `specimen` draws the embedded default data set. The program's subcommands are in `cmd`, beside `main.rs`.
-//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`) or `statistics` -> `export` -> `judge` -> `eval` -> `report`.
-//! `backup` keeps a run twice, `durable` writes its files whole. `specimen` draws the embedded default data set, `zoo` the
-//! forgers a detector is judged by. The program's subcommands are in `cmd`, beside `main.rs`.
+//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`; `detective` looks on) or `statistics` -> `export` -> `judge`, `baseline` and
+//! `drift` -> `eval` -> `report`. `backup` keeps a run twice, `durable` writes its files whole. `specimen` draws the embedded default data
+//! set, `zoo` the forgers a detector is judged by. The program's subcommands are in `cmd`, beside `main.rs`.
 
 pub mod adam;
 pub mod backup;

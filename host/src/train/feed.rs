@@ -79,7 +79,11 @@ impl Draw {
             };
             Ok(Lesson { negatives: maps(&negatives, genuine.shape())?, known })
         };
-        Ok(Self { real, z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?, lesson: config.detective.then(draw_for_detective).transpose()? })
+        Ok(Self {
+            real,
+            z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?,
+            lesson: config.detective.then(draw_for_detective).transpose()?,
+        })
     }
 }
 

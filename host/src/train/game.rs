@@ -190,7 +190,11 @@ impl Game {
                 forgeries.iter().take(REPLAYED).for_each(|row| detective.replay.offer(row, rng));
             }
             let forged = Tensor::cat(&[&maps(&shown, self.shape)?, &lesson.negatives], 0)?; // [B, H, W, C], or fewer
-            loss_detective = Some(detective.learn(&draw.real, &forged, lesson.known.as_ref().map(|(rows, regions)| (rows, *regions)))?);
+            loss_detective = Some(detective.learn(
+                &draw.real,
+                &forged,
+                lesson.known.as_ref().map(|(rows, regions)| (rows, *regions)),
+            )?);
         }
 
         self.step += 1;

@@ -1,6 +1,6 @@
 //! The forgers, by what they do: a table of families, each with its kind, its fold and its way of working.
 //!
-//! Folds are fixed, so that figures can be compared across runs and versions. Strokes live in fold 1 alone, autoencoders in fold 2 and
+//! Folds are fixed, so that figures can be compared across runs and versions. Tones live in fold 1 alone, autoencoders in fold 2 and
 //! collages in fold 3: those are the aliens when their fold is judged. All other kinds are spread.
 
 use rand_chacha::ChaCha8Rng;
@@ -66,34 +66,34 @@ pub struct Family {
 pub const FAMILIES: &[Family] = &[
     family("dcgan-early", 1, Kind::Gan, "a DCGAN after 400 steps", Method::Learns(gan::dcgan_early)),
     family("mlp-gan-late", 1, Kind::Gan, "an MLP GAN after 2,000 steps", Method::Learns(gan::mlp_gan_late)),
-    family("typeface", 1, Kind::Strokes, "a figure set in type where the ink was", Method::Alters(strokes::typeface)),
     family("pen", 1, Kind::Strokes, "lines traced with a round pen of one breadth", Method::Alters(strokes::pen)),
-    family("polygon", 1, Kind::Strokes, "lines traced with a ruler", Method::Alters(strokes::polygon)),
     family("broken", 1, Kind::Strokes, "gaps in the lines", Method::Alters(strokes::broken)),
     family("contrast", 1, Kind::Tone, "another gamma, faded ink, an unclean ground", Method::Alters(tone::contrast)),
     family("blur", 1, Kind::Resample, "out of focus", Method::Alters(resample::blur)),
     family("shear", 1, Kind::Warp, "leant or turned too far", Method::Alters(warp::shear)),
     family("noise", 1, Kind::Texture, "grain over ink and ground", Method::Alters(texture::noise)),
+    family("posterise", 1, Kind::Tone, "three to five levels of ink", Method::Alters(tone::posterise)),
+    family("threshold", 1, Kind::Tone, "sharpened, then all but black and white", Method::Alters(tone::threshold)),
 
+    family("polygon", 2, Kind::Strokes, "lines traced with a ruler", Method::Alters(strokes::polygon)),
     family("lsgan", 2, Kind::Gan, "a least-squares DCGAN after 1,000 steps", Method::Learns(gan::lsgan)),
     family("autoencoder", 2, Kind::Autoencoder, "copied through twelve numbers", Method::Learns(autoencoder::autoencoder)),
     family("denoiser", 2, Kind::Autoencoder, "covered with noise and restored", Method::Learns(autoencoder::denoiser)),
     family("vae", 2, Kind::Autoencoder, "a variational autoencoder's samples", Method::Learns(autoencoder::vae)),
     family("pca", 2, Kind::Autoencoder, "copied with 12 to 40 principal components", Method::Learns(subspace::pca)),
-    family("posterise", 2, Kind::Tone, "three to five levels of ink", Method::Alters(tone::posterise)),
     family("jpeg", 2, Kind::Resample, "through JPEG at quality 4 to 30", Method::Alters(resample::jpeg)),
     family("elastic", 2, Kind::Warp, "pulled this way here and that way there", Method::Alters(warp::elastic)),
     family("turned", 2, Kind::Warp, "turned a quarter", Method::Alters(warp::turned)),
     family("halftone", 2, Kind::Texture, "printed in dots", Method::Alters(texture::halftone)),
     family("thick", 2, Kind::Weight, "lines that swelled", Method::Alters(weight::thick)),
 
+    family("typeface", 3, Kind::Strokes, "a figure set in type where the ink was", Method::Alters(strokes::typeface)),
     family("dcgan-late", 3, Kind::Gan, "the same DCGAN after 3,000 steps", Method::Learns(gan::dcgan_late)),
     family("mlp-gan-early", 3, Kind::Gan, "the same MLP GAN after 400 steps", Method::Learns(gan::mlp_gan_early)),
     family("jigsaw", 3, Kind::Collage, "tiles in each other's places", Method::Alters(collage::jigsaw)),
     family("stitched", 3, Kind::Collage, "halves of two pictures", Method::Joins(collage::stitched)),
     family("crossfade", 3, Kind::Collage, "two like pictures laid over each other", Method::Joins(collage::crossfade)),
     family("patch", 3, Kind::Collage, "a piece of another picture over the middle", Method::Joins(collage::patch)),
-    family("threshold", 3, Kind::Tone, "sharpened, then all but black and white", Method::Alters(tone::threshold)),
     family("pixelate", 3, Kind::Resample, "through a coarser grid and back", Method::Alters(resample::pixelate)),
     family("wave", 3, Kind::Warp, "rows or columns that slipped to and fro", Method::Alters(warp::wave)),
     family("specks", 3, Kind::Texture, "specks of ink, and specks without", Method::Alters(texture::specks)),

@@ -113,12 +113,12 @@ fn learn(
     steps: u64,
     play: impl Fn(&Tensor, u64) -> candle_core::Result<(Tensor, Vec<Pass>)>,
 ) -> Result<(), Error> {
-    let config = Config { seed: lesson.seed, ..Config::new(Net::Dcgan) };
+    let config = Config { seed: lesson.seed, detective: false, ..Config::new(Net::Dcgan) };
     let mut deck = Deck::new(config.seed, lesson.samples.len());
     let mut optimisers: Vec<Adam> =
         networks.iter().map(|network| Adam::new(network.parameters(), LEARNING_RATE, 0.9, 0.999)).collect();
     for step in 0..steps {
-        let real = Draw::of(&config, lesson.samples, &mut deck, step)?.real; // [B, H, W, C]
+        let real = Draw::of(&config, lesson.samples.into(), &mut deck, step)?.real; // [B, H, W, C]
         let (loss, passes) = play(&real, step)?;
         let store = loss.backward()?;
         for ((network, adam), pass) in networks.iter().zip(&mut optimisers).zip(&passes) {

@@ -41,10 +41,10 @@ pub(in crate::zoo) fn mlp_gan_late(lesson: &Lesson) -> Result<Vec<Picture>, Erro
 
 /// What the generator makes after `steps` rounds. Narrower than the trainer's default, so that a zoo takes minutes.
 fn generated(lesson: &Lesson, mut config: Config, steps: u64) -> Result<Vec<Picture>, Error> {
-    (config.seed, config.width) = (lesson.seed, 20);
+    (config.seed, config.width, config.detective) = (lesson.seed, 20, false);
     let mut game = Game::new(&config, lesson.samples)?;
     thread::scope(|scope| {
-        let feed = Feed::start(scope, &config, lesson.samples, 0);
+        let feed = Feed::start(scope, &config, lesson.samples.into(), 0);
         while game.step() < steps {
             game.round(&feed.draw()?)?;
         }
