@@ -33,6 +33,9 @@ pub(crate) struct Specimen {
     /// The same seed draws the same notes
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Lay them out as a zoo, for `eval --zoo`: half as many genuine notes again to judge by, and the families in three folds
+    #[arg(long)]
+    zoo: bool,
 }
 
 /// Makes the forger zoo of an IDX folder: ZOO/train, ZOO/genuine, three folds of forger families, and ZOO/sheet.png
@@ -91,6 +94,12 @@ impl Dataset {
 
 impl Specimen {
     fn run(self) -> Result<()> {
+        if self.zoo {
+            specimen::write_zoo(&self.out, self.seed, self.real, self.real.div_ceil(2), self.fakes)
+                .with_context(|| format!("cannot draw a zoo of specimen notes into {}", self.out.display()))?;
+            eprintln!("drew a zoo of specimen notes into {}", self.out.display());
+            return Ok(());
+        }
         specimen::write_dataset(&self.out, self.seed, self.real, self.fakes)
             .with_context(|| format!("cannot draw specimen notes into {}", self.out.display()))?;
         let families = specimen::Family::ALL.len();

@@ -1,7 +1,7 @@
 //! The detective: genuine and forged rows go in, a score that tells forgers it never met comes out.
 //!
-//! The game's own discriminator is a poor detector: at its end it knows one forger, the newest, and fluctuates from step to step (OGNet,
-//! Zaheer et al., 2004.07657). This network looks on while the game is played and learns genuine pictures from everything else there is:
+//! The game's own discriminator is a poor detector: at its end it knows one forger, the newest, and fluctuates from step to step (Zaheer
+//! et al., 2004.07657). This network looks on while the game is played and learns genuine pictures from everything else there is:
 //! forgeries of every age (`replay`), damaged genuine pictures (`negatives`) and known fakes. It judges by the running average of its
 //! weights, so that a score does not depend on the step at which somebody stopped.
 

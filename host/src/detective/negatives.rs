@@ -149,7 +149,7 @@ fn ripple(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let (size, angle) = (rng.random_range(-3.5f32..-0.9).exp(), rng.random_range(0.0..std::f32::consts::PI));
     let (sin, cos) = angle.sin_cos();
     let (frequency, crossed, phase) =
-        (rng.random_range(0.8f32..3.14), rng.random_bool(0.5), rng.random_range(0.0..6.3));
+        (rng.random_range(0.25..1.0) * std::f32::consts::PI, rng.random_bool(0.5), rng.random_range(0.0..6.3));
     let (width, with_tone) = (plane.width, rng.random_bool(0.5));
     plane.each_pixel(|pixel, value| {
         let (x, y) = ((pixel % width) as f32, (pixel / width) as f32);

@@ -195,15 +195,12 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
     }
     let Trained { config, generator, discriminator, detective, steps } = train::load(request.run, request.checkpoint)?;
     let layers = discriminator.layers()?;
-    let (written, own) = match detective {
-        Some(detective) => {
-            let anatomy = detective.anatomy()?;
-            (onnx::detective(&anatomy, &layers, (c, h, w), metadata)?, Own::Detective(Box::new(anatomy)))
-        }
-        None => {
-            let cut = embedding(&layers)?;
-            (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, Own::Plain(layers, cut))
-        }
+    let (written, own) = if let Some(detective) = detective {
+        let anatomy = detective.anatomy()?;
+        (onnx::detective(&anatomy, &layers, (c, h, w), metadata)?, Own::Detective(Box::new(anatomy)))
+    } else {
+        let cut = embedding(&layers)?;
+        (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, Own::Plain(layers, cut))
     };
     let latent = (!request.without_generator).then_some(config.latent);
     Ok(Exported {

@@ -18,13 +18,17 @@ pub(super) fn moments(maps: &[f32], (pictures, channels): (usize, usize)) -> Vec
         for pixel in map.chunks_exact(channels) {
             mean.iter_mut().zip(pixel).for_each(|(mean, x)| *mean += x);
         }
-        mean.iter_mut().for_each(|mean| *mean *= share);
+        for mean in &mut *mean {
+            *mean *= share;
+        }
         for pixel in map.chunks_exact(channels) {
             for ((square, mean), x) in deviation.iter_mut().zip(&*mean).zip(pixel) {
                 *square += (x - mean) * (x - mean);
             }
         }
-        deviation.iter_mut().for_each(|square| *square = (*square * share + EPSILON).sqrt());
+        for square in deviation {
+            *square = (*square * share + EPSILON).sqrt();
+        }
     });
     rows
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::family::Family;
 use super::sheet::sheet;
 use super::{forged, genuine, regions};
+use crate::zoo::{Entry, Index};
 
 /// Notes of each kind on the sheet that goes with a dataset.
 const SHEET: [usize; 2] = [8, 1];
@@ -36,6 +37,45 @@ pub fn write_dataset(dir: &Path, seed: u64, real: usize, fakes_per_family: usize
     png(&dir.join("sheet.png"), &sheet(seed, SHEET[0], SHEET[1]))?;
     let description = dir.join("dataset.toml");
     std::fs::write(&description, toml()).map_err(|error| at(&description, &error))
+}
+
+/// Writes a zoo of notes (see [`crate::zoo`]) into `dir`: `train` genuine notes to learn from, `judge` others to judge by, and
+/// `fakes_per_family` of each forger's in their folds.
+///
+/// # Errors
+/// When a folder or a file cannot be written; the message names it.
+pub fn write_zoo(dir: &Path, seed: u64, train: usize, judge: usize, fakes_per_family: usize) -> io::Result<()> {
+    let place = |family: Family| dir.join(format!("fold-{}", family.fold())).join(family.name());
+    let (to_train, to_judge) = (dir.join("train"), dir.join("genuine"));
+    let mut jobs: Vec<(PathBuf, Option<Family>, u64)> = Vec::new();
+    jobs.extend((1..=train as u64).map(|i| (to_train.clone(), None, i)));
+    jobs.extend((1..=judge as u64).map(|i| (to_judge.clone(), None, (train as u64) + i)));
+    for &family in Family::ALL {
+        jobs.extend((1..=fakes_per_family as u64).map(|i| (place(family), Some(family), i)));
+    }
+    [to_train.clone(), to_judge].iter().try_for_each(|path| folder(path))?;
+    Family::ALL.iter().try_for_each(|&family| folder(&place(family)))?;
+    jobs.par_iter().try_for_each(|(folder, family, index)| {
+        let picture = family.map_or_else(|| genuine(seed, *index), |family| forged(family, seed, *index));
+        png(&folder.join(format!("note_{index:06}.png")), &picture)
+    })?;
+    let write = |path: PathBuf, text: String| std::fs::write(&path, text).map_err(|error| at(&path, &error));
+    write(to_train.join("dataset.toml"), toml())?;
+    let entry = |&family: &Family| Entry {
+        name: family.name(),
+        fold: family.fold(),
+        kind: family.kind(),
+        does: "see host/src/specimen/family.rs",
+    };
+    let index = Index {
+        seed,
+        source: "specimen notes".into(),
+        train,
+        judge,
+        per_family: fakes_per_family,
+        families: Family::ALL.iter().map(entry).collect(),
+    };
+    write(dir.join("zoo.toml"), index.text())
 }
 
 /// The description: colour, and the crops in which the fine print survives a small network's input.
@@ -77,6 +117,19 @@ mod tests {
         let description = std::fs::read_to_string(dir.path().join("dataset.toml")).unwrap();
         assert!(description.starts_with("color = \"rgb\"\nregions = [\n    [0."));
         assert_eq!(std::fs::read_dir(dir.path().join("fake")).unwrap().count(), Family::ALL.len());
+    }
+
+    #[test]
+    fn a_zoo_has_every_family_in_its_fold_and_judges_by_other_notes_than_it_trains_on() {
+        let dir = tempfile::tempdir().unwrap();
+        write_zoo(dir.path(), 1, 2, 1, 1).unwrap();
+        let open = |name: &str| image::open(dir.path().join(name)).unwrap().into_rgb8();
+        assert!(open("train/note_000002.png") == genuine(1, 2) && open("genuine/note_000003.png") == genuine(1, 3));
+        for family in Family::ALL {
+            assert!(open(&format!("fold-{}/{}/note_000001.png", family.fold(), family.name())).width() > 0);
+        }
+        let fold = crate::data::Fold::open(dir.path(), 2).unwrap();
+        assert_eq!((fold.judged.len(), fold.train.len(), fold.known.len()), (1 + 4, 2, 8));
     }
 
     #[test]

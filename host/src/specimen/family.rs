@@ -65,6 +65,24 @@ impl Family {
         }
     }
 
+    /// What it gets wrong, in a word: families that do alike are kin in a zoo.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Rescan | Self::CoarseHalftone | Self::FlatToner => "reproduction",
+            Self::SmearedMicroprint | Self::Misregistered | Self::ThickenedLines => "press",
+            Self::WrongGuilloche | Self::WrongTypeface | Self::RedrawnEmblem => "plate",
+            Self::Patchwork | Self::RaisedNumeral => "alteration",
+            Self::InkShift => "ink",
+        }
+    }
+
+    /// Its fold in a zoo, 1 to 3: each kind is spread.
+    #[must_use]
+    pub fn fold(self) -> usize {
+        self as usize % 3 + 1
+    }
+
     /// The number its random streams carry: stable, and never 0, which is the genuine article's.
     pub(super) fn purpose(self) -> u64 {
         self as u64 + 1

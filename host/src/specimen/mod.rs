@@ -29,7 +29,7 @@ mod wear;
 use image::RgbImage;
 
 pub(crate) use self::canvas::Canvas;
-pub use self::dataset::write_dataset;
+pub use self::dataset::{write_dataset, write_zoo};
 pub use self::family::Family;
 pub(crate) use self::lettering::{Typeface, centred};
 pub use self::sheet::sheet;

@@ -3,18 +3,15 @@
 //! Folds are fixed, so that figures can be compared across runs and versions. Tones live in fold 1 alone, autoencoders in fold 2 and
 //! collages in fold 3: those are the aliens when their fold is judged. All other kinds are spread.
 
-use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
-
 use super::drawn::{collage, resample, strokes, texture, tone, warp, weight};
 use super::learned::{Lesson, autoencoder, gan, subspace};
 use super::picture::Picture;
 use super::{Error, Result};
 use crate::train;
+use rand_chacha::ChaCha8Rng;
 
 /// What a family's way of working has in common with others'.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Copied, or dreamt up, by what learnt to copy.
     Autoencoder,
@@ -34,6 +31,23 @@ pub enum Kind {
     Warp,
     /// Lines too thick or too thin.
     Weight,
+}
+
+impl Kind {
+    /// The kind, as the index has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Autoencoder => "autoencoder",
+            Self::Collage => "collage",
+            Self::Gan => "gan",
+            Self::Resample => "resample",
+            Self::Strokes => "strokes",
+            Self::Texture => "texture",
+            Self::Tone => "tone",
+            Self::Warp => "warp",
+            Self::Weight => "weight",
+        }
+    }
 }
 
 /// How a family works.

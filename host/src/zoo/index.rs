@@ -1,15 +1,15 @@
-//! ZOO/zoo.toml: which families a zoo holds, in which folds, and how it was made.
+//! ZOO/zoo.toml: which families a zoo holds, in which folds, and how it was made. The zoo of digits and that of specimen notes write it.
 
 use serde::Serialize;
 
-use super::family::{Family, Kind};
+use super::family::Family;
 
 /// What a zoo says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Index {
     /// Of every random stream.
     pub seed: u64,
-    /// The file the genuine pictures came from.
+    /// Where the genuine pictures came from.
     pub source: String,
     /// Genuine pictures to train on, in ZOO/train.
     pub train: usize,
@@ -29,8 +29,8 @@ pub struct Entry {
     pub name: &'static str,
     /// 1, 2 or 3.
     pub fold: usize,
-    /// What it is like.
-    pub kind: Kind,
+    /// What it is like: families of one kind are kin.
+    pub kind: &'static str,
     /// What it does, in one line.
     pub does: &'static str,
 }
@@ -38,13 +38,13 @@ pub struct Entry {
 impl Entry {
     pub(super) fn of(family: &Family) -> Self {
         let Family { name, fold, kind, does, .. } = *family;
-        Self { name, fold, kind, does }
+        Self { name, fold, kind: kind.name(), does }
     }
 }
 
 impl Index {
     /// The file's text.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         toml::to_string(self).expect("a table of numbers, names and tables of them is TOML")
     }
 }
