@@ -18,7 +18,8 @@ pub use replay::Replay;
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::adam::{Adam, Moments};
 use crate::loss::softplus;
@@ -43,6 +44,24 @@ const AVERAGE: f64 = 0.999;
 /// Added to a feature's deviation among the genuine, so that one that hardly varies does not shout.
 const QUIET: f64 = 0.02;
 
+/// A part of a detective, to be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The forger's work, old and new.
+    Forger,
+    /// The forger's old work.
+    Replay,
+    /// Damaged genuine pictures.
+    Negatives,
+    /// What is seen beside the picture itself.
+    Senses,
+    /// The moments of the maps.
+    Moments,
+    /// The running average: it judges as it last was.
+    Average,
+}
+
 /// A detective that learns.
 #[derive(Debug)]
 pub struct Detective {
@@ -56,6 +75,7 @@ pub struct Detective {
     /// Forgeries of every age.
     pub replay: Replay,
     seed: u64,
+    without: Vec<Part>,
 }
 
 /// The two networks that learn.
@@ -103,30 +123,49 @@ fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<B
 impl Detective {
     /// A detective that knows nothing yet, for rows of (channels, height, width). The `genuine` [N, H, W, C] in -1..1 set the scale of what
     /// it sees.
-    pub fn new(seed: u64, shape: (usize, usize, usize), width: usize, genuine: &Tensor) -> Result<Self> {
-        let mut detective = Self::blank(seed, shape, width)?;
+    pub fn new(
+        seed: u64,
+        shape: (usize, usize, usize),
+        width: usize,
+        without: &[Part],
+        genuine: &Tensor,
+    ) -> Result<Self> {
+        let mut detective = Self::blank(seed, shape, width, without)?;
         let (features, _) = detective.see(&detective.players.trunk, genuine)?;
         let features = features.detach();
         let mean = features.mean_keepdim(0)?;
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
-        detective.scale = [mean, (deviation + QUIET)?.recip()?];
+        let mut inverse = (deviation + QUIET)?.recip()?;
+        if without.contains(&Part::Moments) {
+            let moments = inverse.dim(1)? - HIDDEN;
+            let blind = Tensor::cat(
+                &[
+                    Tensor::zeros((1, moments), DType::F32, &Device::Cpu)?,
+                    Tensor::ones((1, HIDDEN), DType::F32, &Device::Cpu)?,
+                ],
+                1,
+            )?;
+            inverse = (inverse * blind)?;
+        }
+        detective.scale = [mean, inverse];
         Ok(detective)
     }
 
     /// One with its first weights and no scale yet, for a checkpoint to fill.
-    pub(crate) fn blank(seed: u64, shape: (usize, usize, usize), width: usize) -> Result<Self> {
+    pub(crate) fn blank(seed: u64, shape: (usize, usize, usize), width: usize, without: &[Part]) -> Result<Self> {
         let players = Players::new(seed, shape, width)?;
         let features = players.head.parameters()["0.weight"].dim(0)?;
-        let blank = Tensor::ones((1, features), candle_core::DType::F32, &Device::Cpu)?;
+        let blank = Tensor::ones((1, features), DType::F32, &Device::Cpu)?;
         let adam = |network: &Network| Adam::new(network.parameters(), RATE, DECAYS.0, DECAYS.1);
         Ok(Self {
-            senses: senses(shape.0)?,
+            senses: senses(shape.0, without.contains(&Part::Senses))?,
             average: players.copy()?,
             adams: [adam(&players.trunk), adam(&players.head)],
             players,
             scale: [blank.clone(), blank],
             replay: Replay::new(shape.0 * shape.1 * shape.2),
             seed,
+            without: without.to_vec(),
         })
     }
 
@@ -178,7 +217,8 @@ impl Detective {
         trunk.update(self.players.trunk.parameters(), &seen.gradients(&store))?;
         head.update(self.players.head.parameters(), &told.gradients(&store))?;
         let age = step as f64 + 1.0;
-        let decay = AVERAGE.min((1.0 + age) / (10.0 + age)) as f32;
+        let most = if self.without.contains(&Part::Average) { 0.0 } else { AVERAGE };
+        let decay = most.min((1.0 + age) / (10.0 + age)) as f32;
         moving_average(&self.average.trunk, &self.players.trunk, decay)?;
         moving_average(&self.average.head, &self.players.head, decay)?;
         loss.to_scalar()
@@ -219,7 +259,7 @@ mod tests {
     fn its_gradients_are_candles() {
         let x = draws("pictures", [6, 28, 28, 1]);
         let players = Players::new(1, (1, 28, 28), 4).unwrap();
-        let senses = senses(1).unwrap();
+        let senses = senses(1, false).unwrap();
         let rng = &mut stream(0, "none", 0);
         let maps = senses.forward(&x, rng).unwrap().output.detach();
         let probe = draws("probe", [6, 1, 1, 2 * (4 + 8 + 16) + HIDDEN]).flatten_from(1).unwrap();
@@ -247,7 +287,7 @@ mod tests {
         let plain = draws("plain", [16, 1, 1, 1]).broadcast_as((16, 16, 16, 1)).unwrap().tanh().unwrap();
         let grain = (draws("grain", [16, 16, 16, 1]) * 0.3).unwrap();
         let forged = (&plain + grain).unwrap();
-        let mut detective = Detective::new(1, (1, 16, 16), 4, &plain).unwrap();
+        let mut detective = Detective::new(1, (1, 16, 16), 4, &[], &plain).unwrap();
         let first = detective.learn(&plain, &forged, None).unwrap();
         let last = (0..60).map(|_| detective.learn(&plain, &forged, None).unwrap()).last().unwrap();
         assert!(last < 0.5 * first, "{first} became {last}");

@@ -16,12 +16,15 @@ const HIGH_PASS: [f32; 9] = [-0.25, -0.5, -0.25, -0.5, 3.0, -0.5, -0.25, -0.5, -
 /// Senses of each channel: itself, what smoothing leaves as it is and negated, itself bent at each level.
 pub(super) const SENSES: usize = 3 + LEVELS.len();
 
-/// A frozen network from [B, H, W, C] in -1..1 to [B, H, W, 7C].
-pub(super) fn senses(channels: usize) -> Result<Network> {
+/// A frozen network from [B, H, W, C] in -1..1 to [B, H, W, 7C]. With `only_picture` the other senses are numb.
+pub(super) fn senses(channels: usize, only_picture: bool) -> Result<Network> {
     let outputs = SENSES * channels;
     let (mut weight, mut bias) = (vec![0f32; 9 * channels * outputs], vec![0f32; outputs]); // [3, 3, C, 7C], [7C]
     for (output, bias) in bias.iter_mut().enumerate() {
         let (channel, sense) = (output / SENSES, output % SENSES);
+        if only_picture && sense > 0 {
+            continue;
+        }
         for (place, high_pass) in HIGH_PASS.iter().enumerate() {
             weight[(place * channels + channel) * outputs + output] = match sense {
                 1 => *high_pass,
@@ -53,7 +56,7 @@ mod tests {
     #[test]
     fn a_plain_picture_has_only_its_tone() {
         let grey = Tensor::full(0.4f32, (1, 5, 5, 2), &Device::Cpu).unwrap(); // 0.7 in 0..1
-        let maps = senses(2).unwrap().forward(&grey, &mut stream(0, "none", 0)).unwrap().output;
+        let maps = senses(2, false).unwrap().forward(&grey, &mut stream(0, "none", 0)).unwrap().output;
         assert_eq!(maps.dims(), [1, 5, 5, 2 * SENSES]);
         let middle = maps.narrow(1, 2, 1).unwrap().narrow(2, 2, 1).unwrap();
         let pixel: Vec<f32> = middle.flatten_all().unwrap().to_vec1().unwrap();

@@ -202,7 +202,7 @@ impl Checkpoint {
             Ok(moments)
         };
         let detective = || -> Result<Detective, Error> {
-            let mut blank = Detective::blank(config.seed, shape, config.width)?;
+            let mut blank = Detective::blank(config.seed, shape, config.width, &config.without)?;
             let held = tensors.tensor(REPLAY).map_or_else(|_| Vec::new(), |tensor| tensor.data().to_vec());
             let row = shape.0 * shape.1 * shape.2;
             blank.replay =

@@ -9,6 +9,7 @@ use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::detective::Part;
 use crate::loss::Loss;
 
 /// A year: the longest timed run.
@@ -79,6 +80,9 @@ pub struct Config {
     /// Whether a detective looks on and learns; without one the game's own discriminator is the detector.
     #[serde(default)]
     pub detective: bool,
+    /// Parts of the detective that are left out, to measure what each is worth (`scripts/ablate`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Part>,
     /// Steps between two grids of samples; 0 for once an epoch.
     pub sample_every: u64,
     /// Steps between two checkpoints.
@@ -118,6 +122,7 @@ impl Config {
             real_label: 0.9,
             ema: 0.995,
             detective: net == Net::Dcgan,
+            without: Vec::new(),
             sample_every: 0,
             checkpoint_every: 1000,
             keep: 3,

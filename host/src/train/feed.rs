@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::Error;
 use super::config::Config;
 use crate::data::{DataError, Samples};
-use crate::detective::negative;
+use crate::detective::{Part, negative};
 use crate::stream::{Deck, normal, stream};
 
 /// Draws that wait for the trainer; one more is being made. A slow read may last two rounds before anyone waits.
@@ -67,7 +67,7 @@ impl Draw {
         let real = maps(&rows.map_err(unreadable)?, genuine.shape())?;
         let z = normal(&mut stream(seed, "latent", step), batch * latent);
         let draw_for_detective = || -> Result<_, Error> {
-            let (forger, pictures) = shares(batch, families.first());
+            let (forger, pictures) = shares(config, families.first());
             let rows = families.first().map_or(0, |_| batch / 4);
             let negatives = negatives(config, genuine, batch - forger - rows, step).map_err(unreadable)?;
             let known = match families.first() {
@@ -89,8 +89,17 @@ impl Draw {
 
 /// How many of a step's forged rows come from the forger, and how many known pictures there are beside them; the others are damaged
 /// genuine rows. A quarter each, and at least one picture.
-pub(super) fn shares(batch: usize, known: Option<&Samples>) -> (usize, usize) {
-    (batch / 4, known.map_or(0, |known| (batch / 4 / known.regions()).max(1)))
+pub(super) fn shares(Config { batch, without, .. }: &Config, known: Option<&Samples>) -> (usize, usize) {
+    let share = batch / 4;
+    let pictures = known.map_or(0, |known| (share / known.regions()).max(1));
+    let forger = if without.contains(&Part::Forger) {
+        0
+    } else if without.contains(&Part::Negatives) {
+        batch - known.map_or(0, |_| share)
+    } else {
+        share
+    };
+    (forger, pictures)
 }
 
 /// Damaged genuine rows, each a function of (seed, step, its place).

@@ -10,7 +10,7 @@ use super::config::{Config, Net};
 use super::feed::{Draw, maps, rows, shares};
 use crate::adam::Adam;
 use crate::data::Samples;
-use crate::detective::Detective;
+use crate::detective::{Detective, Part};
 use crate::loss::sigmoid;
 use crate::net::{Network, dcgan, mlp, moving_average};
 use crate::stream::{Deck, stream};
@@ -86,7 +86,7 @@ impl Game {
             let first = first.into_iter().map(|index| samples.row(index)).collect::<Result<Vec<_>, _>>();
             let first = first.map_err(|source| Error::Samples { source: source.into(), last: None })?;
             let genuine = maps(&first, game.shape)?;
-            game.detective = Some(Detective::new(config.seed, game.shape, config.width, &genuine)?);
+            game.detective = Some(Detective::new(config.seed, game.shape, config.width, &config.without, &genuine)?);
         }
         Ok(game)
     }
@@ -178,18 +178,22 @@ impl Game {
         if let (Some(detective), Some(lesson)) = (&mut self.detective, &draw.lesson) {
             let forgeries = rows(fake)?; // [B][CHW]
             let rng = &mut stream(seed, "replay", step);
-            let (forger, _) = shares(batch, None);
+            let (forger, _) = shares(&self.config, None);
             // The newest first, then others of any age.
             let shown: Vec<Vec<u8>> = (0..forger)
                 .map(|i| {
-                    let old = i % 2 == 1 && !detective.replay.is_empty();
+                    let old =
+                        i % 2 == 1 && !detective.replay.is_empty() && !self.config.without.contains(&Part::Replay);
                     if old { detective.replay.draw(rng).to_vec() } else { forgeries[i].clone() }
                 })
                 .collect();
             if step >= REPLAY_FROM {
                 forgeries.iter().take(REPLAYED).for_each(|row| detective.replay.offer(row, rng));
             }
-            let forged = Tensor::cat(&[&maps(&shown, self.shape)?, &lesson.negatives], 0)?; // [B, H, W, C], or fewer
+            let shown = maps(&shown, self.shape)?;
+            let parts: Vec<&Tensor> =
+                [&shown, &lesson.negatives].into_iter().filter(|part| part.elem_count() > 0).collect();
+            let forged = Tensor::cat(&parts, 0)?; // [B, H, W, C], or fewer
             loss_detective = Some(detective.learn(
                 &draw.real,
                 &forged,

@@ -315,6 +315,7 @@ fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detective::Part;
     use crate::stream::stream;
     use rand::Rng;
 
@@ -452,6 +453,22 @@ mod tests {
         assert_eq!(load(&whole, Which::Step(36)).unwrap().steps, 36);
         let missing = load(&whole, Which::Step(5)).unwrap_err().to_string();
         assert!(missing.contains("step 5") && missing.contains("step-00000040"), "{missing}");
+    }
+
+    #[test]
+    fn whatever_part_of_the_detective_is_left_out_the_rest_learns_and_is_opened_again() {
+        let (samples, folder) = (samples((1, 28, 28)), tempfile::tempdir().unwrap());
+        let known = [Samples::new(1, 28, 28, vec![99; 3 * 784]).unwrap()];
+        let parts = [Part::Forger, Part::Replay, Part::Negatives, Part::Senses, Part::Moments, Part::Average];
+        for (number, without) in parts.into_iter().map(|part| vec![part]).chain([vec![]]).enumerate() {
+            let config = Config { without, ..config(Net::Dcgan, 2) };
+            for (known, name) in [(&known[..], "known"), (&[], "none")] {
+                let run = folder.path().join(format!("{number} {name}"));
+                let exhibits = Exhibits { genuine: &samples, known };
+                train(&config, exhibits, &run, false, &AtomicBool::new(false), true, &mut || ()).unwrap();
+                assert!(load(&run, Which::Newest).unwrap().detective.is_some());
+            }
+        }
     }
 
     #[test]
