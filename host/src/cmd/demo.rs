@@ -104,7 +104,7 @@ impl Demo {
             group: None,
             known_fakes: &[],
             look: &Look::default(),
-            join: JoinRule::Mean,
+            join: JoinRule::Shortfall,
             held_out: HELD_OUT,
             seed: self.seed,
             room: Room::of(&run),

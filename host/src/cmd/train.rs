@@ -76,7 +76,7 @@ pub(crate) struct Train {
     #[arg(long)]
     lr_d: Option<f64>,
     /// How regions' scores are joined
-    #[arg(long, value_enum, default_value_t = JoinArgument::Mean)]
+    #[arg(long, value_enum, default_value_t = JoinArgument::Shortfall)]
     join: JoinArgument,
     /// Share of the genuine pictures held out for calibration
     #[arg(long, default_value_t = HELD_OUT, value_name = "SHARE")]
@@ -139,6 +139,8 @@ enum JoinArgument {
     Mean,
     /// The least region
     Min,
+    /// The mean of what each region lacks: ln(1 + exp(-z))
+    Shortfall,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -393,6 +395,7 @@ impl JoinArgument {
         match self {
             Self::Mean => JoinRule::Mean,
             Self::Min => JoinRule::Min,
+            Self::Shortfall => JoinRule::Shortfall,
         }
     }
 }

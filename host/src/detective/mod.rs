@@ -25,7 +25,7 @@ use crate::adam::{Adam, Moments};
 use crate::loss::softplus;
 use crate::net::{Activation, Block, Map, Network, Pass, Window, map_moments, moving_average};
 use crate::stream::stream;
-use senses::{SENSES, senses};
+use senses::{count, senses};
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
 /// Halves a map's sides.
@@ -95,7 +95,7 @@ impl Players {
             Map::Conv(_, channels, _) => 2 * channels,
             _ => HIDDEN,
         });
-        let features = 2 * SENSES * shape.0 + maps.sum::<usize>();
+        let features = 2 * count(shape.0) + maps.sum::<usize>();
         let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
         let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
         Ok(Self {
@@ -111,7 +111,7 @@ impl Players {
 
 /// Convolutions that halve the sides and double the channels, `width` of them after the first, until no side is above 4; then the whole.
 fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<Block> {
-    let (mut blocks, mut inputs, mut outputs, mut sides) = (Vec::new(), SENSES * channels, width, (height, side));
+    let (mut blocks, mut inputs, mut outputs, mut sides) = (Vec::new(), count(channels), width, (height, side));
     while sides.0.max(sides.1) > LAST_SIDE {
         blocks.push(Block::new(&blocks.len().to_string(), Map::Conv(inputs, outputs, HALVING), LEAK));
         (inputs, outputs, sides) = (outputs, outputs * 2, (HALVING.small(sides.0), HALVING.small(sides.1)));

@@ -78,11 +78,11 @@ pub fn write_zoo(dir: &Path, seed: u64, train: usize, judge: usize, fakes_per_fa
     write(dir.join("zoo.toml"), index.text())
 }
 
-/// The description: colour, and the crops in which the fine print survives a small network's input.
+/// The description: colour, and the crops, in their own size, in which the fine print survives a small network's input.
 fn toml() -> String {
     let rows: Vec<String> =
         regions().iter().map(|[x, y, w, h]| format!("    [{x:.6}, {y:.6}, {w:.6}, {h:.6}],\n")).collect();
-    format!("color = \"rgb\"\nregions = [\n{}]\n", rows.concat())
+    format!("color = \"rgb\"\nsize = [48, 48]\nregions = [\n{}]\n", rows.concat())
 }
 
 fn folder(path: &Path) -> io::Result<()> {
@@ -115,7 +115,7 @@ mod tests {
         assert!(open("fake/patchwork/note_000001.png") == forged(Family::Patchwork, 1, 1));
         assert_eq!(open("sheet.png").dimensions(), (2480, 3508));
         let description = std::fs::read_to_string(dir.path().join("dataset.toml")).unwrap();
-        assert!(description.starts_with("color = \"rgb\"\nregions = [\n    [0."));
+        assert!(description.starts_with("color = \"rgb\"\nsize = [48, 48]\nregions = [\n    [0."));
         assert_eq!(std::fs::read_dir(dir.path().join("fake")).unwrap().count(), Family::ALL.len());
     }
 

@@ -1,0 +1,98 @@
+"""What the benchmarks of detection share: material made once, trainings that are kept, figures over folds and seeds."""
+
+import json
+import math
+import pathlib
+import statistics
+import subprocess
+import sys
+
+from bench import ROOT, built
+
+SEEDS = (1, 2, 3)
+FOLDS = (1, 2, 3)
+MEASURES = ("auroc_mean", "auroc_worst", "tpr_at_fpr01_mean")
+
+
+def say(text):
+    print(f"{pathlib.Path(sys.argv[0]).name}: {text}", file=sys.stderr, flush=True)
+
+
+class Bench:
+    def __init__(self, work, length):
+        self.work, self.length = work, length
+        self.program = built("--package", "counterfoil-host", "--bin", "counterfoil")
+
+    def run(self, *command):
+        output = subprocess.run([self.program, *map(str, command)], stdout=subprocess.PIPE, check=True, text=True)
+        return output.stdout
+
+    def material(self, case):
+        """The folder with the case's folds, made where it is not there yet, and what says how its pictures are trained on."""
+        folder = self.work / case
+        if not (folder / "zoo.toml").exists():
+            say(f"making the forgers of case {case}")
+            notes = ["specimen", "--zoo", "--real", 1000, "--fakes", 150]
+            data = ["zoo", "--data", ROOT.parent / "shared/data/mnist"] if case == "a" else notes
+            self.run("dataset", *data, "--out", folder)
+        return folder
+
+    def known(self, case, fold):
+        """The folders of the families that a detective judged on a fold may know."""
+        return [self.material(case) / f"fold-{other}" for other in FOLDS if other != fold]
+
+    def train(self, case, fold, seed, name="", known=None, settings=""):
+        """A run with known fakes, by default all that it may know, and a configuration."""
+        length = "-".join(map(str, self.length)).strip("-")
+        run = self.work / "runs" / f"{case}{name}-fold{fold}-seed{seed}-{length}"
+        if not self.is_done(run):
+            say(f"training {run.name}")
+            config = self.work / "config.toml"
+            config.write_text(settings)
+            flags = [flag for folder in (self.known(case, fold) if known is None else known) for flag in ("--known-fakes", folder)]
+            data = self.material(case) / "train"
+            resume = ["--resume"] if (run / "run.json").exists() else ["--data", data, *flags, "--seed", seed, "--config", config]
+            self.run("train", "--out", run, *resume, *self.length)
+            (run / "done").touch()
+        return run
+
+    def is_done(self, run):
+        return (run / "done").exists()
+
+    def judge(self, case, fold, run, *flags, checkpoint="newest"):
+        """What `eval` says of a run's bundle on a fold."""
+        bundle = self.work / "bundles" / f"{run.name}-{checkpoint}"
+        if not bundle.exists():
+            self.run("export", run, "--checkpoint", checkpoint, "--out", bundle)
+        zoo = ["--zoo", self.material(case), "--fold", fold]
+        return json.loads(self.run("eval", "--bundle", bundle, *zoo, "--json", *flags))
+
+
+def pooled(folds):
+    """One detector's figures over the families of all folds, each with the interval of judging other pictures."""
+    families = [fold["families"] for fold in folds]
+    found = {}
+    for measure in MEASURES:
+        if measure == "auroc_worst":
+            worst = min(folds, key=lambda fold: fold[measure])
+            found[measure] = [worst[measure], worst[f"{measure}_low"], worst[f"{measure}_high"]]
+            continue
+        share = [count / sum(families) for count in families]
+        value = sum(part * fold[measure] for part, fold in zip(share, folds))
+        # Folds are judged on other forgeries each; their errors are taken as independent.
+        half = math.hypot(*(part * (fold[f"{measure}_high"] - fold[f"{measure}_low"]) / 2 for part, fold in zip(share, folds)))
+        found[measure] = [value, value - half, min(1.0, value + half)]
+    return found
+
+
+def over_seeds(figures):
+    """The mean over seeds with its mean interval, and the distance between the best and the worst seed."""
+    return {
+        measure: {
+            "value": statistics.mean(figure[measure][0] for figure in figures),
+            "low": statistics.mean(figure[measure][1] for figure in figures),
+            "high": statistics.mean(figure[measure][2] for figure in figures),
+            "spread": max(figure[measure][0] for figure in figures) - min(figure[measure][0] for figure in figures),
+        }
+        for measure in MEASURES
+    }
