@@ -31,6 +31,9 @@ const TEST_NOTES: usize = 200;
 const TEST_FAKES: usize = 30;
 /// The test notes' seed is this far from the training notes'.
 const TEST_SEED: u64 = 1_000_000;
+/// What the networks see of a region, and their channels at that resolution: less than the notes' own, for minutes are few.
+const SIZE: [u32; 2] = [32, 32];
+const WIDTH: usize = 20;
 /// Exhibits of the face-off.
 const ROUNDS: usize = 100;
 
@@ -103,7 +106,7 @@ impl Demo {
             data: notes,
             group: None,
             known_fakes: &[],
-            look: &Look::default(),
+            look: &Look { size: net.map(|_| SIZE), ..Look::default() },
             join: JoinRule::Shortfall,
             held_out: HELD_OUT,
             seed: self.seed,
@@ -117,7 +120,7 @@ impl Demo {
         };
         let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 2.0 };
         say(started, &format!("training the {name} for {minutes:.1} minutes"));
-        let config = Config { minutes: Some(minutes), seed: self.seed, ..Config::new(net) };
+        let config = Config { minutes: Some(minutes), seed: self.seed, width: WIDTH, ..Config::new(net) };
         prepared.write(&run, Some(&config))?;
         let (stop, quiet) = (AtomicBool::new(false), !super::is_watched());
         let outcome = train(&config, prepared.exhibits(), &run, false, &stop, quiet, &mut || ())?;
