@@ -17,6 +17,7 @@ use super::Error;
 use super::config::Config;
 use super::game::{Game, networks};
 use super::kept::place;
+use super::lesson::LESSONS;
 use crate::adam::Moments;
 use crate::data::Samples;
 use crate::detective::{Detective, Replay};
@@ -225,7 +226,7 @@ impl Checkpoint {
                 })
                 .into_iter()
                 .collect::<Result<Vec<_>, Error>>()?;
-            blank.fill(step, found);
+            blank.fill(step * LESSONS, found);
             Ok(blank)
         };
         Ok(Self {

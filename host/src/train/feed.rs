@@ -1,4 +1,4 @@
-//! What a round needs from outside the game: samples go in; the real batch, the latents and the detective's negatives come out, prepared
+//! What a round needs from outside the game: samples go in; the real batch, the latents and the detective's lessons come out, prepared
 //! rounds ahead.
 //!
 //! Rows are read, converted and latents drawn on a thread of their own while the trainer plays, so that neither a disk nor the drawing is
@@ -7,15 +7,12 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
-use candle_core::{Device, Tensor};
-use rand::Rng;
-use rayon::prelude::*;
-
 use super::Error;
 use super::config::Config;
+use super::lesson::{LESSONS, Lesson};
 use crate::data::{DataError, Samples};
-use crate::detective::{Part, negative};
 use crate::stream::{Deck, normal, stream};
+use candle_core::{Device, Tensor};
 
 /// Draws that wait for the trainer; one more is being made. A slow read may last two rounds before anyone waits.
 const AHEAD: usize = 2;
@@ -27,17 +24,8 @@ pub struct Draw {
     pub real: Tensor,
     /// Latents, [B, Z].
     pub z: Tensor,
-    /// What the detective is shown beside the forger's work, where one looks on.
-    pub lesson: Option<Lesson>,
-}
-
-/// What a detective is shown beside the genuine rows and the forger's, [N, H, W, C] in -1..1.
-#[derive(Clone, Debug)]
-pub struct Lesson {
-    /// Damaged genuine rows.
-    pub negatives: Tensor,
-    /// Rows of known fakes, where there are any, and how many of them make a picture.
-    pub known: Option<(Tensor, usize)>,
+    /// What the detective is shown, where one looks on.
+    pub lessons: Vec<Lesson>,
 }
 
 /// What a run learns from.
@@ -62,69 +50,21 @@ impl Draw {
     /// When a row cannot be read.
     pub fn of(config: &Config, exhibits: Exhibits, deck: &mut Deck, step: u64) -> Result<Self, Error> {
         let Config { seed, batch, latent, .. } = *config;
-        let Exhibits { genuine, known: families } = exhibits;
+        let genuine = exhibits.genuine;
         let rows: Result<Vec<_>, _> = deck.batch(step, batch).into_iter().map(|index| genuine.row(index)).collect();
         let real = maps(&rows.map_err(unreadable)?, genuine.shape())?;
         let z = normal(&mut stream(seed, "latent", step), batch * latent);
-        let draw_for_detective = || -> Result<_, Error> {
-            let (forger, pictures) = shares(config, families.first());
-            let rows = families.first().map_or(0, |_| batch / 4);
-            let negatives = negatives(config, genuine, batch - forger - rows, step).map_err(unreadable)?;
-            let known = match families.first() {
-                Some(first) => {
-                    let rows = known(config, families, pictures, step).map_err(unreadable)?;
-                    Some((maps(&rows, genuine.shape())?, first.regions()))
-                }
-                None => None,
-            };
-            Ok(Lesson { negatives: maps(&negatives, genuine.shape())?, known })
-        };
+        let lessons = if config.detective { LESSONS } else { 0 };
+        let numbers = step * lessons..(step + 1) * lessons;
         Ok(Self {
             real,
             z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?,
-            lesson: config.detective.then(draw_for_detective).transpose()?,
+            lessons: numbers.map(|number| Lesson::of(config, exhibits, number)).collect::<Result<_, _>>()?,
         })
     }
 }
 
-/// How many of a step's forged rows come from the forger, and how many known pictures there are beside them; the others are damaged
-/// genuine rows. A quarter each, and at least one picture.
-pub(super) fn shares(Config { batch, without, .. }: &Config, known: Option<&Samples>) -> (usize, usize) {
-    let share = batch / 4;
-    let pictures = known.map_or(0, |known| (share / known.regions()).max(1));
-    let forger = if without.contains(&Part::Forger) {
-        0
-    } else if without.contains(&Part::Negatives) {
-        batch - known.map_or(0, |_| share)
-    } else {
-        share
-    };
-    (forger, pictures)
-}
-
-/// Damaged genuine rows, each a function of (seed, step, its place).
-fn negatives(config: &Config, genuine: &Samples, count: usize, step: u64) -> Result<Vec<Vec<u8>>, DataError> {
-    let forge = |place: usize| {
-        let mut rng = stream(config.seed, "negative", step * config.batch as u64 + place as u64);
-        let [one, other] = genuine.pair(&mut rng);
-        Ok(negative(&genuine.row(one)?, &genuine.row(other)?, genuine.shape(), &mut rng))
-    };
-    (0..count).into_par_iter().map(forge).collect()
-}
-
-/// All rows of some known fakes, each of any family with the same chance.
-fn known(config: &Config, families: &[Samples], count: usize, step: u64) -> Result<Vec<Vec<u8>>, DataError> {
-    let mut rng = stream(config.seed, "known", step);
-    let pictures = (0..count).flat_map(|_| {
-        let family = &families[rng.random_range(0..families.len())];
-        let regions = family.regions();
-        let picture = rng.random_range(0..family.len() / regions);
-        (0..regions).map(move |region| family.row(picture * regions + region))
-    });
-    pictures.collect()
-}
-
-fn unreadable(source: DataError) -> Error {
+pub(super) fn unreadable(source: DataError) -> Error {
     Error::Samples { source: source.into(), last: None }
 }
 

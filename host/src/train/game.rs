@@ -7,7 +7,8 @@ use candle_core::{Device, Tensor};
 
 use super::Error;
 use super::config::{Config, Net};
-use super::feed::{Draw, maps, rows, shares};
+use super::feed::{Draw, maps, rows};
+use super::lesson::Lesson;
 use crate::adam::Adam;
 use crate::data::Samples;
 use crate::detective::{Detective, Part};
@@ -154,7 +155,6 @@ impl Game {
         let Config { seed, batch, loss, real_label, .. } = self.config;
         let step = self.step;
         let mut dropout = stream(seed, "dropout", step);
-        let mut loss_detective = None;
 
         let (real, z) = (draw.real.to_device(&self.device)?, draw.z.to_device(&self.device)?);
         let forged = self.generator.forward(&z, &mut dropout)?;
@@ -175,31 +175,7 @@ impl Game {
         let gradients = forged.gradients(&loss_g.backward()?);
         let norm_g = self.adam_g.update(self.generator.parameters(), &gradients)?;
 
-        if let (Some(detective), Some(lesson)) = (&mut self.detective, &draw.lesson) {
-            let forgeries = rows(fake)?; // [B][CHW]
-            let rng = &mut stream(seed, "replay", step);
-            let (forger, _) = shares(&self.config, None);
-            // The newest first, then others of any age.
-            let shown: Vec<Vec<u8>> = (0..forger)
-                .map(|i| {
-                    let old =
-                        i % 2 == 1 && !detective.replay.is_empty() && !self.config.without.contains(&Part::Replay);
-                    if old { detective.replay.draw(rng).to_vec() } else { forgeries[i].clone() }
-                })
-                .collect();
-            if step >= REPLAY_FROM {
-                forgeries.iter().take(REPLAYED).for_each(|row| detective.replay.offer(row, rng));
-            }
-            let shown = maps(&shown, self.shape)?;
-            let parts: Vec<&Tensor> =
-                [&shown, &lesson.negatives].into_iter().filter(|part| part.elem_count() > 0).collect();
-            let forged = Tensor::cat(&parts, 0)?; // [B, H, W, C], or fewer
-            loss_detective = Some(detective.learn(
-                &draw.real,
-                &forged,
-                lesson.known.as_ref().map(|(rows, regions)| (rows, *regions)),
-            )?);
-        }
+        let loss_detective = self.teach(&draw.lessons, fake)?;
 
         self.step += 1;
         moving_average(&self.average, &self.generator, self.ema())?;
@@ -214,6 +190,32 @@ impl Game {
             norm_g,
             loss_detective,
         })
+    }
+
+    /// Shows the detective its lessons, with the forger's newest work and older; gives the mean loss.
+    fn teach(&mut self, lessons: &[Lesson], fake: &Tensor) -> Result<Option<f32>, Error> {
+        let (Some(detective), false) = (&mut self.detective, lessons.is_empty()) else { return Ok(None) };
+        let forgeries = rows(fake)?; // [B][CHW]
+        let rng = &mut stream(self.config.seed, "replay", self.step);
+        let replays = !self.config.without.contains(&Part::Replay);
+        let mut total = 0.0;
+        for lesson in lessons {
+            let shown: Vec<Vec<u8>> = (0..lesson.forger)
+                .map(|i| {
+                    let old = i % 2 == 1 && replays && !detective.replay.is_empty();
+                    if old { detective.replay.draw(rng).to_vec() } else { forgeries[i].clone() }
+                })
+                .collect();
+            let parts = [&maps(&shown, self.shape)?, &lesson.negatives];
+            let parts: Vec<&Tensor> = parts.into_iter().filter(|part| part.elem_count() > 0).collect();
+            let forged = Tensor::cat(&parts, 0)?; // [B, H, W, C] with the known ones
+            let known = lesson.known.as_ref().map(|(rows, regions)| (rows, *regions));
+            total += detective.learn(&lesson.genuine, &forged, known)?;
+        }
+        if self.step >= REPLAY_FROM {
+            forgeries.iter().take(REPLAYED).for_each(|row| detective.replay.offer(row, rng));
+        }
+        Ok(Some(total / lessons.len() as f32))
     }
 
     /// The average's decay: slower as the game grows older, so that it soon forgets the first weights.

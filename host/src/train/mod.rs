@@ -11,6 +11,7 @@ mod feed;
 mod game;
 mod grid;
 mod kept;
+mod lesson;
 mod metrics;
 mod progress;
 
@@ -23,10 +24,11 @@ use std::time::{Duration, Instant};
 
 pub use checkpoint::Checkpoint;
 pub use config::{Compute, Config, Net};
-pub use feed::{Draw, Exhibits, Feed, Lesson};
+pub use feed::{Draw, Exhibits, Feed};
 pub use game::{Game, Round};
 pub use grid::grids;
 pub use kept::{Trained, Which, checkpoints, load};
+pub use lesson::Lesson;
 pub use metrics::METRICS;
 
 use crate::data::{DataError, Samples};

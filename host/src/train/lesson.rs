@@ -1,0 +1,105 @@
+//! What a detective is shown: genuine rows and known fakes go in, a lesson comes out, which the forger's work joins during the round.
+
+use candle_core::Tensor;
+use rand::Rng;
+use rayon::prelude::*;
+
+use super::Error;
+use super::config::Config;
+use super::feed::{Exhibits, maps, unreadable};
+use crate::data::{DataError, Samples};
+use crate::detective::{Part, negative};
+use crate::stream::stream;
+
+/// Lessons a round: the detective has more to learn than the players.
+pub(super) const LESSONS: u64 = 2;
+
+/// Rows of a lesson, [N, H, W, C] in -1..1.
+#[derive(Clone, Debug)]
+pub struct Lesson {
+    /// Genuine rows.
+    pub genuine: Tensor,
+    /// Damaged genuine rows.
+    pub negatives: Tensor,
+    /// Rows of known fakes, where there are any, and how many of them make a picture.
+    pub known: Option<(Tensor, usize)>,
+    /// How many rows of the forger's are to be shown.
+    pub forger: usize,
+}
+
+impl Lesson {
+    /// Lesson number `number`: as many genuine rows as the configuration's batch and as many forged ones, a quarter of them the forger's, a
+    /// quarter known fakes (one picture at least) where there are any, the others damaged genuine rows.
+    pub(super) fn of(config: &Config, exhibits: Exhibits, number: u64) -> Result<Self, Error> {
+        let Config { seed, batch, without, .. } = config;
+        let Exhibits { genuine, known } = exhibits;
+        let regions = known.first().map(Samples::regions);
+        let rest = batch - regions.map_or(0, |_| batch / 4);
+        let forger = if without.contains(&Part::Forger) {
+            0
+        } else if without.contains(&Part::Negatives) {
+            rest
+        } else {
+            batch / 4
+        };
+
+        let mut rng = stream(*seed, "lesson", number);
+        let rows = (0..*batch).map(|_| genuine.row(rng.random_range(0..genuine.len())));
+        let rows = rows.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+        let damaged = negatives(config, genuine, rest - forger, number).map_err(unreadable)?;
+        let known = regions.map(|regions| {
+            let rows = pictures(known, (batch / 4 / regions).max(1), &mut rng).map_err(unreadable)?;
+            Ok::<_, Error>((maps(&rows, genuine.shape())?, regions))
+        });
+        Ok(Self {
+            genuine: maps(&rows, genuine.shape())?,
+            negatives: maps(&damaged, genuine.shape())?,
+            known: known.transpose()?,
+            forger,
+        })
+    }
+}
+
+/// Damaged genuine rows, each a function of (seed, lesson, its place).
+fn negatives(config: &Config, genuine: &Samples, count: usize, number: u64) -> Result<Vec<Vec<u8>>, DataError> {
+    let forge = |place: usize| {
+        let mut rng = stream(config.seed, "negative", number * config.batch as u64 + place as u64);
+        let [one, other] = genuine.pair(&mut rng);
+        Ok(negative(&genuine.row(one)?, &genuine.row(other)?, genuine.shape(), &mut rng))
+    };
+    (0..count).into_par_iter().map(forge).collect()
+}
+
+/// All rows of some known fakes, each of any family with the same chance.
+fn pictures(families: &[Samples], count: usize, rng: &mut impl Rng) -> Result<Vec<Vec<u8>>, DataError> {
+    let pictures = (0..count).flat_map(|_| {
+        let family = &families[rng.random_range(0..families.len())];
+        let regions = family.regions();
+        let picture = rng.random_range(0..family.len() / regions);
+        (0..regions).map(move |region| family.row(picture * regions + region))
+    });
+    pictures.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Net;
+
+    #[test]
+    fn a_lesson_is_a_quarter_the_forgers_a_quarter_known_and_whole_pictures() {
+        let samples = |rows: usize| Samples::new(1, 8, 8, vec![77; rows * 64]).unwrap();
+        let (genuine, known) = (samples(20), [samples(3), samples(1)]);
+        let shares = |without: &[Part], known: &[Samples]| {
+            let config = Config { batch: 16, without: without.to_vec(), ..Config::new(Net::Dcgan) };
+            let lesson = Lesson::of(&config, Exhibits { genuine: &genuine, known }, 3).unwrap();
+            let rows = |tensor: &Tensor| tensor.dims()[0];
+            let known = lesson.known.as_ref().map_or(0, |(known, _)| rows(known));
+            [rows(&lesson.genuine), lesson.forger, known, rows(&lesson.negatives)]
+        };
+        assert_eq!(shares(&[], &known), [16, 4, 4, 8]);
+        assert_eq!(shares(&[], &[]), [16, 4, 0, 12]);
+        assert_eq!(shares(&[Part::Forger], &known), [16, 0, 4, 12]);
+        assert_eq!(shares(&[Part::Negatives], &known), [16, 12, 4, 0]);
+    }
+}
