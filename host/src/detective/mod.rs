@@ -7,6 +7,7 @@
 
 mod anatomy;
 mod field;
+mod lines;
 mod negatives;
 mod plane;
 mod replay;

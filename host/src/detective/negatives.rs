@@ -9,14 +9,15 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::field;
+use super::lines::Lines;
 use super::plane::Plane;
 
 /// A kind of damage.
 type Operation = fn(&mut Plane, &Plane, &mut ChaCha8Rng);
 
 /// What every picture can suffer.
-const OPERATIONS: [Operation; 12] =
-    [turn, warp, filter, tone, noise, ripple, thicken, retrace, join, shuffle, resample, erase];
+const OPERATIONS: [Operation; 13] =
+    [turn, warp, filter, tone, noise, ripple, thicken, stencil, trace, join, shuffle, resample, erase];
 /// What colours can suffer besides.
 const COLOR_OPERATIONS: [Operation; 2] = [tint, misregister];
 
@@ -168,14 +169,33 @@ fn thicken(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     plane.blend(&before, |_| 1.0 - share);
 }
 
-/// Drawn anew: edges as sharp and as smooth as a pen, a stencil or a vector program makes them.
-fn retrace(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
+/// Cut anew: edges as sharp and as smooth as a pen, a stencil or a vector program makes them.
+fn stencil(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let spread: f32 = rng.random_range(0.3..1.1);
     let blur: Vec<f32> = (0..25).map(|i| (-field::square_distance(i, 2) / (2.0 * spread * spread)).exp()).collect();
     let total: f32 = blur.iter().sum();
     plane.convolve(&blur.iter().map(|x| x / total).collect::<Vec<f32>>());
     let (level, hardness) = (rng.random_range(0.25..0.6), rng.random_range(1.8f32..4.0).exp());
     plane.stencil(level, hardness);
+}
+
+/// Traced with a pen of one breadth: lines, bright or dark, thinned to their middles and drawn along them.
+fn trace(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
+    let (level, bright) = (rng.random_range(0.3..0.6), plane.is_bright_on_dark());
+    let (breadth, softness) = (rng.random_range(0.75..1.3), rng.random_range(0.5..1.1));
+    // A hand does not keep to the middle of a line.
+    let shake = rng.random_range(0.0..0.6);
+    let [across, down] = [(); 2].map(|()| field::smooth(plane, rng.random_range(3.0..8.0), rng));
+    let lines = Lines::of(plane, level, bright);
+    let pen = lines.mean_breadth() * breadth;
+    let width = plane.width;
+    let drawn: Vec<f32> = (0..plane.area())
+        .map(|pixel| {
+            let (x, y) = ((pixel % width) as f32 + shake * across[pixel], (pixel / width) as f32 + shake * down[pixel]);
+            ((pen / 2.0 + 0.25 - lines.distance(x, y)) / softness + 0.5).clamp(0.0, 1.0)
+        })
+        .collect();
+    plane.paint(&drawn, bright);
 }
 
 /// Two genuine pictures made one: halves, patches, a cross-fade, or one printed over the other.

@@ -18,6 +18,32 @@ impl Plane {
         self.values.iter().map(|x| (x.clamp(0.0, 1.0) * 255.0).round() as u8).collect()
     }
 
+    /// The mean of the channels.
+    pub(super) fn grey(&self) -> Vec<f32> {
+        let area = self.area();
+        let mean = |pixel| (0..self.channels).map(|channel| self.values[channel * area + pixel]).sum::<f32>();
+        (0..area).map(|pixel| mean(pixel) / self.channels as f32).collect()
+    }
+
+    /// Whether less than half of it is nearer to its brightest than to its darkest: bright lines on a dark ground.
+    pub(super) fn is_bright_on_dark(&self) -> bool {
+        let grey = self.grey();
+        let (low, high) = grey.iter().fold((1.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
+        grey.iter().filter(|x| **x > f32::midpoint(low, high)).count() * 2 < grey.len()
+    }
+
+    /// Draws with its own brightest colour on its darkest, or the other way round, as much of it as `drawn` says of each pixel.
+    pub(super) fn paint(&mut self, drawn: &[f32], bright: bool) {
+        let area = self.area();
+        for values in self.values.chunks_exact_mut(area) {
+            let (low, high) = values.iter().fold((1.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
+            let (ground, ink) = if bright { (low, high) } else { (high, low) };
+            for (value, share) in values.iter_mut().zip(drawn) {
+                *value = ground + share * (ink - ground);
+            }
+        }
+    }
+
     /// Pixels of a channel.
     pub(super) fn area(&self) -> usize {
         self.height * self.width

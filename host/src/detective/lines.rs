@@ -1,0 +1,93 @@
+//! The lines of a picture: pixels go in, the middles of its strokes come out, one pixel wide, and how broad the strokes are.
+
+use super::plane::Plane;
+
+/// A picture's strokes.
+pub(super) struct Lines {
+    /// Pixels in the middles of strokes, x and y.
+    middles: Vec<(f32, f32)>,
+    /// Pixels of all strokes.
+    ink: usize,
+}
+
+impl Lines {
+    /// The strokes of the channels' mean: where it is beyond `level` of the way from the ground to the brightest, or to the darkest.
+    pub(super) fn of(plane: &Plane, level: f32, bright: bool) -> Self {
+        let (w, h) = (plane.width, plane.height);
+        let grey = plane.grey();
+        let (low, high) = grey.iter().fold((1.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
+        let share = |x: f32| if bright { x - low } else { high - x };
+        let mut is_ink: Vec<bool> = grey.iter().map(|x| share(*x) > level * (high - low).max(0.02)).collect();
+        let ink = is_ink.iter().filter(|ink| **ink).count();
+        thin(&mut is_ink, (w, h));
+        let middles = is_ink.iter().enumerate().filter(|(_, ink)| **ink);
+        let middles = middles.map(|(pixel, _)| ((pixel % w) as f32, (pixel / w) as f32)).collect();
+        Self { middles, ink }
+    }
+
+    /// Mean breadth of the strokes in pixels.
+    pub(super) fn mean_breadth(&self) -> f32 {
+        (self.ink as f32 / self.middles.len().max(1) as f32).clamp(1.0, 12.0)
+    }
+
+    /// How far a place is from the nearest middle.
+    pub(super) fn distance(&self, x: f32, y: f32) -> f32 {
+        let square = |(a, b): &(f32, f32)| (a - x) * (a - x) + (b - y) * (b - y);
+        self.middles.iter().map(square).fold(f32::INFINITY, f32::min).sqrt()
+    }
+}
+
+/// Thins areas to lines (Zhang and Suen 1984, doi:10.1145/357994.358023).
+fn thin(ink: &mut [bool], (w, h): (usize, usize)) {
+    loop {
+        let mut removed = false;
+        for second in [false, true] {
+            let gone: Vec<usize> =
+                (0..w * h).filter(|&pixel| ink[pixel] && is_edge(ink, (w, h), pixel, second)).collect();
+            removed |= !gone.is_empty();
+            for pixel in gone {
+                ink[pixel] = false;
+            }
+        }
+        if !removed {
+            break;
+        }
+    }
+}
+
+/// Whether a pixel can go in the first or second half of a round.
+fn is_edge(ink: &[bool], (w, h): (usize, usize), pixel: usize, second: bool) -> bool {
+    let (x, y) = ((pixel % w) as isize, (pixel / w) as isize);
+    let at = |dx: isize, dy: isize| {
+        let (x, y) = (x + dx, y + dy);
+        x >= 0 && y >= 0 && (x as usize) < w && (y as usize) < h && ink[y as usize * w + x as usize]
+    };
+    // Clockwise from the north: P2 to P9.
+    let around = [at(0, -1), at(1, -1), at(1, 0), at(1, 1), at(0, 1), at(-1, 1), at(-1, 0), at(-1, -1)];
+    let count = around.iter().filter(|ink| **ink).count();
+    let starts = (0..8).filter(|&i| !around[i] && around[(i + 1) % 8]).count();
+    let [north, east, south, west] = [around[0], around[2], around[4], around[6]];
+    let open = if second {
+        !(north && east && west) && !(north && south && west)
+    } else {
+        !(north && east && south) && !(east && south && west)
+    };
+    (2..=6).contains(&count) && starts == 1 && open
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_has_its_middle_and_its_breadth() {
+        // Three pixels broad, rows 4 to 6, columns 2 to 17.
+        let row: Vec<u8> = (0..200)
+            .map(|i| if (4..7).contains(&(i / 20)) && (2..18).contains(&(i % 20)) { 220 } else { 10 })
+            .collect();
+        let lines = Lines::of(&Plane::of(&row, (1, 10, 20)), 0.5, true);
+        assert!(lines.middles.iter().all(|(_, y)| (y - 5.0).abs() < 0.1), "{:?}", lines.middles);
+        assert!((3.0..4.5).contains(&lines.mean_breadth()), "{}", lines.mean_breadth());
+        assert!((lines.distance(10.0, 8.0) - 3.0).abs() < 0.1);
+    }
+}
