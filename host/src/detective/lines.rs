@@ -67,12 +67,11 @@ fn is_edge(ink: &[bool], (w, h): (usize, usize), pixel: usize, second: bool) -> 
     let count = around.iter().filter(|ink| **ink).count();
     let starts = (0..8).filter(|&i| !around[i] && around[(i + 1) % 8]).count();
     let [north, east, south, west] = [around[0], around[2], around[4], around[6]];
-    let open = if second {
-        !(north && east && west) && !(north && south && west)
-    } else {
-        !(north && east && south) && !(east && south && west)
-    };
-    (2..=6).contains(&count) && starts == 1 && open
+    // Half a round takes from the south and east, the other half from the north and west.
+    let (a, b) = if second { (north, west) } else { (east, south) };
+    let (c, d) = if second { (east, south) } else { (north, west) };
+    let closed = a && b && (c || d);
+    (2..=6).contains(&count) && starts == 1 && !closed
 }
 
 #[cfg(test)]
