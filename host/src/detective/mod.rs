@@ -225,6 +225,14 @@ impl Detective {
         loss.to_scalar()
     }
 
+    /// How genuine its average finds pictures [B, H, W, C] in -1..1: their logits.
+    pub(crate) fn logits(&self, pictures: &Tensor) -> Result<Vec<f32>> {
+        let (features, _) = self.see(&self.average.trunk.frozen(), pictures)?;
+        let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
+        let head = self.average.head.frozen().without_dropout();
+        head.forward(&features, &mut stream(0, "no dropout", 0))?.output.flatten_all()?.to_vec1()
+    }
+
     /// LAB
     pub fn look(&self, pictures: &Tensor) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
         let (features, _) = self.see(&self.average.trunk.frozen(), pictures)?;

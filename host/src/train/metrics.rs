@@ -1,6 +1,7 @@
 //! The record of a game: rounds go in, lines of RUN/metrics.jsonl come out.
 //!
-//! A line every tenth round and at every checkpoint on the schedule, which adds how far the forger's pictures are from the genuine.
+//! A line every tenth round and at every checkpoint on the schedule, which adds how far the forger's pictures are from the genuine; every
+//! fiftieth and the checkpoints' add the probe of the detective, where one looks on.
 //! No line holds a time of day or a speed: the file's bytes, too, are a function of configuration, samples and steps.
 
 use std::fs::{self, File, OpenOptions};
@@ -46,12 +47,13 @@ impl Metrics {
     }
 
     /// Adds a line.
-    pub(super) fn add(&mut self, round: &Round, distance: Option<f64>) -> Result<(), Error> {
+    pub(super) fn add(&mut self, round: &Round, distance: Option<f64>, probe: Option<f64>) -> Result<(), Error> {
         let Round { step, epoch, loss_d, loss_g, d_real, d_fake, norm_d, norm_g, loss_detective } = round;
         let distance = distance.map_or_else(String::new, |distance| format!(r#","distance":{distance:.4e}"#));
         let detective = loss_detective.map_or_else(String::new, |loss| format!(r#","loss_detective":{loss:.6}"#));
+        let probe = probe.map_or_else(String::new, |auroc| format!(r#","probe":{auroc:.6}"#));
         let line = format!(
-            r#"{{"step":{step},"epoch":{epoch:.4},"loss_d":{loss_d:.6},"loss_g":{loss_g:.6},"d_real":{d_real:.6},"d_fake":{d_fake:.6},"norm_d":{norm_d:.6},"norm_g":{norm_g:.6}{detective}{distance}}}"#
+            r#"{{"step":{step},"epoch":{epoch:.4},"loss_d":{loss_d:.6},"loss_g":{loss_g:.6},"d_real":{d_real:.6},"d_fake":{d_fake:.6},"norm_d":{norm_d:.6},"norm_g":{norm_g:.6}{detective}{distance}{probe}}}"#
         );
         self.file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io("write", &self.path))
     }

@@ -13,6 +13,7 @@ mod grid;
 mod kept;
 mod lesson;
 mod metrics;
+mod probe;
 mod progress;
 
 use std::fs;
@@ -34,6 +35,7 @@ pub use metrics::METRICS;
 use crate::data::{DataError, Samples};
 use distance::Yardstick;
 use metrics::Metrics;
+use probe::{PROBE_EVERY, Probe};
 use progress::Progress;
 
 /// Steps between two lines of metrics.jsonl.
@@ -222,6 +224,7 @@ fn play(
     grid::drop_after(run, first)?;
     let mut metrics = Metrics::open(run, first)?;
     let yardstick = Yardstick::new(exhibits.genuine)?;
+    let probe = config.detective.then(|| Probe::new(&config, exhibits)).transpose()?;
     let progress = Progress::new(&config, first, quiet);
     let sample_every = if config.sample_every > 0 { config.sample_every } else { game.steps_an_epoch() };
     if first == 0 {
@@ -247,9 +250,15 @@ fn play(
             ended = ending(step);
             let scheduled = step.is_multiple_of(config.checkpoint_every);
             let distance = (scheduled || ended.is_some()).then(|| yardstick.of(&game)).transpose()?;
+            let probed = match (&probe, &game.detective) {
+                (Some(probe), Some(detective)) if scheduled || step.is_multiple_of(PROBE_EVERY) => {
+                    probe.of(detective)?
+                }
+                _ => None,
+            };
             if scheduled || step.is_multiple_of(METRICS_EVERY) {
                 // Where somebody stopped the game is no part of its record.
-                metrics.add(&round, distance.filter(|_| scheduled))?;
+                metrics.add(&round, distance.filter(|_| scheduled), probed)?;
             }
             if step.is_multiple_of(sample_every) {
                 grid::write(&game, run)?;
@@ -352,15 +361,22 @@ mod tests {
         for (net, shape) in [(Net::Mlp, (1, 8, 8)), (Net::Dcgan, (1, 28, 28))] {
             let (samples, folder) = (samples(shape), tempfile::tempdir().unwrap());
             let [whole, parts, other] = ["whole", "parts", "other"].map(|name| folder.path().join(name));
-            let outcome = play(&config(net, 20), &samples, &whole, false).unwrap();
+            let config = |steps| Config { checkpoint_every: 10, ..config(net, steps) };
+            let outcome = play(&config(20), &samples, &whole, false).unwrap();
             assert_eq!((outcome.steps, outcome.finished), (20, true));
-            play(&config(net, 10), &samples, &parts, false).unwrap();
-            play(&config(net, 20), &samples, &parts, true).unwrap();
-            play(&Config { seed: 1, ..config(net, 20) }, &samples, &other, false).unwrap();
+            play(&config(12), &samples, &parts, false).unwrap();
+            play(&config(20), &samples, &parts, true).unwrap();
+            play(&Config { seed: 1, ..config(20) }, &samples, &other, false).unwrap();
             for file in ["checkpoints/step-00000020.safetensors", "metrics.jsonl", "samples/step-00000020.png"] {
                 assert!(bytes(&whole, file) == bytes(&parts, file), "{file} differs");
                 assert!(bytes(&whole, file) != bytes(&other, file), "{file} does not depend on the seed");
             }
+            let probes = String::from_utf8(bytes(&whole, METRICS)).unwrap().matches("\"probe\":0.").count();
+            assert_eq!(
+                probes,
+                if net == Net::Dcgan { 2 } else { 0 },
+                "one at each checkpoint, where a detective looks on"
+            );
             let trained = load(&whole, Which::Newest).unwrap();
             assert_eq!((trained.steps, trained.config.net), (20, net));
         }

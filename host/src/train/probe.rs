@@ -1,0 +1,110 @@
+//! How steadily the detective judges: it goes in as it is at some step, its AUROC on a fixed set of rows comes out.
+//!
+//! The genuine rows are of the training and most of the counterfeit ones damaged by our own hand, so this says nothing of how good a
+//! detective is; that only pictures it never saw can tell. It says how far its judgement moves from one step to the next, and so what
+//! stopping elsewhere would have changed. Its streams are its own: a run's checkpoints are the same bytes with and without it.
+
+use rand::Rng;
+use rayon::prelude::*;
+
+use super::Error;
+use super::config::Config;
+use super::feed::{Exhibits, maps};
+use crate::data::{DataError, Samples};
+use crate::detective::{Detective, negative};
+use crate::eval::{Observation, Sample, auroc};
+use crate::stream::stream;
+
+/// Steps between two probes; there is one at each checkpoint on the schedule besides.
+pub(super) const PROBE_EVERY: u64 = 50;
+/// Genuine rows, and as many damaged ones: a step of one pair in the order moves the AUROC by less than 2e-5.
+const GENUINE: u64 = 256;
+/// Rows of known fakes, where there are any.
+const KNOWN: u64 = 128;
+/// Rows judged at a time, which bounds the memory that takes.
+const CHUNK: usize = 64;
+
+/// The rows, [C, H, W] bytes each.
+pub(super) struct Probe {
+    shape: (usize, usize, usize),
+    genuine: Vec<Vec<u8>>,
+    counterfeit: Vec<Vec<u8>>,
+}
+
+impl Probe {
+    /// Draws the rows that a run's detective is asked about from its first step to its last.
+    ///
+    /// # Errors
+    /// When a row cannot be read.
+    pub(super) fn new(config: &Config, exhibits: Exhibits) -> Result<Self, Error> {
+        let Exhibits { genuine, known } = exhibits;
+        let pairs = (0..GENUINE).into_par_iter().map(|index| {
+            let mut rng = stream(config.seed, "probe", index);
+            let [one, other] = genuine.pair(&mut rng);
+            let row = genuine.row(one)?;
+            let damaged = negative(&row, &genuine.row(other)?, genuine.shape(), &mut rng);
+            Ok((row, damaged))
+        });
+        let pairs = pairs.collect::<Result<Vec<_>, DataError>>().map_err(unreadable)?;
+        let fakes = (0..if known.is_empty() { 0 } else { KNOWN }).map(|index| {
+            let mut rng = stream(config.seed, "probe known", index);
+            let family: &Samples = &known[rng.random_range(0..known.len())];
+            family.row(rng.random_range(0..family.len()))
+        });
+        let fakes = fakes.collect::<Result<Vec<_>, DataError>>().map_err(unreadable)?;
+        let (rows, mut counterfeit): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        counterfeit.extend(fakes);
+        Ok(Self { shape: genuine.shape(), genuine: rows, counterfeit })
+    }
+
+    /// The AUROC of the detective's average on these rows; none when it is out of the numbers.
+    pub(super) fn of(&self, detective: &Detective) -> Result<Option<f64>, Error> {
+        let mut seen = Vec::new();
+        for (rows, family) in [(&self.genuine, None), (&self.counterfeit, Some("counterfeit"))] {
+            for rows in rows.chunks(CHUNK) {
+                let logits = detective.logits(&maps(rows, self.shape)?)?;
+                seen.extend(logits.into_iter().map(|logit| Observation {
+                    path: "probe",
+                    family,
+                    group: None,
+                    score: f64::from(logit),
+                    accused: false,
+                }));
+            }
+        }
+        Ok(Sample::new(&seen).ok().map(|sample| auroc(&sample.steps())))
+    }
+}
+
+fn unreadable(source: DataError) -> Error {
+    Error::Samples { source: source.into(), last: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::{Game, Net};
+
+    #[test]
+    fn a_detective_is_asked_about_the_same_rows_whatever_it_has_learned() {
+        let samples = |bright: u8| {
+            let pixels = (0..12 * 784).map(|i| if i / 28 % 28 < i / 784 { bright } else { 20 });
+            Samples::new(1, 28, 28, pixels.collect()).unwrap()
+        };
+        let (genuine, known) = (samples(200), [samples(90)]);
+        let config = Config { batch: 8, width: 4, latent: 8, ..Config::new(Net::Dcgan) };
+        let [alone, beside] = [&[][..], &known[..]].map(|known| {
+            let exhibits = Exhibits { genuine: &genuine, known };
+            [Probe::new(&config, exhibits).unwrap(), Probe::new(&config, exhibits).unwrap()]
+        });
+        assert_eq!(alone[0].counterfeit, alone[1].counterfeit);
+        assert_eq!(alone[0].genuine, beside[0].genuine);
+        assert_eq!((alone[0].counterfeit.len(), beside[0].counterfeit.len()), (256, 384));
+        assert_eq!(alone[0].counterfeit, beside[1].counterfeit[..256], "known fakes come on top");
+
+        let game = Game::new(&config, &genuine).unwrap();
+        let detective = game.detective.as_ref().unwrap();
+        let [first, second] = [&beside[0], &beside[1]].map(|probe| probe.of(detective).unwrap().unwrap());
+        assert!((first - second).abs() < f64::EPSILON && (0.0..=1.0).contains(&first), "{first} {second}");
+    }
+}
