@@ -26,7 +26,7 @@ pub fn judge(detector: &Detector, items: &[Item]) -> Judged {
             let frame = item.frame().map_err(|e| e.to_string())?;
             let judgement = detector.judge(&frame).map_err(|e| format!("{}: {e}", item.name))?;
             Ok(Scored {
-                path: item.path().map_or_else(|| item.name.clone(), |path| path.to_string_lossy().into_owned()),
+                path: item.label(),
                 family: item.family.clone(),
                 group: Some(item.group.clone()),
                 score: judgement.score().get(),

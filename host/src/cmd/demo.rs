@@ -12,7 +12,7 @@ use counterfoil_edge::Detector;
 use counterfoil_edge::faceoff::{Played, Rules, play};
 use counterfoil_host::data::{Dataset, HELD_OUT, Room};
 use counterfoil_host::export::{Request, export, runtime::Runtime};
-use counterfoil_host::report::{FaceOff, Fact, Report, Role};
+use counterfoil_host::report::{FaceOff, Fact, Report, Role, Training};
 use counterfoil_host::run::{self, Look};
 use counterfoil_host::specimen::{self, Family};
 use counterfoil_host::train::{Config, Net, Which, train};
@@ -21,6 +21,7 @@ use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
 
 use super::beside::Lessons;
+use super::material::Material;
 use super::report::{Shown, gather, write};
 
 /// Genuine notes to learn from and to calibrate on.
@@ -90,10 +91,11 @@ impl Demo {
         let data = Dataset::open(&test, None)?;
         let items = [data.genuine, data.fake].concat();
         let lessons = Lessons { genuine: Some(Dataset::open(&notes, None)?.genuine), fakes: Vec::new() };
-        let mut page = gather(&shown, &items, &lessons)?;
+        let material = Material { items, lessons, kinship: None };
+        let mut page = gather(&shown, &material)?;
 
         say(started, "playing the face-off");
-        let played = self.face_off(&shown, &items)?;
+        let played = self.face_off(&shown, &material.items)?;
         self.finish(started, &mut page, &played)?;
         self.tell(started, &page, &played, &shown)
     }
@@ -198,6 +200,7 @@ impl Demo {
                 "false_alarm_rate": own.overall.false_alarm_rate.value,
                 "auroc": auroc,
                 "drift": page.drift,
+                "steadiness": page.training.first().and_then(Training::steadiness),
                 "faceoff": played.outcome,
                 "report": report,
             });

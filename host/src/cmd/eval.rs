@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_host::data::{Dataset, Fold, Item};
 use counterfoil_host::eval::{Baseline, Evaluation, Kinship, Lead, Promise, ZooSummary};
 use counterfoil_host::judge;
 use serde::Serialize;
 
-use super::beside::{Beside, Lessons};
+use super::beside::Beside;
+use super::material::{Material, Pictures};
 
 /// Judges pictures of known truth: AUROC, EER, TPR at 1 % FPR and realised false alarms, with intervals and baselines
 #[derive(Args, Debug)]
@@ -28,21 +28,8 @@ pub(crate) struct Eval {
     /// The bundle
     #[arg(long, value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// Genuine pictures the training never saw: a folder, or an IDX file such as t10k-images-idx3-ubyte.gz
-    #[arg(long, value_name = "DIR", required_unless_present = "zoo", requires = "fake")]
-    genuine: Option<PathBuf>,
-    /// Counterfeits; folders in it are families
-    #[arg(long, value_name = "DIR", required_unless_present = "zoo", requires = "genuine")]
-    fake: Option<PathBuf>,
-    /// A forger zoo, as `dataset zoo` makes it, instead of --genuine and --fake
-    #[arg(long, value_name = "ZOO", requires = "fold", conflicts_with_all = ["genuine", "fake", "group", "reference", "train_fakes"])]
-    zoo: Option<PathBuf>,
-    /// The fold of the zoo that is judged
-    #[arg(long, value_name = "N", requires = "zoo")]
-    fold: Option<u32>,
-    /// Pattern on file names whose first capture names the group; intervals resample whole groups
-    #[arg(long, value_name = "REGEX")]
-    group: Option<String>,
+    #[command(flatten)]
+    pictures: Pictures,
     #[command(flatten)]
     beside: Beside,
     /// The bundle alone: no baseline is fitted or judged
@@ -54,13 +41,6 @@ pub(crate) struct Eval {
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
-}
-
-/// What is judged, and what the baselines may learn from.
-struct Material {
-    items: Vec<Item>,
-    lessons: Lessons,
-    kinship: Option<BTreeMap<String, Kinship>>,
 }
 
 /// All that was found.
@@ -93,7 +73,7 @@ struct Row {
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
         let detector = Detector::open(&self.bundle)?;
-        let material = self.material()?;
+        let material = self.pictures.material(&self.beside)?;
         let judged = judge::judge(&detector, &material.items);
         super::tell_unreadable(&judged.unreadable);
         if let Some(path) = &self.scores {
@@ -110,9 +90,8 @@ impl Eval {
         let own_zoo = summary(&own);
         let row = |baseline: Baseline| {
             let zoo = summary(&baseline.evaluation);
-            // In a zoo a family counts as one, in the comparison as in the summary.
             let lead = match (&own_zoo, &zoo) {
-                (Some(ours), Some(theirs)) => Lead::by(&ours.all.auroc.minus(&theirs.all.auroc)),
+                (Some(ours), Some(theirs)) => Lead::in_zoo(ours, theirs),
                 _ => Lead::of(&own, &baseline.evaluation),
             };
             Row { baseline, lead, zoo }
@@ -137,20 +116,6 @@ impl Eval {
         } else {
             anyhow::bail!("{} pictures could not be judged", judged.unreadable.len())
         }
-    }
-
-    fn material(&self) -> Result<Material> {
-        if let (Some(zoo), Some(fold)) = (&self.zoo, self.fold) {
-            let Fold { judged, train, known, kinship } = Fold::open(zoo, fold)?;
-            let lessons = Lessons { genuine: Some(train), fakes: known };
-            return Ok(Material { items: judged, lessons, kinship: Some(kinship) });
-        }
-        let group = self.group.as_deref();
-        let mut items = Vec::new();
-        if let (Some(genuine), Some(fake)) = (&self.genuine, &self.fake) {
-            items = [Dataset::open(genuine, group)?.genuine, Dataset::open_fakes(fake, group)?].concat();
-        }
-        Ok(Material { items, lessons: self.beside.lessons()?, kinship: None })
     }
 
     fn baselines(&self, detector: &Detector, material: &Material) -> Result<Vec<Baseline>> {

@@ -8,6 +8,7 @@ pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod material;
 pub(crate) mod report;
 pub(crate) mod train;
 

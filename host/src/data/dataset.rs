@@ -67,6 +67,12 @@ impl Item {
         .map_err(|source| DataError::Picture { name: self.name.clone(), source })
     }
 
+    /// What a table of scores calls it: the path of its file, or its number in an IDX file.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.path().map_or_else(|| self.name.clone(), |path| path.to_string_lossy().into_owned())
+    }
+
     /// The picture's file, where it is one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Estimate, Evaluation, Resampled};
+use super::{Estimate, Evaluation, Resampled, ZooSummary};
 
 /// What the paired difference of two AUROCs comes to. Serialises flat: `ahead`, `ahead_low`, `ahead_high`, `beats`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,6 +18,12 @@ impl Lead {
     #[must_use]
     pub fn of(ours: &Evaluation, theirs: &Evaluation) -> Self {
         Self::by(&ours.ahead_of(theirs))
+    }
+
+    /// Compares two detectors over a zoo, a family counting as one: by the mean AUROC.
+    #[must_use]
+    pub fn in_zoo(ours: &ZooSummary, theirs: &ZooSummary) -> Self {
+        Self::by(&ours.all.auroc.minus(&theirs.all.auroc))
     }
 
     /// By a paired difference of whatever is high for the better.

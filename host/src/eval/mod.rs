@@ -35,7 +35,7 @@ pub use error::EvalError;
 pub use estimate::Estimate;
 pub use evaluation::{Baseline, Evaluation, Family, evaluate};
 pub use false_alarm::false_alarm_rate;
-pub use hardest::{Hardest, hardest};
+pub use hardest::{Hardest, caught, hardest};
 pub use lead::Lead;
 pub use metrics::{Metrics, Ranking};
 pub use promise::Promise;

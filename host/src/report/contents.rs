@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use counterfoil_models::game::Outcome;
+use serde::Serialize;
 
 use crate::drift::Curve;
-use crate::eval::{Baseline, Evaluation, Scored, SingleNumbers};
+use crate::eval::{Baseline, Evaluation, Kinship, Scored, SingleNumbers};
+
+/// So many of the last probes tell how steady a detective is.
+const LAST: usize = 20;
 
 /// All that a report shows. Whatever is empty is left out of the page.
 #[derive(Debug, Clone, Default)]
@@ -22,10 +26,14 @@ pub struct Report {
     pub grids: Vec<Picture>,
     /// Every detector on the same pictures, ours first.
     pub detectors: Vec<Detector>,
+    /// What each family is to those that could be trained on, where the pictures are a fold of a zoo.
+    pub kinship: Option<BTreeMap<String, Kinship>>,
     /// Genuine pictures that the first detector scored lowest, lowest first.
-    pub doubted: Vec<HardCase>,
+    pub doubted: Vec<Exhibit>,
     /// Counterfeits that it scored highest, highest first.
-    pub believed: Vec<HardCase>,
+    pub believed: Vec<Exhibit>,
+    /// Counterfeits that it caught, the surest first.
+    pub caught: Vec<Exhibit>,
     /// What the first detector makes of genuine pictures as the camera drifts.
     pub drift: Vec<Curve>,
     /// The game, if one was played.
@@ -59,6 +67,50 @@ pub struct Training {
     pub network: String,
     /// Its metrics in order of steps. Points that are not finite leave gaps.
     pub points: Vec<Point>,
+    /// Its detective's probes in order of steps; none where no detective looked on.
+    pub probes: Vec<Probe>,
+}
+
+/// How well a detective told the same rows of its training from damaged ones at a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Probe {
+    /// Steps done.
+    pub step: u64,
+    /// The AUROC.
+    pub auroc: f64,
+}
+
+/// How little a detective's probes moved at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Steadiness {
+    /// How many probes, 20 or all that there are.
+    pub probes: usize,
+    /// The step of the first of them.
+    pub since: u64,
+    /// The least AUROC.
+    pub least: f64,
+    /// The largest.
+    pub largest: f64,
+    /// The largest less the least.
+    pub spread: f64,
+}
+
+impl Training {
+    /// Over the last twenty probes; none where there are no two.
+    #[must_use]
+    pub fn steadiness(&self) -> Option<Steadiness> {
+        let last = &self.probes[self.probes.len().saturating_sub(LAST)..];
+        let least = last.iter().map(|probe| probe.auroc).fold(f64::INFINITY, f64::min);
+        let largest = last.iter().map(|probe| probe.auroc).fold(f64::NEG_INFINITY, f64::max);
+        let of = |first: &Probe| Steadiness {
+            probes: last.len(),
+            since: first.step,
+            least,
+            largest,
+            spread: largest - least,
+        };
+        last.first().filter(|_| last.len() > 1).map(of)
+    }
 }
 
 /// One line of a run's metrics.
@@ -142,11 +194,13 @@ pub struct Stated {
     pub calibration: u64,
 }
 
-/// A picture that was judged wrongly, or nearly.
+/// A picture that was judged, and where the detector looked.
 #[derive(Debug, Clone)]
-pub struct HardCase {
-    /// The PNG file's bytes.
+pub struct Exhibit {
+    /// The picture, a PNG file's bytes.
     pub png: Vec<u8>,
+    /// The same, what spoke for counterfeit in red.
+    pub map: Vec<u8>,
     /// What was said of it.
     pub scored: Scored,
 }

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use super::{Detector, Role, number};
-use crate::eval::Lead;
+use super::{Detector, Report, Role, number};
+use crate::eval::{Lead, ZooSummary};
 
 /// One detective against one baseline.
 #[derive(Debug, Clone, Serialize)]
@@ -15,15 +15,21 @@ pub(super) struct Finding {
 }
 
 /// Every detective of ours against every baseline, by the paired difference of the AUROC: both are resampled on the same pictures, so
-/// that what is hard for both does not hide a lead.
-pub(super) fn findings(detectors: &[Detector]) -> Vec<Finding> {
-    let of = |role| detectors.iter().filter(move |detector| detector.role == role);
-    of(Role::Ours).flat_map(|ours| of(Role::Baseline).map(move |baseline| compare(ours, baseline))).collect()
+/// that what is hard for both does not hide a lead. In a zoo by the mean AUROC of the families.
+pub(super) fn findings(report: &Report) -> Vec<Finding> {
+    let of = |role| report.detectors.iter().filter(move |detector| detector.role == role);
+    of(Role::Ours).flat_map(|ours| of(Role::Baseline).map(move |baseline| compare(report, ours, baseline))).collect()
 }
 
-fn compare(ours: &Detector, baseline: &Detector) -> Finding {
-    let lead = Lead::of(&ours.evaluation, &baseline.evaluation);
-    let (a, b) = (ours.evaluation.overall.auroc, baseline.evaluation.overall.auroc);
+fn compare(report: &Report, ours: &Detector, baseline: &Detector) -> Finding {
+    let (what, lead, a, b) = if let Some(kinship) = &report.kinship {
+        let [own, other] = [ours, baseline].map(|one| ZooSummary::of(&one.evaluation, kinship));
+        let [a, b] = [&own, &other].map(|zoo| zoo.all.auroc.estimate());
+        ("mean AUROC", Lead::in_zoo(&own, &other), a, b)
+    } else {
+        let [a, b] = [ours, baseline].map(|one| one.evaluation.overall.auroc);
+        ("AUROC", Lead::of(&ours.evaluation, &baseline.evaluation), a, b)
+    };
     let shared: Vec<bool> = ours
         .evaluation
         .families
@@ -44,7 +50,7 @@ fn compare(ours: &Detector, baseline: &Detector) -> Finding {
         String::new()
     };
     let text = format!(
-        "“{}” {} “{}”: AUROC {} against {}{difference}.{families}",
+        "“{}” {} “{}”: {what} {} against {}{difference}.{families}",
         ours.name,
         lead.verb(),
         baseline.name,
@@ -56,8 +62,10 @@ fn compare(ours: &Detector, baseline: &Detector) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::eval::{Baseline, Scored};
+    use crate::eval::{Baseline, Kinship, Scored};
     use counterfoil_models::Verdict;
 
     /// A detector that ranks counterfeits `shift` below genuine pictures spread over 0..1.
@@ -76,10 +84,14 @@ mod tests {
         Detector { role, ..Detector::baseline(Baseline::ranked(name, scored).unwrap()) }
     }
 
+    fn report(detectors: Vec<Detector>) -> Report {
+        Report { detectors, ..Report::default() }
+    }
+
     #[test]
     fn only_a_clear_lead_is_a_win() {
         let said = |ours, theirs| {
-            let found = findings(&[detector(Role::Ours, ours), detector(Role::Baseline, theirs)]);
+            let found = findings(&report(vec![detector(Role::Ours, ours), detector(Role::Baseline, theirs)]));
             (found[0].bad, found[0].text.clone())
         };
         // The intervals of the two overlap; picture by picture there is no doubt.
@@ -91,7 +103,14 @@ mod tests {
         assert!(bad && text.contains("does not beat") && text.contains("difference −0.0"), "{text}");
         let mut other = detector(Role::Baseline, 0.1);
         other.evaluation.genuine -= 1;
-        let found = findings(&[detector(Role::Ours, 0.9), other]);
+        let found = findings(&report(vec![detector(Role::Ours, 0.9), other]));
         assert!(found[0].bad && found[0].text.contains("cannot be compared"), "{found:?}");
+    }
+    #[test]
+    fn in_a_zoo_a_family_counts_as_one() {
+        let mut report = report(vec![detector(Role::Ours, 0.3), detector(Role::Baseline, 0.27)]);
+        report.kinship = Some(BTreeMap::from([("rescan".to_owned(), Kinship::Alien)]));
+        let found = findings(&report);
+        assert!(!found[0].bad && found[0].text.contains(": mean AUROC 0.7"), "{found:?}");
     }
 }

@@ -1,8 +1,9 @@
 //! Everything known about a trained pair and its detectors comes in as a [`Report`] of plain data; one HTML file goes
 //! out that needs nothing else: no script, no font, no picture from anywhere. It can be mailed, archived and printed.
 //!
-//! `contents` (what goes in) -> `page` (what is said, with `finding`, `number` and `chart`) -> `report.html.j2`.
+//! `contents` (what goes in) -> `page` (what is said, with `finding`, `zoo`, `cases`, `number` and `chart`) -> `report.html.j2`.
 
+mod cases;
 mod chart;
 mod contents;
 mod finding;
@@ -12,8 +13,11 @@ mod page;
 mod png;
 #[cfg(test)]
 mod rehearsal;
+mod zoo;
 
-pub use contents::{Detector, FaceOff, Fact, HardCase, Picture, Point, Report, Role, Stated, Training};
+pub use contents::{
+    Detector, Exhibit, FaceOff, Fact, Picture, Point, Probe, Report, Role, Stated, Steadiness, Training,
+};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::cases::{self, Side};
 use super::chart::{self, Chart};
 use super::finding::{Finding, findings};
 use super::number::{self, Printed};
 use super::png::{Embedded, embed};
-use super::{Detector, FaceOff, Fact, HardCase, Picture, Report, ReportError, Role, Stated, guilloche};
-use crate::eval::{self, Estimate};
+use super::zoo::{self, Part};
+use super::{Detector, FaceOff, Fact, Picture, Report, ReportError, Role, Stated, guilloche};
+use crate::eval::{self, Estimate, Kinship};
 
 /// Everything the template names.
 #[derive(Debug, Serialize)]
@@ -23,9 +25,10 @@ pub(super) struct Page<'a> {
     figures: Vec<Figure>,
     findings: Vec<Finding>,
     detectors: Vec<Row<'a>>,
+    zoo: Vec<Part<'a>>,
     families: Vec<FamilyRow<'a>>,
     promises: Vec<Promise<'a>>,
-    hardest: Vec<Side<'a>>,
+    cases: Vec<Side<'a>>,
     game: Option<Game<'a>>,
     galleries: Vec<Gallery>,
     grids: Vec<Plate<'a>>,
@@ -58,6 +61,8 @@ struct Row<'a> {
 #[derive(Debug, Serialize)]
 struct FamilyRow<'a> {
     name: &'a str,
+    /// Empty where there is no zoo.
+    kinship: String,
     fakes: usize,
     cells: Vec<Cell<'a>>,
 }
@@ -80,24 +85,6 @@ struct Promise<'a> {
     realised: Printed,
     allowed: String,
     kept: bool,
-}
-
-/// The hardest pictures of one kind.
-#[derive(Debug, Serialize)]
-struct Side<'a> {
-    heading: &'static str,
-    cases: Vec<Case<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct Case<'a> {
-    picture: Embedded,
-    path: &'a str,
-    family: &'a str,
-    score: String,
-    p_value: String,
-    verdict: String,
-    wrong: bool,
 }
 
 /// Charts that belong together.
@@ -143,11 +130,12 @@ impl<'a> Page<'a> {
             about: &report.about,
             facts: lines(&report.facts),
             figures: figures(&report.detectors),
-            findings: findings(&report.detectors),
+            findings: findings(report),
             detectors: report.detectors.iter().map(row).collect(),
-            families: families(&report.detectors),
+            zoo: zoo::parts(report),
+            families: families(report),
             promises: report.detectors.iter().flat_map(promises).collect(),
-            hardest: hardest(report)?,
+            cases: cases::sides(report)?,
             game: report.face_off.as_ref().map(game),
             galleries: galleries(report)?,
             grids: report.grids.iter().map(plate).collect::<Result<_, _>>()?,
@@ -188,7 +176,8 @@ fn row(detector: &Detector) -> Row<'_> {
 }
 
 /// A row for each family that any detector met, and one for all of them.
-fn families(detectors: &[Detector]) -> Vec<FamilyRow<'_>> {
+fn families(report: &Report) -> Vec<FamilyRow<'_>> {
+    let detectors = &report.detectors;
     let names: BTreeSet<&str> =
         detectors.iter().flat_map(|detector| detector.evaluation.families.keys()).map(String::as_str).collect();
     let mut rows: Vec<FamilyRow> = names
@@ -200,13 +189,15 @@ fn families(detectors: &[Detector]) -> Vec<FamilyRow<'_>> {
             let fakes = detectors.iter().find_map(|detector| of(detector, name)).map_or(0, |family| family.fake);
             let auroc =
                 |detector: &Detector| of(detector, name).map_or(Estimate::UNKNOWN, |family| family.metrics.auroc);
-            FamilyRow { name, fakes, cells: cells(detectors, name, auroc) }
+            let kinship = report.kinship.as_ref().and_then(|kinship| kinship.get(name));
+            let kinship = kinship.map_or_else(String::new, Kinship::to_string);
+            FamilyRow { name, kinship, fakes, cells: cells(detectors, name, auroc) }
         })
         .collect();
     if !rows.is_empty() {
         let fakes = detectors.iter().map(|detector| detector.evaluation.fake).max().unwrap_or(0);
         let cells = cells(detectors, "", |detector| detector.evaluation.overall.auroc);
-        rows.push(FamilyRow { name: "all together", fakes, cells });
+        rows.push(FamilyRow { name: "all together", kinship: String::new(), fakes, cells });
     }
     rows
 }
@@ -242,29 +233,6 @@ fn promises(detector: &Detector) -> Vec<Promise<'_>> {
     eval::Promise::all(alpha, calibration, &detector.scored).into_iter().map(row).collect()
 }
 
-fn hardest(report: &Report) -> Result<Vec<Side<'_>>, ReportError> {
-    [("Genuine, and doubted most", &report.doubted), ("Counterfeit, and believed most", &report.believed)]
-        .into_iter()
-        .filter(|(_, cases)| !cases.is_empty())
-        .map(|(heading, cases)| Ok(Side { heading, cases: cases.iter().map(case).collect::<Result<_, _>>()? }))
-        .collect()
-}
-
-fn case(case: &HardCase) -> Result<Case<'_>, ReportError> {
-    use counterfoil_models::Verdict;
-    let scored = &case.scored;
-    let right = if scored.family.is_some() { Verdict::Counterfeit } else { Verdict::Genuine };
-    Ok(Case {
-        picture: embed(&case.png, &scored.path)?,
-        path: &scored.path,
-        family: scored.family.as_deref().unwrap_or("genuine"),
-        score: number::decimals(f64::from(scored.score), 2),
-        p_value: number::p_value(scored.p_value),
-        verdict: scored.verdict.to_string(),
-        wrong: scored.verdict != right && scored.verdict != Verdict::Unsure,
-    })
-}
-
 fn galleries(report: &Report) -> Result<Vec<Gallery>, ReportError> {
     let mut scores = Vec::new();
     for detector in report.detectors.iter().filter(|detector| detector.stated.is_some()) {
@@ -274,6 +242,7 @@ fn galleries(report: &Report) -> Result<Vec<Gallery>, ReportError> {
     let mut training = Vec::new();
     for course in report.training.iter().filter(|course| !course.points.is_empty()) {
         training.extend([chart::losses(course)?, chart::opinions(course)?]);
+        training.extend(chart::steadiness(course)?);
     }
     let alpha = report.detectors.first().and_then(|first| first.stated).map(|stated| stated.alpha);
     let drift = chart::drift(&report.drift, alpha)?;

@@ -10,7 +10,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::drift::{Curve, Kind, STRENGTHS};
-use crate::eval::{Baseline, Bootstrap, Cues, Measured, Scored, best_single_number, evaluate, hardest};
+use crate::eval::{
+    Baseline, Bootstrap, Cues, Kinship, Measured, Scored, best_single_number, caught, evaluate, hardest,
+};
 
 const FAMILIES: [(&str, f64); 6] = [
     ("coarse halftone", 2.9),
@@ -104,7 +106,13 @@ fn training(network: &str, fault: bool) -> Training {
             d_fake: (0.44 - 0.4 * decay - noise).clamp(0.0, 1.0),
         }
     };
-    Training { network: network.to_owned(), points: (0..900).map(point).collect() }
+    let points = (0..900).map(point).collect();
+    let probe = |index: u64| {
+        let t = index as f64 / 150.0;
+        Probe { step: index * 150, auroc: 0.97 - 0.4 * (-6.0 * t).exp() + 0.004 * (17.0 * t).sin() }
+    };
+    let probes = if fault { Vec::new() } else { (1..=150).map(probe).collect() };
+    Training { network: network.to_owned(), points, probes }
 }
 
 /// A baseline that ranks only.
@@ -153,8 +161,17 @@ fn report() -> Report {
         ranked("nearest neighbours", 1.3, 7),
         single_number(),
     ];
-    let hard = hardest(&detectors[0].scored, 5);
-    let case = |(index, one): (usize, &&Scored)| HardCase { png: png(64, 5.0 + index as f64), scored: (*one).clone() };
+    let hard = hardest(&detectors[0].scored, 4);
+    let exhibit = |(index, one): (usize, &&Scored)| Exhibit {
+        png: png(64, 5.0 + index as f64),
+        map: png(128, 5.0 + index as f64),
+        scored: (*one).clone(),
+    };
+    let caught = caught(&detectors[0].scored, 4);
+    let kinship = FAMILIES
+        .iter()
+        .enumerate()
+        .map(|(index, (family, _))| ((*family).to_owned(), if index % 2 == 0 { Kinship::Kin } else { Kinship::Alien }));
     Report {
         title: "Specimen note, first issue".to_owned(),
         about: "A GAN trained on 2,000 genuine specimen notes, and its discriminator judged on forgers it never met."
@@ -172,8 +189,10 @@ fn report() -> Report {
             Picture { png: png(256, 7.0), caption: "DCGAN, after 22,500 steps".to_owned() },
             Picture { png: png(256, 3.0), caption: "MLP, after 22,500 steps".to_owned() },
         ],
-        doubted: hard.genuine.iter().enumerate().map(case).collect(),
-        believed: hard.fakes.iter().enumerate().map(case).collect(),
+        kinship: Some(kinship.collect()),
+        doubted: hard.genuine.iter().enumerate().map(exhibit).collect(),
+        believed: hard.fakes.iter().enumerate().map(exhibit).collect(),
+        caught: caught.iter().enumerate().map(exhibit).collect(),
         detectors,
         drift: drift(),
         face_off: Some(face_off()),
@@ -195,7 +214,7 @@ fn shows_everything_and_fetches_nothing() {
     let html = render(&report()).unwrap();
     std::fs::write(std::env::temp_dir().join("counterfoil-report.html"), &html).unwrap(); // to look at
     for (family, _) in FAMILIES {
-        assert!(html.contains(&format!("<th scope=\"row\">{family}</th><td>80</td>")), "{family}");
+        assert!(html.contains(&format!("<th scope=\"row\">{family}<small>")), "{family}");
     }
     for said in [
         "“DCGAN’s detective” beats “statistics”",
@@ -204,6 +223,10 @@ fn shows_everything_and_fetches_nothing() {
         "When the camera drifts",
         "too close to call",
         "sharpness, low",
+        "the last 20 probes, since step 19650: 0.96",
+        "Kin of a family in another fold (3)",
+        "mean AUROC",
+        "and caught",
     ] {
         assert!(html.contains(said), "{said}");
     }
@@ -213,7 +236,7 @@ fn shows_everything_and_fetches_nothing() {
     // plotters' own colours must all have been replaced, and nothing not finite may reach a path.
     let drawn: String = html.split("<svg").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
     assert!(!drawn.contains("=\"#") && !drawn.contains("NaN") && !drawn.contains("inf"));
-    assert_eq!(html.matches("data:image/png;base64,").count(), 12);
+    assert_eq!(html.matches("data:image/png;base64,").count(), 2 + 2 * 12);
 }
 
 #[test]

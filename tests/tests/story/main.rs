@@ -10,3 +10,4 @@ mod kill;
 mod path;
 mod pictures;
 mod training;
+mod zoo;

@@ -6,11 +6,13 @@
 mod drift;
 mod histogram;
 mod roc;
+mod steadiness;
 mod training;
 
 pub(super) use drift::drift;
 pub(super) use histogram::histogram;
 pub(super) use roc::roc;
+pub(super) use steadiness::steadiness;
 pub(super) use training::{losses, opinions};
 
 use plotters::coord::Shift;

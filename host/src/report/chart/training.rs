@@ -104,7 +104,7 @@ fn stretches(points: &[Point], part: fn(&Point) -> f64, range: &std::ops::Range<
         .collect()
 }
 
-fn thousands(step: f64) -> String {
+pub(super) fn thousands(step: f64) -> String {
     if step >= 1000.0 { format!("{}k", step / 1000.0) } else { format!("{step}") }
 }
 

@@ -1,0 +1,87 @@
+//! Judged pictures become those a page shows, small: each with a map of where the detector looked.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::num::NonZero;
+use std::thread;
+
+use anyhow::{Context, Result};
+use counterfoil_edge::Detector;
+use counterfoil_edge::explain::Explanation;
+use counterfoil_host::data::Item;
+use counterfoil_host::eval::{Scored, caught, hardest};
+use counterfoil_host::report::{Exhibit, Report};
+use counterfoil_models::{Color, Frame, Preprocess, Region, Resize};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{Rgb, RgbImage};
+
+/// Pictures of each kind: twice twelve pictures are what a page that is mailed can carry.
+const EACH: usize = 4;
+/// The longer side of a shown picture, pixels, at most: twice what it takes up on a page.
+const SIDE: u32 = 384;
+
+/// Adds the hardest pictures and some that were caught.
+pub(super) fn add(page: &mut Report, detector: &Detector, items: &[Item], scored: &[Scored]) -> Result<()> {
+    let items: BTreeMap<String, &Item> = items.iter().map(|item| (item.label(), item)).collect();
+    let all = |several: &[&Scored]| -> Result<Vec<Exhibit>> {
+        // Every scored line is of an item that could be read.
+        let found = several.iter().filter_map(|scored| Some((*scored, *items.get(&scored.path)?)));
+        found.map(|(scored, item)| exhibit(detector, item, scored)).collect()
+    };
+    let hard = hardest(scored, EACH);
+    page.doubted = all(&hard.genuine)?;
+    page.believed = all(&hard.fakes)?;
+    page.caught = all(&caught(scored, EACH))?;
+    Ok(())
+}
+
+fn exhibit(detector: &Detector, item: &Item, scored: &Scored) -> Result<Exhibit> {
+    let frame = item.frame()?;
+    let threads = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let map = Explanation::of(detector, &frame, threads).and_then(|explanation| explanation.draw(&frame));
+    let map = map.with_context(|| format!("cannot explain the score of {}", scored.path))?;
+    Ok(Exhibit { png: thumbnail(&frame)?, map: thumbnail(&Frame::Rgb(map))?, scored: scored.clone() })
+}
+
+/// The picture as a PNG file, scaled down where it is large.
+fn thumbnail(frame: &Frame) -> Result<Vec<u8>> {
+    let longest = frame.width().max(frame.height());
+    let small = if longest > SIDE { shrink(frame, longest)? } else { frame.to_rgb() };
+    let mut png = Vec::new();
+    small.write_with_encoder(PngEncoder::new_with_quality(
+        Cursor::new(&mut png),
+        CompressionType::Best,
+        FilterType::Adaptive,
+    ))?;
+    Ok(png)
+}
+
+fn shrink(frame: &Frame, longest: u32) -> Result<RgbImage> {
+    let side = |side: u32| ((u64::from(side) * u64::from(SIDE) / u64::from(longest)) as u32).max(1);
+    let (width, height) = (side(frame.width()), side(frame.height()));
+    let regions = vec![Region::WHOLE];
+    let plane = Preprocess { width, height, color: Color::Rgb, resize: Resize::Stretch, regions }.plane(frame)?;
+    let (bytes, area) = (plane.bytes(), (width * height) as usize); // [1, 3, H, W]
+    Ok(RgbImage::from_fn(width, height, |x, y| {
+        let at = (y * width + x) as usize;
+        Rgb([bytes[at], bytes[area + at], bytes[2 * area + at]])
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_picture_is_shown_small_and_a_small_one_as_it_is() {
+        let shown = |width, height| {
+            let picture =
+                RgbImage::from_fn(width, height, |x, _| if x < width / 2 { Rgb([9, 90, 200]) } else { Rgb([250; 3]) });
+            let png = thumbnail(&Frame::Rgb(picture)).unwrap();
+            image::load_from_memory(&png).unwrap().into_rgb8()
+        };
+        let small = shown(1000, 500);
+        assert_eq!((small.dimensions(), small.get_pixel(5, 5).0), ((384, 192), [9, 90, 200]));
+        assert_eq!((shown(28, 30).dimensions(), shown(4000, 8).dimensions()), ((28, 30), (384, 1)));
+    }
+}

@@ -1,0 +1,54 @@
+//! Pictures that a person should look at become what the template prints: each beside where the detector looked.
+
+use counterfoil_models::Verdict;
+use serde::Serialize;
+
+use super::png::{Embedded, embed};
+use super::{Exhibit, Report, ReportError, number};
+
+/// Pictures of one kind.
+#[derive(Debug, Serialize)]
+pub(super) struct Side<'a> {
+    heading: &'static str,
+    cases: Vec<Case<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Case<'a> {
+    picture: Embedded,
+    map: Embedded,
+    path: &'a str,
+    family: &'a str,
+    score: String,
+    p_value: String,
+    verdict: String,
+    wrong: bool,
+}
+
+/// The hardest of both sides and, to compare with, what was caught.
+pub(super) fn sides(report: &Report) -> Result<Vec<Side<'_>>, ReportError> {
+    let sides = [
+        ("Genuine, and doubted most", &report.doubted),
+        ("Counterfeit, and believed most", &report.believed),
+        ("Counterfeit, and caught", &report.caught),
+    ];
+    let shown = sides.into_iter().filter(|(_, cases)| !cases.is_empty());
+    shown
+        .map(|(heading, cases)| Ok(Side { heading, cases: cases.iter().map(case).collect::<Result<_, _>>()? }))
+        .collect()
+}
+
+fn case(exhibit: &Exhibit) -> Result<Case<'_>, ReportError> {
+    let scored = &exhibit.scored;
+    let right = if scored.family.is_some() { Verdict::Counterfeit } else { Verdict::Genuine };
+    Ok(Case {
+        picture: embed(&exhibit.png, &scored.path)?,
+        map: embed(&exhibit.map, &scored.path)?,
+        path: &scored.path,
+        family: scored.family.as_deref().unwrap_or("genuine"),
+        score: number::decimals(f64::from(scored.score), 2),
+        p_value: number::p_value(scored.p_value),
+        verdict: scored.verdict.to_string(),
+        wrong: scored.verdict != right && scored.verdict != Verdict::Unsure,
+    })
+}
