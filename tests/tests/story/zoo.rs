@@ -15,7 +15,7 @@ fn a_detective_that_knows_one_fold_is_judged_on_another() {
     // Every fourth step a checkpoint, and with it a probe of the detective.
     fs::write(path("train.toml"), "checkpoint_every = 4").unwrap();
     counterfoil([&train, &SMALL[..], &["--steps", "8"]].concat()).ok();
-    counterfoil(["export", &run, "--out", &bundle, "--alpha", "0.1"]).ok();
+    counterfoil(["export", &run, "--out", &bundle, "--alpha", "0.15"]).ok();
 
     let fold = ["--zoo", &zoo, "--fold", "2"];
     let judge = [&["eval", "--bundle", &bundle], &fold[..], &["--no-baselines", "--json"]].concat();

@@ -17,8 +17,8 @@ use image::{Rgb, RgbImage};
 
 /// Pictures of each kind: twice twelve pictures are what a page that is mailed can carry.
 const EACH: usize = 4;
-/// The longer side of a shown picture, pixels, at most: twice what it takes up on a page.
-const SIDE: u32 = 384;
+/// The longer side of a shown picture, pixels, at most: what it takes up on a page.
+const SIDE: u32 = 256;
 
 /// Adds the hardest pictures and some that were caught.
 pub(super) fn add(page: &mut Report, detector: &Detector, items: &[Item], scored: &[Scored]) -> Result<()> {
@@ -81,7 +81,7 @@ mod tests {
             image::load_from_memory(&png).unwrap().into_rgb8()
         };
         let small = shown(1000, 500);
-        assert_eq!((small.dimensions(), small.get_pixel(5, 5).0), ((384, 192), [9, 90, 200]));
-        assert_eq!((shown(28, 30).dimensions(), shown(4000, 8).dimensions()), ((28, 30), (384, 1)));
+        assert_eq!((small.dimensions(), small.get_pixel(5, 5).0), ((256, 128), [9, 90, 200]));
+        assert_eq!((shown(28, 30).dimensions(), shown(4000, 8).dimensions()), ((28, 30), (256, 1)));
     }
 }
