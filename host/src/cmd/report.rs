@@ -13,7 +13,7 @@ use counterfoil_host::drift;
 use counterfoil_host::eval::{Scored, hardest};
 use counterfoil_host::judge::{self, Judged};
 use counterfoil_host::report::{self, Fact, HardCase, Picture, Point, Report as Page, Role, Stated, Training, render};
-use counterfoil_host::run::Record;
+use counterfoil_host::run::{Record, fitted};
 use counterfoil_host::train::{METRICS, grids};
 use counterfoil_models::Frame;
 use image::ImageFormat;
@@ -147,9 +147,9 @@ fn hard_case(scored: &Scored) -> Result<HardCase> {
     Ok(HardCase { png, scored: scored.clone() })
 }
 
-/// A run's curves and newest grid of samples; the statistics detective has neither.
+/// A run's curves and newest grid of samples; a detective that played no game has neither.
 fn add_run(page: &mut Page, name: &str, run: &Path) -> Result<()> {
-    if Record::open(run)?.net == "statistics" {
+    if fitted(&Record::open(run)?.net).is_some() {
         return Ok(());
     }
     let path = run.join(METRICS);
