@@ -48,11 +48,12 @@ impl Explanation {
     /// As [`Detector::judge`].
     pub fn of(detector: &Detector, frame: &Frame, threads: NonZero<usize>) -> Result<Self> {
         let input = &detector.bundle().manifest().input;
-        let [rows, _, height, width] = input.shape();
+        let [_, _, height, width] = input.shape();
         let image = detector.plane(frame)?.to_f32(); // [R, C, H, W]
         let outputs = detector.run(&image)?;
         let judgement = detector.judge_outputs(&outputs)?;
         let unit = spread(detector.calibration()?.scores());
+        let layouts = input.layouts(frame)?;
 
         let (patch_height, tops) = slide(height);
         let (patch_width, lefts) = slide(width);
@@ -63,10 +64,9 @@ impl Explanation {
             let mut hidden = image.clone();
             cover(&mut hidden, &blurred, (height, width), top..top + patch_height, left..left + patch_width);
             let hidden = detector.run(&hidden)?;
-            let mut patches = Vec::with_capacity(rows);
-            for row in 0..rows {
-                let place = [left, top, patch_width, patch_height];
-                let Some(place) = input.shown((frame.width(), frame.height()), row, place) else { continue };
+            let mut patches = Vec::with_capacity(layouts.len());
+            for (row, layout) in layouts.iter().enumerate() {
+                let Some(place) = layout.shown([left, top, patch_width, patch_height]) else { continue };
                 let without = detector.judge_outputs(&with_row(&outputs, &hidden, row))?.score();
                 patches.push(Patch { place, rise: f64::from(without.get() - judgement.score().get()) / unit });
             }

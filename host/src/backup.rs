@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::durable;
-use crate::run::{CONFIG, HELD_OUT, RECORD, STATISTICS, remove};
+use crate::run::{CONFIG, FITTED, HELD_OUT, RECORD, remove};
 use crate::train::{Config, METRICS, checkpoints, grids};
 
 /// A run and where its copy lies.
@@ -72,7 +72,7 @@ impl Backup {
         if fs::read(self.dir.join(RECORD)).ok() != fs::read(self.run.join(RECORD)).ok() {
             remove(&self.dir.join(RECORD))?;
         }
-        for file in [HELD_OUT, CONFIG, STATISTICS, METRICS] {
+        for file in [HELD_OUT, CONFIG, METRICS].into_iter().chain(FITTED) {
             bring(&self.run.join(file), &self.dir.join(file))?;
         }
         self.bring_folder("checkpoints", &checkpoints(&self.run), &checkpoints(&self.dir))?;
@@ -104,7 +104,7 @@ impl Backup {
     fn refuse_strangers(&self) -> Result<()> {
         let (run, dir) = (&self.run, &self.dir);
         let theirs = checkpoints(dir);
-        if theirs.is_empty() && !dir.join(STATISTICS).exists() {
+        if theirs.is_empty() && FITTED.iter().all(|file| !dir.join(file).exists()) {
             return Ok(());
         }
         let record = |folder: &Path| fs::read(folder.join(RECORD)).ok();

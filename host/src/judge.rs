@@ -1,5 +1,7 @@
 //! Pictures of a data set become [`Scored`] lines, by the very detector the box runs, and the best single number beside it.
 
+mod gallery;
+
 use counterfoil_edge::Detector;
 use rayon::prelude::*;
 
@@ -7,6 +9,8 @@ use crate::data::{Item, cues, parted};
 use crate::eval::{
     Bootstrap, Cues, EvalError, Evaluation, Measured, Scored, SingleNumbers, best_single_number, evaluate,
 };
+
+pub use gallery::Gallery;
 
 /// A data set judged.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The workstation: pictures become a trained pair, the pair becomes a bundle, the bundle is judged.
 //!
-//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`; `detective` looks on) or `statistics` -> `export` -> `judge`, `baseline` and
+//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`; `detective` looks on) or `statistics` or `strokes` -> `export` -> `judge`, `baseline` and
 //! `drift` -> `eval` -> `report`. `backup` keeps a run twice, `durable` writes its files whole. `specimen` draws the embedded default data
 //! set, `zoo` the forgers a detector is judged by. The program's subcommands are in `cmd`, beside `main.rs`.
 
@@ -21,5 +21,6 @@ pub mod run;
 pub mod specimen;
 pub mod statistics;
 pub mod stream;
+pub mod strokes;
 pub mod train;
 pub mod zoo;

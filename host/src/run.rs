@@ -5,7 +5,7 @@
 //! RUN/config.toml            the game's configuration
 //! RUN/run.json               where the pictures came from, how they are looked at, who was held out; written last: with it a run has begun
 //! RUN/metrics.jsonl, samples/, checkpoints/                      (written by `train`)
-//! RUN/statistics.onnx        instead of those, for the statistics detective
+//! RUN/statistics.onnx, strokes.onnx                              instead of those, for the detectives that play no game
 //! ```
 
 use std::collections::BTreeMap;
@@ -22,21 +22,29 @@ use crate::data::{
     DataError, Dataset, Decoded, Item, Known, Room, Rows, Samples, Settings, Split, decode, twins_across,
 };
 use crate::durable;
-use crate::statistics;
 use crate::train::{Config, Exhibits, checkpoints};
+use crate::{statistics, strokes};
 
 pub(crate) const RECORD: &str = "run.json";
 pub(crate) const HELD_OUT: &str = "held-out.safetensors";
 /// The game's configuration in a run.
 pub const CONFIG: &str = "config.toml";
-/// Where the statistics detective's network lies in a run.
-pub const STATISTICS: &str = "statistics.onnx";
+/// The networks of the detectives that play no game, as they lie in a run.
+pub(crate) const FITTED: [&str; 2] = ["statistics.onnx", "strokes.onnx"];
 /// Version of [`Record`].
 const FORMAT: u32 = 1;
 /// Input size of the networks that play the game, where nobody says otherwise.
 const GAME_SIDE: u32 = 32;
 /// The statistics are taken over the whole picture at its own size, up to this on the longer side.
 const STATISTICS_SIDE: u32 = 384;
+/// The plane in which strokes are described, where nobody says otherwise: a signature is twice as wide as high.
+const STROKES_SIZE: [u32; 2] = [320, 160];
+
+/// Where the detective of a kind that plays no game has its network in a run; `None` for the kinds that play.
+#[must_use]
+pub fn fitted(net: &str) -> Option<&'static str> {
+    FITTED.into_iter().find(|file| file.strip_suffix(".onnx") == Some(net))
+}
 
 /// How pictures are to be looked at; what a flag leaves open the data set's own `dataset.toml` says, then the defaults.
 #[derive(Clone, Debug, Default)]
@@ -52,13 +60,27 @@ pub struct Look {
 }
 
 impl Look {
-    /// The rule for a data set whose first picture is `first`.
+    /// The rule by which a `net` looks at a data set whose first picture is `first`.
     #[must_use]
-    pub fn resolve(&self, settings: &Settings, first: &Frame, statistics: bool) -> Preprocess {
+    pub fn resolve(&self, settings: &Settings, first: &Frame, net: &str) -> Preprocess {
+        if net == "strokes" {
+            // Ink is looked for wherever it lies and has no colour, whatever suits the game.
+            let [width, height] = self.size.unwrap_or(STROKES_SIZE);
+            return Preprocess {
+                width,
+                height,
+                color: self.color.unwrap_or(Color::Grey),
+                resize: self.resize.unwrap_or(Resize::Ink),
+                regions: self.regions.clone().unwrap_or_else(|| vec![Region::WHOLE]),
+            };
+        }
         let own_color = if matches!(first, Frame::Grey(_)) { Color::Grey } else { Color::Rgb };
         // Statistics sum over the whole picture; crops of different places would only blur them.
-        let (size, regions) =
-            if statistics { (None, None) } else { (settings.size.or(Some([GAME_SIDE; 2])), settings.regions.clone()) };
+        let (size, regions) = if net == "statistics" {
+            (None, None)
+        } else {
+            (settings.size.or(Some([GAME_SIDE; 2])), settings.regions.clone())
+        };
         let [width, height] = self.size.or(size).unwrap_or_else(|| {
             let longest = first.width().max(first.height()).max(1);
             let scaled = |side: u32| (side * STATISTICS_SIDE.min(longest)).div_ceil(longest);
@@ -79,7 +101,7 @@ impl Look {
 pub struct Record {
     /// Version of this structure.
     pub format: u32,
-    /// `mlp`, `dcgan` or `statistics`.
+    /// `mlp`, `dcgan`, `statistics` or `strokes`.
     pub net: String,
     /// The path given as `--data`.
     pub data: PathBuf,
@@ -120,6 +142,8 @@ pub struct Prepared {
     pub held_out: Vec<Vec<u8>>,
     /// The number of each one's group, where somebody said which belong together.
     pub groups: Option<Vec<u32>>,
+    /// The same of each picture to learn from.
+    pub train_groups: Option<Vec<u32>>,
     /// Pictures left out because they could not be read, each with its reason.
     pub unreadable: Vec<String>,
 }
@@ -127,7 +151,7 @@ pub struct Prepared {
 /// What [`prepare`] is asked for.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// `mlp`, `dcgan` or `statistics`.
+    /// `mlp`, `dcgan`, `statistics` or `strokes`.
     pub net: &'a str,
     /// Folder or IDX file.
     pub data: &'a Path,
@@ -165,7 +189,7 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
     let Some(first) = first else {
         return Err(DataError::Empty(request.data.to_path_buf())).context("none of its genuine pictures could be read");
     };
-    let input = request.look.resolve(&data.settings, &first, request.net == "statistics");
+    let input = request.look.resolve(&data.settings, &first, request.net);
     input.validate()?;
 
     let Decoded { items, rows, hashes, prints, mut unreadable } = decode(data.genuine, &input, &request.room)?;
@@ -198,19 +222,19 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
         known_fakes: request.known_fakes.to_vec(),
         known_sha256: known.sha256,
     };
-    let groups = numbered(&items, &split.held_out);
-    Ok(Prepared { record, samples, known: known.families, held_out, groups, unreadable })
+    let (groups, train_groups) = (numbered(&items, &split.held_out), numbered(&items, &split.train));
+    Ok(Prepared { record, samples, known: known.families, held_out, groups, train_groups, unreadable })
 }
 
-/// The groups of the pictures held out, numbered as they come; `None` where every picture is its own by its own name.
-fn numbered(items: &[Item], held_out: &[usize]) -> Option<Vec<u32>> {
+/// The groups of some of the pictures, numbered as they come; `None` where every picture is its own by its own name.
+fn numbered(items: &[Item], chosen: &[usize]) -> Option<Vec<u32>> {
     let mut numbers = BTreeMap::new();
     let number = |i: &usize| {
         let next = numbers.len() as u32;
         *numbers.entry(&*items[*i].group).or_insert(next)
     };
-    let named = held_out.iter().any(|i| items[*i].group != items[*i].name);
-    named.then(|| held_out.iter().map(number).collect())
+    let named = chosen.iter().any(|i| items[*i].group != items[*i].name);
+    named.then(|| chosen.iter().map(number).collect())
 }
 
 fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), DataError> {
@@ -238,7 +262,7 @@ impl Prepared {
     /// When the folder holds a trained run already, cannot be made or cannot be written.
     pub fn write(&self, run: &Path, game: Option<&Config>) -> Result<()> {
         ensure!(
-            checkpoints(run).is_empty() && !run.join(STATISTICS).exists(),
+            checkpoints(run).is_empty() && FITTED.iter().all(|file| !run.join(file).exists()),
             "{} holds a run already; add --resume to go on with it, or choose another --out",
             run.display()
         );
@@ -263,13 +287,20 @@ impl Prepared {
 }
 
 impl Prepared {
-    /// Fits the statistics detective to the samples, in place of a game, and writes it into the run's folder.
+    /// Fits the detective of a kind that plays no game to the samples and writes it into the run's folder.
     ///
     /// # Errors
-    /// When the statistics cannot be fitted or written.
-    pub fn fit_statistics(&self, run: &Path) -> Result<()> {
-        let onnx = statistics::fit(&self.samples, &[])?;
-        write(&run.join(STATISTICS), &onnx)
+    /// When it cannot be fitted or written.
+    pub fn fit(&self, run: &Path) -> Result<()> {
+        let (net, input) = (&*self.record.net, &self.record.input);
+        let file = fitted(net).with_context(|| format!("--net {net} plays a game"))?;
+        let onnx = if net == "strokes" {
+            ensure!(input.rows() == 1, "--region: strokes are described in the picture as a whole; leave the flag out");
+            strokes::fit(&self.samples, self.train_groups.as_deref().unwrap_or_default(), &self.known, &[])?
+        } else {
+            statistics::fit(&self.samples, &[])?
+        };
+        write(&run.join(file), &onnx)
     }
 }
 
@@ -445,11 +476,8 @@ mod tests {
             fs::read(run.join("checkpoints/step-00000004.safetensors")).unwrap()
         };
         assert!(checkpoint("whole", &whole.samples) == checkpoint("streamed", &streamed.samples));
-        let statistics = |prepared: &Prepared, name: &str| {
-            prepared.fit_statistics(&out.path().join(name)).unwrap();
-            fs::read(out.path().join(name).join(STATISTICS)).unwrap()
-        };
-        assert!(statistics(&whole, "whole") == statistics(&streamed, "streamed"));
+        let statistics = |prepared: &Prepared| statistics::fit(&prepared.samples, &[]).unwrap();
+        assert!(statistics(&whole) == statistics(&streamed));
 
         // A disk that fails ends the training in words.
         streamed.samples.lose().unwrap();

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, Error, Judgement, Result, Score};
+use crate::{Calibration, Distance, Error, Judgement, Result, Score};
 
 /// More references than this of one item are refused: they would add next to nothing.
 pub const MAX_REFERENCES: usize = 20;
@@ -16,9 +16,7 @@ pub const MAX_REFERENCES: usize = 20;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct References {
-    embeddings: Vec<Vec<f32>>,
-    /// Mean distance of a reference from the others, 0 where there is only one.
-    own: f64,
+    pub(crate) embeddings: Vec<Vec<f32>>,
 }
 
 /// As they stand in a file, not yet believed. One flat list, so that no file takes much more memory than its own length.
@@ -65,22 +63,16 @@ impl References {
         if let Some(bad) = embeddings.iter().flatten().find(|x| !x.is_finite()) {
             return Err(Error::NotFinite(*bad));
         }
-        let mut sum = 0.0;
         for (i, a) in embeddings.iter().enumerate() {
-            for (j, b) in embeddings.iter().enumerate().skip(i + 1) {
-                let apart = euclidean(a, b);
-                if apart == 0.0 {
-                    return Err(Error::References(format!(
-                        "pictures {} and {} are the same to the network; give each once",
-                        i + 1,
-                        j + 1
-                    )));
-                }
-                sum += apart;
+            if let Some(j) = embeddings[..i].iter().position(|b| a == b) {
+                return Err(Error::References(format!(
+                    "pictures {} and {} are the same to the network; give each once",
+                    j + 1,
+                    i + 1
+                )));
             }
         }
-        let pairs = k * (k - 1) / 2;
-        Ok(Self { own: if pairs == 0 { 0.0 } else { sum / pairs as f64 }, embeddings })
+        Ok(Self { embeddings })
     }
 
     /// K, at least 1.
@@ -94,53 +86,6 @@ impl References {
     #[must_use]
     pub fn embedding_len(&self) -> usize {
         self.embeddings[0].len()
-    }
-}
-
-/// How the distances from K references become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DistanceRule {
-    /// Their mean.
-    Mean,
-    /// The least: near one reference is near enough.
-    Min,
-}
-
-/// A picture's distance from references, on the scale of the item's own variation.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Distance {
-    /// How the distances from the references become one.
-    pub rule: DistanceRule,
-    /// Mean distance between genuine pictures of one item, over items the training never saw.
-    pub typical: f64,
-    /// How many references the typical distance is worth. What an item's references tell about its own variation is shrunk towards
-    /// the typical, entirely so where there is one reference.
-    pub prior: f64,
-}
-
-impl Distance {
-    /// The distance, 1 being that of one more genuine picture of an average item.
-    ///
-    /// # Errors
-    /// [`Error::References`] when the embedding is of another length; [`Error::NotFinite`].
-    pub fn of(&self, embedding: &[f32], references: &References) -> Result<f64> {
-        if embedding.len() != references.embedding_len() {
-            return Err(Error::References(format!(
-                "their embeddings have {} numbers and the picture's has {}; enrol them again with this bundle",
-                references.embedding_len(),
-                embedding.len()
-            )));
-        }
-        let apart = references.embeddings.iter().map(|reference| euclidean(embedding, reference));
-        let joined = match self.rule {
-            DistanceRule::Mean => apart.sum::<f64>() / references.len() as f64,
-            DistanceRule::Min => apart.fold(f64::INFINITY, f64::min),
-        };
-        let others = (references.len() - 1) as f64;
-        let scale = (self.prior * self.typical + others * references.own) / (self.prior + others);
-        let distance = joined / scale;
-        if distance.is_finite() { Ok(distance) } else { Err(Error::NotFinite(distance as f32)) }
     }
 }
 
@@ -208,8 +153,9 @@ impl Enrolment {
         let Self { distance, weight_distance, weight_general, general, levels } = self;
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let scales = levels.iter().map(|level| level.distance).chain([*general]);
-        let sound = positive(distance.typical)
-            && positive(distance.prior)
+        let parts = distance.parts.iter();
+        let sound = !distance.parts.is_empty()
+            && parts.into_iter().all(|part| part.length > 0 && positive(part.variance))
             && [weight_distance, weight_general].iter().all(|weight| weight.is_finite() && **weight >= 0.0)
             && scales.into_iter().all(|scale| scale.mean.is_finite() && positive(scale.deviation));
         let ascending = levels.first().is_some_and(|level| level.references == 1)
@@ -252,20 +198,18 @@ impl Enrolment {
     }
 }
 
-fn euclidean(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Verdict;
+    use crate::{Part, Verdict};
 
     fn references(points: &[[f32; 2]]) -> References {
         References::new(points.iter().map(|p| p.to_vec()).collect()).unwrap()
     }
 
-    const DISTANCE: Distance = Distance { rule: DistanceRule::Mean, typical: 10.0, prior: 2.0 };
+    fn distance() -> Distance {
+        Distance { parts: vec![Part { length: 2, variance: 4.0 }] }
+    }
 
     fn enrolment() -> Enrolment {
         let level = |references| Level {
@@ -276,7 +220,7 @@ mod tests {
             calibration: Calibration::new(0.01, (0..99).map(|i| -0.01 * i as f32).collect()).unwrap(),
         };
         Enrolment {
-            distance: DISTANCE,
+            distance: distance(),
             weight_distance: 2.0,
             weight_general: 1.0,
             general: Scale { mean: 4.0, deviation: 2.0 },
@@ -285,26 +229,15 @@ mod tests {
     }
 
     #[test]
-    fn one_reference_is_measured_by_the_typical_distance_and_more_by_their_own() {
-        assert_eq!(DISTANCE.of(&[3.0, 4.0], &references(&[[0.0, 0.0]])).unwrap(), 0.5);
-        // Three references 1 apart: the scale is (2 * 10 + 2 * 1) / 4, the mean distance 20.
-        let tight = references(&[[20.0, 0.0], [20.0, 1.0], [20.0, 0.5]]);
-        let own = (1.0 + 0.5 + 0.5) / 3.0;
-        let expected = (400f64.sqrt() + 401f64.sqrt() + 400.25f64.sqrt()) / 3.0 / ((20.0 + 2.0 * own) / 4.0);
-        assert!((DISTANCE.of(&[0.0, 0.0], &tight).unwrap() - expected).abs() < 1e-12);
-        let nearest = Distance { rule: DistanceRule::Min, ..DISTANCE };
-        assert!((nearest.of(&[20.0, 0.0], &tight).unwrap()).abs() < 1e-12);
-    }
-
-    #[test]
     fn far_from_the_references_is_counterfeit_however_well_it_scores_in_general() {
         let (enrolment, general) = (enrolment(), Score::new(6.0).unwrap());
         enrolment.validate().unwrap();
         let judge = |x: f32| enrolment.judge(&references(&[[0.0, 0.0]]), general, &[x, 0.0]).unwrap();
-        // z of the general score is 1; of a distance of 1.5 it is also 1, and counts twice.
-        assert!((judge(15.0).score().get() + 1.0).abs() < 1e-6);
-        assert_eq!(judge(15.0).verdict(), Verdict::Counterfeit);
-        assert_eq!(judge(10.0).verdict(), Verdict::Genuine);
+        // The distance is the logarithm of x^2 / 2 / (2 * 4): at x = 4 it is 0, two deviations below the usual 1, and counts twice.
+        // z of the general score is 1.
+        assert!((judge(4.0).score().get() - 5.0).abs() < 1e-4);
+        assert_eq!(judge(4.0).verdict(), Verdict::Genuine);
+        assert_eq!(judge(40.0).verdict(), Verdict::Counterfeit);
     }
 
     #[test]
@@ -321,8 +254,6 @@ mod tests {
         assert!(refused(vec![vec![1.0], vec![2.0], vec![1.0]]).contains("pictures 1 and 3 are the same"));
         assert!(refused(vec![vec![1.0], vec![2.0, 3.0]]).contains("differ in length"));
         assert!(References::new(vec![vec![f32::NAN]]).is_err());
-        let other = DISTANCE.of(&[0.0; 3], &references(&[[0.0, 0.0]])).unwrap_err().to_string();
-        assert!(other.contains("2 numbers") && other.contains("has 3"), "{other}");
     }
 
     #[test]
@@ -346,7 +277,11 @@ mod tests {
         assert!(
             refused(|e| e.levels.reverse()) && refused(|e| e.levels.clear()) && refused(|e| e.levels[0].references = 0)
         );
-        assert!(refused(|e| e.distance.typical = 0.0) && refused(|e| e.general.deviation = f64::NAN));
+        assert!(
+            refused(|e| e.distance.parts[0].variance = 0.0)
+                && refused(|e| e.distance.parts.clear())
+                && refused(|e| e.general.deviation = f64::NAN)
+        );
         assert!(refused(|e| e.weight_general = -1.0));
     }
 }

@@ -16,11 +16,13 @@
 
 mod bundle;
 mod calibration;
+mod distance;
 mod enrolment;
 mod error;
 mod frame;
 pub mod game;
 mod golden;
+mod layout;
 mod manifest;
 mod overlay;
 mod preprocess;
@@ -29,10 +31,12 @@ mod verdict;
 
 pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, sha256_hex};
 pub use calibration::Calibration;
-pub use enrolment::{Distance, DistanceRule, Enrolment, Level, MAX_REFERENCES, References, Scale};
+pub use distance::{Distance, Part};
+pub use enrolment::{Enrolment, Level, MAX_REFERENCES, References, Scale};
 pub use error::{Error, Result};
 pub use frame::Frame;
 pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};
+pub use layout::Layout;
 pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training};
 pub use overlay::{Name, Overlay};
 pub use preprocess::{Color, Plane, Preprocess, Region, Resize, unit};

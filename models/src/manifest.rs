@@ -73,7 +73,7 @@ impl Manifest {
 /// How a detector was trained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// The kind of network: `mlp`, `dcgan`, `statistics`.
+    /// The kind of network: `mlp`, `dcgan`, `statistics`, `strokes`.
     pub net: String,
     /// SHA-256 over the training pictures' hashes.
     pub data_sha256: String,

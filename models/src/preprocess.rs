@@ -5,10 +5,10 @@
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
-use fast_image_resize::{FilterType, ImageView, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Frame, Result, sha256_hex};
+use crate::{Error, Frame, Layout, Result, sha256_hex};
 
 /// No network here is fed more than this on a side.
 const MAX_SIDE: u32 = 1024;
@@ -46,6 +46,8 @@ pub enum Resize {
     Stretch,
     /// Both sides by the same factor, centred on white paper.
     Pad,
+    /// What is drawn in ink, cropped: both sides by the same factor, its centre of mass at the plane's centre, on white paper.
+    Ink,
 }
 
 /// A crop of the picture, as fractions of its width and height from the top left corner.
@@ -116,6 +118,13 @@ impl Preprocess {
                 expected: "1 to 256 regions",
             });
         }
+        if self.resize == Resize::Ink && self.regions != [Region::WHOLE] {
+            return Err(Error::Setting {
+                field: "input.regions",
+                found: format!("a list of {} beside `resize: ink`", self.regions.len()),
+                expected: "the whole picture as the one region: the ink is cropped by where it lies",
+            });
+        }
         for region in &self.regions {
             let numbers = <[f64; 4]>::from(*region);
             let inside = region.width > 0.0
@@ -155,14 +164,14 @@ impl Preprocess {
     /// Crops, scales and lays out a picture.
     ///
     /// # Errors
-    /// [`Error::Setting`] when this rule does not [`validate`](Self::validate).
+    /// As [`layouts`](Self::layouts).
     pub fn plane(&self, frame: &Frame) -> Result<Plane> {
-        self.validate()?;
+        let layouts = self.layouts(frame)?;
         let (channels, height, width) = (self.channels(), self.height as usize, self.width as usize);
         let size = (frame.width(), frame.height());
         let rows = match self.color {
-            Color::Grey => self.scale_all::<U8>(size, frame.to_grey().as_raw()),
-            Color::Rgb => self.scale_all::<U8x3>(size, frame.to_rgb().as_raw()),
+            Color::Grey => self.scale_all::<U8>(size, frame.to_grey().as_raw(), &layouts),
+            Color::Rgb => self.scale_all::<U8x3>(size, frame.to_rgb().as_raw(), &layouts),
         };
         let mut data = Vec::with_capacity(self.rows() * channels * height * width); // [R, C, H, W]
         for row in rows {
@@ -173,68 +182,27 @@ impl Preprocess {
         Ok(Plane { rows: self.rows(), channels, height, width, data })
     }
 
-    /// The place in a picture of `size` that a rectangle `[x, y, width, height]` of row `row` shows, in fractions of the picture.
-    /// `None` where it shows nothing but the paper around a padded picture.
-    ///
-    /// # Panics
-    /// When there is no such row.
-    #[must_use]
-    pub fn shown(&self, size: (u32, u32), row: usize, [x, y, width, height]: [usize; 4]) -> Option<Region> {
-        let Layout { crop, inner } = self.layout(size, self.regions[row]);
-        // One side: from the row's pixels to the picture's fractions, cut off where the paper begins.
-        let side = |start: usize, length: usize, axis: usize, whole: u32| {
-            let place = |at: usize| {
-                let within = (at as f64 - f64::from(inner[axis])) / f64::from(inner[axis + 2]);
-                (crop[axis] + within.clamp(0.0, 1.0) * crop[axis + 2]) / f64::from(whole)
-            };
-            let (from, to) = (place(start), place(start + length));
-            (to > from).then_some((from, to - from))
-        };
-        let ((x, width), (y, height)) = (side(x, width, 0, size.0)?, side(y, height, 1, size.1)?);
-        Some(Region { x, y, width, height })
-    }
-
-    fn layout(&self, (width, height): (u32, u32), region: Region) -> Layout {
-        let (w, h) = (f64::from(width), f64::from(height));
-        // At least a pixel wide, and never over the edge by a rounding.
-        let crop_width = (region.width * w).max(1.0).min(w);
-        let crop_height = (region.height * h).max(1.0).min(h);
-        let left = (region.x * w).min(w - crop_width);
-        let top = (region.y * h).min(h - crop_height);
-        let (inner_width, inner_height) = match self.resize {
-            Resize::Stretch => (self.width, self.height),
-            Resize::Pad => {
-                let factor = (f64::from(self.width) / crop_width).min(f64::from(self.height) / crop_height);
-                let fit = |crop: f64, side: u32| ((crop * factor).round() as u32).clamp(1, side);
-                (fit(crop_width, self.width), fit(crop_height, self.height))
-            }
-        };
-        let (x0, y0) = ((self.width - inner_width) / 2, (self.height - inner_height) / 2);
-        Layout { crop: [left, top, crop_width, crop_height], inner: [x0, y0, inner_width, inner_height] }
-    }
-
     /// Every region, scaled: [H, W, C] bytes each.
     fn scale_all<P: PixelTrait + InnerPixel<Component = u8>>(
         &self,
         (width, height): (u32, u32),
         pixels: &[u8],
+        layouts: &[Layout],
     ) -> Vec<Vec<u8>> {
         let source = TypedImageRef::<P>::from_buffer(width, height, pixels)
             .expect("the buffer was made for a frame of this size and colour");
         let mut resizer = Resizer::new();
-        self.regions.iter().map(|region| self.scale(&mut resizer, &source, *region)).collect()
+        layouts.iter().map(|layout| self.scale(&mut resizer, &source, layout)).collect()
     }
 
-    /// One region, scaled: [H, W, C] bytes.
+    /// One region, scaled and laid on paper: [H, W, C] bytes.
     fn scale<P: PixelTrait + InnerPixel<Component = u8>>(
         &self,
         resizer: &mut Resizer,
         source: &TypedImageRef<P>,
-        region: Region,
+        &Layout { crop: [left, top, crop_width, crop_height], inner: [x0, y0, inner_width, inner_height], .. }: &Layout,
     ) -> Vec<u8> {
-        let Layout { crop: [left, top, crop_width, crop_height], inner: [x0, y0, inner_width, inner_height] } =
-            self.layout((source.width(), source.height()), region);
-        let mut inner = TypedImage::<P>::new(inner_width, inner_height);
+        let mut inner = TypedImage::<P>::new(inner_width as u32, inner_height as u32);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
             left,
             top,
@@ -242,28 +210,18 @@ impl Preprocess {
             crop_height,
         );
         resizer.resize_typed(source, &mut inner, &options).expect("the crop lies inside the picture");
-        let inner = P::components(inner.pixels()).to_vec();
-        if (inner_width, inner_height) == (self.width, self.height) {
-            return inner;
-        }
 
-        let channels = self.channels();
-        let mut padded = vec![PAPER; self.width as usize * self.height as usize * channels];
-        let stride = inner_width as usize * channels;
-        for (y, line) in inner.chunks_exact(stride).enumerate() {
-            let start = ((y0 as usize + y) * self.width as usize + x0 as usize) * channels;
-            padded[start..start + stride].copy_from_slice(line);
+        let (width, height, channels) = (i64::from(self.width), i64::from(self.height), self.channels());
+        let at = |x: i64, y: i64, width: i64| (y * width + x) as usize * channels;
+        let inner = P::components(inner.pixels());
+        let mut row = vec![PAPER; at(0, height, width)];
+        let (from, to) = (x0.max(0), (x0 + inner_width).min(width));
+        for y in y0.max(0)..(y0 + inner_height).min(height) {
+            let line = at(from - x0, y - y0, inner_width)..at(to - x0, y - y0, inner_width);
+            row[at(from, y, width)..at(to, y, width)].copy_from_slice(&inner[line]);
         }
-        padded
+        row
     }
-}
-
-/// Where a region lies in the picture and where it comes to lie in its row.
-struct Layout {
-    /// Left, top, width and height in the picture's pixels.
-    crop: [f64; 4],
-    /// The same in the row's pixels; around it lies paper.
-    inner: [u32; 4],
 }
 
 /// Bytes as float32 in 0..1, the scale of every network's `image`.
@@ -348,13 +306,22 @@ mod tests {
     }
 
     #[test]
-    fn a_place_of_a_row_is_found_again_in_the_picture() {
-        let stretched = rule(8, 8, Color::Grey, Resize::Stretch, vec![Region::WHOLE, [0.5, 0.5, 0.5, 0.5].into()]);
-        assert_eq!(stretched.shown((64, 32), 1, [4, 0, 4, 4]), Some([0.75, 0.5, 0.25, 0.25].into()));
-        let padded = rule(16, 16, Color::Grey, Resize::Pad, vec![Region::WHOLE]);
-        // The picture is twice as wide as high: paper above row 4 and below row 12.
-        assert_eq!(padded.shown((64, 32), 0, [0, 0, 4, 4]), None);
-        assert_eq!(padded.shown((64, 32), 0, [8, 2, 8, 4]), Some([0.5, 0.0, 0.5, 0.25].into()));
+    fn ink_lies_on_paper_in_any_colour_and_what_overhangs_is_cut() {
+        // A blot at the left end of a long line: with the blot in the middle, the line's end hangs over.
+        let ink = |x: u32, y: u32| (x < 20 && y < 30) || (13..18).contains(&y);
+        let picture = RgbImage::from_fn(200, 30, |x, y| Rgb(if ink(x, y) { [90, 0, 120] } else { [250; 3] }));
+        let plane = rule(80, 40, Color::Rgb, Resize::Ink, vec![Region::WHOLE]).plane(&Frame::Rgb(picture)).unwrap();
+        let pixel = |x: usize, y: usize| [0, 1, 2].map(|channel| plane.bytes()[(channel * 40 + y) * 80 + x]);
+        assert_eq!(pixel(2, 20), [PAPER; 3]);
+        assert!(pixel(18, 17)[1] < 50, "the blot lies left of the middle: {:?}", pixel(18, 17));
+        assert!(pixel(79, 20)[1] < 200, "the line goes on to the edge: {:?}", pixel(79, 20));
+    }
+
+    #[test]
+    fn ink_is_looked_for_in_the_whole_picture() {
+        let halves = vec![[0.0, 0.0, 0.5, 1.0].into(), [0.5, 0.0, 0.5, 1.0].into()];
+        let error = rule(8, 8, Color::Grey, Resize::Ink, halves).validate().unwrap_err().to_string();
+        assert!(error.contains("input.regions") && error.contains("resize: ink"), "{error}");
     }
 
     #[test]

@@ -4,23 +4,23 @@ use std::ffi::OsStr;
 use std::fs;
 use std::process::Output;
 
-use counterfoil_models::{Bundle, Calibration, Distance, DistanceRule, Enrolment, Level, Manifest, Overlay, Scale};
+use counterfoil_models::{Bundle, Calibration, Distance, Enrolment, Level, Manifest, Overlay, Part, Scale};
 use serde_json::Value;
 
 use super::bundle::Fixture;
 use super::cli::{edge, lines, stderr};
 
-/// The embedding is the picture itself, so ten shades apart are `16 * 10 / 255`: one unit. Two units from one reference is too far.
+/// The embedding is the picture itself, 16 x 16. Two pictures of one item are ten shades apart: from one reference that is a distance of 0.
 fn knows_items(manifest: &mut Manifest) {
     manifest.enrolment = Some(Enrolment {
-        distance: Distance { rule: DistanceRule::Mean, typical: 160.0 / 255.0, prior: 4.0 },
+        distance: Distance { parts: vec![Part { length: 256, variance: 0.5 * (10f64 / 255.0).powi(2) }] },
         weight_distance: 1.0,
         weight_general: 0.01,
         general: Scale { mean: 0.8, deviation: 0.1 },
         levels: [1, 4]
             .map(|references| Level {
                 references,
-                distance: Scale { mean: 1.0, deviation: 1.0 },
+                distance: Scale { mean: 0.0, deviation: 1.0 },
                 groups: 9,
                 effective: 40.0,
                 calibration: Calibration::new(0.01, (0..99).map(|i| -0.01 * i as f32).collect()).unwrap(),
@@ -76,8 +76,8 @@ fn a_picture_far_from_the_references_is_caught_however_genuine_it_looks_in_gener
     assert!(general.iter().all(|line| line["verdict"] == "genuine" && line["calibration"] == "bundle"), "{general:?}");
     let held = site.json(&["detect", "--as", "ada", "near.png", "far.png"]);
     assert_eq!([&held[0]["verdict"], &held[1]["verdict"]], ["genuine", "counterfeit"]);
-    // Half a unit away, and its brightness is near the mean.
-    let expected = 0.5 + 0.01 * (205.0 / 255.0 - 0.8) / 0.1;
+    // Half as far as is usual, squared, and its brightness is near the mean.
+    let expected = 4f64.ln() + 0.01 * (205.0 / 255.0 - 0.8) / 0.1;
     assert!((held[0]["score"].as_f64().unwrap() - expected).abs() < 1e-5, "{}", held[0]);
     assert_eq!((&held[0]["calibration"], &held[0]["name"]), (&"enrolled".into(), &"ada".into()));
 }

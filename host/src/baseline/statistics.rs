@@ -15,7 +15,7 @@ use crate::statistics;
 /// Fitted to the reference, or to halves of the judged genuine pictures.
 pub(super) fn scores(items: &[Item], reference: Option<&[Item]>) -> Result<Vec<Scored>> {
     let first = items.iter().find_map(|item| item.frame().ok()).context("none of the pictures can be read")?;
-    let input = Look::default().resolve(&Settings::default(), &first, true);
+    let input = Look::default().resolve(&Settings::default(), &first, "statistics");
     let exhibits = Exhibits::of(items, &input);
     let reference = reference.map(|reference| Exhibits::of(reference, &input));
     fit::scores(&exhibits, reference.as_ref(), Statistics::fit)

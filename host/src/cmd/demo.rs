@@ -117,7 +117,7 @@ impl Demo {
         let Some(net) = net else {
             prepared.write(&run, None)?;
             say(started, "fitting the statistics detective");
-            prepared.fit_statistics(&run)?;
+            prepared.fit(&run)?;
             return Ok(run);
         };
         let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 2.0 };

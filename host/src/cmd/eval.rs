@@ -1,5 +1,6 @@
 //! `counterfoil eval`: a bundle against pictures with known truth, beside the baselines.
 
+mod enrolled;
 mod table;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use counterfoil_host::eval::{Baseline, Evaluation, Kinship, Lead, Promise, ZooSu
 use counterfoil_host::judge;
 use serde::Serialize;
 
+use enrolled::Asked;
+
 use super::beside::Beside;
 use super::material::{Material, Pictures};
 
@@ -21,6 +24,7 @@ use super::material::{Material, Pictures};
 #[command(after_help = "Examples:
   counterfoil eval --bundle models/pretrained/specimen-note --genuine notes/real --fake notes/fake
   counterfoil eval --bundle bundles/digits --zoo zoo --fold 3
+  counterfoil eval --bundle bundles/hands --genuine hands/real --fake hands/fake --group 'w(\\d+)_' --enroll 4 --enroll 8
 
 The scores are those of `counterfoil-edge detect` on the same files. Every baseline judges the same pictures; intervals are 95 %
 bootstrap intervals, and all detectors share their resamples. Of a zoo, the baselines learn from ZOO/train and the other folds.")]
@@ -30,6 +34,12 @@ pub(crate) struct Eval {
     bundle: PathBuf,
     #[command(flatten)]
     pictures: Pictures,
+    /// Hold each group's pictures to so many genuine ones of the group, as the box does once these are enrolled; may be repeated
+    #[arg(long, value_name = "K", requires = "group", conflicts_with_all = ["zoo", "scores"])]
+    enroll: Vec<usize>,
+    /// How often these references are drawn
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "enroll")]
+    draws: u64,
     #[command(flatten)]
     beside: Beside,
     /// The bundle alone: no baseline is fitted or judged
@@ -74,6 +84,13 @@ impl Eval {
     pub(crate) fn run(self) -> Result<()> {
         let detector = Detector::open(&self.bundle)?;
         let material = self.pictures.material(&self.beside)?;
+        if !self.enroll.is_empty() {
+            let asked = Asked { references: &self.enroll, draws: self.draws, seed: 0 };
+            let (text, unreadable) = enrolled::text(&detector, &material.items, &asked, self.json)?;
+            super::tell_unreadable(&unreadable);
+            super::print(&text)?;
+            return all_judged(&unreadable);
+        }
         let judged = judge::judge(&detector, &material.items);
         super::tell_unreadable(&judged.unreadable);
         if let Some(path) = &self.scores {
@@ -111,11 +128,7 @@ impl Eval {
         } else {
             table::text(&outcome)?
         })?;
-        if judged.unreadable.is_empty() {
-            Ok(())
-        } else {
-            anyhow::bail!("{} pictures could not be judged", judged.unreadable.len())
-        }
+        all_judged(&judged.unreadable)
     }
 
     fn baselines(&self, detector: &Detector, material: &Material) -> Result<Vec<Baseline>> {
@@ -135,4 +148,10 @@ impl Eval {
         rows.push(judge::single_number(&material.items)?.baseline());
         Ok(rows)
     }
+}
+
+/// A picture that could not be judged makes the whole a failure, after all the others were.
+fn all_judged(unreadable: &[String]) -> Result<()> {
+    anyhow::ensure!(unreadable.is_empty(), "{} pictures could not be judged", unreadable.len());
+    Ok(())
 }

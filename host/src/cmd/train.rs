@@ -21,6 +21,7 @@ const DEFAULT_MINUTES: f64 = 5.0;
 #[command(after_help = "Examples:
   counterfoil train --data photos --out runs/label --minutes 10
   counterfoil train --data mnist --out runs/digits --net mlp --steps 5000 --seed 7
+  counterfoil train --data signatures --out runs/signatures --net strokes --group 'w(\\d+)_'
   counterfoil train --data photos --out runs/label --backup /mnt/usb/label
   counterfoil train --out runs/label --resume --minutes 10")]
 pub(crate) struct Train {
@@ -113,6 +114,8 @@ pub(crate) enum NetArgument {
     Dcgan,
     /// No GAN: hand statistics and their distance to the genuine, the baseline
     Statistics,
+    /// No GAN: descriptors of what is drawn in ink, such as signatures, to be held to references; needs --group
+    Strokes,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -155,6 +158,8 @@ enum ResizeArgument {
     Stretch,
     /// Keep the aspect, pad with white
     Pad,
+    /// Crop to the ink, keep the aspect, put its centre of mass in the middle; for what is drawn on light paper
+    Ink,
 }
 
 impl LookArguments {
@@ -168,6 +173,7 @@ impl LookArguments {
             resize: self.resize.map(|resize| match resize {
                 ResizeArgument::Stretch => Resize::Stretch,
                 ResizeArgument::Pad => Resize::Pad,
+                ResizeArgument::Ink => Resize::Ink,
             }),
             regions: (!self.regions.is_empty()).then(|| self.regions.clone()),
         }
@@ -183,10 +189,10 @@ impl Train {
         };
         // What is wrong with the configuration is said before thousands of pictures are read.
         ensure!(
-            net != "statistics" || !self.resume,
-            "a statistics detective is fitted in one go; there is nothing to resume"
+            run::fitted(&net).is_none() || !self.resume,
+            "a {net} detective is fitted in one go; there is nothing to resume"
         );
-        let config = if net == "statistics" { None } else { Some(self.game(&net, begun.is_some())?) };
+        let config = if run::fitted(&net).is_some() { None } else { Some(self.game(&net, begun.is_some())?) };
         let seed = config.as_ref().map_or(self.seed.unwrap_or(0), |config| config.seed);
         let mut backup = self.backup.as_deref().map(|dir| Backup::new(&self.out, dir)).transpose()?;
         let prepared = self.prepare(begun.as_ref(), &net, seed)?;
@@ -216,9 +222,9 @@ impl Train {
         Record::open(&self.out)
     }
 
-    /// Fits the statistics detective, in place of a game.
+    /// Fits a detective in place of a game.
     fn fit(&self, prepared: &Prepared, backup: Option<&mut Backup>) -> Result<()> {
-        prepared.fit_statistics(&self.out)?;
+        prepared.fit(&self.out)?;
         mirror(backup);
         eprintln!("next: counterfoil export {} --out BUNDLE", self.out.display());
         Ok(())
@@ -367,6 +373,7 @@ fn net_name(net: NetArgument) -> &'static str {
         NetArgument::Mlp => "mlp",
         NetArgument::Dcgan => "dcgan",
         NetArgument::Statistics => "statistics",
+        NetArgument::Strokes => "strokes",
     }
 }
 

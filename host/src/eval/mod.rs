@@ -7,6 +7,7 @@
 
 mod auroc;
 mod bootstrap;
+mod claims;
 mod conformal;
 mod detection;
 mod eer;
@@ -28,6 +29,7 @@ mod zoo;
 
 pub use auroc::auroc;
 pub use bootstrap::{Bootstrap, Statistic};
+pub use claims::{Claim, over_draws};
 pub use conformal::Realised;
 pub use detection::detection_rate;
 pub use eer::eer;

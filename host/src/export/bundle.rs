@@ -14,13 +14,14 @@ use counterfoil_models::{
 use rayon::prelude::*;
 
 use super::card::{Measurement, card};
-use super::enrolment::{self, Known};
+use super::enrolment::{self, Known, Outputs};
 use super::parity::{Agreement, Opinion, compare, same_verdicts};
 use super::runtime::Runtime;
 use super::{golden, onnx};
 use crate::detective::{Anatomy, Judged};
 use crate::net::{Layer, embedding, infer};
-use crate::run::{Record, STATISTICS, revision};
+use crate::run::{Record, fitted, revision};
+use crate::strokes;
 use crate::train::{self, Trained, Which};
 
 /// Pictures on which the engines are compared.
@@ -119,7 +120,8 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
             let known = groups.iter().zip(&scores).zip(embeddings);
             let known = known
                 .map(|((group, rows), embedding)| Ok(Known { group: *group, general: join.join(rows)?, embedding }));
-            enrolment::fit(&known.collect::<Result<Vec<_>>>()?, request.alpha, record.seed)?
+            let outputs = enrolment_outputs(&record, engine.embedding_len());
+            enrolment::fit(&known.collect::<Result<Vec<_>>>()?, &outputs, request.alpha, record.seed)?
         }
     };
 
@@ -181,16 +183,17 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
 
 fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -> Result<Exported> {
     let [_, c, h, w] = record.input.shape();
-    if record.net == "statistics" {
+    if let Some(file) = fitted(&record.net) {
         ensure!(
             request.checkpoint == Which::Newest,
-            "--checkpoint: {} is a statistics detective, which has none; leave the flag out",
-            request.run.display()
+            "--checkpoint: {} is a {} detective, which has none; leave the flag out",
+            request.run.display(),
+            record.net
         );
-        let path = request.run.join(STATISTICS);
+        let path = request.run.join(file);
         let discriminator = std::fs::read(&path)
             .with_context(|| format!("cannot read {}; the training did not finish: run it again", path.display()))?;
-        let config = serde_json::json!({ "net": "statistics", "seed": record.seed });
+        let config = serde_json::json!({ "net": record.net, "seed": record.seed });
         return Ok(Exported { discriminator, generator: None, own: None, latent: None, steps: 0, config });
     }
     let Trained { config, generator, discriminator, detective, steps } = train::load(request.run, request.checkpoint)?;
@@ -213,6 +216,17 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
         steps,
         config: serde_json::to_value(&config)?,
     })
+}
+
+/// What is taken from a network when pictures are held to references.
+fn enrolment_outputs(record: &Record, embedding_len: usize) -> Outputs {
+    if record.net == "strokes" {
+        return Outputs {
+            parts: strokes::PARTS.to_vec(),
+            weight_general: strokes::weight_general(&record.known_fakes),
+        };
+    }
+    Outputs { parts: vec![record.input.rows() * embedding_len], weight_general: 1.0 }
 }
 
 /// Scales the regions on one part of the held-out pictures and calibrates on the other.

@@ -10,25 +10,29 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use counterfoil_models::{
-    Calibration, Distance, DistanceRule, Enrolment, Error as ContractError, Level, References, Scale, Score,
+    Calibration, Distance, Enrolment, Error as ContractError, Level, Part, References, Scale, Score,
 };
 use rand::seq::index;
 
 use crate::stream::stream;
 
-/// How a picture's distances from the references become one.
-const RULE: DistanceRule = DistanceRule::Mean;
-/// References whose own variation weighs as much as the population's.
-const PRIOR: f64 = 4.0;
-/// What a deviation of distance and one of the general score count.
+/// What a deviation of distance counts.
 const WEIGHT_DISTANCE: f64 = 1.0;
-const WEIGHT_GENERAL: f64 = 1.0;
 /// Numbers of references that are calibrated for; a box uses the next lower one.
 const LEVELS: [usize; 5] = [1, 2, 4, 8, 16];
 /// The share of the pictures that fits scales, in whole groups.
 const SCALE_SHARE: f64 = 0.25;
 /// Fewer groups than this say too little about another one, however many pictures there are of each.
 const MIN_GROUPS: usize = 5;
+
+/// What a network's outputs are good for when pictures are held to references.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    /// Lengths of the embedding's parts.
+    pub(super) parts: Vec<usize>,
+    /// What a deviation of the general score counts, where one of distance counts 1.
+    pub(super) weight_general: f64,
+}
 
 /// A held-out genuine picture.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ pub(super) struct Known {
 ///
 /// # Errors
 /// When an embedding holds no number.
-pub(super) fn fit(pictures: &[Known], alpha: f64, seed: u64) -> Result<Option<Enrolment>> {
+pub(super) fn fit(pictures: &[Known], outputs: &Outputs, alpha: f64, seed: u64) -> Result<Option<Enrolment>> {
     let groups = groups(pictures);
     let wanted = (pictures.len() as f64 * SCALE_SHARE).round() as usize;
     let mut taken = 0;
@@ -55,14 +59,14 @@ pub(super) fn fit(pictures: &[Known], alpha: f64, seed: u64) -> Result<Option<En
         takes
     });
     let general: Vec<f64> = scaling.iter().copied().flatten().map(|i| f64::from(pictures[*i].general.get())).collect();
-    let (Some(typical), Some(general)) = (typical(pictures, &scaling)?, Scale::fit(&general)) else {
+    let (Some(parts), Some(general)) = (parts(pictures, &scaling, &outputs.parts), Scale::fit(&general)) else {
         return Ok(None);
     };
-    let distance = Distance { rule: RULE, typical, prior: PRIOR };
+    let distance = Distance { parts };
     let mut enrolment = Enrolment {
         distance,
         weight_distance: WEIGHT_DISTANCE,
-        weight_general: WEIGHT_GENERAL,
+        weight_general: outputs.weight_general,
         general,
         levels: Vec::new(),
     };
@@ -85,21 +89,26 @@ fn groups(pictures: &[Known]) -> Vec<Vec<usize>> {
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
-/// Mean distance of two pictures of one group, every group counting the same.
-fn typical(pictures: &[Known], groups: &[&Vec<usize>]) -> Result<Option<f64>> {
-    let one = Distance { rule: RULE, typical: 1.0, prior: 1.0 };
-    let mut sum = 0.0;
-    for group in groups {
-        let mut apart = 0.0;
-        for i in *group {
-            let own = References::new(vec![pictures[*i].embedding.clone()])?;
-            for j in group.iter().filter(|j| *j != i) {
-                apart += one.of(&pictures[*j].embedding, &own)?;
-            }
-        }
-        sum += apart / (group.len() * (group.len() - 1)) as f64;
-    }
-    Ok((!groups.is_empty()).then(|| sum / groups.len() as f64))
+/// The parts with their variance between pictures of one group, every group counting the same; `None` without groups.
+fn parts(pictures: &[Known], groups: &[&Vec<usize>], lengths: &[usize]) -> Option<Vec<Part>> {
+    let mut start = 0;
+    let part = |&length: &usize| {
+        let stretch = start..start + length;
+        start += length;
+        let of_one = |group: &&Vec<usize>| {
+            let n = group.len() as f64;
+            let variance = |element: usize| {
+                let numbers = group.iter().map(|i| f64::from(pictures[*i].embedding[element]));
+                let mean = numbers.clone().sum::<f64>() / n;
+                numbers.map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)
+            };
+            stretch.clone().map(variance).sum::<f64>() / length as f64
+        };
+        // A part that never varies says nothing, and shall not divide by nothing.
+        let variance = (groups.iter().map(of_one).sum::<f64>() / groups.len() as f64).max(1e-12);
+        Part { length, variance }
+    };
+    (!groups.is_empty()).then(|| lengths.iter().map(part).collect())
 }
 
 /// Every picture's distance from `k` others of its group, drawn once, group by group; groups with fewer are passed over.
@@ -195,6 +204,10 @@ mod tests {
             }
         }
         pictures
+    }
+
+    fn fit(pictures: &[Known], alpha: f64, seed: u64) -> Result<Option<Enrolment>> {
+        super::fit(pictures, &Outputs { parts: vec![8], weight_general: 1.0 }, alpha, seed)
     }
 
     fn refused(enrolment: &Enrolment, pictures: &[Known], k: usize, own: bool) -> f64 {

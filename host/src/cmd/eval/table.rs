@@ -105,7 +105,7 @@ fn best<'a>(rows: &'a [Row], family: &str) -> Option<(&'a str, f64)> {
     known.max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-fn cell(estimate: Estimate) -> String {
+pub(super) fn cell(estimate: Estimate) -> String {
     if estimate.is_known() {
         format!("{:.3} [{:.3}, {:.3}]", estimate.value, estimate.low, estimate.high)
     } else {

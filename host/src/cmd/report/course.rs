@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use counterfoil_host::report::{Picture, Point, Probe, Training};
-use counterfoil_host::run::Record;
+use counterfoil_host::run::{Record, fitted};
 use counterfoil_host::train::{METRICS, grids};
 use serde::Deserialize;
 
@@ -23,9 +23,9 @@ struct Metrics {
     probe: Option<f64>,
 }
 
-/// The training of the network `name`; the statistics detective has none.
+/// The training of the network `name`; a detective that plays no game has none.
 pub(super) fn training(name: &str, run: &Path) -> Result<Option<Training>> {
-    if Record::open(run)?.net == "statistics" {
+    if fitted(&Record::open(run)?.net).is_some() {
         return Ok(None);
     }
     let path = run.join(METRICS);

@@ -1,0 +1,217 @@
+//! Genuine pictures of many items or writers enter, an ONNX detective of strokes leaves: descriptors of what is drawn in ink, scaled so
+//! that distances between pictures count what one item or writer varies little in.
+//!
+//! It plays no game. On signatures such descriptors, held to references, beat every network that could be trained in minutes, which is
+//! what made it a detective of its own (docs/decisions/0007). Without references it knows how usual a picture is, by which a forger's often
+//! passes for more genuine than the writer's own; where known fakes are given, it has learned what forgers have in common.
+//!
+//! As with the statistics, the descriptors are defined once, as ONNX nodes, and fitting runs that very graph through the box's engine.
+
+mod directions;
+mod logistic;
+mod patterns;
+mod within;
+
+use std::collections::BTreeMap;
+
+use counterfoil_edge::engine::{EngineError, Graph as Runnable};
+use counterfoil_models::unit;
+use rayon::prelude::*;
+
+use crate::data::{DataError, Samples};
+use crate::export::graph::{Attribute, Dim, Graph};
+use logistic::Logistic;
+use within::Within;
+
+/// Sides are multiples of this, so that every cell of a grid has as many pixels, and at least so many times as long.
+const STEP: usize = 4;
+const MIN_STEPS: usize = 8;
+/// Fewest items or writers, each with two pictures or more, whose variation says something about another's.
+const MIN_GROUPS: usize = 4;
+/// Local binary patterns: radius and grid of cells.
+const PATTERNS: [(i64, (usize, usize)); 2] = [(1, (1, 1)), (2, (2, 4))];
+/// Shares of a histogram are raised by this before their root is taken, which is steep at 0.
+const SHARE_FLOOR: f32 = 1e-6;
+
+/// Of more pictures than this of a kind, so many are drawn evenly to learn forgers from: their descriptors lie in memory, 12 kB each.
+const MOST_LEARNED: usize = 2_000;
+
+/// Lengths of the embedding's parts: directions by cells, patterns near and wide, directions along the stroke.
+pub const PARTS: [usize; 4] = [directions::LENGTHS[0], 256, 8 * 256, directions::LENGTHS[1]];
+const LENGTH: usize = PARTS[0] + PARTS[1] + PARTS[2] + PARTS[3];
+
+/// What the general score counts beside a distance from references, in standard deviations of each. Learned from known fakes it lowers the
+/// error on held-out writers a little with eight references, more with one; without them it knows nothing of forgers.
+#[must_use]
+pub fn weight_general<T>(known_fakes: &[T]) -> f64 {
+    if known_fakes.is_empty() { 0.0 } else { 0.25 }
+}
+
+/// Why no detective came out.
+#[derive(Debug, thiserror::Error)]
+pub enum StrokesError {
+    /// The pictures are of a size the descriptors are not defined for.
+    #[error(
+        "--size {width}x{height}: strokes are described in planes whose sides are multiples of {STEP} from {} on, such as 320x160", STEP * MIN_STEPS
+    )]
+    Size {
+        /// Rows of pixels.
+        height: usize,
+        /// Columns of pixels.
+        width: usize,
+    },
+    /// Nobody said which pictures are of one item or writer, or there are too few of these.
+    #[error(
+        "--net strokes learns what one item or writer varies in, and found {0} with two pictures or more to learn from; expected at least {MIN_GROUPS}: name them with --group, or add pictures"
+    )]
+    Groups(usize),
+    /// A picture cannot be read.
+    #[error(transparent)]
+    Samples(#[from] DataError),
+    /// The box's engine refused the graph of descriptors.
+    #[error("the graph of strokes does not run")]
+    Engine(#[from] EngineError),
+}
+
+/// Fits the strokes detective to genuine pictures, of which number `i` is of group `groups[i]`, and returns it as an ONNX file of the
+/// bundle's contract: `embedding` holds the descriptors less their mean, over the root of their variance within groups; `score` = `logit` is
+/// that of a logistic regression on `embedding` against the `known` fakes, or, without any, minus its root mean square. `metadata` goes into
+/// the file beside the parts' lengths and N.
+///
+/// The same rows give the same bytes, whatever the number of threads. Memory is that of the largest group's descriptors, or those of some
+/// thousands of pictures.
+///
+/// # Errors
+/// [`StrokesError::Size`] or [`StrokesError::Groups`] for pictures it cannot be fitted to.
+pub fn fit(
+    samples: &Samples,
+    groups: &[u32],
+    known: &[Samples],
+    metadata: &[(String, String)],
+) -> Result<Vec<u8>, StrokesError> {
+    let (c, h, w) = samples.shape();
+    if [h, w].iter().any(|side| !side.is_multiple_of(STEP) || *side < STEP * MIN_STEPS) {
+        return Err(StrokesError::Size { height: h, width: w });
+    }
+    let describer = Describer::new((c, h, w))?;
+    let within = describer.within(samples, groups)?;
+    let forgers = if known.is_empty() { None } else { Some(describer.forgers(samples, known, &within)?) };
+    let Within { mean, scale } = within;
+
+    let (mut graph, image) = open((c, h, w));
+    let descriptors = append(&mut graph, &image, (c, h, w)); // [N, K]
+    let mean = graph.constant(&[1, LENGTH], &mean);
+    let scale = graph.constant(&[1, LENGTH], &scale);
+    let centred = graph.node("Sub", &[&descriptors, &mean], &[]);
+    let embedding = graph.node("Mul", &[&centred, &scale], &[]); // [N, K]
+    let score = if let Some(Logistic { weights, offset }) = &forgers {
+        let weights = graph.constant(&[LENGTH, 1], weights);
+        let logit = graph.node("MatMul", &[&embedding, &weights], &[]);
+        graph.with_number("Add", &logit, *offset)
+    } else {
+        let square = graph.node("Mul", &[&embedding, &embedding], &[]);
+        let distance = graph.node("ReduceMean", &[&square], &[("axes", Attribute::Ints(&[1]))]);
+        let distance = graph.node("Sqrt", &[&distance], &[]);
+        graph.node("Neg", &[&distance], &[])
+    }; // [N, 1]
+    graph.output(&score, "score", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&score, "logit", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&embedding, "embedding", &[Dim::Batch, Dim::Fixed(LENGTH)]);
+
+    let parts = PARTS.map(|part| part.to_string()).join(",");
+    let own = [("parts".to_owned(), parts), ("fitted_on".to_owned(), samples.len().to_string())];
+    Ok(graph.finish(&[metadata, &own].concat()))
+}
+
+/// The graph of descriptors in the box's engine.
+struct Describer {
+    runnable: Runnable,
+}
+
+impl Describer {
+    fn new((c, h, w): (usize, usize, usize)) -> Result<Self, StrokesError> {
+        let (mut graph, image) = open((c, h, w));
+        let descriptors = append(&mut graph, &image, (c, h, w));
+        graph.output(&descriptors, "descriptors", &[Dim::Batch, Dim::Fixed(LENGTH)]);
+        Ok(Self { runnable: Runnable::load(&graph.finish(&[]), &[1, c, h, w])? })
+    }
+
+    /// The descriptors of some rows, `[n][K]`.
+    fn describe(&self, samples: &Samples, rows: &[usize]) -> Result<Vec<Vec<f32>>, StrokesError> {
+        let one = |row: &usize| {
+            Ok(self
+                .runnable
+                .run(&unit(&samples.row(*row)?))? // [1, C, H, W]
+                .swap_remove(0)
+                .values)
+        };
+        rows.par_iter().map(one).collect()
+    }
+
+    /// How the descriptors vary within groups, group after group.
+    fn within(&self, samples: &Samples, groups: &[u32]) -> Result<Within, StrokesError> {
+        let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (row, group) in groups.iter().enumerate() {
+            members.entry(*group).or_default().push(row);
+        }
+        let mut sums = within::Sums::new(LENGTH);
+        for rows in members.values() {
+            sums.add(&self.describe(samples, rows)?);
+        }
+        if sums.groups() < MIN_GROUPS {
+            return Err(StrokesError::Groups(sums.groups()));
+        }
+        Ok(sums.finish(&PARTS))
+    }
+
+    /// What the known fakes have in common, all families alike.
+    fn forgers(&self, samples: &Samples, known: &[Samples], within: &Within) -> Result<Logistic, StrokesError> {
+        let embedded = |samples: &Samples, most: usize| -> Result<Vec<Vec<f32>>, StrokesError> {
+            let stride = samples.len().div_ceil(most.max(1));
+            let rows: Vec<usize> = (0..samples.len()).step_by(stride).collect();
+            Ok(self.describe(samples, &rows)?.iter().map(|row| within.embed(row)).collect())
+        };
+        let genuine = embedded(samples, MOST_LEARNED)?;
+        let fakes = known.iter().map(|family| embedded(family, MOST_LEARNED / known.len()));
+        Ok(Logistic::fit(&genuine, &fakes.collect::<Result<Vec<_>, _>>()?.concat()))
+    }
+}
+
+fn open((c, h, w): (usize, usize, usize)) -> (Graph, String) {
+    let mut graph = Graph::new("strokes");
+    let image = graph.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]);
+    (graph, image)
+}
+
+/// Appends the descriptors of `image` ([N, C, H, W] in 0..1; C is 1 or 3): [N, K].
+fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, usize)) -> String {
+    // Ink is what is missing to white.
+    let luma: &[f32] = if c == 1 { &[-1.0] } else { &[-0.299, -0.587, -0.114] }; // BT.601
+    let luma = graph.constant(&[1, c, 1, 1], luma);
+    let white = graph.constant(&[1], &[1.0]);
+    let ink = graph.node("Conv", &[image, &luma, &white], &[]); // [N, 1, H, W]
+    let mask = patterns::mask(graph, &ink);
+
+    let (directions, along) = directions::append(graph, &ink, (h, w));
+    let patterns = PATTERNS.map(|(radius, grid)| patterns::append(graph, &mask, (h, w), radius, grid));
+    let mut columns = Vec::new();
+    for counts in [&directions].into_iter().chain(&patterns).chain(&along) {
+        columns.push(root_of_shares(graph, counts));
+    }
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    graph.node("Concat", &columns, &[("axis", Attribute::Int(1))])
+}
+
+/// The root of each count's share of all, [N, K]: the Euclidean distance of such roots is Hellinger's of the histograms, in which rare
+/// and frequent count alike.
+fn root_of_shares(graph: &mut Graph, counts: &str) -> String {
+    let all = graph.node("ReduceL1", &[counts], &[("axes", Attribute::Ints(&[1]))]); // [N, 1]
+    // A plane without ink has no shares, and is no fault of the engine's.
+    let all = graph.with_number("Add", &all, SHARE_FLOOR);
+    let shares = graph.node("Div", &[counts, &all], &[]);
+    let shares = graph.with_number("Add", &shares, SHARE_FLOOR);
+    graph.node("Sqrt", &[&shares], &[])
+}
+
+#[cfg(test)]
+mod tests;

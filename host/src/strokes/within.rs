@@ -1,0 +1,95 @@
+//! Descriptors enter group by group, what scales them leaves: an element counts the more, the less it varies between pictures of one
+//! item or writer.
+
+/// An element's variance is raised by this part of the mean variance of its part of the embedding: what hardly ever occurred in the
+/// training shall not outweigh all else when it does. Between 0.2 and 3 it changes the error on held-out writers by 0.3 %.
+const RIDGE: f64 = 0.5;
+
+/// `embedding = (descriptors - mean) * scale`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Within {
+    /// [K]
+    pub(super) mean: Vec<f32>,
+    /// [K]
+    pub(super) scale: Vec<f32>,
+}
+
+impl Within {
+    /// The embedding of descriptors, [K].
+    pub(super) fn embed(&self, descriptors: &[f32]) -> Vec<f32> {
+        descriptors.iter().zip(&self.mean).zip(&self.scale).map(|((x, mean), scale)| (x - mean) * scale).collect()
+    }
+}
+
+/// Sums over the groups seen so far, in double precision and in their order.
+#[derive(Debug)]
+pub(super) struct Sums {
+    pictures: f64,
+    groups: usize,
+    /// Of the descriptors, [K].
+    sum: Vec<f64>,
+    /// Of the groups' variances, [K].
+    variance: Vec<f64>,
+}
+
+impl Sums {
+    pub(super) fn new(length: usize) -> Self {
+        Self { pictures: 0.0, groups: 0, sum: vec![0.0; length], variance: vec![0.0; length] }
+    }
+
+    /// Adds one group's pictures, `[n][K]`; one picture alone tells no variance.
+    pub(super) fn add(&mut self, rows: &[Vec<f32>]) {
+        let n = rows.len() as f64;
+        self.pictures += n;
+        self.groups += usize::from(rows.len() > 1);
+        for (i, sum) in self.sum.iter_mut().enumerate() {
+            let of = rows.iter().map(|row| f64::from(row[i]));
+            let total: f64 = of.clone().sum();
+            *sum += total;
+            if rows.len() > 1 {
+                self.variance[i] += of.map(|x| (x - total / n).powi(2)).sum::<f64>() / n;
+            }
+        }
+    }
+
+    /// Groups that told a variance.
+    pub(super) fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// What scales descriptors of parts of these lengths.
+    pub(super) fn finish(self, parts: &[usize]) -> Within {
+        let mean = self.sum.iter().map(|sum| (sum / self.pictures) as f32).collect();
+        let mut scale = Vec::with_capacity(self.sum.len());
+        let mut rest = self.variance.as_slice();
+        for length in parts {
+            let (part, others) = rest.split_at(*length);
+            rest = others;
+            let average = part.iter().sum::<f64>() / *length as f64;
+            // A part that never varied says nothing; a floor keeps it from shouting.
+            let deviation = |variance: &f64| ((variance + RIDGE * average) / self.groups as f64).sqrt().max(1e-3);
+            scale.extend(part.iter().map(|variance| (1.0 / deviation(variance)) as f32));
+        }
+        Within { mean, scale }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_varies_within_groups_counts_little_and_what_varies_between_them_much() {
+        let mut sums = Sums::new(3);
+        // Element 0 varies within, element 1 between the groups; element 2, a part of its own, never.
+        sums.add(&[vec![0.0, 1.0, 7.0], vec![2.0, 1.0, 7.0]]);
+        sums.add(&[vec![4.0, 9.0, 7.0], vec![0.0, 9.0, 7.0]]);
+        sums.add(&[vec![3.0, 5.0, 7.0]]);
+        assert_eq!(sums.groups(), 2);
+        let Within { mean, scale } = sums.finish(&[2, 1]);
+        assert_eq!(mean, [1.8, 5.0, 7.0]);
+        // Variances 1 and 4: 2.5 on average, and half of (2.5 + 0) / 2 on top.
+        let expected = [1.0 / (2.5f32 + 0.625).sqrt(), 1.0 / 0.625f32.sqrt(), 1000.0];
+        assert!(scale.iter().zip(expected).all(|(a, b)| (a / b - 1.0).abs() < 1e-6), "{scale:?}");
+    }
+}
