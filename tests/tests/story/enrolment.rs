@@ -41,13 +41,14 @@ fn a_writer_is_enrolled_and_a_camera_calibrated_for() {
     box_with(&gan, &["detect", "--as", "ada", &pictures[3]]).code(2).says("cannot enrol");
 
     // Every writer's notes held to two of the writer's own, and once more to four; the counterfeits' numbers tell whom they claim to be of.
+    // Numbers start at 1, so one writer has nine notes, and note 150 is alone: 149 are left of 150.
     let fake = stage.path("test/fake").display().to_string();
     let pictures_of = ["--genuine", &*notes, "--fake", &fake, "--group", group, "--json"];
     let eval = |rest: &[&str]| counterfoil([&["eval", "--bundle", &bundle], &pictures_of[..], rest].concat());
     let lines = eval(&["--enroll", "2", "--enroll", "4", "--draws", "3"]).ok().lines();
     assert_eq!(lines.iter().map(|line| line["references"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 4]);
     assert!(lines.iter().all(|line| line["groups"] == 15 && line["baselines"][0]["eer"].is_f64()), "{lines:?}");
-    assert_eq!((&lines[0]["genuine"], &lines[1]["genuine"]), (&120.into(), &90.into()));
+    assert_eq!((&lines[0]["genuine"], &lines[1]["genuine"]), (&119.into(), &89.into()));
     eval(&["--enroll", "10"]).code(2).says("ask for fewer references");
 
     let calibrate =
