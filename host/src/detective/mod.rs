@@ -233,14 +233,6 @@ impl Detective {
         head.forward(&features, &mut stream(0, "no dropout", 0))?.output.flatten_all()?.to_vec1()
     }
 
-    /// LAB
-    pub fn look(&self, pictures: &Tensor) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
-        let (features, _) = self.see(&self.average.trunk.frozen(), pictures)?;
-        let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
-        let logits = self.average.head.frozen().without_dropout().forward(&features, &mut stream(0, "none", 0))?.output;
-        Ok((features.to_vec2()?, logits.flatten_all()?.to_vec1()?))
-    }
-
     /// What judges, in the form that travels.
     pub fn anatomy(&self) -> Result<Anatomy> {
         let [mean, inverse] = &self.scale;

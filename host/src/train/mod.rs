@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn a_stopped_run_is_saved_and_says_so() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
-        let minutes = Config { steps: None, minutes: Some(0.002), ..config(Net::Mlp, 1) };
+        let minutes = Config { steps: None, minutes: Some(0.01), ..config(Net::Mlp, 1) };
         let timed = play(&minutes, &samples, run.path(), false).unwrap();
         assert!(timed.finished && timed.steps > 0 && timed.images_per_second > 0.0);
         let stopped =
