@@ -45,7 +45,7 @@ class Bench:
         """A run with known fakes, by default all that it may know, and a configuration."""
         length = "-".join(map(str, self.length)).strip("-")
         run = self.work / "runs" / f"{case}{name}-fold{fold}-seed{seed}-{length}"
-        if not self.is_done(run):
+        if not (run / "done").exists():
             say(f"training {run.name}")
             config = self.work / "config.toml"
             config.write_text(settings)
@@ -55,9 +55,6 @@ class Bench:
             self.run("train", "--out", run, *resume, *self.length)
             (run / "done").touch()
         return run
-
-    def is_done(self, run):
-        return (run / "done").exists()
 
     def judge(self, case, fold, run, *flags, checkpoint="newest"):
         """What `eval` says of a run's bundle on a fold."""

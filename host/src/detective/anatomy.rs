@@ -2,10 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use crate::net::{Layer, infer};
-
-/// Added to a variance before its root: that of the moments a detective learned on.
-pub const EPSILON: f64 = 1e-5;
+use crate::net::{EPSILON, Layer, infer};
 
 /// The parts of a detective, first to last. Maps are [N, C, H, W] here, in -1..1 at the entrance.
 #[derive(Clone, Debug)]
@@ -51,7 +48,7 @@ impl Anatomy {
                 let rows = x.flatten_from(2)?; // [N, C, HW]
                 let centred = rows.broadcast_sub(&rows.mean_keepdim(2)?)?;
                 features.push(rows.mean(2)?);
-                features.push((centred.sqr()?.mean(2)? + EPSILON)?.sqrt()?);
+                features.push((centred.sqr()?.mean(2)? + f64::from(EPSILON))?.sqrt()?);
             }
         }
         features.push(x);

@@ -13,6 +13,13 @@ pub(super) fn square_distance(index: usize, radius: usize) -> f32 {
     x * x + y * y
 }
 
+/// A bell of this spread on 5x5 pixels; sums to 1.
+pub(super) fn gaussian(spread: f32) -> Vec<f32> {
+    let bell: Vec<f32> = (0..25).map(|i| (-square_distance(i, 2) / (2.0 * spread * spread)).exp()).collect();
+    let total: f32 = bell.iter().sum();
+    bell.iter().map(|x| x / total).collect()
+}
+
 /// A smooth surface of about unit spread with `cells` bumps along the longer side, a number a pixel.
 pub(super) fn smooth(plane: &Plane, cells: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let (w, h) = (plane.width, plane.height);

@@ -13,7 +13,7 @@ mod plane;
 mod replay;
 mod senses;
 
-pub use anatomy::{Anatomy, EPSILON, Judged, is_tap};
+pub use anatomy::{Anatomy, Judged, is_tap};
 pub use negatives::negative;
 pub use replay::Replay;
 

@@ -103,10 +103,8 @@ fn filter(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
         (0..25).map(|i| about(size, rng) * (-field::square_distance(i, 2) / 2.0).exp()).collect()
     } else {
         let spread: f32 = rng.random_range(0.4..1.4);
-        let blur: Vec<f32> = (0..25).map(|i| (-field::square_distance(i, 2) / (2.0 * spread * spread)).exp()).collect();
-        let total: f32 = blur.iter().sum();
         let strength = if kind == 1 { rng.random_range(0.3..1.0) } else { -rng.random_range(0.5..2.5) };
-        blur.iter().map(|x| x / total * strength).collect()
+        field::gaussian(spread).iter().map(|x| x * strength).collect()
     };
     plane.convolve(&kernel);
 }
@@ -172,9 +170,7 @@ fn thicken(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
 /// Cut anew: edges as sharp and as smooth as a pen, a stencil or a vector program makes them.
 fn stencil(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let spread: f32 = rng.random_range(0.3..1.1);
-    let blur: Vec<f32> = (0..25).map(|i| (-field::square_distance(i, 2) / (2.0 * spread * spread)).exp()).collect();
-    let total: f32 = blur.iter().sum();
-    plane.convolve(&blur.iter().map(|x| x / total).collect::<Vec<f32>>());
+    plane.convolve(&field::gaussian(spread));
     let (level, hardness) = (rng.random_range(0.25..0.6), rng.random_range(1.8f32..4.0).exp());
     plane.stencil(level, hardness);
 }

@@ -20,3 +20,18 @@ pub struct Scored {
     /// The verdict at the calibrated threshold.
     pub verdict: Verdict,
 }
+
+#[cfg(test)]
+impl Scored {
+    /// A picture ranked and not judged, its score `shift` below one of 0..1 that a low-discrepancy sequence gives.
+    pub(crate) fn ranked(index: usize, family: Option<&str>, shift: f32) -> Self {
+        Self {
+            path: index.to_string(),
+            family: family.map(str::to_owned),
+            group: None,
+            score: (index as f32 * 0.618_034).fract() - shift,
+            p_value: f64::NAN,
+            verdict: Verdict::Unsure,
+        }
+    }
+}

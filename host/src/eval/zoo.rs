@@ -105,21 +105,12 @@ impl ZooSummary {
 mod tests {
     use super::super::{Baseline, Scored};
     use super::*;
-    use counterfoil_models::Verdict;
 
     #[test]
     fn a_family_counts_as_one_whatever_its_size() {
-        let one = |index: usize, family: Option<&str>, shift: f32| Scored {
-            path: index.to_string(),
-            family: family.map(str::to_owned),
-            group: None,
-            score: (index as f32 * 0.618_034).fract() - shift,
-            p_value: f64::NAN,
-            verdict: Verdict::Unsure,
-        };
-        let genuine = (0..100).map(|index| one(index, None, 0.0));
-        let far = (0..20).map(|index| one(index, Some("far"), 2.0));
-        let near = (0..80).map(|index| one(index, Some("near"), 0.0));
+        let genuine = (0..100).map(|index| Scored::ranked(index, None, 0.0));
+        let far = (0..20).map(|index| Scored::ranked(index, Some("far"), 2.0));
+        let near = (0..80).map(|index| Scored::ranked(index, Some("near"), 0.0));
         let row = Baseline::ranked("ours", genuine.chain(far).chain(near).collect()).unwrap();
         let kinship = BTreeMap::from([("far".to_owned(), Kinship::Kin), ("near".to_owned(), Kinship::Alien)]);
         let found = ZooSummary::of(&row.evaluation, &kinship);

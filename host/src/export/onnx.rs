@@ -5,8 +5,8 @@ use candle_core::Tensor;
 
 use super::ExportError;
 use super::graph::{Attribute, Dim, Graph};
-use crate::detective::{Anatomy, EPSILON, is_tap};
-use crate::net::Layer;
+use crate::detective::{Anatomy, is_tap};
+use crate::net::{EPSILON, Layer};
 
 /// The discriminator as an ONNX file: `image` float32 [N, C, H, W] in 0..1 in; `score` [N, 1], `logit` [N, 1] and
 /// `embedding` [N, E] out. The network itself sees -1..1, that step is inside the graph. `embedding` is what layer number
@@ -101,7 +101,7 @@ fn moments(graph: &mut Graph, map: &str) -> [String; 2] {
     let centred = graph.node("Sub", &[map, &mean], &[]);
     let square = graph.node("Mul", &[&centred, &centred], &[]);
     let variance = whole(graph, &square, 0); // [N, C]
-    let variance = graph.with_number("Add", &variance, EPSILON as f32);
+    let variance = graph.with_number("Add", &variance, EPSILON);
     let deviation = graph.node("Sqrt", &[&variance], &[]);
     [graph.node("Flatten", &[&mean], &[("axis", Attribute::Int(1))]), deviation]
 }

@@ -32,6 +32,7 @@ pub(crate) use floats::{floats, floats_mut};
 pub use layer::{Layer, embedding, infer};
 pub(crate) use moments::map_moments;
 pub use network::Network;
+pub(crate) use norm::EPSILON;
 pub use pass::{Gradient, Gradients, Pass};
 #[cfg(test)]
 pub(crate) use workspace::Workspace;

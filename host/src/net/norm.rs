@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::activation::{Activation, CHUNK, add_up, lines};
 
 /// Added to the variance before its root is taken: PyTorch's and ONNX's default.
-pub(super) const EPSILON: f32 = 1e-5;
+pub(crate) const EPSILON: f32 = 1e-5;
 
 /// Mean and spread of each channel of some rows.
 #[derive(Clone, Debug)]

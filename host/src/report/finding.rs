@@ -66,20 +66,11 @@ mod tests {
 
     use super::*;
     use crate::eval::{Baseline, Kinship, Scored};
-    use counterfoil_models::Verdict;
 
     /// A detector that ranks counterfeits `shift` below genuine pictures spread over 0..1.
     fn detector(role: Role, shift: f32) -> Detector {
-        let one = |index: usize, family: Option<&str>, shift: f32| Scored {
-            path: index.to_string(),
-            family: family.map(str::to_owned),
-            group: None,
-            score: (index as f32 * 0.618_034).fract() - shift,
-            p_value: f64::NAN,
-            verdict: Verdict::Unsure,
-        };
-        let genuine = (0..200).map(|index| one(index, None, 0.0));
-        let scored = genuine.chain((0..200).map(|index| one(index, Some("rescan"), shift))).collect();
+        let genuine = (0..200).map(|index| Scored::ranked(index, None, 0.0));
+        let scored = genuine.chain((0..200).map(|index| Scored::ranked(index, Some("rescan"), shift))).collect();
         let name = if role == Role::Ours { "gan" } else { "statistics" };
         Detector { role, ..Detector::baseline(Baseline::ranked(name, scored).unwrap()) }
     }

@@ -46,7 +46,7 @@ impl Yardstick {
         let count = samples.len().min(PICTURES);
         let genuine = (0..count).into_par_iter().map(|i| {
             let row = samples.row(i * samples.len() / count);
-            let row = row.map_err(|source| Error::Samples { source: source.into(), last: None })?;
+            let row = row?;
             Ok(filters.features(&row.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect::<Vec<_>>()))
         });
         Ok(Self { genuine: genuine.collect::<Result<_, Error>>()?, filters })

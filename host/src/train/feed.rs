@@ -10,7 +10,7 @@ use std::thread::Scope;
 use super::Error;
 use super::config::Config;
 use super::lesson::{LESSONS, Lesson};
-use crate::data::{DataError, Samples};
+use crate::data::Samples;
 use crate::stream::{Deck, normal, stream};
 use candle_core::{Device, Tensor};
 
@@ -52,7 +52,7 @@ impl Draw {
         let Config { seed, batch, latent, .. } = *config;
         let genuine = exhibits.genuine;
         let rows: Result<Vec<_>, _> = deck.batch(step, batch).into_iter().map(|index| genuine.row(index)).collect();
-        let real = maps(&rows.map_err(unreadable)?, genuine.shape())?;
+        let real = maps(&rows?, genuine.shape())?;
         let z = normal(&mut stream(seed, "latent", step), batch * latent);
         let lessons = if config.detective { LESSONS } else { 0 };
         let numbers = step * lessons..(step + 1) * lessons;
@@ -62,10 +62,6 @@ impl Draw {
             lessons: numbers.map(|number| Lesson::of(config, exhibits, number)).collect::<Result<_, _>>()?,
         })
     }
-}
-
-pub(super) fn unreadable(source: DataError) -> Error {
-    Error::Samples { source: source.into(), last: None }
 }
 
 /// Rows of [C, H, W] bytes as maps [B, H, W, C] on the generator's scale, -1..1.

@@ -85,8 +85,7 @@ impl Game {
             // As many as there are, a few hundred at most: they only set a scale.
             let first = Deck::new(config.seed, samples.len()).batch(0, samples.len().min(SCALING));
             let first = first.into_iter().map(|index| samples.row(index)).collect::<Result<Vec<_>, _>>();
-            let first = first.map_err(|source| Error::Samples { source: source.into(), last: None })?;
-            let genuine = maps(&first, game.shape)?;
+            let genuine = maps(&first?, game.shape)?;
             game.detective = Some(Detective::new(config.seed, game.shape, config.width, &config.without, &genuine)?);
         }
         Ok(game)

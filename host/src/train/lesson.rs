@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::Error;
 use super::config::Config;
-use super::feed::{Exhibits, maps, unreadable};
+use super::feed::{Exhibits, maps};
 use crate::data::{DataError, Samples};
 use crate::detective::{Part, negative};
 use crate::stream::stream;
@@ -45,10 +45,10 @@ impl Lesson {
 
         let mut rng = stream(*seed, "lesson", number);
         let rows = (0..*batch).map(|_| genuine.row(rng.random_range(0..genuine.len())));
-        let rows = rows.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-        let damaged = negatives(config, genuine, rest - forger, number).map_err(unreadable)?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let damaged = negatives(config, genuine, rest - forger, number)?;
         let known = regions.map(|regions| {
-            let rows = pictures(known, (batch / 4 / regions).max(1), &mut rng).map_err(unreadable)?;
+            let rows = pictures(known, (batch / 4 / regions).max(1), &mut rng)?;
             Ok::<_, Error>((maps(&rows, genuine.shape())?, regions))
         });
         Ok(Self {

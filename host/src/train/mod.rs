@@ -134,6 +134,12 @@ pub enum Error {
     Tensor(#[from] candle_core::Error),
 }
 
+impl From<DataError> for Error {
+    fn from(source: DataError) -> Self {
+        Self::Samples { source: source.into(), last: None }
+    }
+}
+
 fn saved(last: Option<&Path>) -> String {
     match last {
         Some(path) => format!("the last good checkpoint is {}: go on from it with --resume", path.display()),

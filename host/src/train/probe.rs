@@ -45,13 +45,13 @@ impl Probe {
             let damaged = negative(&row, &genuine.row(other)?, genuine.shape(), &mut rng);
             Ok((row, damaged))
         });
-        let pairs = pairs.collect::<Result<Vec<_>, DataError>>().map_err(unreadable)?;
+        let pairs = pairs.collect::<Result<Vec<_>, DataError>>()?;
         let fakes = (0..if known.is_empty() { 0 } else { KNOWN }).map(|index| {
             let mut rng = stream(config.seed, "probe known", index);
             let family: &Samples = &known[rng.random_range(0..known.len())];
             family.row(rng.random_range(0..family.len()))
         });
-        let fakes = fakes.collect::<Result<Vec<_>, DataError>>().map_err(unreadable)?;
+        let fakes = fakes.collect::<Result<Vec<_>, DataError>>()?;
         let (rows, mut counterfeit): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         counterfeit.extend(fakes);
         Ok(Self { shape: genuine.shape(), genuine: rows, counterfeit })
@@ -74,10 +74,6 @@ impl Probe {
         }
         Ok(Sample::new(&seen).ok().map(|sample| auroc(&sample.steps())))
     }
-}
-
-fn unreadable(source: DataError) -> Error {
-    Error::Samples { source: source.into(), last: None }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::{Chart, Fault, Ink, Key, draw, line, mesh};
+use super::{Chart, Fault, Ink, Key, draw, frame, line, mesh};
 use crate::drift::{Curve, Point, STRENGTHS};
 use crate::report::number;
 
@@ -32,12 +32,7 @@ fn chart(
     let marked = mark.as_ref().map_or(0.0, |(level, _)| *level);
     let top = (1.08 * highest.max(marked)).min(1.0);
     let svg = draw(SIZE, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(16)
-            .x_label_area_size(40)
-            .y_label_area_size(46)
-            .build_cartesian_2d(0.0..f64::from(STRENGTHS), 0.0..top)?;
+        let mut chart = frame(area).build_cartesian_2d(0.0..f64::from(STRENGTHS), 0.0..top)?;
         mesh!(chart, "steps of drift", "")
             .x_labels(6)
             .y_labels(5)

@@ -3,7 +3,7 @@
 use counterfoil_models::Verdict;
 use plotters::prelude::*;
 
-use super::{Chart, Fault, Ink, Key, draw, line, mesh};
+use super::{Chart, Fault, Ink, Key, draw, frame, line, mesh};
 use crate::eval::Scored;
 use crate::report::{Detector, number};
 
@@ -26,12 +26,7 @@ pub(in crate::report) fn histogram(detector: &Detector) -> Result<Option<Chart>,
     let places = (2.0 - (high - low).log10()).clamp(0.0, 6.0) as usize;
 
     let svg = draw(SIZE, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(16)
-            .x_label_area_size(40)
-            .y_label_area_size(46)
-            .build_cartesian_2d(low..high, 0.0..top)?;
+        let mut chart = frame(area).build_cartesian_2d(low..high, 0.0..top)?;
         mesh!(chart, "score: higher is more genuine", "")
             .x_labels(6)
             .y_labels(5)

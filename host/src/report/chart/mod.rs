@@ -124,6 +124,13 @@ fn draw(size: (u32, u32), paint: impl FnOnce(&Area) -> Result<(), Fault>) -> Res
     Ok(format!("<svg {}", body.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1)))
 }
 
+/// A chart's margins, with room for the numbers on its axes.
+fn frame<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut frame = ChartBuilder::on(area);
+    frame.margin(8).margin_right(16).x_label_area_size(40).y_label_area_size(46);
+    frame
+}
+
 /// Text on the axes: 14 of 480 pixels are still legible on a telephone.
 fn label() -> TextStyle<'static> {
     ("sans-serif", 14).into_font().color(&Ink::Soft.stand_in())

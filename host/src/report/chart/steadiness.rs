@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::training::thousands;
-use super::{Chart, Fault, Ink, Key, draw, line, mesh};
+use super::{Chart, Fault, Ink, Key, draw, frame, line, mesh};
 use crate::report::{Steadiness, Training, number};
 
 const SIZE: (u32, u32) = (480, 290);
@@ -26,12 +26,7 @@ pub(in crate::report) fn steadiness(training: &Training) -> Result<Option<Chart>
     let top = (highest + 0.1 * (highest - lowest)).clamp(HEIGHT, 1.0);
     let bottom = lowest.min(top - HEIGHT);
     let svg = draw(SIZE, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(16)
-            .x_label_area_size(40)
-            .y_label_area_size(46)
-            .build_cartesian_2d(0.0..end, bottom..top)?;
+        let mut chart = frame(area).build_cartesian_2d(0.0..end, bottom..top)?;
         mesh!(chart, "step", "")
             .x_labels(5)
             .y_labels(5)

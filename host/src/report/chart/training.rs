@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::{Chart, Fault, Ink, Key, draw, line, mesh};
+use super::{Chart, Fault, Ink, Key, draw, frame, line, mesh};
 use crate::report::{Point, Training, number};
 
 const SIZE: (u32, u32) = (480, 290);
@@ -47,12 +47,7 @@ fn chart(
 ) -> Result<Chart, Fault> {
     let last = training.points.last().map_or(1, |point| point.step.max(1)) as f64;
     let svg = draw(SIZE, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(16)
-            .x_label_area_size(40)
-            .y_label_area_size(46)
-            .build_cartesian_2d(0.0..last, range.clone())?;
+        let mut chart = frame(area).build_cartesian_2d(0.0..last, range.clone())?;
         mesh!(chart, "step", "")
             .x_labels(5)
             .y_labels(5)

@@ -19,8 +19,7 @@ const ROUNDS: usize = 20;
 
 /// Copies originals with 12 to 40 components.
 pub(in crate::zoo) fn pca(lesson: &Lesson) -> Result<Vec<Picture>, Error> {
-    let subspace = Subspace::of(lesson.samples, lesson.seed)
-        .map_err(|source| Error::Samples { source: source.into(), last: None })?;
+    let subspace = Subspace::of(lesson.samples, lesson.seed)?;
     let copy = |(i, original): (usize, &Picture)| {
         let used = stream(lesson.seed, "zoo pca", i as u64).random_range(12..=COMPONENTS);
         subspace.copy(original, used)
