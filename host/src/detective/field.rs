@@ -4,7 +4,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::plane::Plane;
+use super::plane::{Plane, between};
 
 /// Squared distance of place `index` of a square window from its middle, `radius` being its half side.
 pub(super) fn square_distance(index: usize, radius: usize) -> f32 {
@@ -28,16 +28,13 @@ pub(super) fn smooth(plane: &Plane, cells: f32, rng: &mut ChaCha8Rng) -> Vec<f32
     let (cols, rows) = (side(w), side(h));
     let knots: Vec<f32> = (0..cols * rows).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();
     let (shift_x, shift_y): (f32, f32) = (rng.random(), rng.random());
-    let ease = |t: f32| t * t * (3.0 - 2.0 * t);
+    let eased = |t: f32| t.floor() + t.fract() * t.fract() * (3.0 - 2.0 * t.fract());
     (0..w * h)
         .map(|pixel| {
             let (x, y) = ((pixel % w) as f32 * step + shift_x, (pixel / w) as f32 * step + shift_y);
-            let (left, top, u, v) = (x as usize, y as usize, ease(x.fract()), ease(y.fract()));
-            let at = |x: usize, y: usize| knots[y * cols + x];
-            let upper = at(left, top) * (1.0 - u) + at(left + 1, top) * u;
-            let lower = at(left, top + 1) * (1.0 - u) + at(left + 1, top + 1) * u;
             // Between knots spreads are smaller than at them, by about this.
-            1.4 * (upper * (1.0 - v) + lower * v)
+            // A place just before a knot may be rounded onto it; beyond the last then stands the last, with no weight.
+            1.4 * between(|x, y| knots[y.min(rows - 1) * cols + x.min(cols - 1)], eased(x), eased(y))
         })
         .collect()
 }

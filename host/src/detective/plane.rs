@@ -86,14 +86,9 @@ impl Plane {
         for pixel in 0..area {
             let (x, y) = from((pixel % w) as f32, (pixel / w) as f32);
             let (x, y) = (x.clamp(0.0, (w - 1) as f32), y.clamp(0.0, (h - 1) as f32));
-            let (left, top) = ((x as usize).min(w.saturating_sub(2)), (y as usize).min(h.saturating_sub(2)));
-            let (right, bottom) = ((left + 1).min(w - 1), (top + 1).min(h - 1));
-            let (u, v) = (x - left as f32, y - top as f32);
             for channel in 0..self.channels {
-                let at = |x: usize, y: usize| before[channel * area + y * w + x];
-                let upper = at(left, top) + u * (at(right, top) - at(left, top));
-                let lower = at(left, bottom) + u * (at(right, bottom) - at(left, bottom));
-                self.values[channel * area + pixel] = upper + v * (lower - upper);
+                let at = |x: usize, y: usize| before[channel * area + y.min(h - 1) * w + x.min(w - 1)];
+                self.values[channel * area + pixel] = between(at, x, y);
             }
         }
     }
@@ -150,11 +145,8 @@ impl Plane {
                 let (x, y) = ((pixel % w) as f32, (pixel / w) as f32);
                 let share = (0..9).map(|i| {
                     let (x, y) = (x + ((i % 3) as f32 - 1.0) / 3.0, y + ((i / 3) as f32 - 1.0) / 3.0);
-                    let (x, y) = (x.max(0.0), y.max(0.0));
-                    let (left, top, u, v) = (x as usize, y as usize, x.fract(), y.fract());
-                    let upper = at(left, top) * (1.0 - u) + at(left + 1, top) * u;
-                    let lower = at(left, top + 1) * (1.0 - u) + at(left + 1, top + 1) * u;
-                    1.0 / (1.0 + (-(upper + v * (lower - upper) - edge) * hardness).exp())
+                    let value = between(at, x.max(0.0), y.max(0.0));
+                    1.0 / (1.0 + (-(value - edge) * hardness).exp())
                 });
                 *value = low + (high - low) * share.sum::<f32>() / 9.0;
             }
@@ -193,14 +185,19 @@ impl Plane {
                     let spot = |i: usize, n: usize, cells: usize| {
                         (((i as f32 + 0.5) * cells as f32 / n as f32) - 0.5).clamp(0.0, (cells - 1) as f32)
                     };
-                    let (x, y) = (spot(x, w, cols), spot(y, h, rows));
-                    let (left, top, u, v) = (x as usize, y as usize, x.fract(), y.fract());
-                    let upper = at(left, top) * (1.0 - u) + at(left + 1, top) * u;
-                    upper * (1.0 - v) + (at(left, top + 1) * (1.0 - u) + at(left + 1, top + 1) * u) * v
+                    between(at, spot(x, w, cols), spot(y, h, rows))
                 } else {
                     at(x * cols / w, y * rows / h)
                 };
             }
         }
     }
+}
+
+/// The value at a place between grid points, by the four around it (none less than 0): `at` answers beyond the last, too.
+pub(super) fn between(at: impl Fn(usize, usize) -> f32, x: f32, y: f32) -> f32 {
+    let (left, top, u, v) = (x as usize, y as usize, x.fract(), y.fract());
+    let upper = at(left, top) * (1.0 - u) + at(left + 1, top) * u;
+    let lower = at(left, top + 1) * (1.0 - u) + at(left + 1, top + 1) * u;
+    upper * (1.0 - v) + lower * v
 }
