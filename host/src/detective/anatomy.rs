@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::texture::texture;
 use crate::net::{EPSILON, Layer, infer};
 
 /// The parts of a detective, first to last. Maps are [N, C, H, W] here, in -1..1 at the entrance.
@@ -11,7 +12,7 @@ pub struct Anatomy {
     pub senses: Vec<Layer>,
     /// Convolutions, the moments of each bent map being features, and at its end features of the whole.
     pub trunk: Vec<Layer>,
-    /// What is subtracted from the features, [1, F].
+    /// What is subtracted from the features, the last of which are the texture, [1, F].
     pub mean: Tensor,
     /// What they are multiplied with then, [1, F].
     pub inverse: Tensor,
@@ -52,6 +53,7 @@ impl Anatomy {
             }
         }
         features.push(x);
+        features.push(texture(&pictures.permute((0, 2, 3, 1))?)?);
         let features = Tensor::cat(&features, 1)?.broadcast_sub(&self.mean)?.broadcast_mul(&self.inverse)?; // [N, F]
         let (hidden, last) = self.head.split_at(self.head.len() - 1);
         let embedding = infer(hidden, &features)?;

@@ -12,6 +12,7 @@ mod negatives;
 mod plane;
 mod replay;
 mod senses;
+pub(crate) mod texture;
 
 pub use anatomy::{Anatomy, Judged, is_tap};
 pub use negatives::negative;
@@ -20,6 +21,8 @@ pub use replay::Replay;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Result, Tensor};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::adam::{Adam, Moments};
@@ -37,6 +40,8 @@ const LAST_SIDE: usize = 4;
 const HIDDEN: usize = 64;
 /// Share of the hidden layer dropped while learning.
 const DROPOUT: f32 = 0.2;
+/// Share of the rows whose texture it does not feel while learning: what texture tells already, the trunk would never look for.
+const NUMB: f64 = 0.3;
 /// Adam's learning rate and decays.
 const RATE: f64 = 1e-3;
 const DECAYS: (f64, f64) = (0.9, 0.999);
@@ -59,6 +64,8 @@ pub enum Part {
     Senses,
     /// The moments of the maps.
     Moments,
+    /// The texture.
+    Texture,
     /// The running average: it judges as it last was.
     Average,
 }
@@ -96,7 +103,7 @@ impl Players {
             Map::Conv(_, channels, _) => 2 * channels,
             _ => HIDDEN,
         });
-        let features = 2 * count(shape.0) + maps.sum::<usize>();
+        let features = 2 * count(shape.0) + maps.sum::<usize>() + texture::count();
         let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
         let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
         Ok(Self {
@@ -137,17 +144,13 @@ impl Detective {
         let mean = features.mean_keepdim(0)?;
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
         let mut inverse = (deviation + QUIET)?.recip()?;
-        if without.contains(&Part::Moments) {
-            let moments = inverse.dim(1)? - HIDDEN;
-            let blind = Tensor::cat(
-                &[
-                    Tensor::zeros((1, moments), DType::F32, &Device::Cpu)?,
-                    Tensor::ones((1, HIDDEN), DType::F32, &Device::Cpu)?,
-                ],
-                1,
-            )?;
-            inverse = (inverse * blind)?;
-        }
+        let moments = inverse.dim(1)? - HIDDEN - texture::count();
+        let blocks = [(Some(Part::Moments), moments), (None, HIDDEN), (Some(Part::Texture), texture::count())];
+        let blind = blocks.iter().flat_map(|(part, length)| {
+            let numb = part.is_some_and(|part| without.contains(&part));
+            vec![if numb { 0f32 } else { 1.0 }; *length]
+        });
+        inverse = inverse.broadcast_mul(&Tensor::from_iter(blind, &Device::Cpu)?)?;
         detective.scale = [mean, inverse];
         Ok(detective)
     }
@@ -192,7 +195,7 @@ impl Detective {
         let rng = &mut stream(0, "no dropout", 0);
         let maps = self.senses.forward(pictures, rng)?.output.detach(); // [B, H, W, S]
         let seen = trunk.forward(&maps, rng)?;
-        Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output], 1)?, seen))
+        Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output, &texture::texture(pictures)?], 1)?, seen))
     }
 
     /// Learns from rows [B, H, W, C] in -1..1 each: genuine ones, forged ones, and known fakes, each picture's `regions` rows next to each
@@ -204,6 +207,7 @@ impl Detective {
         let exhibits: Vec<&Tensor> = [genuine, forged].into_iter().chain(known.map(|(rows, _)| rows)).collect();
         let (features, seen) = self.see(&self.players.trunk, &Tensor::cat(&exhibits, 0)?)?;
         let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
+        let features = numbed(&features, &mut stream(self.seed, "detective numbness", step))?;
         let told = self.players.head.forward(&features, &mut stream(self.seed, "detective dropout", step))?;
         let (first, second) = (genuine.dim(0)?, forged.dim(0)?);
         let on_genuine = told.output.narrow(0, 0, first)?;
@@ -244,6 +248,16 @@ impl Detective {
             head: self.average.head.layers()?,
         })
     }
+}
+
+/// Features [B, F] with the texture, which is their end, taken from some rows.
+fn numbed(features: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {
+    let (rows, all) = features.dims2()?;
+    let felt = (0..rows).map(|_| if rng.random_bool(NUMB) { 0f32 } else { 1.0 });
+    let felt = Tensor::from_iter(felt, &Device::Cpu)?.unsqueeze(1)?; // [B, 1]
+    let seen = all - texture::count();
+    let texture = features.narrow(1, seen, texture::count())?.broadcast_mul(&felt)?;
+    Tensor::cat(&[&features.narrow(1, 0, seen)?, &texture], 1)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use super::ExportError;
 use super::graph::{Attribute, Dim, Graph};
-use crate::detective::{Anatomy, is_tap};
+use crate::detective::{Anatomy, is_tap, texture};
 use crate::net::{EPSILON, Layer};
 
 /// The discriminator as an ONNX file: `image` float32 [N, C, H, W] in 0..1 in; `score` [N, 1], `logit` [N, 1] and
@@ -64,6 +64,7 @@ pub fn detective(
         }
     }
     features.push(flat(&mut graph, &value).name);
+    features.push(texture::append(&mut graph, &image, (c, h, w)));
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let features = graph.node("Concat", &features, &[("axis", Attribute::Int(1))]); // [N, F]
     let (mean, inverse) = (tensor(&mut graph, &anatomy.mean)?, tensor(&mut graph, &anatomy.inverse)?);

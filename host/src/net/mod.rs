@@ -28,6 +28,7 @@ pub use activation::Activation;
 pub use average::moving_average;
 pub use block::{Block, Map};
 pub use conv::Window;
+pub(crate) use floats::with_floats;
 pub(crate) use floats::{floats, floats_mut};
 pub use layer::{Layer, embedding, infer};
 pub(crate) use moments::map_moments;

@@ -25,7 +25,7 @@ use crate::durable;
 use crate::net::Network;
 
 /// Changes when an older program could not read the file.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// Those it reads: one of format 2 has no detective.
 const READS: [u32; 2] = [2, FORMAT];
 /// What the detective's scale and replay are called.

@@ -197,12 +197,16 @@ impl Game {
         let forgeries = rows(fake)?; // [B][CHW]
         let rng = &mut stream(self.config.seed, "replay", self.step);
         let replays = !self.config.without.contains(&Part::Replay);
-        let mut total = 0.0;
+        let (mut total, mut newest) = (0.0, forgeries.iter().cycle());
         for lesson in lessons {
             let shown: Vec<Vec<u8>> = (0..lesson.forger)
                 .map(|i| {
                     let old = i % 2 == 1 && replays && !detective.replay.is_empty();
-                    if old { detective.replay.draw(rng).to_vec() } else { forgeries[i].clone() }
+                    if old {
+                        detective.replay.draw(rng).to_vec()
+                    } else {
+                        newest.next().expect("a round has forgeries").clone()
+                    }
                 })
                 .collect();
             let parts = [&maps(&shown, self.shape)?, &lesson.negatives];

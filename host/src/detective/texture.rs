@@ -1,0 +1,262 @@
+//! Texture: how often each grey stands beside each other grey, and each step from pixel to pixel beside each other step.
+//!
+//! Joint histograms of neighbours (Haralick, Shanmugam and Dinstein 1973, doi:10.1109/TSMC.1973.4309314), of steps as steganalysis takes
+//! them (Pevný, Bas and Fridrich 2010, doi:10.1109/TIFS.2010.2045842). A pen, a press, a resampling and a network each leave edges of
+//! their own, whatever it is that they draw, so these say much of a forger whom nobody has met.
+//!
+//! They are defined twice, side by side: for training, and as ONNX nodes. The parity of every export holds one against the other.
+
+use candle_core::{Device, Result, Tensor};
+use rayon::prelude::*;
+
+use crate::export::graph::{Attribute, Graph};
+use crate::net::with_floats;
+
+/// Greys, 0..1, and steps from one pixel to the next, that are told apart. What lies between two levels counts for both, in part.
+const GREYS: [f32; 8] = [0.0, 1.0 / 7.0, 2.0 / 7.0, 3.0 / 7.0, 4.0 / 7.0, 5.0 / 7.0, 6.0 / 7.0, 1.0];
+const STEPS: [f32; 7] = [-0.6, -0.25, -0.06, 0.0, 0.06, 0.25, 0.6];
+/// Added to each share before its logarithm: less than one pixel in a thousand says little.
+const FLOOR: f32 = 1e-3;
+/// What each channel adds to the grey picture, BT.601.
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// What is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// The grey of each pixel.
+    Grey,
+    /// The step to the pixel on its right.
+    Right,
+    /// The step to the pixel below.
+    Down,
+}
+
+const LOOKS: [Look; 3] = [Look::Grey, Look::Right, Look::Down];
+
+impl Look {
+    fn levels(self) -> &'static [f32] {
+        if self == Self::Grey { &GREYS } else { &STEPS }
+    }
+
+    /// Rows and columns of a picture that have no such look.
+    fn margin(self) -> (usize, usize) {
+        match self {
+            Self::Grey => (0, 0),
+            Self::Right => (0, 1),
+            Self::Down => (1, 0),
+        }
+    }
+}
+
+/// Two looks with as many levels, the second of them some rows down and some columns to the right of the first.
+struct Pair(Look, Look, (usize, isize));
+
+const PAIRS: [Pair; 8] = [
+    Pair(Look::Grey, Look::Grey, (0, 1)),
+    Pair(Look::Grey, Look::Grey, (1, 0)),
+    Pair(Look::Grey, Look::Grey, (1, 1)),
+    Pair(Look::Grey, Look::Grey, (1, -1)),
+    Pair(Look::Right, Look::Right, (0, 1)),
+    Pair(Look::Down, Look::Down, (1, 0)),
+    Pair(Look::Right, Look::Right, (1, 0)),
+    Pair(Look::Right, Look::Down, (0, 0)),
+];
+
+/// Where a pair is found: the first row and column of both looks, and how many rows and columns follow.
+struct Area {
+    first: (usize, usize),
+    second: (usize, usize),
+    size: (usize, usize),
+}
+
+impl Pair {
+    fn levels(&self) -> usize {
+        self.0.levels().len()
+    }
+
+    /// Its area in a picture of (height, width).
+    fn area(&self, (height, width): (usize, usize)) -> Area {
+        let Self(one, other, (down, right)) = self;
+        let (one, other) = (one.margin(), other.margin());
+        Area {
+            first: (0, (-right).max(0) as usize),
+            second: (*down, (*right).max(0) as usize),
+            size: (height - one.0.max(other.0) - down, width - one.1.max(other.1) - right.unsigned_abs()),
+        }
+    }
+}
+
+/// How many numbers describe a picture's texture.
+pub(super) fn count() -> usize {
+    PAIRS.iter().map(|pair| pair.levels().pow(2)).sum()
+}
+
+/// The logarithm of each pair of levels' share: pictures [B, H, W, C] in -1..1 to [B, T]. Sides are at least 4.
+pub(super) fn texture(pictures: &Tensor) -> Result<Tensor> {
+    let (batch, height, width, channels) = pictures.dims4()?;
+    let rows: Vec<f32> = with_floats(&pictures.contiguous()?, "texture", |pictures| {
+        let described = pictures.par_chunks(height * width * channels).flat_map_iter(|picture| {
+            let grey: Vec<f32> = picture.chunks_exact(channels).map(|pixel| 0.5 * luma(pixel) + 0.5).collect();
+            describe(&grey, (height, width))
+        });
+        described.collect()
+    })?;
+    Tensor::from_vec(rows, (batch, count()), &Device::Cpu)
+}
+
+fn luma(pixel: &[f32]) -> f32 {
+    if pixel.len() == 1 { pixel[0] } else { pixel.iter().zip(LUMA).map(|(x, share)| x * share).sum() }
+}
+
+fn describe(grey: &[f32], (height, width): (usize, usize)) -> Vec<f32> {
+    let seen = LOOKS.map(|look| {
+        let step = match look {
+            Look::Grey => None,
+            Look::Right => Some(1),
+            Look::Down => Some(width),
+        };
+        // Where there is no such look, something stands in for it, which no area holds.
+        let at = |pixel: usize| step.map_or(grey[pixel], |step| grey[(pixel + step).min(grey.len() - 1)] - grey[pixel]);
+        (0..grey.len()).map(|pixel| Level::of(at(pixel), look.levels())).collect::<Vec<_>>()
+    });
+    let joint = |pair: &Pair| {
+        let (levels, area) = (pair.levels(), pair.area((height, width)));
+        let [first, second] =
+            [(pair.0, area.first), (pair.1, area.second)].map(|(look, (y, x))| &seen[look as usize][y * width + x..]);
+        let mut cells = vec![0f32; levels * levels];
+        for y in 0..area.size.0 {
+            let (first, second) = (&first[y * width..][..area.size.1], &second[y * width..][..area.size.1]);
+            for (one, other) in first.iter().zip(second) {
+                let both = one.above * other.above;
+                let at = one.index * levels + other.index;
+                cells[at] += 1.0 - one.above - other.above + both;
+                cells[at + 1] += other.above - both;
+                cells[at + levels] += one.above - both;
+                cells[at + levels + 1] += both;
+            }
+        }
+        let share = 1.0 / (area.size.0 * area.size.1) as f32;
+        cells.into_iter().map(move |cell| (cell * share + FLOOR).ln())
+    };
+    PAIRS.iter().flat_map(joint).collect()
+}
+
+/// A number between two levels.
+#[derive(Clone, Copy)]
+struct Level {
+    /// The lower one.
+    index: usize,
+    /// How much of the way to the upper one, 0..1.
+    above: f32,
+}
+
+impl Level {
+    fn of(x: f32, levels: &[f32]) -> Self {
+        let inner = &levels[1..levels.len() - 1];
+        let index = inner.iter().map(|level| usize::from(x >= *level)).sum::<usize>();
+        let (low, high) = (levels[index], levels[index + 1]);
+        Self { index, above: ((x - low) / (high - low)).clamp(0.0, 1.0) }
+    }
+}
+
+/// Appends the texture of `image` ([N, C, H, W] in 0..1): [N, T].
+pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): (usize, usize, usize)) -> String {
+    let grey = if channels == 1 {
+        image.to_owned()
+    } else {
+        let luma = graph.constant(&[1, 3, 1, 1], &LUMA);
+        graph.node("Conv", &[image, &luma], &[]) // [N, 1, H, W]
+    };
+    let seen = LOOKS.map(|look| {
+        let (down, right) = look.margin();
+        let size = (height - down, width - right);
+        let value = if look == Look::Grey {
+            grey.clone()
+        } else {
+            let [next, this] = [(down, right), (0, 0)].map(|from| window(graph, &grey, from, size));
+            graph.node("Sub", &[&next, &this], &[])
+        };
+        memberships(graph, &value, look.levels())
+    });
+    let (mut cells, mut shares) = (Vec::new(), Vec::new());
+    for pair in &PAIRS {
+        let (levels, area) = (pair.levels(), pair.area((height, width)));
+        let [first, second] = [(pair.0, area.first), (pair.1, area.second)].map(|(look, from)| {
+            let value = window(graph, &seen[look as usize], from, area.size); // [N, L, h, w]
+            let flat = graph.integers(&[0, levels as i64, -1]);
+            graph.node("Reshape", &[&value, &flat], &[]) // [N, L, hw]
+        });
+        let second = graph.node("Transpose", &[&second], &[("perm", Attribute::Ints(&[0, 2, 1]))]);
+        let joint = graph.node("MatMul", &[&first, &second], &[]); // [N, L, L]
+        cells.push(graph.node("Flatten", &[&joint], &[("axis", Attribute::Int(1))]));
+        shares.extend(vec![1.0 / (area.size.0 * area.size.1) as f32; levels * levels]);
+    }
+    let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+    let cells = graph.node("Concat", &cells, &[("axis", Attribute::Int(1))]); // [N, T]
+    let shares = graph.constant(&[1, shares.len()], &shares);
+    let shares = graph.node("Mul", &[&cells, &shares], &[]);
+    let shares = graph.with_number("Add", &shares, FLOOR);
+    graph.node("Log", &[&shares], &[])
+}
+
+/// Rows and columns of `value` ([N, L, H, W]): `size` of them, from the place `from` on.
+fn window(graph: &mut Graph, value: &str, from: (usize, usize), size: (usize, usize)) -> String {
+    let starts = graph.integers(&[from.0 as i64, from.1 as i64]);
+    let ends = graph.integers(&[(from.0 + size.0) as i64, (from.1 + size.1) as i64]);
+    let axes = graph.integers(&[2, 3]);
+    graph.node("Slice", &[value, &starts, &ends, &axes], &[])
+}
+
+/// How much of each level is in each number: [N, 1, H, W] to [N, L, H, W]. A ramp rises from each level to the next; a level has what the
+/// ramp below it has reached and the one above it has not.
+fn memberships(graph: &mut Graph, value: &str, levels: &[f32]) -> String {
+    let ramps = levels.len() - 1;
+    let slopes: Vec<f32> = levels.windows(2).map(|pair| 1.0 / (pair[1] - pair[0])).collect();
+    let offsets: Vec<f32> = levels.iter().zip(&slopes).map(|(level, slope)| -level * slope).collect();
+    let (slopes, offsets) = (graph.constant(&[ramps, 1, 1, 1], &slopes), graph.constant(&[ramps], &offsets));
+    let rising = graph.node("Conv", &[value, &slopes, &offsets], &[]);
+    let (zero, one) = (graph.constant(&[], &[0.0]), graph.constant(&[], &[1.0]));
+    let reached = graph.node("Clip", &[&rising, &zero, &one], &[]); // [N, L - 1, H, W]
+
+    let weight = |index: usize| match (index / ramps, index % ramps) {
+        (level, ramp) if level == ramp + 1 => 1.0,
+        (level, ramp) if level == ramp => -1.0,
+        _ => 0.0,
+    };
+    let differences: Vec<f32> = (0..levels.len() * ramps).map(weight).collect();
+    let mut lowest = vec![0.0; levels.len()];
+    lowest[0] = 1.0;
+    let differences = graph.constant(&[levels.len(), ramps, 1, 1], &differences);
+    let lowest = graph.constant(&[levels.len()], &lowest);
+    graph.node("Conv", &[&reached, &differences, &lowest], &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chequered_picture_has_two_pairs_of_greys_and_of_steps() {
+        // Black and white in turn, across and down; the same in three channels.
+        for channels in [1, 3] {
+            let board: Vec<f32> =
+                (0..36).flat_map(|i| vec![if (i / 6 + i % 6) % 2 == 0 { -1.0 } else { 1.0 }; channels]).collect();
+            let board = Tensor::from_vec(board, (1, 6, 6, channels), &Device::Cpu).unwrap();
+            let shares: Vec<f32> = texture(&board).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let shares: Vec<f32> = shares.iter().map(|x| x.exp() - FLOOR).collect();
+            let mut rest = shares.as_slice();
+            let mut next = |levels: usize| {
+                let (joint, tail) = rest.split_at(levels * levels);
+                rest = tail;
+                let last = levels - 1;
+                let corners = [joint[0], joint[last], joint[levels * last], joint[levels * last + last]];
+                let total: f32 = joint.iter().sum();
+                assert!((total - 1.0).abs() < 1e-4 && (corners.iter().sum::<f32>() - 1.0).abs() < 1e-4, "{joint:?}");
+                corners.map(|share| (share * 2.0).round() / 2.0)
+            };
+            let (differ, agree) = ([0.0, 0.5, 0.5, 0.0], [0.5, 0.0, 0.0, 0.5]);
+            assert_eq!([(); 4].map(|()| next(GREYS.len())), [differ, differ, agree, agree]);
+            assert_eq!([(); 4].map(|()| next(STEPS.len())), [differ, differ, differ, agree]);
+        }
+    }
+}
