@@ -64,6 +64,8 @@ pub enum Part {
     Senses,
     /// The moments of the maps.
     Moments,
+    /// The features of the whole last map.
+    Whole,
     /// The texture.
     Texture,
     /// The running average: it judges as it last was.
@@ -145,12 +147,9 @@ impl Detective {
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
         let mut inverse = (deviation + QUIET)?.recip()?;
         let moments = inverse.dim(1)? - HIDDEN - texture::count();
-        let blocks = [(Some(Part::Moments), moments), (None, HIDDEN), (Some(Part::Texture), texture::count())];
-        let blind = blocks.iter().flat_map(|(part, length)| {
-            let numb = part.is_some_and(|part| without.contains(&part));
-            vec![if numb { 0f32 } else { 1.0 }; *length]
-        });
-        inverse = inverse.broadcast_mul(&Tensor::from_iter(blind, &Device::Cpu)?)?;
+        let blocks = [(Part::Moments, moments), (Part::Whole, HIDDEN), (Part::Texture, texture::count())];
+        let kept = blocks.iter().flat_map(|(part, length)| vec![f32::from(!without.contains(part)); *length]);
+        inverse = inverse.broadcast_mul(&Tensor::from_iter(kept, &Device::Cpu)?)?;
         detective.scale = [mean, inverse];
         Ok(detective)
     }
