@@ -22,5 +22,6 @@ pub mod specimen;
 pub mod statistics;
 pub mod stream;
 pub mod strokes;
+pub mod subspace;
 pub mod train;
 pub mod zoo;

@@ -6,31 +6,27 @@ use counterfoil_models::{Plane, unit};
 
 use super::exhibits::region;
 use super::fit::Scorer;
-use crate::stream::{normal, stream};
+use crate::stream::stream;
+use crate::subspace::Subspace;
 
 /// Components: about what leaves a tenth of the variance of handwritten digits.
 const COMPONENTS: usize = 32;
-/// Rounds of subspace iteration; the error is already that of the exact components to three digits (Halko et al., 0909.4061, section 4.5).
-const ROUNDS: usize = 6;
 
-/// Mean and components of each region.
+/// The subspace of each region.
 #[derive(Debug)]
 pub(super) struct Pca {
-    regions: Vec<Region>,
-}
-
-#[derive(Debug)]
-struct Region {
-    /// [D]
-    mean: Vec<f32>,
-    /// [D, K], orthonormal columns.
-    components: Tensor,
+    regions: Vec<Subspace>,
 }
 
 impl Pca {
     pub(super) fn fit(planes: &[&Plane]) -> Result<Self> {
-        let [rows, ..] = planes[0].shape();
-        Ok(Self { regions: (0..rows).map(|index| Region::fit(planes, index)).collect::<Result<_>>()? })
+        let [count, ..] = planes[0].shape();
+        let regions = (0..count).map(|index| {
+            let rows = rows(planes, index)?;
+            let components = COMPONENTS.min(planes.len() / 2).min(rows.dim(1)?);
+            Ok(Subspace::of(&rows, components, &mut stream(0, "pca", index as u64))?)
+        });
+        Ok(Self { regions: regions.collect::<Result<_>>()? })
     }
 }
 
@@ -38,7 +34,7 @@ impl Scorer for Pca {
     fn score(&self, planes: &[&Plane]) -> Result<Vec<Vec<f32>>> {
         let mut scores = vec![Vec::with_capacity(self.regions.len()); planes.len()];
         for (index, region) in self.regions.iter().enumerate() {
-            for (picture, score) in scores.iter_mut().zip(region.score(planes, index)?) {
+            for (picture, score) in scores.iter_mut().zip(left(region, &rows(planes, index)?)?) {
                 picture.push(score);
             }
         }
@@ -46,65 +42,17 @@ impl Scorer for Pca {
     }
 }
 
-impl Region {
-    fn fit(planes: &[&Plane], index: usize) -> Result<Self> {
-        let (n, d) = (planes.len(), region(planes[0], index).len());
-        let mut mean = vec![0.0f64; d];
-        for plane in planes {
-            for (sum, byte) in mean.iter_mut().zip(region(plane, index)) {
-                *sum += f64::from(*byte) / 255.0 / n as f64;
-            }
-        }
-        let mean: Vec<f32> = mean.into_iter().map(|m| m as f32).collect();
-        let centred = centred(planes, index, &mean)?; // [N, D]
-        let k = COMPONENTS.min(n / 2).min(d);
-        let draws = normal(&mut stream(0, "pca", index as u64), d * k);
-        let mut components = orthonormal(&Tensor::from_vec(draws, (d, k), &Device::Cpu)?)?; // [D, K]
-        let transposed = centred.t()?.contiguous()?;
-        for _ in 0..ROUNDS {
-            components = orthonormal(&transposed.matmul(&centred.matmul(&components)?)?)?;
-        }
-        Ok(Self { mean, components })
-    }
-
-    /// Minus the root mean square of what is left of each picture, in 0..1.
-    fn score(&self, planes: &[&Plane], index: usize) -> Result<Vec<f32>> {
-        let x = centred(planes, index, &self.mean)?; // [N, D]
-        let drawn = x.matmul(&self.components)?; // [N, K]
-        // The components are orthonormal: what is left of |x|^2 is |x|^2 - |drawn|^2.
-        let left = (x.sqr()?.sum(1)? - drawn.sqr()?.sum(1)?)?.relu()?;
-        Ok((left / self.mean.len() as f64)?.sqrt()?.neg()?.to_vec1()?)
-    }
+/// One region of each picture in 0..1: [N, D].
+fn rows(planes: &[&Plane], index: usize) -> Result<Tensor> {
+    let rows: Vec<f32> = planes.iter().flat_map(|plane| unit(region(plane, index))).collect();
+    let size = rows.len() / planes.len();
+    Ok(Tensor::from_vec(rows, (planes.len(), size), &Device::Cpu)?)
 }
 
-/// One region of each picture in 0..1, less the mean: [N, D].
-fn centred(planes: &[&Plane], index: usize, mean: &[f32]) -> Result<Tensor> {
-    let rows = planes.iter().flat_map(|plane| unit(region(plane, index)).into_iter().zip(mean).map(|(x, m)| x - m));
-    Ok(Tensor::from_vec(rows.collect(), (planes.len(), mean.len()), &Device::Cpu)?)
-}
-
-/// The columns of [D, K] made orthonormal, by Gram and Schmidt's rule applied twice. A column that hangs on the others becomes nothing.
-fn orthonormal(columns: &Tensor) -> Result<Tensor> {
-    let mut rows: Vec<Vec<f32>> = columns.t()?.to_vec2()?; // K of [D]
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    for place in 0..rows.len() {
-        let (done, rest) = rows.split_at_mut(place);
-        let row = &mut rest[0];
-        let before = dot(row, row).sqrt();
-        for other in [&*done, &*done].into_iter().flatten() {
-            let along = dot(row, other) as f32;
-            for (x, o) in row.iter_mut().zip(other) {
-                *x -= along * o;
-            }
-        }
-        let after = dot(row, row).sqrt();
-        let scale = if after > 1e-6 * before { 1.0 / after } else { 0.0 };
-        for x in row.iter_mut() {
-            *x *= scale as f32;
-        }
-    }
-    let (k, d) = (rows.len(), rows.first().map_or(0, Vec::len));
-    Ok(Tensor::from_vec(rows.concat(), (k, d), &Device::Cpu)?.t()?.contiguous()?)
+/// Minus the root mean square of what is left of each picture.
+fn left(region: &Subspace, rows: &Tensor) -> Result<Vec<f32>> {
+    let left = (rows - region.drawn(rows)?)?;
+    Ok(left.sqr()?.mean(1)?.sqrt()?.neg()?.to_vec1()?)
 }
 
 #[cfg(test)]

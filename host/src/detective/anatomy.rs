@@ -1,15 +1,19 @@
 //! A detective's average in inference form: layers and constants, for the ONNX writer and for candle's own opinion of what it writes.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
+use super::senses::{beside, luma};
 use super::texture::texture;
 use crate::net::{EPSILON, Layer, infer};
+use crate::subspace::Subspace;
 
 /// The parts of a detective, first to last. Maps are [N, C, H, W] here, in -1..1 at the entrance.
 #[derive(Clone, Debug)]
 pub struct Anatomy {
-    /// One convolution and its bend; the moments of what it gives are the first features.
+    /// One convolution and its bend.
     pub senses: Vec<Layer>,
+    /// What genuine pictures are made up of: two more maps for the trunk. The moments of all maps it gets are the first features.
+    pub genuine: Subspace,
     /// Convolutions, the moments of each bent map being features, and at its end features of the whole.
     pub trunk: Vec<Layer>,
     /// What is subtracted from the features, the last of which are the texture, [1, F].
@@ -29,6 +33,13 @@ pub struct Judged {
     pub logit: Tensor,
 }
 
+/// Mean and deviation of each channel of maps [N, C, H, W]: [N, C] each.
+fn moments(maps: &Tensor) -> Result<[Tensor; 2]> {
+    let rows = maps.flatten_from(2)?; // [N, C, HW]
+    let centred = rows.broadcast_sub(&rows.mean_keepdim(2)?)?;
+    Ok([rows.mean(2)?, (centred.sqr()?.mean(2)? + f64::from(EPSILON))?.sqrt()?])
+}
+
 /// Whether a layer's output is a map whose moments are features.
 #[must_use]
 pub fn is_tap(layer: &Layer, rank: usize) -> bool {
@@ -42,14 +53,16 @@ impl Anatomy {
     /// When the pictures do not fit.
     pub fn judge(&self, pictures: &Tensor) -> Result<Judged> {
         let mut features = Vec::new();
-        let mut x = pictures.clone();
-        for layer in self.senses.iter().chain(&self.trunk) {
+        let (batch, channels, height, width) = pictures.dims4()?;
+        let luma = Tensor::from_slice(luma(channels), (1, channels, 1, 1), &Device::Cpu)?;
+        let grey = pictures.broadcast_mul(&luma)?.sum(1)?.flatten_from(1)?; // [N, HW]
+        let [drawn, left] = beside(&self.genuine, &grey)?.map(|map| map.reshape((batch, 1, height, width)));
+        let mut x = Tensor::cat(&[&infer(&self.senses, pictures)?, &drawn?, &left?], 1)?;
+        features.extend(moments(&x)?);
+        for layer in &self.trunk {
             x = infer(std::slice::from_ref(layer), &x)?;
             if is_tap(layer, x.rank()) {
-                let rows = x.flatten_from(2)?; // [N, C, HW]
-                let centred = rows.broadcast_sub(&rows.mean_keepdim(2)?)?;
-                features.push(rows.mean(2)?);
-                features.push((centred.sqr()?.mean(2)? + f64::from(EPSILON))?.sqrt()?);
+                features.extend(moments(&x)?);
             }
         }
         features.push(x);

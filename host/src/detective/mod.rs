@@ -11,7 +11,7 @@ mod lines;
 mod negatives;
 mod plane;
 mod replay;
-mod senses;
+pub(crate) mod senses;
 pub(crate) mod texture;
 
 pub use anatomy::{Anatomy, Judged, is_tap};
@@ -29,7 +29,8 @@ use crate::adam::{Adam, Moments};
 use crate::loss::softplus;
 use crate::net::{Activation, Block, Map, Network, Pass, Window, map_moments, moving_average};
 use crate::stream::stream;
-use senses::{count, senses};
+use crate::subspace::Subspace;
+use senses::{Senses, count};
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
 /// Halves a map's sides.
@@ -47,6 +48,8 @@ const RATE: f64 = 1e-3;
 const DECAYS: (f64, f64) = (0.9, 0.999);
 /// Decay a step of the running averages.
 const AVERAGE: f64 = 0.999;
+/// Genuine rows that set the scale of the features, as many as there are up to these.
+const SCALING: usize = 512;
 /// Added to a feature's deviation among the genuine, so that one that hardly varies does not shout.
 const QUIET: f64 = 0.02;
 
@@ -62,6 +65,8 @@ pub enum Part {
     Negatives,
     /// What is seen beside the picture itself.
     Senses,
+    /// What the genuine pictures can be made up of.
+    Genuine,
     /// The moments of the maps.
     Moments,
     /// The features of the whole last map.
@@ -75,13 +80,13 @@ pub enum Part {
 /// A detective that learns.
 #[derive(Debug)]
 pub struct Detective {
-    senses: Network,
+    senses: Senses,
     players: Players,
     /// The players' running average, which judges.
     average: Players,
     pub(crate) adams: [Adam; 2],
     /// Mean of each feature among the genuine before anything was learned, and the inverse of its deviation: [1, F] each.
-    pub(crate) scale: [Tensor; 2],
+    scale: [Tensor; 2],
     /// Forgeries of every age.
     pub replay: Replay,
     seed: u64,
@@ -131,8 +136,14 @@ fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<B
 }
 
 impl Detective {
-    /// A detective that knows nothing yet, for rows of (channels, height, width). The `genuine` [N, H, W, C] in -1..1 set the scale of what
-    /// it sees.
+    /// How many genuine rows of a shape it is worth showing to a new one.
+    #[must_use]
+    pub fn wanted(shape: (usize, usize, usize)) -> usize {
+        senses::wanted(shape).max(SCALING)
+    }
+
+    /// A detective that has learned nothing yet, for rows of (channels, height, width). It has seen what the `genuine` [N, H, W, C] in -1..1
+    /// are made up of, and some of them set the scale of what it sees.
     pub fn new(
         seed: u64,
         shape: (usize, usize, usize),
@@ -141,7 +152,11 @@ impl Detective {
         genuine: &Tensor,
     ) -> Result<Self> {
         let mut detective = Self::blank(seed, shape, width, without)?;
-        let (features, _) = detective.see(&detective.players.trunk, genuine)?;
+        if !without.contains(&Part::Genuine) {
+            detective.senses.look_at(genuine, seed)?;
+        }
+        let some = genuine.narrow(0, 0, genuine.dim(0)?.min(SCALING))?;
+        let (features, _) = detective.see(&detective.players.trunk, &some)?;
         let features = features.detach();
         let mean = features.mean_keepdim(0)?;
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
@@ -161,7 +176,7 @@ impl Detective {
         let blank = Tensor::ones((1, features), DType::F32, &Device::Cpu)?;
         let adam = |network: &Network| Adam::new(network.parameters(), RATE, DECAYS.0, DECAYS.1);
         Ok(Self {
-            senses: senses(shape.0, without.contains(&Part::Senses))?,
+            senses: Senses::blank(shape, without.contains(&Part::Senses))?,
             average: players.copy()?,
             adams: [adam(&players.trunk), adam(&players.head)],
             players,
@@ -178,6 +193,20 @@ impl Detective {
         [("trunk", [&players.trunk, &average.trunk]), ("head", [&players.head, &average.head])]
     }
 
+    /// Its constants by name: what the genuine are made up of, and the scale of the features.
+    pub(crate) fn constants(&self) -> [(&'static str, &Tensor); 4] {
+        let Self { senses, scale: [mean, inverse], .. } = self;
+        let Subspace { mean: centre, components } = &senses.genuine;
+        [("genuine.mean", centre), ("genuine.components", components), ("mean", mean), ("inverse", inverse)]
+    }
+
+    /// The same, to be filled.
+    pub(crate) fn constants_mut(&mut self) -> [(&'static str, &mut Tensor); 4] {
+        let Self { senses, scale: [mean, inverse], .. } = self;
+        let Subspace { mean: centre, components } = &mut senses.genuine;
+        [("genuine.mean", centre), ("genuine.components", components), ("mean", mean), ("inverse", inverse)]
+    }
+
     /// Takes weights, averages and moments for its parts, in their order, as many updates old as `step`.
     pub(crate) fn fill(&mut self, step: u64, parts: Vec<(Network, Network, BTreeMap<String, Moments>)>) {
         let Self { players, average, adams, .. } = self;
@@ -191,9 +220,8 @@ impl Detective {
 
     /// Features [B, F] of pictures [B, H, W, C] in -1..1, not yet scaled, and the trunk's pass.
     fn see(&self, trunk: &Network, pictures: &Tensor) -> Result<(Tensor, Pass)> {
-        let rng = &mut stream(0, "no dropout", 0);
-        let maps = self.senses.forward(pictures, rng)?.output.detach(); // [B, H, W, S]
-        let seen = trunk.forward(&maps, rng)?;
+        let maps = self.senses.maps(pictures)?;
+        let seen = trunk.forward(&maps, &mut stream(0, "no dropout", 0))?;
         Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output, &texture::texture(pictures)?], 1)?, seen))
     }
 
@@ -241,6 +269,7 @@ impl Detective {
         let [mean, inverse] = &self.scale;
         Ok(Anatomy {
             senses: self.senses.layers()?,
+            genuine: self.senses.genuine.clone(),
             trunk: self.average.trunk.layers()?,
             mean: mean.clone(),
             inverse: inverse.clone(),
@@ -273,9 +302,8 @@ mod tests {
     fn its_gradients_are_candles() {
         let x = draws("pictures", [6, 28, 28, 1]);
         let players = Players::new(1, (1, 28, 28), 4).unwrap();
-        let senses = senses(1, false).unwrap();
         let rng = &mut stream(0, "none", 0);
-        let maps = senses.forward(&x, rng).unwrap().output.detach();
+        let maps = Senses::blank((1, 28, 28), false).unwrap().maps(&x).unwrap();
         let probe = draws("probe", [6, 1, 1, 2 * (4 + 8 + 16) + HIDDEN]).flatten_from(1).unwrap();
         let [ours, stock] = [players.trunk.clone(), players.trunk.on_stock()].map(|network| {
             let pass = network.forward(&maps, rng).unwrap();

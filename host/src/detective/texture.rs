@@ -9,6 +9,7 @@
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
+use super::senses::luma;
 use crate::export::graph::{Attribute, Graph};
 use crate::net::with_floats;
 
@@ -17,8 +18,6 @@ const GREYS: [f32; 8] = [0.0, 1.0 / 7.0, 2.0 / 7.0, 3.0 / 7.0, 4.0 / 7.0, 5.0 / 
 const STEPS: [f32; 7] = [-0.6, -0.25, -0.06, 0.0, 0.06, 0.25, 0.6];
 /// Added to each share before its logarithm: less than one pixel in a thousand says little.
 const FLOOR: f32 = 1e-3;
-/// What each channel adds to the grey picture, BT.601.
-const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// What is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,18 +93,16 @@ pub(super) fn count() -> usize {
 /// The logarithm of each pair of levels' share: pictures [B, H, W, C] in -1..1 to [B, T]. Sides are at least 4.
 pub(super) fn texture(pictures: &Tensor) -> Result<Tensor> {
     let (batch, height, width, channels) = pictures.dims4()?;
+    let luma = luma(channels);
     let rows: Vec<f32> = with_floats(&pictures.contiguous()?, "texture", |pictures| {
         let described = pictures.par_chunks(height * width * channels).flat_map_iter(|picture| {
-            let grey: Vec<f32> = picture.chunks_exact(channels).map(|pixel| 0.5 * luma(pixel) + 0.5).collect();
+            let grey = |pixel: &[f32]| 0.5 * pixel.iter().zip(luma).map(|(x, share)| x * share).sum::<f32>() + 0.5;
+            let grey: Vec<f32> = picture.chunks_exact(channels).map(grey).collect();
             describe(&grey, (height, width))
         });
         described.collect()
     })?;
     Tensor::from_vec(rows, (batch, count()), &Device::Cpu)
-}
-
-fn luma(pixel: &[f32]) -> f32 {
-    if pixel.len() == 1 { pixel[0] } else { pixel.iter().zip(LUMA).map(|(x, share)| x * share).sum() }
 }
 
 fn describe(grey: &[f32], (height, width): (usize, usize)) -> Vec<f32> {
@@ -164,7 +161,7 @@ pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): 
     let grey = if channels == 1 {
         image.to_owned()
     } else {
-        let luma = graph.constant(&[1, 3, 1, 1], &LUMA);
+        let luma = graph.constant(&[1, channels, 1, 1], luma(channels));
         graph.node("Conv", &[image, &luma], &[]) // [N, 1, H, W]
     };
     let seen = LOOKS.map(|look| {

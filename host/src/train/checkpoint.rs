@@ -1,7 +1,7 @@
 //! Saving a game and opening it again: a game goes out to RUN/checkpoints/step-NNNNNNNN.safetensors and comes back bit for bit.
 //!
 //! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); of a detective
-//! `detective.*` in the same way, its scale and the bytes of its replay. One metadata entry,
+//! `detective.*` in the same way, its constants and the bytes of its replay. One metadata entry,
 //! `counterfoil`, holds format, step, shape, configuration and the forger's distance as JSON. No random state: streams have none. A file
 //! appears under its name only when it is whole and on the disk; which ones stay is for `kept` to say.
 
@@ -28,8 +28,7 @@ use crate::net::Network;
 const FORMAT: u32 = 4;
 /// Those it reads: one of format 2 has no detective.
 const READS: [u32; 2] = [2, FORMAT];
-/// What the detective's scale and replay are called.
-const SCALE: [&str; 2] = ["detective.mean", "detective.inverse"];
+/// What the detective's replay is called.
 const REPLAY: &str = "detective.replay";
 /// The metadata entry. One only: the file format keeps them in no fixed order, and the bytes shall be the same every time.
 const ENTRY: &str = "counterfoil";
@@ -94,8 +93,8 @@ fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
         for ((part, _), adam) in detective.parts().into_iter().zip(&detective.adams) {
             adams.push((format!("detective.adam.{part}"), adam));
         }
-        for (name, scale) in SCALE.into_iter().zip(&detective.scale) {
-            add(name.to_owned(), scale.dims(), &scale.flatten_all()?.to_vec1()?);
+        for (name, constant) in detective.constants() {
+            add(format!("detective.{name}"), constant.dims(), &constant.flatten_all()?.to_vec1()?);
         }
     }
     for (prefix, network) in networks {
@@ -208,12 +207,13 @@ impl Checkpoint {
             let row = shape.0 * shape.1 * shape.2;
             blank.replay =
                 Replay::holding(row, replayed, held).ok_or_else(|| damaged(path, &"its replay does not fit"))?;
-            for (name, scale) in SCALE.into_iter().zip(&mut blank.scale) {
-                let (dims, data) = read(name.to_owned())?;
-                if dims != scale.dims() {
-                    return Err(damaged(path, &format_args!("{name} is {dims:?}, expected {:?}", scale.dims())));
+            for (name, constant) in blank.constants_mut() {
+                let (dims, data) = read(format!("detective.{name}"))?;
+                if dims != constant.dims() {
+                    let expected = constant.dims();
+                    return Err(damaged(path, &format_args!("detective.{name} is {dims:?}, expected {expected:?}")));
                 }
-                *scale = Tensor::from_vec(data, dims, &Device::Cpu)?;
+                *constant = Tensor::from_vec(data, dims, &Device::Cpu)?;
             }
             let found = blank
                 .parts()

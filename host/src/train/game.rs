@@ -16,8 +16,6 @@ use crate::loss::sigmoid;
 use crate::net::{Network, dcgan, mlp, moving_average};
 use crate::stream::{Deck, stream};
 
-/// Genuine rows that set the scale of what the detective sees.
-const SCALING: usize = 512;
 /// The step from which forgeries are kept for replay; those before are noise.
 const REPLAY_FROM: u64 = 50;
 /// Forgeries of a step that are offered for replay.
@@ -82,8 +80,8 @@ impl Game {
         let (generator, discriminator) = networks(config, samples.shape())?;
         let mut game = Self::with(config, samples, &generator, &discriminator, &generator)?;
         if config.detective {
-            // As many as there are, a few hundred at most: they only set a scale.
-            let first = Deck::new(config.seed, samples.len()).batch(0, samples.len().min(SCALING));
+            let first = samples.len().min(Detective::wanted(samples.shape()));
+            let first = Deck::new(config.seed, samples.len()).batch(0, first);
             let first = first.into_iter().map(|index| samples.row(index)).collect::<Result<Vec<_>, _>>();
             let genuine = maps(&first?, game.shape)?;
             game.detective = Some(Detective::new(config.seed, game.shape, config.width, &config.without, &genuine)?);

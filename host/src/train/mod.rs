@@ -488,6 +488,7 @@ mod tests {
             Part::Replay,
             Part::Negatives,
             Part::Senses,
+            Part::Genuine,
             Part::Moments,
             Part::Whole,
             Part::Texture,
