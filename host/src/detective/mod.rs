@@ -110,7 +110,7 @@ impl Players {
             Map::Conv(_, channels, _) => 2 * channels,
             _ => HIDDEN,
         });
-        let features = 2 * count(shape.0) + maps.sum::<usize>() + texture::count();
+        let features = 2 * count(shape.0) + maps.sum::<usize>() + texture::count(shape.0);
         let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
         let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
         Ok(Self {
@@ -161,8 +161,9 @@ impl Detective {
         let mean = features.mean_keepdim(0)?;
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
         let mut inverse = (deviation + QUIET)?.recip()?;
-        let moments = inverse.dim(1)? - HIDDEN - texture::count();
-        let blocks = [(Part::Moments, moments), (Part::Whole, HIDDEN), (Part::Texture, texture::count())];
+        let texture = texture::count(shape.0);
+        let moments = inverse.dim(1)? - HIDDEN - texture;
+        let blocks = [(Part::Moments, moments), (Part::Whole, HIDDEN), (Part::Texture, texture)];
         let kept = blocks.iter().flat_map(|(part, length)| vec![f32::from(!without.contains(part)); *length]);
         inverse = inverse.broadcast_mul(&Tensor::from_iter(kept, &Device::Cpu)?)?;
         detective.scale = [mean, inverse];
@@ -234,7 +235,8 @@ impl Detective {
         let exhibits: Vec<&Tensor> = [genuine, forged].into_iter().chain(known.map(|(rows, _)| rows)).collect();
         let (features, seen) = self.see(&self.players.trunk, &Tensor::cat(&exhibits, 0)?)?;
         let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
-        let features = numbed(&features, &mut stream(self.seed, "detective numbness", step))?;
+        let texture = texture::count(genuine.dim(3)?);
+        let features = numbed(&features, texture, &mut stream(self.seed, "detective numbness", step))?;
         let told = self.players.head.forward(&features, &mut stream(self.seed, "detective dropout", step))?;
         let (first, second) = (genuine.dim(0)?, forged.dim(0)?);
         let on_genuine = told.output.narrow(0, 0, first)?;
@@ -278,13 +280,13 @@ impl Detective {
     }
 }
 
-/// Features [B, F] with the texture, which is their end, taken from some rows.
-fn numbed(features: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {
+/// Features [B, F] with the texture, which is the last of them, taken from some rows.
+fn numbed(features: &Tensor, texture: usize, rng: &mut ChaCha8Rng) -> Result<Tensor> {
     let (rows, all) = features.dims2()?;
     let felt = (0..rows).map(|_| if rng.random_bool(NUMB) { 0f32 } else { 1.0 });
     let felt = Tensor::from_iter(felt, &Device::Cpu)?.unsqueeze(1)?; // [B, 1]
-    let seen = all - texture::count();
-    let texture = features.narrow(1, seen, texture::count())?.broadcast_mul(&felt)?;
+    let seen = all - texture;
+    let texture = features.narrow(1, seen, texture)?.broadcast_mul(&felt)?;
     Tensor::cat(&[&features.narrow(1, 0, seen)?, &texture], 1)
 }
 

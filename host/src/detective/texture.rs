@@ -16,11 +16,16 @@ use crate::net::with_floats;
 /// Greys, 0..1, and steps from one pixel to the next, that are told apart. What lies between two levels counts for both, in part.
 const GREYS: [f32; 8] = [0.0, 1.0 / 7.0, 2.0 / 7.0, 3.0 / 7.0, 4.0 / 7.0, 5.0 / 7.0, 6.0 / 7.0, 1.0];
 const STEPS: [f32; 7] = [-0.6, -0.25, -0.06, 0.0, 0.06, 0.25, 0.6];
+/// Differences of blue and of red to grey, likewise.
+const TINTS: [f32; 7] = [-0.3, -0.12, -0.04, 0.0, 0.04, 0.12, 0.3];
+/// What each channel of a picture adds to them: BT.601's Cb and Cr, full range, around 0.
+const TO_BLUE: [f32; 3] = [-0.168_736, -0.331_264, 0.5];
+const TO_RED: [f32; 3] = [0.5, -0.418_688, -0.081_312];
 /// Added to each share before its logarithm: less than one pixel in a thousand says little.
 const FLOOR: f32 = 1e-3;
 
 /// What is looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Look {
     /// The grey of each pixel.
     Grey,
@@ -28,19 +33,29 @@ enum Look {
     Right,
     /// The step to the pixel below.
     Down,
+    /// How much bluer it is than grey.
+    Blue,
+    /// How much redder.
+    Red,
 }
 
-const LOOKS: [Look; 3] = [Look::Grey, Look::Right, Look::Down];
+/// The first [`GREY_LOOKS`] at any picture, all at one in colour.
+const LOOKS: [Look; 5] = [Look::Grey, Look::Right, Look::Down, Look::Blue, Look::Red];
+const GREY_LOOKS: usize = 3;
 
 impl Look {
     fn levels(self) -> &'static [f32] {
-        if self == Self::Grey { &GREYS } else { &STEPS }
+        match self {
+            Self::Grey => &GREYS,
+            Self::Right | Self::Down => &STEPS,
+            Self::Blue | Self::Red => &TINTS,
+        }
     }
 
     /// Rows and columns of a picture that have no such look.
     fn margin(self) -> (usize, usize) {
         match self {
-            Self::Grey => (0, 0),
+            Self::Grey | Self::Blue | Self::Red => (0, 0),
             Self::Right => (0, 1),
             Self::Down => (1, 0),
         }
@@ -50,7 +65,8 @@ impl Look {
 /// Two looks with as many levels, the second of them some rows down and some columns to the right of the first.
 struct Pair(Look, Look, (usize, isize));
 
-const PAIRS: [Pair; 8] = [
+/// The first [`GREY_PAIRS`] of any picture, all of one in colour.
+const PAIRS: [Pair; 9] = [
     Pair(Look::Grey, Look::Grey, (0, 1)),
     Pair(Look::Grey, Look::Grey, (1, 0)),
     Pair(Look::Grey, Look::Grey, (1, 1)),
@@ -59,7 +75,9 @@ const PAIRS: [Pair; 8] = [
     Pair(Look::Down, Look::Down, (1, 0)),
     Pair(Look::Right, Look::Right, (1, 0)),
     Pair(Look::Right, Look::Down, (0, 0)),
+    Pair(Look::Blue, Look::Red, (0, 0)),
 ];
+const GREY_PAIRS: usize = 8;
 
 /// Where a pair is found: the first row and column of both looks, and how many rows and columns follow.
 struct Area {
@@ -85,37 +103,51 @@ impl Pair {
     }
 }
 
-/// How many numbers describe a picture's texture.
-pub(super) fn count() -> usize {
-    PAIRS.iter().map(|pair| pair.levels().pow(2)).sum()
+fn pairs(channels: usize) -> &'static [Pair] {
+    if channels == 1 { &PAIRS[..GREY_PAIRS] } else { &PAIRS }
+}
+
+fn looks(channels: usize) -> &'static [Look] {
+    if channels == 1 { &LOOKS[..GREY_LOOKS] } else { &LOOKS }
+}
+
+/// How many numbers describe the texture of a picture of so many channels.
+pub(super) fn count(channels: usize) -> usize {
+    pairs(channels).iter().map(|pair| pair.levels().pow(2)).sum()
 }
 
 /// The logarithm of each pair of levels' share: pictures [B, H, W, C] in -1..1 to [B, T]. Sides are at least 4.
 pub(super) fn texture(pictures: &Tensor) -> Result<Tensor> {
     let (batch, height, width, channels) = pictures.dims4()?;
-    let luma = luma(channels);
     let rows: Vec<f32> = with_floats(&pictures.contiguous()?, "texture", |pictures| {
-        let described = pictures.par_chunks(height * width * channels).flat_map_iter(|picture| {
-            let grey = |pixel: &[f32]| 0.5 * pixel.iter().zip(luma).map(|(x, share)| x * share).sum::<f32>() + 0.5;
-            let grey: Vec<f32> = picture.chunks_exact(channels).map(grey).collect();
-            describe(&grey, (height, width))
-        });
-        described.collect()
+        let pictures = pictures.par_chunks(height * width * channels);
+        pictures.flat_map_iter(|picture| describe(picture, (channels, height, width))).collect()
     })?;
-    Tensor::from_vec(rows, (batch, count()), &Device::Cpu)
+    Tensor::from_vec(rows, (batch, count(channels)), &Device::Cpu)
 }
 
-fn describe(grey: &[f32], (height, width): (usize, usize)) -> Vec<f32> {
-    let seen = LOOKS.map(|look| {
-        let step = match look {
-            Look::Grey => None,
-            Look::Right => Some(1),
-            Look::Down => Some(width),
+/// The texture of a picture [H, W, C] in -1..1.
+fn describe(picture: &[f32], (channels, height, width): (usize, usize, usize)) -> Vec<f32> {
+    let mixed = |shares: &[f32]| -> Vec<f32> {
+        let one = |pixel: &[f32]| 0.5 * pixel.iter().zip(shares).map(|(x, share)| x * share).sum::<f32>();
+        picture.chunks_exact(channels).map(one).collect()
+    };
+    let grey: Vec<f32> = mixed(luma(channels)).into_iter().map(|x| x + 0.5).collect();
+    // Where there is no such step, something stands in for it, which no area holds.
+    let steps = |step: usize| -> Vec<f32> {
+        (0..grey.len()).map(|pixel| grey[(pixel + step).min(grey.len() - 1)] - grey[pixel]).collect()
+    };
+    let look = |look: &Look| {
+        let values = match look {
+            Look::Grey => grey.clone(),
+            Look::Right => steps(1),
+            Look::Down => steps(width),
+            Look::Blue => mixed(&TO_BLUE),
+            Look::Red => mixed(&TO_RED),
         };
-        // Where there is no such look, something stands in for it, which no area holds.
-        let at = |pixel: usize| step.map_or(grey[pixel], |step| grey[(pixel + step).min(grey.len() - 1)] - grey[pixel]);
-        (0..grey.len()).map(|pixel| Level::of(at(pixel), look.levels())).collect::<Vec<_>>()
-    });
+        values.into_iter().map(|x| Level::of(x, look.levels())).collect::<Vec<_>>()
+    };
+    let seen: Vec<Vec<Level>> = looks(channels).iter().map(look).collect();
     let joint = |pair: &Pair| {
         let (levels, area) = (pair.levels(), pair.area((height, width)));
         let [first, second] =
@@ -135,7 +167,7 @@ fn describe(grey: &[f32], (height, width): (usize, usize)) -> Vec<f32> {
         let share = 1.0 / (area.size.0 * area.size.1) as f32;
         cells.into_iter().map(move |cell| (cell * share + FLOOR).ln())
     };
-    PAIRS.iter().flat_map(joint).collect()
+    pairs(channels).iter().flat_map(joint).collect()
 }
 
 /// A number between two levels.
@@ -158,25 +190,24 @@ impl Level {
 
 /// Appends the texture of `image` ([N, C, H, W] in 0..1): [N, T].
 pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): (usize, usize, usize)) -> String {
-    let grey = if channels == 1 {
-        image.to_owned()
-    } else {
-        let luma = graph.constant(&[1, channels, 1, 1], luma(channels));
-        graph.node("Conv", &[image, &luma], &[]) // [N, 1, H, W]
-    };
-    let seen = LOOKS.map(|look| {
+    let grey = mixed(graph, image, luma(channels));
+    let mut seen = Vec::new();
+    for look in looks(channels) {
         let (down, right) = look.margin();
         let size = (height - down, width - right);
-        let value = if look == Look::Grey {
-            grey.clone()
-        } else {
-            let [next, this] = [(down, right), (0, 0)].map(|from| window(graph, &grey, from, size));
-            graph.node("Sub", &[&next, &this], &[])
+        let value = match look {
+            Look::Grey => grey.clone(),
+            Look::Right | Look::Down => {
+                let [next, this] = [(down, right), (0, 0)].map(|from| window(graph, &grey, from, size));
+                graph.node("Sub", &[&next, &this], &[])
+            }
+            Look::Blue => mixed(graph, image, &TO_BLUE),
+            Look::Red => mixed(graph, image, &TO_RED),
         };
-        memberships(graph, &value, look.levels())
-    });
+        seen.push(memberships(graph, &value, look.levels()));
+    }
     let (mut cells, mut shares) = (Vec::new(), Vec::new());
-    for pair in &PAIRS {
+    for pair in pairs(channels) {
         let (levels, area) = (pair.levels(), pair.area((height, width)));
         let [first, second] = [(pair.0, area.first), (pair.1, area.second)].map(|(look, from)| {
             let value = window(graph, &seen[look as usize], from, area.size); // [N, L, h, w]
@@ -194,6 +225,12 @@ pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): 
     let shares = graph.node("Mul", &[&cells, &shares], &[]);
     let shares = graph.with_number("Add", &shares, FLOOR);
     graph.node("Log", &[&shares], &[])
+}
+
+/// One channel made of all: [N, C, H, W] to [N, 1, H, W].
+fn mixed(graph: &mut Graph, image: &str, shares: &[f32]) -> String {
+    let shares = graph.constant(&[1, shares.len(), 1, 1], shares);
+    graph.node("Conv", &[image, &shares], &[])
 }
 
 /// Rows and columns of `value` ([N, L, H, W]): `size` of them, from the place `from` on.
@@ -254,6 +291,9 @@ mod tests {
             let (differ, agree) = ([0.0, 0.5, 0.5, 0.0], [0.5, 0.0, 0.0, 0.5]);
             assert_eq!([(); 4].map(|()| next(GREYS.len())), [differ, differ, agree, agree]);
             assert_eq!([(); 4].map(|()| next(STEPS.len())), [differ, differ, differ, agree]);
+            // Neither blue nor red: all in the middle.
+            assert!(rest.iter().enumerate().all(|(at, share)| (share - f32::from(at == 24)).abs() < 1e-4), "{rest:?}");
+            assert_eq!(rest.len(), if channels == 1 { 0 } else { 49 });
         }
     }
 }
