@@ -1,19 +1,18 @@
 //! A detective's average in inference form: layers and constants, for the ONNX writer and for candle's own opinion of what it writes.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
-use super::senses::{beside, luma};
+use super::genuine::Genuine;
 use super::texture::texture;
 use crate::net::{EPSILON, Layer, infer};
-use crate::subspace::Subspace;
 
 /// The parts of a detective, first to last. Maps are [N, C, H, W] here, in -1..1 at the entrance.
 #[derive(Clone, Debug)]
 pub struct Anatomy {
     /// One convolution and its bend.
     pub senses: Vec<Layer>,
-    /// What genuine pictures are made up of: two more maps for the trunk. The moments of all maps it gets are the first features.
-    pub genuine: Subspace,
+    /// What genuine pictures are made up of: more maps for the trunk. The moments of all maps it gets are the first features.
+    pub genuine: Genuine,
     /// Convolutions, the moments of each bent map being features, and at its end features of the whole.
     pub trunk: Vec<Layer>,
     /// What is subtracted from the features, the last of which are the texture, [1, F].
@@ -53,11 +52,7 @@ impl Anatomy {
     /// When the pictures do not fit.
     pub fn judge(&self, pictures: &Tensor) -> Result<Judged> {
         let mut features = Vec::new();
-        let (batch, channels, height, width) = pictures.dims4()?;
-        let luma = Tensor::from_slice(luma(channels), (1, channels, 1, 1), &Device::Cpu)?;
-        let grey = pictures.broadcast_mul(&luma)?.sum(1)?.flatten_from(1)?; // [N, HW]
-        let [drawn, left] = beside(&self.genuine, &grey)?.map(|map| map.reshape((batch, 1, height, width)));
-        let mut x = Tensor::cat(&[&infer(&self.senses, pictures)?, &drawn?, &left?], 1)?;
+        let mut x = Tensor::cat(&[infer(&self.senses, pictures)?, self.genuine.beside(pictures)?], 1)?;
         features.extend(moments(&x)?);
         for layer in &self.trunk {
             x = infer(std::slice::from_ref(layer), &x)?;

@@ -7,11 +7,12 @@
 
 mod anatomy;
 mod field;
+mod genuine;
 mod lines;
 mod negatives;
 mod plane;
 mod replay;
-pub(crate) mod senses;
+mod senses;
 pub(crate) mod texture;
 
 pub use anatomy::{Anatomy, Judged, is_tap};
@@ -23,14 +24,15 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Result, Tensor};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::adam::{Adam, Moments};
 use crate::loss::softplus;
-use crate::net::{Activation, Block, Map, Network, Pass, Window, map_moments, moving_average};
+use crate::net::{Activation, Block, Map, Network, Pass, Window, map_moments, moving_average, with_floats};
 use crate::stream::stream;
-use crate::subspace::Subspace;
-use senses::{Senses, count};
+use genuine::Genuine;
+use senses::senses;
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
 /// Halves a map's sides.
@@ -80,7 +82,8 @@ pub enum Part {
 /// A detective that learns.
 #[derive(Debug)]
 pub struct Detective {
-    senses: Senses,
+    senses: Network,
+    genuine: Genuine,
     players: Players,
     /// The players' running average, which judges.
     average: Players,
@@ -110,7 +113,7 @@ impl Players {
             Map::Conv(_, channels, _) => 2 * channels,
             _ => HIDDEN,
         });
-        let features = 2 * count(shape.0) + maps.sum::<usize>() + texture::count(shape.0);
+        let features = 2 * maps_seen(shape.0) + maps.sum::<usize>() + texture::count(shape.0);
         let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
         let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
         Ok(Self {
@@ -124,9 +127,14 @@ impl Players {
     }
 }
 
+/// How many maps the trunk is shown of pictures of so many channels.
+pub(crate) fn maps_seen(channels: usize) -> usize {
+    senses::count(channels) + genuine::count(channels)
+}
+
 /// Convolutions that halve the sides and double the channels, `width` of them after the first, until no side is above 4; then the whole.
 fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<Block> {
-    let (mut blocks, mut inputs, mut outputs, mut sides) = (Vec::new(), count(channels), width, (height, side));
+    let (mut blocks, mut inputs, mut outputs, mut sides) = (Vec::new(), maps_seen(channels), width, (height, side));
     while sides.0.max(sides.1) > LAST_SIDE {
         blocks.push(Block::new(&blocks.len().to_string(), Map::Conv(inputs, outputs, HALVING), LEAK));
         (inputs, outputs, sides) = (outputs, outputs * 2, (HALVING.small(sides.0), HALVING.small(sides.1)));
@@ -139,7 +147,7 @@ impl Detective {
     /// How many genuine rows of a shape it is worth showing to a new one.
     #[must_use]
     pub fn wanted(shape: (usize, usize, usize)) -> usize {
-        senses::wanted(shape).max(SCALING)
+        genuine::wanted(shape).max(SCALING)
     }
 
     /// A detective that has learned nothing yet, for rows of (channels, height, width). It has seen what the `genuine` [N, H, W, C] in -1..1
@@ -153,7 +161,7 @@ impl Detective {
     ) -> Result<Self> {
         let mut detective = Self::blank(seed, shape, width, without)?;
         if !without.contains(&Part::Genuine) {
-            detective.senses.look_at(genuine, seed)?;
+            detective.genuine.look_at(genuine, seed)?;
         }
         let some = genuine.narrow(0, 0, genuine.dim(0)?.min(SCALING))?;
         let (features, _) = detective.see(&detective.players.trunk, &some)?;
@@ -177,7 +185,8 @@ impl Detective {
         let blank = Tensor::ones((1, features), DType::F32, &Device::Cpu)?;
         let adam = |network: &Network| Adam::new(network.parameters(), RATE, DECAYS.0, DECAYS.1);
         Ok(Self {
-            senses: Senses::blank(shape, without.contains(&Part::Senses))?,
+            senses: senses(shape.0, without.contains(&Part::Senses))?,
+            genuine: Genuine::unknown(shape)?,
             average: players.copy()?,
             adams: [adam(&players.trunk), adam(&players.head)],
             players,
@@ -195,17 +204,15 @@ impl Detective {
     }
 
     /// Its constants by name: what the genuine are made up of, and the scale of the features.
-    pub(crate) fn constants(&self) -> [(&'static str, &Tensor); 4] {
-        let Self { senses, scale: [mean, inverse], .. } = self;
-        let Subspace { mean: centre, components } = &senses.genuine;
-        [("genuine.mean", centre), ("genuine.components", components), ("mean", mean), ("inverse", inverse)]
+    pub(crate) fn constants(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        let [mean, inverse] = &self.scale;
+        self.genuine.constants().chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
     }
 
     /// The same, to be filled.
-    pub(crate) fn constants_mut(&mut self) -> [(&'static str, &mut Tensor); 4] {
-        let Self { senses, scale: [mean, inverse], .. } = self;
-        let Subspace { mean: centre, components } = &mut senses.genuine;
-        [("genuine.mean", centre), ("genuine.components", components), ("mean", mean), ("inverse", inverse)]
+    pub(crate) fn constants_mut(&mut self) -> impl Iterator<Item = (String, &mut Tensor)> {
+        let [mean, inverse] = &mut self.scale;
+        self.genuine.constants_mut().chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
     }
 
     /// Takes weights, averages and moments for its parts, in their order, as many updates old as `step`.
@@ -219,9 +226,16 @@ impl Detective {
         }
     }
 
+    /// All that the trunk is shown of pictures [B, H, W, C] in -1..1: [B, H, W, S].
+    fn maps(&self, pictures: &Tensor) -> Result<Tensor> {
+        let sensed = self.senses.forward(pictures, &mut stream(0, "no dropout", 0))?.output;
+        let beside = self.genuine.beside(&pictures.detach().permute((0, 3, 1, 2))?.contiguous()?)?;
+        woven(&sensed.contiguous()?, &beside.contiguous()?)
+    }
+
     /// Features [B, F] of pictures [B, H, W, C] in -1..1, not yet scaled, and the trunk's pass.
     fn see(&self, trunk: &Network, pictures: &Tensor) -> Result<(Tensor, Pass)> {
-        let maps = self.senses.maps(pictures)?;
+        let maps = self.maps(pictures)?;
         let seen = trunk.forward(&maps, &mut stream(0, "no dropout", 0))?;
         Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output, &texture::texture(pictures)?], 1)?, seen))
     }
@@ -271,13 +285,33 @@ impl Detective {
         let [mean, inverse] = &self.scale;
         Ok(Anatomy {
             senses: self.senses.layers()?,
-            genuine: self.senses.genuine.clone(),
+            genuine: self.genuine.clone(),
             trunk: self.average.trunk.layers()?,
             mean: mean.clone(),
             inverse: inverse.clone(),
             head: self.average.head.layers()?,
         })
     }
+}
+
+/// Maps [B, H, W, S] and more of them, [B, M, H, W], as [B, H, W, S + M].
+fn woven(maps: &Tensor, more: &Tensor) -> Result<Tensor> {
+    let (batch, height, width, some) = maps.dims4()?;
+    let (others, area) = (more.dim(1)?, height * width);
+    let all = some + others;
+    let mut woven = vec![0f32; batch * area * all];
+    with_floats(maps, "weaving", |maps| {
+        with_floats(more, "weaving", |more| {
+            let pictures = woven.par_chunks_mut(area * all).zip(maps.par_chunks(area * some));
+            pictures.zip(more.par_chunks(area * others)).for_each(|((woven, maps), more)| {
+                for (pixel, (woven, maps)) in woven.chunks_exact_mut(all).zip(maps.chunks_exact(some)).enumerate() {
+                    woven[..some].copy_from_slice(maps);
+                    woven[some..].iter_mut().zip(more[pixel..].iter().step_by(area)).for_each(|(to, x)| *to = *x);
+                }
+            });
+        })
+    })??;
+    Tensor::from_vec(woven, (batch, height, width, all), &Device::Cpu)
 }
 
 /// Features [B, F] with the texture, which is the last of them, taken from some rows.
@@ -305,7 +339,7 @@ mod tests {
         let x = draws("pictures", [6, 28, 28, 1]);
         let players = Players::new(1, (1, 28, 28), 4).unwrap();
         let rng = &mut stream(0, "none", 0);
-        let maps = Senses::blank((1, 28, 28), false).unwrap().maps(&x).unwrap();
+        let maps = Detective::blank(1, (1, 28, 28), 4, &[]).unwrap().maps(&x).unwrap();
         let probe = draws("probe", [6, 1, 1, 2 * (4 + 8 + 16) + HIDDEN]).flatten_from(1).unwrap();
         let [ours, stock] = [players.trunk.clone(), players.trunk.on_stock()].map(|network| {
             let pass = network.forward(&maps, rng).unwrap();

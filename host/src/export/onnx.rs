@@ -5,10 +5,8 @@ use candle_core::Tensor;
 
 use super::ExportError;
 use super::graph::{Attribute, Dim, Graph};
-use crate::detective::senses::{GAIN, luma};
-use crate::detective::{Anatomy, is_tap, texture};
+use crate::detective::{Anatomy, is_tap, maps_seen, texture};
 use crate::net::{EPSILON, Layer};
-use crate::subspace::Subspace;
 
 /// The discriminator as an ONNX file: `image` float32 [N, C, H, W] in 0..1 in; `score` [N, 1], `logit` [N, 1] and
 /// `embedding` [N, E] out. The network itself sees -1..1, that step is inside the graph. `embedding` is what layer number
@@ -59,10 +57,11 @@ pub fn detective(
     let pictures = || Value { name: centred.clone(), shape: vec![c, h, w] };
 
     let sensed = append(&mut graph, &anatomy.senses, 0, pictures())?;
-    let [drawn, left] = beside(&mut graph, &anatomy.genuine, &centred, (c, h, w))?;
-    let name = graph.node("Concat", &[&sensed.name, &drawn, &left], &[("axis", Attribute::Int(1))]);
+    let beside = anatomy.genuine.append(&mut graph, &centred)?;
+    let maps: Vec<&str> = [&sensed.name].into_iter().chain(&beside).map(String::as_str).collect();
+    let name = graph.node("Concat", &maps, &[("axis", Attribute::Int(1))]);
     let mut features = moments(&mut graph, &name).to_vec();
-    let mut value = Value { name, shape: vec![sensed.shape[0] + 2, h, w] };
+    let mut value = Value { name, shape: vec![maps_seen(c), h, w] };
     for (index, layer) in (anatomy.senses.len()..).zip(&anatomy.trunk) {
         value = append_one(&mut graph, index, layer, value)?;
         if is_tap(layer, value.shape.len() + 1) {
@@ -97,27 +96,6 @@ pub fn detective(
     graph.output(&name, "embedding", &[Dim::Batch, Dim::Fixed(width)]);
     graph.output(&plain.name, "plain", &[Dim::Batch, Dim::Fixed(1)]);
     Ok(graph.finish(metadata))
-}
-
-/// What the components of genuine pictures draw of the grey of `pictures` ([N, C, H, W] in -1..1), and what they leave: [N, 1, H, W] each.
-fn beside(
-    graph: &mut Graph,
-    genuine: &Subspace,
-    pictures: &str,
-    (c, h, w): (usize, usize, usize),
-) -> Result<[String; 2], ExportError> {
-    let luma = graph.constant(&[1, c, 1, 1], luma(c));
-    let grey = graph.node("Conv", &[pictures, &luma], &[]); // [N, 1, H, W]
-    let grey = graph.node("Flatten", &[&grey], &[("axis", Attribute::Int(1))]); // [N, HW]
-    let (mean, components) = (tensor(graph, &genuine.mean)?, tensor(graph, &genuine.components)?); // [1, HW], [HW, K]
-    let centred = graph.node("Sub", &[&grey, &mean], &[]);
-    let shares = graph.node("MatMul", &[&centred, &components], &[]); // [N, K]
-    let drawn = graph.node("Gemm", &[&shares, &components], &[("transB", Attribute::Int(1))]);
-    let drawn = graph.node("Add", &[&drawn, &mean], &[]);
-    let left = graph.node("Sub", &[&grey, &drawn], &[]);
-    let left = graph.with_number("Mul", &left, GAIN as f32);
-    let shape = graph.integers(&[0, 1, h as i64, w as i64]);
-    Ok([drawn, left].map(|map| graph.node("Reshape", &[&map, &shape], &[])))
 }
 
 /// Mean and deviation of each channel over a map's pixels: [N, C, H, W] to [N, C] each.
