@@ -9,6 +9,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::senses::luma;
 use crate::export::graph::{Attribute, Graph};
+use crate::export::onnx::tensor;
 use crate::stream::stream;
 use crate::subspace::Subspace;
 
@@ -86,6 +87,12 @@ impl View {
         let (channels, height, width) = self.seen(shape);
         let maps = rows.reshape((rows.dim(0)?, channels, height, width))?;
         if (height, width) == (shape.1, shape.2) { Ok(maps) } else { maps.upsample_nearest2d(shape.1, shape.2) }
+    }
+
+    /// What a checkpoint calls its mean or components.
+    fn name(self, constant: &str) -> String {
+        let view = if matches!(self, Self::Grey) { "grey" } else { "colors" };
+        format!("genuine.{view}.{constant}")
     }
 }
 
@@ -173,9 +180,7 @@ impl Genuine {
                 }
             };
             let rows = graph.node("Flatten", &[&seen], &[("axis", Attribute::Int(1))]); // [N, D]
-            let numbers = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-            let mean = graph.constant(subspace.mean.dims(), &numbers(&subspace.mean)?); // [1, D]
-            let components = graph.constant(subspace.components.dims(), &numbers(&subspace.components)?); // [D, K]
+            let (mean, components) = (tensor(graph, &subspace.mean)?, tensor(graph, &subspace.components)?); // [1, D], [D, K]
             let centred = graph.node("Sub", &[&rows, &mean], &[]);
             let shares = graph.node("MatMul", &[&centred, &components], &[]); // [N, K]
             let drawn = graph.node("Gemm", &[&shares, &components], &[("transB", Attribute::Int(1))]);
@@ -199,13 +204,6 @@ impl Genuine {
         let fill: Vec<f32> = (0..channels * channels * side * side).map(own).collect();
         let fill = graph.constant(&[channels, channels, side, side], &fill);
         graph.node("ConvTranspose", &[&maps, &fill], &[("strides", Attribute::Ints(&[side as i64; 2]))])
-    }
-}
-
-impl View {
-    fn name(self, constant: &str) -> String {
-        let view = if matches!(self, Self::Grey) { "grey" } else { "colors" };
-        format!("genuine.{view}.{constant}")
     }
 }
 

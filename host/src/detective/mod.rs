@@ -18,6 +18,7 @@ pub(crate) mod texture;
 pub use anatomy::{Anatomy, Judged, is_tap};
 pub use negatives::negative;
 pub use replay::Replay;
+pub use texture::MIN_SIDE;
 
 use std::collections::BTreeMap;
 

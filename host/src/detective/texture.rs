@@ -21,6 +21,8 @@ const TINTS: [f32; 7] = [-0.3, -0.12, -0.04, 0.0, 0.04, 0.12, 0.3];
 /// What each channel of a picture adds to them: BT.601's Cb and Cr, full range, around 0.
 const TO_BLUE: [f32; 3] = [-0.168_736, -0.331_264, 0.5];
 const TO_RED: [f32; 3] = [0.5, -0.418_688, -0.081_312];
+/// Shortest side of a picture that has two steps in a row.
+pub const MIN_SIDE: usize = 3;
 /// Added to each share before its logarithm: less than one pixel in a thousand says little.
 const FLOOR: f32 = 1e-3;
 
@@ -116,7 +118,7 @@ pub(super) fn count(channels: usize) -> usize {
     pairs(channels).iter().map(|pair| pair.levels().pow(2)).sum()
 }
 
-/// The logarithm of each pair of levels' share: pictures [B, H, W, C] in -1..1 to [B, T]. Sides are at least 4.
+/// The logarithm of each pair of levels' share: pictures [B, H, W, C] in -1..1 to [B, T]. Sides are at least [`MIN_SIDE`].
 pub(super) fn texture(pictures: &Tensor) -> Result<Tensor> {
     let (batch, height, width, channels) = pictures.dims4()?;
     let rows: Vec<f32> = with_floats(&pictures.contiguous()?, "texture", |pictures| {

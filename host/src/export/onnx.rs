@@ -231,7 +231,8 @@ fn convolve(
     Ok(graph.node(op, &[x, &weight, &bias], &attributes))
 }
 
-fn tensor(graph: &mut Graph, weight: &Tensor) -> Result<String, ExportError> {
+/// A tensor as a constant of the graph.
+pub(crate) fn tensor(graph: &mut Graph, weight: &Tensor) -> candle_core::Result<String> {
     let values = weight.flatten_all()?.to_vec1::<f32>()?;
     Ok(graph.constant(weight.dims(), &values))
 }

@@ -11,7 +11,7 @@ use super::feed::{Draw, maps, rows};
 use super::lesson::Lesson;
 use crate::adam::Adam;
 use crate::data::Samples;
-use crate::detective::{Detective, Part};
+use crate::detective::{Detective, MIN_SIDE, Part};
 use crate::loss::sigmoid;
 use crate::net::{Network, dcgan, mlp, moving_average};
 use crate::stream::{Deck, stream};
@@ -77,6 +77,12 @@ impl Game {
     /// # Errors
     /// When the net cannot make pictures of the samples' size.
     pub fn new(config: &Config, samples: &Samples) -> Result<Self, Error> {
+        let (_, height, width) = samples.shape();
+        if config.detective && height.min(width) < MIN_SIDE {
+            let expected =
+                "pictures of at least 3x3 pixels to look at: choose a larger --size, or leave the detective out";
+            return Err(Error::Value { key: "detective", value: "true".to_owned(), expected });
+        }
         let (generator, discriminator) = networks(config, samples.shape())?;
         let mut game = Self::with(config, samples, &generator, &discriminator, &generator)?;
         if config.detective {

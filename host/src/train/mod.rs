@@ -510,6 +510,9 @@ mod tests {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let refusal = |config: &Config, resume| play(config, &samples, run.path(), resume).unwrap_err().to_string();
         assert!(refusal(&config(Net::Dcgan, 2), false).contains("8x8"));
+        let tiny = Samples::new(1, 2, 2, vec![7; 40 * 4]).unwrap();
+        let watched = Config { detective: true, ..config(Net::Mlp, 2) };
+        assert!(play(&watched, &tiny, run.path(), false).unwrap_err().to_string().contains("3x3"));
         play(&config(Net::Mlp, 2), &samples, run.path(), false).unwrap();
         assert!(refusal(&config(Net::Mlp, 2), false).contains("--resume"));
         let other = refusal(&Config { lr_g: 0.001, ..config(Net::Mlp, 4) }, true);
