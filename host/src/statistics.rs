@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use crate::data::{DataError, Samples};
 use crate::export::graph::{Dim, Graph};
-use mahalanobis::Whitening;
+pub(crate) use mahalanobis::Whitening;
 
 pub use features::MIN_SIDE;
 
@@ -62,7 +62,7 @@ pub fn fit(samples: &Samples, metadata: &[(String, String)]) -> Result<Vec<u8>, 
         return Err(StatisticsError::Rows(samples.len()));
     }
     let statistics = measure(samples)?;
-    let whitening = Whitening::fit(&statistics);
+    let whitening = Whitening::fit(&statistics, 1.0);
 
     let (mut graph, image) = open((c, h, w));
     let (statistics, names) = features::append(&mut graph, &image, (c, h, w)); // [N, K]

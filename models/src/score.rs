@@ -33,8 +33,8 @@ pub enum JoinRule {
     Mean,
     /// The least region: one bad spot is enough.
     Min,
-    /// The mean of -ln(1 + exp(-z)): a region that is fine adds next to nothing, one that is not what it lacks. So a fault in one place
-    /// is not drowned by the others, and small ones everywhere still add up.
+    /// The mean of -ln(1 + exp(-z))^2: a region that is fine adds next to nothing, one that is not the square of what it lacks. So a fault
+    /// in one place is not drowned by the others, and small ones everywhere still add up.
     Shortfall,
 }
 
@@ -134,7 +134,8 @@ impl Join {
             JoinRule::Min => scaled.fold(f64::INFINITY, f64::min),
             // ln(1 + exp(x)), without overflow.
             JoinRule::Shortfall => {
-                scaled.map(|z| -((-z).max(0.0) + (-z.abs()).exp().ln_1p())).sum::<f64>() / regions.len() as f64
+                let lacking = scaled.map(|z| (-z).max(0.0) + (-z.abs()).exp().ln_1p());
+                -lacking.map(|x| x * x).sum::<f64>() / regions.len() as f64
             }
         };
         Score::new(joined as f32)
@@ -162,10 +163,10 @@ mod tests {
         let deviation = 11f32.sqrt(); // variance of 0..=10 with n - 1
         assert!((mean.join(&[5.0 + deviation, 50.0]).unwrap().get() - 0.5).abs() < 1e-6);
         assert!((min.join(&[5.0, 50.0 - 10.0 * deviation]).unwrap().get() + 1.0).abs() < 1e-6);
-        // By Python: -(log1p(exp(0)) + log1p(exp(3))) / 2
+        // By Python: -(log1p(exp(0)) ** 2 + log1p(exp(3)) ** 2) / 2
         let shortfall = Join::fit(JoinRule::Shortfall, &genuine).unwrap();
         let found = shortfall.join(&[5.0, 50.0 - 30.0 * deviation]).unwrap().get();
-        assert!((found + 1.870_867_3).abs() < 1e-5, "{found}");
+        assert!((found + 4.887_169).abs() < 1e-5, "{found}");
     }
 
     #[test]

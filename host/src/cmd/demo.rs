@@ -139,7 +139,7 @@ impl Demo {
             name,
             alpha: Calibration::DEFAULT_ALPHA,
             runtime,
-            without_generator: false,
+            lean: false,
         };
         export(&request, None).with_context(|| format!("the {name} was not exported"))
     }

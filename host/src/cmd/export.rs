@@ -36,9 +36,9 @@ pub(crate) struct Export {
     /// A folder with real/ and fake/ that the training never saw; the card states what was measured on it
     #[arg(long, value_name = "DIR")]
     measure: Option<PathBuf>,
-    /// Leave the generator out; a box needs none
+    /// Leave out what no box has a use for: the forger, and the game's own discriminator, which `eval` sets beside the detective
     #[arg(long)]
-    without_generator: bool,
+    lean: bool,
     /// Replace a bundle that is there
     #[arg(long)]
     force: bool,
@@ -58,7 +58,7 @@ impl Export {
             name: &name,
             alpha: self.alpha,
             runtime: runtime.as_ref(),
-            without_generator: self.without_generator,
+            lean: self.lean,
         };
         let on_data = self.measure.as_deref().map(|data| move |trial: &Path| measure(trial, data));
         let bundle = export(&request, on_data.as_ref().map(|measure| measure as Measure))

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::genuine::Genuine;
 use super::texture::texture;
+use super::usual::Usual;
 use crate::net::{EPSILON, Layer, infer};
 
 /// The parts of a detective, first to last. Maps are [N, C, H, W] here, in -1..1 at the entrance.
@@ -13,6 +14,8 @@ pub struct Anatomy {
     pub senses: Vec<Layer>,
     /// What genuine pictures are made up of: more maps for the trunk. The moments of all maps it gets are the first features.
     pub genuine: Genuine,
+    /// What is usual in them: one more feature, after those of the trunk.
+    pub usual: Usual,
     /// Convolutions, the moments of each bent map being features, and at its end features of the whole.
     pub trunk: Vec<Layer>,
     /// What is subtracted from the features, the last of which are the texture, [1, F].
@@ -21,6 +24,8 @@ pub struct Anatomy {
     pub inverse: Tensor,
     /// Features to a hidden layer, which is the embedding, and on to the logit.
     pub head: Vec<Layer>,
+    /// The usualness, scaled, to what it adds to the logit: the score.
+    pub odds: Vec<Layer>,
 }
 
 /// What a detective says of some pictures.
@@ -28,8 +33,10 @@ pub struct Anatomy {
 pub struct Judged {
     /// Where each lies in the detective's own space, [N, E].
     pub embedding: Tensor,
-    /// How genuine each is, [N].
+    /// How genuine the head finds each, [N].
     pub logit: Tensor,
+    /// How genuine each is, [N].
+    pub score: Tensor,
 }
 
 /// Mean and deviation of each channel of maps [N, C, H, W]: [N, C] each.
@@ -61,11 +68,16 @@ impl Anatomy {
             }
         }
         features.push(x);
-        features.push(texture(&pictures.permute((0, 2, 3, 1))?)?);
+        let rows = pictures.permute((0, 2, 3, 1))?;
+        let texture = texture(&rows)?;
+        let after = texture.dim(1)?;
+        features.extend([self.usual.usualness(&rows)?, texture]);
         let features = Tensor::cat(&features, 1)?.broadcast_sub(&self.mean)?.broadcast_mul(&self.inverse)?; // [N, F]
         let (hidden, last) = self.head.split_at(self.head.len() - 1);
         let embedding = infer(hidden, &features)?;
-        let logit = infer(last, &embedding)?.flatten_all()?;
-        Ok(Judged { embedding, logit })
+        let logit = infer(last, &embedding)?;
+        let usualness = features.narrow(1, features.dim(1)? - after - 1, 1)?.contiguous()?;
+        let score = (&logit + infer(&self.odds, &usualness)?)?.flatten_all()?;
+        Ok(Judged { embedding, logit: logit.flatten_all()?, score })
     }
 }

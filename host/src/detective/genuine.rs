@@ -8,6 +8,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::senses::luma;
+use super::short;
 use crate::export::graph::{Attribute, Graph};
 use crate::export::onnx::tensor;
 use crate::stream::stream;
@@ -15,8 +16,8 @@ use crate::subspace::Subspace;
 
 /// Numbers of a row for each component: with fewer the components draw what is unusual too.
 const SHARE: usize = 9;
-/// Most numbers in the components of a view, so that a bundle stays a few megabytes.
-const NUMBERS: usize = 600_000;
+/// Most numbers in the components of a view, so that a bundle stays a megabyte or two.
+const NUMBERS: usize = 300_000;
 /// Fewest genuine rows for each component: with fewer, those it was fitted to look more genuine than others.
 const ROWS: usize = 16;
 /// Most numbers in the rows that are looked at for them.
@@ -128,7 +129,8 @@ impl Genuine {
             let some = (rows.dim(0)? / ROWS).clamp(1, all);
             let found = Subspace::of(&rows, some, &mut stream(seed, "detective components", number as u64))?;
             let none = Tensor::zeros((size, all - some), DType::F32, &Device::Cpu)?;
-            *subspace = Subspace { mean: found.mean, components: Tensor::cat(&[&found.components, &none], 1)? };
+            let components = Tensor::cat(&[&found.components, &none], 1)?;
+            *subspace = Subspace { mean: found.mean, components: short(&components)? };
         }
         Ok(())
     }

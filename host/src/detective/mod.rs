@@ -13,7 +13,9 @@ mod negatives;
 mod plane;
 mod replay;
 mod senses;
+mod spectrum;
 pub(crate) mod texture;
+mod usual;
 
 pub use anatomy::{Anatomy, Judged, is_tap};
 pub use negatives::negative;
@@ -30,10 +32,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::adam::{Adam, Moments};
 use crate::loss::softplus;
-use crate::net::{Activation, Block, Map, Network, Pass, Window, map_moments, moving_average, with_floats};
+use crate::net::{Activation, Block, Layer, Map, Network, Pass, Window, map_moments, moving_average, with_floats};
 use crate::stream::stream;
 use genuine::Genuine;
 use senses::senses;
+use usual::Usual;
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
 /// Halves a map's sides.
@@ -46,8 +49,13 @@ const HIDDEN: usize = 64;
 const DROPOUT: f32 = 0.2;
 /// Share of the rows whose texture it does not feel while learning: what texture tells already, the trunk would never look for.
 const NUMB: f64 = 0.3;
-/// Adam's learning rate and decays.
+/// Adam's learning rate.
 const RATE: f64 = 1e-3;
+/// The same for the odds, whose one weight has further to go.
+const ODDS_RATE: f64 = 2e-2;
+/// How much of the odds is added to the logit: the head has heard of the usualness, too.
+const HEARSAY: f64 = 0.5;
+/// Adam's decays.
 const DECAYS: (f64, f64) = (0.9, 0.999);
 /// Decay a step of the running averages.
 const AVERAGE: f64 = 0.999;
@@ -74,6 +82,8 @@ pub enum Part {
     Moments,
     /// The features of the whole last map.
     Whole,
+    /// How usual a row is.
+    Usual,
     /// The texture.
     Texture,
     /// The running average: it judges as it last was.
@@ -85,25 +95,29 @@ pub enum Part {
 pub struct Detective {
     senses: Network,
     genuine: Genuine,
+    usual: Usual,
     players: Players,
     /// The players' running average, which judges.
     average: Players,
-    pub(crate) adams: [Adam; 2],
+    pub(crate) adams: [Adam; 3],
     /// Mean of each feature among the genuine before anything was learned, and the inverse of its deviation: [1, F] each.
     scale: [Tensor; 2],
     /// Forgeries of every age.
     pub replay: Replay,
     seed: u64,
+    channels: usize,
     without: Vec<Part>,
 }
 
-/// The two networks that learn.
+/// The networks that learn.
 #[derive(Clone, Debug)]
 struct Players {
     /// Maps of the senses to the moments of its own maps and to features of the whole: [B, H, W, S] to [B, T].
     trunk: Network,
     /// Features [B, F] to logits [B, 1].
     head: Network,
+    /// A row's usualness, scaled, to the logarithm of the odds that it is genuine, [B, 1] each: what that alone can say.
+    odds: Network,
 }
 
 impl Players {
@@ -114,18 +128,27 @@ impl Players {
             Map::Conv(_, channels, _) => 2 * channels,
             _ => HIDDEN,
         });
-        let features = 2 * maps_seen(shape.0) + maps.sum::<usize>() + texture::count(shape.0);
+        let features = 2 * maps_seen(shape.0) + maps.sum::<usize>() + 1 + texture::count(shape.0);
         let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
         let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
         Ok(Self {
             trunk: Network::new(trunk, seed, "detective trunk")?.tapped(),
             head: Network::new(head, seed, "detective head")?,
+            odds: odds(seed)?,
         })
     }
 
     fn copy(&self) -> Result<Self> {
-        Ok(Self { trunk: self.trunk.to_device(&Device::Cpu)?, head: self.head.to_device(&Device::Cpu)? })
+        let copy = |network: &Network| network.to_device(&Device::Cpu);
+        Ok(Self { trunk: copy(&self.trunk)?, head: copy(&self.head)?, odds: copy(&self.odds)? })
     }
+}
+
+/// Usualness [B, 1] to odds [B, 1], even at first.
+fn odds(seed: u64) -> Result<Network> {
+    let network = Network::new(vec![Block::new("0", Map::Linear(1, 1), Activation::None)], seed, "detective odds")?;
+    let even = network.parameters().iter().map(|(name, weight)| Ok((name.clone(), weight.zeros_like()?)));
+    network.with_parameters(&even.collect::<Result<_>>()?)
 }
 
 /// How many maps the trunk is shown of pictures of so many channels.
@@ -145,24 +168,27 @@ fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<B
 }
 
 impl Detective {
-    /// How many genuine rows of a shape it is worth showing to a new one.
+    /// How many genuine pictures, of so many regions of a shape each, it is worth showing to a new one.
     #[must_use]
-    pub fn wanted(shape: (usize, usize, usize)) -> usize {
-        genuine::wanted(shape).max(SCALING)
+    pub fn wanted(regions: usize, shape: (usize, usize, usize)) -> usize {
+        genuine::wanted(shape).div_ceil(regions).max(usual::wanted()).max(SCALING)
     }
 
-    /// A detective that has learned nothing yet, for rows of (channels, height, width). It has seen what the `genuine` [N, H, W, C] in -1..1
-    /// are made up of, and some of them set the scale of what it sees.
+    /// A detective that has learned nothing yet, for rows of (channels, height, width). It has seen what the `genuine` [N, H, W, C] in -1..1,
+    /// each picture's `regions` rows next to each other, are made up of and what is usual in them; some of them set the scale of what it sees.
     pub fn new(
         seed: u64,
         shape: (usize, usize, usize),
         width: usize,
         without: &[Part],
-        genuine: &Tensor,
+        (genuine, regions): (&Tensor, usize),
     ) -> Result<Self> {
-        let mut detective = Self::blank(seed, shape, width, without)?;
+        let mut detective = Self::blank(seed, shape, width, without, regions)?;
         if !without.contains(&Part::Genuine) {
             detective.genuine.look_at(genuine, seed)?;
+        }
+        if !without.contains(&Part::Usual) {
+            detective.usual.look_at(genuine)?;
         }
         let some = genuine.narrow(0, 0, genuine.dim(0)?.min(SCALING))?;
         let (features, _) = detective.see(&detective.players.trunk, &some)?;
@@ -171,8 +197,8 @@ impl Detective {
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
         let mut inverse = (deviation + QUIET)?.recip()?;
         let texture = texture::count(shape.0);
-        let moments = inverse.dim(1)? - HIDDEN - texture;
-        let blocks = [(Part::Moments, moments), (Part::Whole, HIDDEN), (Part::Texture, texture)];
+        let moments = inverse.dim(1)? - HIDDEN - 1 - texture;
+        let blocks = [(Part::Moments, moments), (Part::Whole, HIDDEN), (Part::Usual, 1), (Part::Texture, texture)];
         let kept = blocks.iter().flat_map(|(part, length)| vec![f32::from(!without.contains(part)); *length]);
         inverse = inverse.broadcast_mul(&Tensor::from_iter(kept, &Device::Cpu)?)?;
         detective.scale = [mean, inverse];
@@ -180,47 +206,65 @@ impl Detective {
     }
 
     /// One with its first weights and no scale yet, for a checkpoint to fill.
-    pub(crate) fn blank(seed: u64, shape: (usize, usize, usize), width: usize, without: &[Part]) -> Result<Self> {
+    pub(crate) fn blank(
+        seed: u64,
+        shape: (usize, usize, usize),
+        width: usize,
+        without: &[Part],
+        regions: usize,
+    ) -> Result<Self> {
         let players = Players::new(seed, shape, width)?;
         let features = players.head.parameters()["0.weight"].dim(0)?;
         let blank = Tensor::ones((1, features), DType::F32, &Device::Cpu)?;
-        let adam = |network: &Network| Adam::new(network.parameters(), RATE, DECAYS.0, DECAYS.1);
+        let adam = |network: &Network, rate| Adam::new(network.parameters(), rate, DECAYS.0, DECAYS.1);
         Ok(Self {
             senses: senses(shape.0, without.contains(&Part::Senses))?,
             genuine: Genuine::unknown(shape)?,
+            usual: Usual::unknown(regions, shape)?,
             average: players.copy()?,
-            adams: [adam(&players.trunk), adam(&players.head)],
+            adams: [adam(&players.trunk, RATE), adam(&players.head, RATE), adam(&players.odds, ODDS_RATE)],
             players,
             scale: [blank.clone(), blank],
             replay: Replay::new(shape.0 * shape.1 * shape.2),
             seed,
+            channels: shape.0,
             without: without.to_vec(),
         })
     }
 
     /// Its networks by name: each as it learns, and its average.
-    pub(crate) fn parts(&self) -> [(&'static str, [&Network; 2]); 2] {
+    pub(crate) fn parts(&self) -> [(&'static str, [&Network; 2]); 3] {
         let Self { players, average, .. } = self;
-        [("trunk", [&players.trunk, &average.trunk]), ("head", [&players.head, &average.head])]
+        [
+            ("trunk", [&players.trunk, &average.trunk]),
+            ("head", [&players.head, &average.head]),
+            ("odds", [&players.odds, &average.odds]),
+        ]
     }
 
-    /// Its constants by name: what the genuine are made up of, and the scale of the features.
+    /// Its constants by name: what the genuine are made up of, what is usual in them, and the scale of the features.
     pub(crate) fn constants(&self) -> impl Iterator<Item = (String, &Tensor)> {
         let [mean, inverse] = &self.scale;
-        self.genuine.constants().chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
+        self.genuine
+            .constants()
+            .chain(self.usual.constants())
+            .chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
     }
 
     /// The same, to be filled.
     pub(crate) fn constants_mut(&mut self) -> impl Iterator<Item = (String, &mut Tensor)> {
         let [mean, inverse] = &mut self.scale;
-        self.genuine.constants_mut().chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
+        self.genuine
+            .constants_mut()
+            .chain(self.usual.constants_mut())
+            .chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
     }
 
     /// Takes weights, averages and moments for its parts, in their order, as many updates old as `step`.
     pub(crate) fn fill(&mut self, step: u64, parts: Vec<(Network, Network, BTreeMap<String, Moments>)>) {
         let Self { players, average, adams, .. } = self;
-        let players = [&mut players.trunk, &mut players.head];
-        let averages = [&mut average.trunk, &mut average.head];
+        let players = [&mut players.trunk, &mut players.head, &mut players.odds];
+        let averages = [&mut average.trunk, &mut average.head, &mut average.odds];
         for ((part, adam), (player, average)) in parts.into_iter().zip(adams).zip(players.into_iter().zip(averages)) {
             (*player, *average) = (part.0, part.1);
             adam.resume(step, part.2);
@@ -238,7 +282,8 @@ impl Detective {
     fn see(&self, trunk: &Network, pictures: &Tensor) -> Result<(Tensor, Pass)> {
         let maps = self.maps(pictures)?;
         let seen = trunk.forward(&maps, &mut stream(0, "no dropout", 0))?;
-        Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output, &texture::texture(pictures)?], 1)?, seen))
+        let (usualness, texture) = (self.usual.usualness(&pictures.detach())?, texture::texture(pictures)?);
+        Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output, &usualness, &texture], 1)?, seen))
     }
 
     /// Learns from rows [B, H, W, C] in -1..1 each: genuine ones, forged ones, and known fakes, each picture's `regions` rows next to each
@@ -249,36 +294,58 @@ impl Detective {
         let step = self.adams[0].step;
         let exhibits: Vec<&Tensor> = [genuine, forged].into_iter().chain(known.map(|(rows, _)| rows)).collect();
         let (features, seen) = self.see(&self.players.trunk, &Tensor::cat(&exhibits, 0)?)?;
-        let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
-        let texture = texture::count(genuine.dim(3)?);
-        let features = numbed(&features, texture, &mut stream(self.seed, "detective numbness", step))?;
+        let features = self.scaled(&features)?;
+        let own = self.usualness_of(&features)?;
+        let features =
+            numbed(&features, texture::count(self.channels), &mut stream(self.seed, "detective numbness", step))?;
         let told = self.players.head.forward(&features, &mut stream(self.seed, "detective dropout", step))?;
+        let odds = self.players.odds.forward(&own, &mut stream(0, "no dropout", 0))?;
         let (first, second) = (genuine.dim(0)?, forged.dim(0)?);
-        let on_genuine = told.output.narrow(0, 0, first)?;
-        let mut on_forged = vec![softplus(&told.output.narrow(0, first, second)?)?];
-        if let Some((rows, regions)) = known {
-            let logits = told.output.narrow(0, first + second, rows.dim(0)?)?.reshape(((), regions))?;
-            on_forged.push(softplus(&logits.min_keepdim(1)?)?);
-        }
-        let loss = (softplus(&on_genuine.neg()?)?.mean_all()? + Tensor::cat(&on_forged, 0)?.mean_all()?)?;
-        let store = loss.backward()?;
-        let [trunk, head] = &mut self.adams;
+        let loss = |logits: &Tensor| {
+            let on_genuine = logits.narrow(0, 0, first)?;
+            let mut on_forged = vec![softplus(&logits.narrow(0, first, second)?)?];
+            if let Some((rows, regions)) = known {
+                let logits = logits.narrow(0, first + second, rows.dim(0)?)?.reshape(((), regions))?;
+                on_forged.push(softplus(&logits.min_keepdim(1)?)?);
+            }
+            softplus(&on_genuine.neg()?)?.mean_all()? + Tensor::cat(&on_forged, 0)?.mean_all()?
+        };
+        // Each learns alone: what one knows already the other has to know too.
+        let (loss, alone) = (loss(&told.output)?, loss(&odds.output)?);
+        let store = (&loss + alone)?.backward()?;
+        let [trunk, head, weight] = &mut self.adams;
         trunk.update(self.players.trunk.parameters(), &seen.gradients(&store))?;
         head.update(self.players.head.parameters(), &told.gradients(&store))?;
+        weight.update(self.players.odds.parameters(), &odds.gradients(&store))?;
         let age = step as f64 + 1.0;
         let most = if self.without.contains(&Part::Average) { 0.0 } else { AVERAGE };
         let decay = most.min((1.0 + age) / (10.0 + age)) as f32;
-        moving_average(&self.average.trunk, &self.players.trunk, decay)?;
-        moving_average(&self.average.head, &self.players.head, decay)?;
+        for (_, [player, average]) in self.parts() {
+            moving_average(average, player, decay)?;
+        }
         loss.to_scalar()
+    }
+
+    /// Features as they are held to the genuine's.
+    fn scaled(&self, features: &Tensor) -> Result<Tensor> {
+        features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])
+    }
+
+    /// Of scaled features [B, F] the usualness, [B, 1].
+    fn usualness_of(&self, features: &Tensor) -> Result<Tensor> {
+        features.narrow(1, features.dim(1)? - texture::count(self.channels) - 1, 1)?.contiguous()
     }
 
     /// How genuine its average finds pictures [B, H, W, C] in -1..1: their logits.
     pub(crate) fn logits(&self, pictures: &Tensor) -> Result<Vec<f32>> {
         let (features, _) = self.see(&self.average.trunk.frozen(), pictures)?;
-        let features = features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])?;
-        let head = self.average.head.frozen().without_dropout();
-        head.forward(&features, &mut stream(0, "no dropout", 0))?.output.flatten_all()?.to_vec1()
+        let features = self.scaled(&features)?;
+        let Players { head, odds, .. } = &self.average;
+        let say = |network: &Network, of: &Tensor| -> Result<Tensor> {
+            Ok(network.frozen().without_dropout().forward(of, &mut stream(0, "no dropout", 0))?.output)
+        };
+        let odds = (say(odds, &self.usualness_of(&features)?)? * HEARSAY)?;
+        (say(head, &features)? + odds)?.flatten_all()?.to_vec1()
     }
 
     /// What judges, in the form that travels.
@@ -287,10 +354,12 @@ impl Detective {
         Ok(Anatomy {
             senses: self.senses.layers()?,
             genuine: self.genuine.clone(),
-            trunk: self.average.trunk.layers()?,
+            usual: self.usual.clone(),
+            trunk: shortened(&self.average.trunk, 1.0)?,
             mean: mean.clone(),
             inverse: inverse.clone(),
-            head: self.average.head.layers()?,
+            head: shortened(&self.average.head, 1.0)?,
+            odds: shortened(&self.average.odds, HEARSAY)?,
         })
     }
 }
@@ -313,6 +382,17 @@ fn woven(maps: &Tensor, more: &Tensor) -> Result<Tensor> {
         })
     })??;
     Tensor::from_vec(woven, (batch, height, width, all), &Device::Cpu)
+}
+
+/// A tensor's numbers with no more digits than float16 has, so that they travel in half the space.
+fn short(tensor: &Tensor) -> Result<Tensor> {
+    tensor.to_dtype(DType::F16)?.to_dtype(DType::F32)
+}
+
+/// A network with short weights and those only a `share` as large.
+fn shortened(network: &Network, share: f64) -> Result<Vec<Layer>> {
+    let weights = network.parameters().iter().map(|(name, weight)| Ok((name.clone(), short(&(weight * share)?)?)));
+    network.with_parameters(&weights.collect::<Result<_>>()?)?.layers()
 }
 
 /// Features [B, F] with the texture, which is the last of them, taken from some rows.
@@ -340,7 +420,7 @@ mod tests {
         let x = draws("pictures", [6, 28, 28, 1]);
         let players = Players::new(1, (1, 28, 28), 4).unwrap();
         let rng = &mut stream(0, "none", 0);
-        let maps = Detective::blank(1, (1, 28, 28), 4, &[]).unwrap().maps(&x).unwrap();
+        let maps = Detective::blank(1, (1, 28, 28), 4, &[], 1).unwrap().maps(&x).unwrap();
         let probe = draws("probe", [6, 1, 1, 2 * (4 + 8 + 16) + HIDDEN]).flatten_from(1).unwrap();
         let [ours, stock] = [players.trunk.clone(), players.trunk.on_stock()].map(|network| {
             let pass = network.forward(&maps, rng).unwrap();
@@ -366,7 +446,7 @@ mod tests {
         let plain = draws("plain", [16, 1, 1, 1]).broadcast_as((16, 16, 16, 1)).unwrap().tanh().unwrap();
         let grain = (draws("grain", [16, 16, 16, 1]) * 0.3).unwrap();
         let forged = (&plain + grain).unwrap();
-        let mut detective = Detective::new(1, (1, 16, 16), 4, &[], &plain).unwrap();
+        let mut detective = Detective::new(1, (1, 16, 16), 4, &[], (&plain, 1)).unwrap();
         let first = detective.learn(&plain, &forged, None).unwrap();
         let last = (0..60).map(|_| detective.learn(&plain, &forged, None).unwrap()).last().unwrap();
         assert!(last < 0.5 * first, "{first} became {last}");

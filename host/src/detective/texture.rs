@@ -114,7 +114,7 @@ fn looks(channels: usize) -> &'static [Look] {
 }
 
 /// How many numbers describe the texture of a picture of so many channels.
-pub(super) fn count(channels: usize) -> usize {
+pub(crate) fn count(channels: usize) -> usize {
     pairs(channels).iter().map(|pair| pair.levels().pow(2)).sum()
 }
 

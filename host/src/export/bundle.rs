@@ -48,8 +48,8 @@ pub struct Request<'a> {
     pub alpha: f64,
     /// ONNX Runtime, where it was found.
     pub runtime: Option<&'a Runtime>,
-    /// Leave the forger out of the bundle.
-    pub without_generator: bool,
+    /// Leave out what no box has a use for: the forger, and the game's own discriminator.
+    pub lean: bool,
 }
 
 /// The networks of a run in the form they travel in.
@@ -71,19 +71,16 @@ enum Own {
 }
 
 impl Own {
-    /// Logits [N] and embeddings [N, E] of pictures [N, C, H, W] in -1..1.
-    fn judge(&self, pictures: &Tensor) -> Result<(Vec<f32>, Tensor)> {
-        let (logit, embedding) = match self {
+    /// What it says of pictures [N, C, H, W] in -1..1.
+    fn judge(&self, pictures: &Tensor) -> Result<Judged> {
+        match self {
             Self::Plain(layers, cut) => {
                 let embedding = infer(&layers[..=*cut], pictures)?;
-                (infer(&layers[cut + 1..], &embedding)?.flatten_all()?, embedding.flatten_from(1)?)
+                let logit = infer(&layers[cut + 1..], &embedding)?.flatten_all()?;
+                Ok(Judged { embedding: embedding.flatten_from(1)?, score: logit.clone(), logit })
             }
-            Self::Detective(anatomy) => {
-                let Judged { embedding, logit } = anatomy.judge(pictures)?;
-                (logit, embedding)
-            }
-        };
-        Ok((logit.to_vec1()?, embedding))
+            Self::Detective(anatomy) => Ok(anatomy.judge(pictures)?),
+        }
     }
 }
 
@@ -200,12 +197,13 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
     let layers = discriminator.layers()?;
     let (written, own) = if let Some(detective) = detective {
         let anatomy = detective.anatomy()?;
-        (onnx::detective(&anatomy, &layers, (c, h, w), metadata)?, Own::Detective(Box::new(anatomy)))
+        let plain = (!request.lean).then_some(layers.as_slice());
+        (onnx::detective(&anatomy, plain, (c, h, w), metadata)?, Own::Detective(Box::new(anatomy)))
     } else {
         let cut = embedding(&layers)?;
         (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, Own::Plain(layers, cut))
     };
-    let latent = (!request.without_generator).then_some(config.latent);
+    let latent = (!request.lean).then_some(config.latent);
     Ok(Exported {
         discriminator: written,
         generator: latent
@@ -268,9 +266,9 @@ fn agree(
     let mut opinions = Vec::new();
     if let Some(own) = &exported.own {
         let x = Tensor::from_slice(&all, (n, c, h, w), &Device::Cpu)?.affine(2.0, -1.0)?; // [P * R, C, H, W] in -1..1
-        let (logit, embedding) = own.judge(&x)?; // [P * R], [P * R, E]
+        let Judged { embedding, logit, score } = own.judge(&x)?; // [P * R, E], [P * R] twice
         let width = embedding.dim(1)?;
-        let outputs = outputs(n, logit.clone(), logit, embedding.flatten_all()?.to_vec1()?, width);
+        let outputs = outputs(n, score.to_vec1()?, logit.to_vec1()?, embedding.flatten_all()?.to_vec1()?, width);
         opinions.push(Opinion { engine: "candle".to_owned(), version: "0.11.1".to_owned(), outputs });
     }
     let mut tract = (Vec::new(), Vec::new(), Vec::new());

@@ -1,6 +1,7 @@
 //! Names and numbers enter, the bytes of an ONNX file leave: a small builder over the protobuf messages that tract already
 //! carries. It knows the file format and nothing about networks.
 
+use half::f16;
 use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -11,6 +12,8 @@ use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 const IR_VERSION: i64 = 8;
 /// Operator set, inside tract's 9..=18.
 const OPSET: i64 = 17;
+/// Numbers of a constant that is worth a node that widens it.
+const LARGE: usize = 1024;
 
 /// An axis of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +54,19 @@ impl Graph {
         name.to_owned()
     }
 
-    /// A float32 tensor, row-major.
+    /// A float32 tensor, row-major. A large one whose numbers are all float16's travels as these, in half the space; engines widen it as
+    /// they load.
     ///
     /// # Panics
     /// When `values` does not fill `dims`: a mistake of the caller's, not of its input.
     pub fn constant(&mut self, dims: &[usize], values: &[f32]) -> String {
         assert_eq!(dims.iter().product::<usize>(), values.len(), "a constant of shape {dims:?}");
+        let halves = || values.iter().map(|x| f16::from_f32(*x));
+        if values.len() >= LARGE && halves().zip(values).all(|(half, x)| half.to_f32() == *x) {
+            let bytes = halves().flat_map(f16::to_le_bytes).collect();
+            let narrow = self.initializer(DataType::Float16, dims, bytes);
+            return self.node("Cast", &[&narrow], &[("to", Attribute::Int(DataType::Float as i64))]);
+        }
         let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.initializer(DataType::Float, dims, bytes)
     }

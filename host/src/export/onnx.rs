@@ -39,14 +39,14 @@ pub fn discriminator(
     Ok(graph.finish(metadata))
 }
 
-/// The detective as an ONNX file of the same inputs and outputs, and a fourth: `plain` [N, 1], what the game's own discriminator says, for
-/// comparison. An engine that is not asked for it leaves its layers out.
+/// The detective as an ONNX file of the same inputs and outputs, and with the layers of the game's own discriminator of a fourth: `plain`
+/// [N, 1], what that one says, for comparison. An engine that is not asked for it leaves its layers out.
 ///
 /// # Errors
 /// As [`discriminator`].
 pub fn detective(
     anatomy: &Anatomy,
-    plain: &[Layer],
+    plain: Option<&[Layer]>,
     (c, h, w): (usize, usize, usize),
     metadata: &[(String, String)],
 ) -> Result<Vec<u8>, ExportError> {
@@ -69,32 +69,45 @@ pub fn detective(
         }
     }
     features.push(flat(&mut graph, &value).name);
+    features.push(anatomy.usual.append(&mut graph, &centred)?);
     features.push(texture::append(&mut graph, &image, (c, h, w)));
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let features = graph.node("Concat", &features, &[("axis", Attribute::Int(1))]); // [N, F]
     let (mean, inverse) = (tensor(&mut graph, &anatomy.mean)?, tensor(&mut graph, &anatomy.inverse)?);
     let features = graph.node("Sub", &[&features, &mean], &[]);
-    let features = graph.node("Mul", &[&features, &inverse], &[]);
+    let scaled = graph.node("Mul", &[&features, &inverse], &[]);
 
     let (hidden, last) = anatomy.head.split_at(anatomy.head.len() - 1);
     let first = anatomy.senses.len() + anatomy.trunk.len();
-    let features = Value { name: features, shape: vec![anatomy.mean.elem_count()] };
+    let features = Value { name: scaled.clone(), shape: vec![anatomy.mean.elem_count()] };
     let embedding = append(&mut graph, hidden, first, features)?; // [N, E]
     let width = embedding.shape[0];
     let name = embedding.name.clone();
     let logit = append(&mut graph, last, first + hidden.len(), embedding)?; // [N, 1]
-    let plain = append(&mut graph, plain, 0, pictures())?;
-    let plain = flat(&mut graph, &plain); // [N, 1]
-    for value in [&logit, &plain] {
+    // The usualness stands before the texture, at the end.
+    let end = anatomy.mean.elem_count() as i64;
+    let places = [end - texture::count(c) as i64 - 1, end - texture::count(c) as i64];
+    let [start, end, axis] = [[places[0]], [places[1]], [1]].map(|numbers| graph.integers(&numbers));
+    let usualness = graph.node("Slice", &[&scaled, &start, &end, &axis], &[]);
+    let odds = append(&mut graph, &anatomy.odds, 0, Value { name: usualness, shape: vec![1] })?;
+    let score = graph.node("Add", &[&logit.name, &odds.name], &[]);
+    let plain = plain.map(|plain| {
+        let plain = append(&mut graph, plain, 0, pictures())?;
+        Ok::<_, ExportError>(flat(&mut graph, &plain)) // [N, 1]
+    });
+    let plain = plain.transpose()?;
+    for value in [&logit].into_iter().chain(&plain) {
         if value.shape != [1] {
             let found = value.shape.clone();
             return Err(ExportError::Ending { network: "detective", found, expected: "[1]".to_owned() });
         }
     }
-    graph.output(&logit.name, "score", &[Dim::Batch, Dim::Fixed(1)]);
+    graph.output(&score, "score", &[Dim::Batch, Dim::Fixed(1)]);
     graph.output(&logit.name, "logit", &[Dim::Batch, Dim::Fixed(1)]);
     graph.output(&name, "embedding", &[Dim::Batch, Dim::Fixed(width)]);
-    graph.output(&plain.name, "plain", &[Dim::Batch, Dim::Fixed(1)]);
+    if let Some(plain) = plain {
+        graph.output(&plain.name, "plain", &[Dim::Batch, Dim::Fixed(1)]);
+    }
     Ok(graph.finish(metadata))
 }
 

@@ -12,16 +12,17 @@ const MIN_DEVIATION: f64 = 1e-2;
 
 /// `whitened = (statistics - mean) * matrix`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Whitening {
+pub(crate) struct Whitening {
     /// [K]
-    pub(super) mean: Vec<f32>,
+    pub(crate) mean: Vec<f32>,
     /// [K, K], row-major.
-    pub(super) matrix: Vec<f32>,
+    pub(crate) matrix: Vec<f32>,
 }
 
 impl Whitening {
-    /// Fits to `rows`, `[N][K]`. Sums run in double precision and in the rows' order.
-    pub(super) fn fit(rows: &[Vec<f32>]) -> Self {
+    /// Fits to `rows`, `[N][K]`. Sums run in double precision and in the rows' order. The correlations are drawn towards none as if `prior`
+    /// times K uncorrelated rows had been seen beside them (Ledoit and Wolf 2004 give the reason).
+    pub(crate) fn fit(rows: &[Vec<f32>], prior: f64) -> Self {
         let (n, k) = (rows.len() as f64, rows[0].len());
         // Around float32's mean, the one that the graph subtracts.
         let mean: Vec<f32> =
@@ -37,8 +38,8 @@ impl Whitening {
         }
         let least = |j: usize| MIN_DEVIATION * f64::from(mean[j]).abs().max(0.1);
         let deviation: Vec<f64> = (0..k).map(|j| covariance[j][j].sqrt().max(least(j))).collect();
-        // Towards the identity as if K uncorrelated pictures had been seen beside the N (Ledoit and Wolf 2004 give the reason).
-        let shrinkage = (k as f64 / (n + k as f64)).max(MIN_SHRINKAGE);
+        let unseen = prior * k as f64;
+        let shrinkage = (unseen / (n + unseen)).max(MIN_SHRINKAGE);
         let correlation = |i: usize, j: usize| {
             if i == j { 1.0 } else { (1.0 - shrinkage) * covariance[i][j] / (deviation[i] * deviation[j]) }
         };
@@ -97,7 +98,7 @@ mod tests {
     fn distances_are_numpys() {
         let rows = [[1, 2, 0], [2, 1, 5], [3, 5, 1], [4, 3, 4], [5, 6, 2], [6, 8, 9], [7, 7, 3], [8, 4, 6]];
         let rows: Vec<Vec<f32>> = rows.iter().map(|row| row.iter().map(|&x| x as f32).collect()).collect();
-        let whitening = Whitening::fit(&rows);
+        let whitening = Whitening::fit(&rows, 1.0);
         let cases = [([1.0, 2.0, 0.0], 1.665_706_5), ([9.0, 1.0, 4.0], 3.273_301_7), ([4.5, 4.5, 3.75], 0.0)];
         for (row, wanted) in cases {
             let found = distance(&whitening, &row);
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn degenerate_statistics_stay_finite() {
         let rows: Vec<Vec<f32>> = (0..20).map(|i| vec![1.0, i as f32, i as f32, 0.0]).collect();
-        let whitening = Whitening::fit(&rows);
+        let whitening = Whitening::fit(&rows, 1.0);
         assert!(whitening.matrix.iter().all(|x| x.is_finite()));
         assert!(distance(&whitening, &[1.1, 10.0, 10.0, 0.0]) > 5.0);
         assert!(distance(&whitening, &[1.0, 10.0, 10.0, 0.0]) < 1.0);

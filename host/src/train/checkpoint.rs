@@ -25,7 +25,7 @@ use crate::durable;
 use crate::net::Network;
 
 /// Changes when an older program could not read the file.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// Those it reads: one of format 2 has no detective.
 const READS: [u32; 2] = [2, FORMAT];
 /// What the detective's replay is called.
@@ -202,7 +202,9 @@ impl Checkpoint {
             Ok(moments)
         };
         let detective = || -> Result<Detective, Error> {
-            let mut blank = Detective::blank(config.seed, shape, config.width, &config.without)?;
+            let (kinds, _) = read("detective.usual.mean".to_owned())?;
+            let regions = kinds.first().copied().unwrap_or(1).max(1);
+            let mut blank = Detective::blank(config.seed, shape, config.width, &config.without, regions)?;
             let held = tensors.tensor(REPLAY).map_or_else(|_| Vec::new(), |tensor| tensor.data().to_vec());
             let row = shape.0 * shape.1 * shape.2;
             blank.replay =

@@ -86,11 +86,14 @@ impl Game {
         let (generator, discriminator) = networks(config, samples.shape())?;
         let mut game = Self::with(config, samples, &generator, &discriminator, &generator)?;
         if config.detective {
-            let first = samples.len().min(Detective::wanted(samples.shape()));
-            let first = Deck::new(config.seed, samples.len()).batch(0, first);
-            let first = first.into_iter().map(|index| samples.row(index)).collect::<Result<Vec<_>, _>>();
-            let genuine = maps(&first?, game.shape)?;
-            game.detective = Some(Detective::new(config.seed, game.shape, config.width, &config.without, &genuine)?);
+            let regions = samples.regions();
+            let pictures = samples.len() / regions;
+            let some = pictures.min(Detective::wanted(regions, samples.shape()));
+            let some = Deck::new(config.seed, pictures).batch(0, some);
+            let rows = some.into_iter().flat_map(|picture| picture * regions..(picture + 1) * regions);
+            let rows = rows.map(|row| samples.row(row)).collect::<Result<Vec<_>, _>>()?;
+            let genuine = (&maps(&rows, game.shape)?, regions);
+            game.detective = Some(Detective::new(config.seed, game.shape, config.width, &config.without, genuine)?);
         }
         Ok(game)
     }

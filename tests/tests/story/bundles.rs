@@ -62,12 +62,14 @@ fn a_network_that_was_tampered_with_is_refused_even_with_matching_hashes() {
     let stage = Stage::get();
     let dir = tempfile::tempdir().unwrap();
 
-    // A NaN over a weight: the tail of a weight tensor's raw data.
+    // NaNs all over the weights, for not each of them weighs in a score.
     let bundle = stage.copy("gan", dir.path());
     forge(&bundle, |bytes| {
-        let start = bytes.len() / 2 / 4 * 4;
-        for at in (start..start + 256).step_by(4) {
-            bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        for place in 4..15 {
+            let start = bytes.len() / 16 * place;
+            for at in (start..start + 256).step_by(4) {
+                bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+            }
         }
     });
     edge(["selftest".as_ref(), "--bundle".as_ref(), bundle.as_os_str()]).code(2);

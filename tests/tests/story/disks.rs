@@ -20,7 +20,7 @@ impl SmallDisk {
         mounted.then_some(disk)
     }
 
-    /// Changes how it is mounted: `ro`, `rw`, `size=5m`.
+    /// Changes how it is mounted: `ro`, `rw`, `size=50m`.
     fn remount(&self, option: &str) {
         assert!(mount(&["-o", &format!("remount,{option}")], self.0.path()));
     }
@@ -117,7 +117,7 @@ fn a_backup_that_fails_stops_nothing_and_catches_up() {
     let start = ["train", "--data", &notes, "--out", &out_name, "--config", &config, "--steps", "6", "--backup", &copy];
     let said = counterfoil([&start, &SMALL[..]].concat()).ok().says("No space left").says("is behind").stderr();
     assert_eq!(said.matches("training goes on").count(), 1, "one warning, not one a checkpoint: {said}");
-    disk.remount("size=5m");
+    disk.remount("size=50m");
     let resumed = ["train", "--out", &out_name, "--resume", "--steps", "8", "--backup", &copy];
     assert!(!counterfoil(resumed).ok().stderr().contains("behind"));
     let last = "checkpoints/step-00000008.safetensors";

@@ -1,0 +1,137 @@
+//! The spectrum: how much power a picture has at each scale and in each direction, wherever it lies. Fine lines that lean otherwise, are
+//! coarser or were smeared show here though no pixel stands out.
+//!
+//! It is defined twice, side by side: for training, and as ONNX nodes. The parity of every export holds one against the other.
+
+use std::f64::consts::PI;
+
+use candle_core::{Device, Result, Tensor};
+
+use super::senses::luma;
+use crate::export::graph::{Attribute, Graph};
+
+/// Width of a ring in cycles a picture; in large pictures they are wider, for there are no more than [`RINGS`].
+const RING: f64 = 2.0;
+const RINGS: f64 = 13.0;
+/// Directions that are told apart.
+const DIRECTIONS: usize = 4;
+/// Fewest frequencies that make a band.
+const FEWEST: usize = 2;
+/// Power that is no more than rounding to 8 bits would leave, in greys of -1..1.
+const FLOOR: f64 = 5e-5;
+
+/// The constant products of a discrete Fourier transform under a Hann window (Harris 1978, doi:10.1109/PROC.1978.10837), and its bands.
+struct Products {
+    /// [W, 2F]: cosines, then sines, of F = W/2 + 1 frequencies across.
+    across: Vec<f32>,
+    /// [H, 2H]: cosines, then sines, of H frequencies down.
+    down: Vec<f32>,
+    /// [F * H, bands]: the mean over each band's frequencies.
+    bands: Vec<f32>,
+    half: usize,
+    count: usize,
+}
+
+impl Products {
+    fn of((height, width): (usize, usize)) -> Self {
+        let half = width / 2 + 1;
+        let which = bands((height, width));
+        let count = which.len();
+        let mut means = vec![0f32; half * height * count];
+        for (band, frequencies) in which.iter().enumerate() {
+            for frequency in frequencies {
+                means[frequency * count + band] = 1.0 / frequencies.len() as f32;
+            }
+        }
+        Self { across: waves(width, half), down: waves(height, height), bands: means, half, count }
+    }
+}
+
+/// [n, 2 * frequencies]: cosines, then sines, scaled so that white noise of variance 1 has power 1.
+fn waves(n: usize, frequencies: usize) -> Vec<f32> {
+    let window: Vec<f64> = (0..n).map(|x| (PI * (x as f64 + 0.5) / n as f64).sin().powi(2)).collect();
+    let scale = window.iter().map(|weight| weight * weight).sum::<f64>().sqrt();
+    // The phase is reduced modulo n in integers, where it is exact.
+    let angle = |x: usize, f: usize| 2.0 * PI * ((f * x) % n) as f64 / n as f64;
+    let row = |x: usize| {
+        let wave = move |wave: fn(f64) -> f64| (0..frequencies).map(move |f| wave(angle(x, f)));
+        let scaled = window[x] / scale;
+        wave(f64::cos).chain(wave(f64::sin)).map(move |value| (value * scaled) as f32).collect::<Vec<_>>()
+    };
+    (0..n).flat_map(row).collect()
+}
+
+/// The frequencies of each band, as places in a half spectrum [W/2 + 1, H].
+fn bands((height, width): (usize, usize)) -> Vec<Vec<usize>> {
+    let side = height.min(width) as f64;
+    let ring = RING.max(side / std::f64::consts::SQRT_2 / RINGS);
+    let half = width / 2 + 1;
+    let mut found = std::collections::BTreeMap::<(usize, usize), Vec<usize>>::new();
+    for across in 0..half {
+        for down in 0..height {
+            let signed = if 2 * down > height { down as f64 - height as f64 } else { down as f64 };
+            let (x, y) = (across as f64 * side / width as f64, signed * side / height as f64);
+            let radius = x.hypot(y);
+            if radius > 0.0 {
+                let turn = (y.atan2(x) / PI + 0.5 / DIRECTIONS as f64).rem_euclid(1.0);
+                let direction = (turn * DIRECTIONS as f64) as usize % DIRECTIONS;
+                found.entry(((radius / ring) as usize, direction)).or_default().push(across * height + down);
+            }
+        }
+    }
+    found.into_values().filter(|frequencies| frequencies.len() >= FEWEST).collect()
+}
+
+/// How many numbers describe the spectrum of a picture of (height, width).
+pub(super) fn count(size: (usize, usize)) -> usize {
+    bands(size).len()
+}
+
+/// The logarithm of the mean power in each band: pictures [B, H, W, C] in -1..1 to [B, S].
+pub(super) fn spectrum(pictures: &Tensor) -> Result<Tensor> {
+    let (batch, height, width, channels) = pictures.dims4()?;
+    let Products { across, down, bands, half, count } = Products::of((height, width));
+    let constant = |numbers: Vec<f32>, dims: (usize, usize)| Tensor::from_vec(numbers, dims, &Device::Cpu);
+    let luma = Tensor::from_slice(luma(channels), channels, &Device::Cpu)?;
+    let grey = pictures.broadcast_mul(&luma)?.sum(3)?; // [B, H, W]
+    let centred = grey.broadcast_sub(&grey.mean_keepdim((1, 2))?)?;
+    let rows = centred.reshape((batch * height, width))?.matmul(&constant(across, (width, 2 * half))?)?;
+    let columns = rows.reshape((batch, height, 2 * half))?.transpose(1, 2)?.contiguous()?; // [B, 2F, H]
+    let waves = columns.reshape((batch * 2 * half, height))?.matmul(&constant(down, (height, 2 * height))?)?;
+    let waves = waves.reshape((batch, 2, half, 2, height))?;
+    let part = |one: usize, other: usize| waves.narrow(1, one, 1)?.narrow(3, other, 1)?.reshape((batch, half * height));
+    let real = (part(0, 0)? - part(1, 1)?)?;
+    let imaginary = (part(0, 1)? + part(1, 0)?)?;
+    let power = (real.sqr()? + imaginary.sqr()?)?; // [B, F * H]
+    (power.matmul(&constant(bands, (half * height, count))?)? + FLOOR)?.log()
+}
+
+/// Appends the spectrum of `pictures` ([N, C, H, W] in -1..1): [N, S].
+pub(crate) fn append(graph: &mut Graph, pictures: &str, (channels, height, width): (usize, usize, usize)) -> String {
+    let Products { across, down, bands, half, count } = Products::of((height, width));
+    let shares = graph.constant(&[1, channels, 1, 1], luma(channels));
+    let grey = graph.node("Conv", &[pictures, &shares], &[]); // [N, 1, H, W]
+    let mean =
+        graph.node("ReduceMean", &[&grey], &[("axes", Attribute::Ints(&[2, 3])), ("keepdims", Attribute::Int(1))]);
+    let centred = graph.node("Sub", &[&grey, &mean], &[]);
+    let across = graph.constant(&[width, 2 * half], &across);
+    let rows = graph.node("MatMul", &[&centred, &across], &[]); // [N, 1, H, 2F]
+    let columns = graph.node("Transpose", &[&rows], &[("perm", Attribute::Ints(&[0, 1, 3, 2]))]); // [N, 1, 2F, H]
+    let down = graph.constant(&[height, 2 * height], &down);
+    let waves = graph.node("MatMul", &[&columns, &down], &[]); // [N, 1, 2F, 2H]
+    let mut part = |one: usize, other: usize| {
+        let starts = graph.integers(&[(one * half) as i64, (other * height) as i64]);
+        let ends = graph.integers(&[((one + 1) * half) as i64, ((other + 1) * height) as i64]);
+        let axes = graph.integers(&[2, 3]);
+        graph.node("Slice", &[&waves, &starts, &ends, &axes], &[]) // [N, 1, F, H]
+    };
+    let [cc, ss, cs, sc] = [part(0, 0), part(1, 1), part(0, 1), part(1, 0)];
+    let (real, imaginary) = (graph.node("Sub", &[&cc, &ss], &[]), graph.node("Add", &[&cs, &sc], &[]));
+    let [real, imaginary] = [real, imaginary].map(|part| graph.node("Mul", &[&part, &part], &[]));
+    let power = graph.node("Add", &[&real, &imaginary], &[]);
+    let power = graph.node("Flatten", &[&power], &[("axis", Attribute::Int(1))]); // [N, F * H]
+    let bands = graph.constant(&[half * height, count], &bands);
+    let bands = graph.node("MatMul", &[&power, &bands], &[]);
+    let bands = graph.with_number("Add", &bands, FLOOR as f32);
+    graph.node("Log", &[&bands], &[])
+}
