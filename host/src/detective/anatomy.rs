@@ -53,7 +53,7 @@ pub fn is_tap(layer: &Layer, rank: usize) -> bool {
 }
 
 impl Anatomy {
-    /// Judges pictures [N, C, H, W] in -1..1 by candle's own operations.
+    /// Judges rows [N, C, H, W] in -1..1, those of a picture next to each other, by candle's own operations.
     ///
     /// # Errors
     /// When the pictures do not fit.
@@ -71,13 +71,14 @@ impl Anatomy {
         let rows = pictures.permute((0, 2, 3, 1))?;
         let texture = texture(&rows)?;
         let after = texture.dim(1)?;
-        features.extend([self.usual.usualness(&rows)?, texture]);
+        features.extend([self.usual.of_rows(&rows)?, texture]);
         let features = Tensor::cat(&features, 1)?.broadcast_sub(&self.mean)?.broadcast_mul(&self.inverse)?; // [N, F]
         let (hidden, last) = self.head.split_at(self.head.len() - 1);
         let embedding = infer(hidden, &features)?;
         let logit = infer(last, &embedding)?;
         let usualness = features.narrow(1, features.dim(1)? - after - 1, 1)?.contiguous()?;
-        let score = (&logit + infer(&self.odds, &usualness)?)?.flatten_all()?;
+        let alone = (infer(&self.odds, &usualness)? + self.usual.of_pictures(&rows)?)?;
+        let score = (&logit + alone)?.flatten_all()?;
         Ok(Judged { embedding, logit: logit.flatten_all()?, score })
     }
 }

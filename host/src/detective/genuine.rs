@@ -20,8 +20,6 @@ const SHARE: usize = 9;
 const NUMBERS: usize = 300_000;
 /// Fewest genuine rows for each component: with fewer, those it was fitted to look more genuine than others.
 const ROWS: usize = 16;
-/// Most numbers in the rows that are looked at for them.
-const LOOKED_AT: usize = 1 << 25;
 /// Sides of the squares in which colours are seen, the first that divides both sides of the picture.
 const SQUARES: [usize; 3] = [4, 2, 1];
 /// What the components cannot draw is faint, and seen this much stronger.
@@ -105,7 +103,7 @@ pub(super) fn count(channels: usize) -> usize {
 /// How many genuine rows of a shape are worth looking at.
 pub(super) fn wanted(shape: Shape) -> usize {
     let most = View::of(shape).into_iter().map(|view| view.components(shape)).max().unwrap_or(0);
-    (2 * ROWS * most).min(LOOKED_AT / (shape.0 * shape.1 * shape.2))
+    2 * ROWS * most
 }
 
 impl Genuine {

@@ -49,18 +49,20 @@ const HIDDEN: usize = 64;
 const DROPOUT: f32 = 0.2;
 /// Share of the rows whose texture it does not feel while learning: what texture tells already, the trunk would never look for.
 const NUMB: f64 = 0.3;
-/// Adam's learning rate.
+/// Adam's learning rate, that of the odds, whose one weight has further to go, and decays.
 const RATE: f64 = 1e-3;
-/// The same for the odds, whose one weight has further to go.
 const ODDS_RATE: f64 = 2e-2;
+const DECAYS: (f64, f64) = (0.9, 0.999);
 /// How much of the odds is added to the logit: the head has heard of the usualness, too.
 const HEARSAY: f64 = 0.5;
-/// Adam's decays.
-const DECAYS: (f64, f64) = (0.9, 0.999);
 /// Decay a step of the running averages.
 const AVERAGE: f64 = 0.999;
 /// Genuine rows that set the scale of the features, as many as there are up to these.
 const SCALING: usize = 512;
+/// Most numbers in the genuine rows that a new detective is shown.
+const SHOWN: usize = 1 << 25;
+/// Rows that are looked at together then.
+const TOGETHER: usize = 64;
 /// Added to a feature's deviation among the genuine, so that one that hardly varies does not shout.
 const QUIET: f64 = 0.02;
 
@@ -171,7 +173,8 @@ impl Detective {
     /// How many genuine pictures, of so many regions of a shape each, it is worth showing to a new one.
     #[must_use]
     pub fn wanted(regions: usize, shape: (usize, usize, usize)) -> usize {
-        genuine::wanted(shape).div_ceil(regions).max(usual::wanted()).max(SCALING)
+        let wanted = genuine::wanted(shape).div_ceil(regions).max(usual::WANTED).max(SCALING);
+        wanted.min(SHOWN / (regions * shape.0 * shape.1 * shape.2)).max(1)
     }
 
     /// A detective that has learned nothing yet, for rows of (channels, height, width). It has seen what the `genuine` [N, H, W, C] in -1..1,
@@ -190,9 +193,8 @@ impl Detective {
         if !without.contains(&Part::Usual) {
             detective.usual.look_at(genuine)?;
         }
-        let some = genuine.narrow(0, 0, genuine.dim(0)?.min(SCALING))?;
-        let (features, _) = detective.see(&detective.players.trunk, &some)?;
-        let features = features.detach();
+        let features =
+            by_parts(genuine, SCALING, |some| Ok(detective.see(&detective.players.trunk, some)?.0.detach()))?;
         let mean = features.mean_keepdim(0)?;
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
         let mut inverse = (deviation + QUIET)?.recip()?;
@@ -282,7 +284,7 @@ impl Detective {
     fn see(&self, trunk: &Network, pictures: &Tensor) -> Result<(Tensor, Pass)> {
         let maps = self.maps(pictures)?;
         let seen = trunk.forward(&maps, &mut stream(0, "no dropout", 0))?;
-        let (usualness, texture) = (self.usual.usualness(&pictures.detach())?, texture::texture(pictures)?);
+        let (usualness, texture) = (self.usual.of_rows(&pictures.detach())?, texture::texture(pictures)?);
         Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output, &usualness, &texture], 1)?, seen))
     }
 
@@ -336,7 +338,7 @@ impl Detective {
         features.narrow(1, features.dim(1)? - texture::count(self.channels) - 1, 1)?.contiguous()
     }
 
-    /// How genuine its average finds pictures [B, H, W, C] in -1..1: their logits.
+    /// How genuine its average finds rows [B, H, W, C] in -1..1, whatever pictures they are of.
     pub(crate) fn logits(&self, pictures: &Tensor) -> Result<Vec<f32>> {
         let (features, _) = self.see(&self.average.trunk.frozen(), pictures)?;
         let features = self.scaled(&features)?;
@@ -382,6 +384,13 @@ fn woven(maps: &Tensor, more: &Tensor) -> Result<Tensor> {
         })
     })??;
     Tensor::from_vec(woven, (batch, height, width, all), &Device::Cpu)
+}
+
+/// What is seen of the first rows of pictures [N, H, W, C], up to so many, some of them at a time: [N, F].
+fn by_parts(pictures: &Tensor, most: usize, see: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let rows = pictures.dim(0)?.min(most);
+    let parts = (0..rows).step_by(TOGETHER).map(|first| see(&pictures.narrow(0, first, TOGETHER.min(rows - first))?));
+    Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)
 }
 
 /// A tensor's numbers with no more digits than float16 has, so that they travel in half the space.

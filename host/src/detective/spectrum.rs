@@ -3,47 +3,48 @@
 //!
 //! It is defined twice, side by side: for training, and as ONNX nodes. The parity of every export holds one against the other.
 
-use std::f64::consts::PI;
+use std::collections::BTreeMap;
+use std::f64::consts::{PI, SQRT_2};
 
 use candle_core::{Device, Result, Tensor};
 
 use super::senses::luma;
 use crate::export::graph::{Attribute, Graph};
 
-/// Width of a ring in cycles a picture; in large pictures they are wider, for there are no more than [`RINGS`].
+/// How finely the power is told apart.
+#[derive(Clone, Copy)]
+pub(crate) enum Bands {
+    /// Narrow rings, in [`DIRECTIONS`].
+    Fine,
+    /// The few [`COARSE`] rings.
+    Coarse,
+}
+
+/// Width of a narrow ring in cycles a picture; in large pictures they are wider, for there are no more than [`RINGS`].
 const RING: f64 = 2.0;
 const RINGS: f64 = 13.0;
 /// Directions that are told apart.
 const DIRECTIONS: usize = 4;
+/// Where a coarse ring ends and the next begins, in cycles a pixel.
+const COARSE: [f64; 3] = [1.0 / 12.0, 1.0 / 6.0, 7.0 / 24.0];
 /// Fewest frequencies that make a band.
 const FEWEST: usize = 2;
 /// Power that is no more than rounding to 8 bits would leave, in greys of -1..1.
 const FLOOR: f64 = 5e-5;
 
-/// The constant products of a discrete Fourier transform under a Hann window (Harris 1978, doi:10.1109/PROC.1978.10837), and its bands.
+/// The constant products of a discrete Fourier transform under a Hann window (Harris 1978, doi:10.1109/PROC.1978.10837).
 struct Products {
     /// [W, 2F]: cosines, then sines, of F = W/2 + 1 frequencies across.
     across: Vec<f32>,
     /// [H, 2H]: cosines, then sines, of H frequencies down.
     down: Vec<f32>,
-    /// [F * H, bands]: the mean over each band's frequencies.
-    bands: Vec<f32>,
     half: usize,
-    count: usize,
 }
 
 impl Products {
     fn of((height, width): (usize, usize)) -> Self {
         let half = width / 2 + 1;
-        let which = bands((height, width));
-        let count = which.len();
-        let mut means = vec![0f32; half * height * count];
-        for (band, frequencies) in which.iter().enumerate() {
-            for frequency in frequencies {
-                means[frequency * count + band] = 1.0 / frequencies.len() as f32;
-            }
-        }
-        Self { across: waves(width, half), down: waves(height, height), bands: means, half, count }
+        Self { across: waves(width, half), down: waves(height, height), half }
     }
 }
 
@@ -61,36 +62,52 @@ fn waves(n: usize, frequencies: usize) -> Vec<f32> {
     (0..n).flat_map(row).collect()
 }
 
-/// The frequencies of each band, as places in a half spectrum [W/2 + 1, H].
-fn bands((height, width): (usize, usize)) -> Vec<Vec<usize>> {
-    let side = height.min(width) as f64;
-    let ring = RING.max(side / std::f64::consts::SQRT_2 / RINGS);
-    let half = width / 2 + 1;
-    let mut found = std::collections::BTreeMap::<(usize, usize), Vec<usize>>::new();
-    for across in 0..half {
-        for down in 0..height {
-            let signed = if 2 * down > height { down as f64 - height as f64 } else { down as f64 };
-            let (x, y) = (across as f64 * side / width as f64, signed * side / height as f64);
-            let radius = x.hypot(y);
-            if radius > 0.0 {
+impl Bands {
+    /// The frequencies of each band, as places in a half spectrum [W/2 + 1, H].
+    fn of(self, (height, width): (usize, usize)) -> Vec<Vec<usize>> {
+        let side = height.min(width) as f64;
+        let ring = RING.max(side / SQRT_2 / RINGS);
+        let mut found = BTreeMap::<(usize, usize), Vec<usize>>::new();
+        for across in 0..=width / 2 {
+            for down in 0..height {
+                let signed = if 2 * down > height { down as f64 - height as f64 } else { down as f64 };
+                let (x, y) = (across as f64 / width as f64, signed / height as f64); // cycles a pixel
+                let radius = x.hypot(y);
                 let turn = (y.atan2(x) / PI + 0.5 / DIRECTIONS as f64).rem_euclid(1.0);
-                let direction = (turn * DIRECTIONS as f64) as usize % DIRECTIONS;
-                found.entry(((radius / ring) as usize, direction)).or_default().push(across * height + down);
+                let band = match self {
+                    Self::Fine => ((radius * side / ring) as usize, (turn * DIRECTIONS as f64) as usize % DIRECTIONS),
+                    Self::Coarse => (COARSE.iter().filter(|end| radius >= **end).count(), 0),
+                };
+                if radius > 0.0 {
+                    found.entry(band).or_default().push(across * height + down);
+                }
             }
         }
+        found.into_values().filter(|frequencies| frequencies.len() >= FEWEST).collect()
     }
-    found.into_values().filter(|frequencies| frequencies.len() >= FEWEST).collect()
+
+    /// How many bands a picture of (height, width) has.
+    pub(super) fn count(self, size: (usize, usize)) -> usize {
+        self.of(size).len()
+    }
+
+    /// [F * H, bands]: the mean over each band's frequencies.
+    fn means(self, size: (usize, usize)) -> Vec<f32> {
+        let which = self.of(size);
+        let mut means = vec![0f32; (size.1 / 2 + 1) * size.0 * which.len()];
+        for (band, frequencies) in which.iter().enumerate() {
+            for frequency in frequencies {
+                means[frequency * which.len() + band] = 1.0 / frequencies.len() as f32;
+            }
+        }
+        means
+    }
 }
 
-/// How many numbers describe the spectrum of a picture of (height, width).
-pub(super) fn count(size: (usize, usize)) -> usize {
-    bands(size).len()
-}
-
-/// The logarithm of the mean power in each band: pictures [B, H, W, C] in -1..1 to [B, S].
-pub(super) fn spectrum(pictures: &Tensor) -> Result<Tensor> {
+/// The logarithm of the mean power in each band of each kind: pictures [B, H, W, C] in -1..1 to [B, S] each.
+pub(super) fn spectra<const N: usize>(pictures: &Tensor, kinds: [Bands; N]) -> Result<[Tensor; N]> {
     let (batch, height, width, channels) = pictures.dims4()?;
-    let Products { across, down, bands, half, count } = Products::of((height, width));
+    let Products { across, down, half } = Products::of((height, width));
     let constant = |numbers: Vec<f32>, dims: (usize, usize)| Tensor::from_vec(numbers, dims, &Device::Cpu);
     let luma = Tensor::from_slice(luma(channels), channels, &Device::Cpu)?;
     let grey = pictures.broadcast_mul(&luma)?.sum(3)?; // [B, H, W]
@@ -103,12 +120,22 @@ pub(super) fn spectrum(pictures: &Tensor) -> Result<Tensor> {
     let real = (part(0, 0)? - part(1, 1)?)?;
     let imaginary = (part(0, 1)? + part(1, 0)?)?;
     let power = (real.sqr()? + imaginary.sqr()?)?; // [B, F * H]
-    (power.matmul(&constant(bands, (half * height, count))?)? + FLOOR)?.log()
+    let spectrum = |bands: Bands| {
+        let means = constant(bands.means((height, width)), (half * height, bands.count((height, width))))?;
+        (power.matmul(&means)? + FLOOR)?.log()
+    };
+    let found = kinds.map(spectrum).into_iter().collect::<Result<Vec<_>>>()?;
+    Ok(found.try_into().expect("one of each kind"))
 }
 
-/// Appends the spectrum of `pictures` ([N, C, H, W] in -1..1): [N, S].
-pub(crate) fn append(graph: &mut Graph, pictures: &str, (channels, height, width): (usize, usize, usize)) -> String {
-    let Products { across, down, bands, half, count } = Products::of((height, width));
+/// Appends the spectra of `pictures` ([N, C, H, W] in -1..1): [N, S] each.
+pub(super) fn append<const N: usize>(
+    graph: &mut Graph,
+    pictures: &str,
+    (channels, height, width): (usize, usize, usize),
+    kinds: [Bands; N],
+) -> [String; N] {
+    let Products { across, down, half } = Products::of((height, width));
     let shares = graph.constant(&[1, channels, 1, 1], luma(channels));
     let grey = graph.node("Conv", &[pictures, &shares], &[]); // [N, 1, H, W]
     let mean =
@@ -130,8 +157,39 @@ pub(crate) fn append(graph: &mut Graph, pictures: &str, (channels, height, width
     let [real, imaginary] = [real, imaginary].map(|part| graph.node("Mul", &[&part, &part], &[]));
     let power = graph.node("Add", &[&real, &imaginary], &[]);
     let power = graph.node("Flatten", &[&power], &[("axis", Attribute::Int(1))]); // [N, F * H]
-    let bands = graph.constant(&[half * height, count], &bands);
-    let bands = graph.node("MatMul", &[&power, &bands], &[]);
-    let bands = graph.with_number("Add", &bands, FLOOR as f32);
-    graph.node("Log", &[&bands], &[])
+    kinds.map(|bands| {
+        let means = bands.means((height, width));
+        let means = graph.constant(&[half * height, bands.count((height, width))], &means);
+        let bands = graph.node("MatMul", &[&power, &means], &[]);
+        let bands = graph.with_number("Add", &bands, FLOOR as f32);
+        graph.node("Log", &[&bands], &[])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stripes_show_at_their_scale_and_in_their_direction() {
+        // Six cycles across, none down, and the same turned by a quarter.
+        let stripes = |turned: bool| -> Vec<f32> {
+            let wave = |x: usize| (2.0 * PI * 6.0 * x as f64 / 24.0).cos() as f32;
+            (0..24 * 24).map(|i| wave(if turned { i / 24 } else { i % 24 })).collect()
+        };
+        let pictures = [stripes(false), stripes(true)].concat();
+        let pictures = Tensor::from_vec(pictures, (2, 24, 24, 1), &Device::Cpu).unwrap();
+        let [fine, coarse] = spectra(&pictures, [Bands::Fine, Bands::Coarse]).unwrap();
+        let loudest = |rows: &Tensor| -> Vec<usize> {
+            let rows: Vec<Vec<f32>> = rows.to_vec2().unwrap();
+            rows.iter().map(|row| (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap()).collect()
+        };
+        let [across, down] = loudest(&fine)[..] else { panic!("two pictures") };
+        assert_eq!(
+            across % DIRECTIONS + 2,
+            down % DIRECTIONS,
+            "a quarter turn is two of four directions: {across}, {down}"
+        );
+        assert_eq!(loudest(&coarse), [2, 2], "6 of 24 is a quarter of a cycle a pixel");
+    }
 }

@@ -39,7 +39,7 @@ pub fn discriminator(
     Ok(graph.finish(metadata))
 }
 
-/// The detective as an ONNX file of the same inputs and outputs, and with the layers of the game's own discriminator of a fourth: `plain`
+/// The detective as an ONNX file of the same inputs and outputs, where the rows of a picture stand next to each other, and with the layers of the game's own discriminator of a fourth: `plain`
 /// [N, 1], what that one says, for comparison. An engine that is not asked for it leaves its layers out.
 ///
 /// # Errors
@@ -69,7 +69,8 @@ pub fn detective(
         }
     }
     features.push(flat(&mut graph, &value).name);
-    features.push(anatomy.usual.append(&mut graph, &centred)?);
+    let (usualness, together) = anatomy.usual.append(&mut graph, &centred)?;
+    features.push(usualness);
     features.push(texture::append(&mut graph, &image, (c, h, w)));
     let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let features = graph.node("Concat", &features, &[("axis", Attribute::Int(1))]); // [N, F]
@@ -90,7 +91,10 @@ pub fn detective(
     let [start, end, axis] = [[places[0]], [places[1]], [1]].map(|numbers| graph.integers(&numbers));
     let usualness = graph.node("Slice", &[&scaled, &start, &end, &axis], &[]);
     let odds = append(&mut graph, &anatomy.odds, 0, Value { name: usualness, shape: vec![1] })?;
-    let score = graph.node("Add", &[&logit.name, &odds.name], &[]);
+    let mut score = graph.node("Add", &[&logit.name, &odds.name], &[]);
+    if let Some(together) = together {
+        score = graph.node("Add", &[&score, &together], &[]);
+    }
     let plain = plain.map(|plain| {
         let plain = append(&mut graph, plain, 0, pictures())?;
         Ok::<_, ExportError>(flat(&mut graph, &plain)) // [N, 1]
