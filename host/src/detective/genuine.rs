@@ -17,7 +17,7 @@ use crate::subspace::Subspace;
 /// Numbers of a row for each component: with fewer the components draw what is unusual too.
 const SHARE: usize = 9;
 /// Most numbers in the components of a view, so that a bundle stays a megabyte or two.
-const NUMBERS: usize = 300_000;
+const NUMBERS: usize = 250_000;
 /// Fewest genuine rows for each component: with fewer, those it was fitted to look more genuine than others.
 const ROWS: usize = 16;
 /// Sides of the squares in which colours are seen, the first that divides both sides of the picture.

@@ -91,16 +91,16 @@ impl Bands {
         self.of(size).len()
     }
 
-    /// [F * H, bands]: the mean over each band's frequencies.
-    fn means(self, size: (usize, usize)) -> Vec<f32> {
+    /// Which frequencies are in which band, [F * H, bands], and what each band's sum is multiplied with to be a mean.
+    fn sums(self, size: (usize, usize)) -> (Vec<f32>, Vec<f32>) {
         let which = self.of(size);
-        let mut means = vec![0f32; (size.1 / 2 + 1) * size.0 * which.len()];
+        let mut members = vec![0f32; (size.1 / 2 + 1) * size.0 * which.len()];
         for (band, frequencies) in which.iter().enumerate() {
             for frequency in frequencies {
-                means[frequency * which.len() + band] = 1.0 / frequencies.len() as f32;
+                members[frequency * which.len() + band] = 1.0;
             }
         }
-        means
+        (members, which.iter().map(|frequencies| 1.0 / frequencies.len() as f32).collect())
     }
 }
 
@@ -121,8 +121,10 @@ pub(super) fn spectra<const N: usize>(pictures: &Tensor, kinds: [Bands; N]) -> R
     let imaginary = (part(0, 1)? + part(1, 0)?)?;
     let power = (real.sqr()? + imaginary.sqr()?)?; // [B, F * H]
     let spectrum = |bands: Bands| {
-        let means = constant(bands.means((height, width)), (half * height, bands.count((height, width))))?;
-        (power.matmul(&means)? + FLOOR)?.log()
+        let (members, shares) = bands.sums((height, width));
+        let members = constant(members, (half * height, shares.len()))?;
+        let means = power.matmul(&members)?.broadcast_mul(&Tensor::new(shares, &Device::Cpu)?)?;
+        (means + FLOOR)?.log()
     };
     let found = kinds.map(spectrum).into_iter().collect::<Result<Vec<_>>>()?;
     Ok(found.try_into().expect("one of each kind"))
@@ -158,11 +160,13 @@ pub(super) fn append<const N: usize>(
     let power = graph.node("Add", &[&real, &imaginary], &[]);
     let power = graph.node("Flatten", &[&power], &[("axis", Attribute::Int(1))]); // [N, F * H]
     kinds.map(|bands| {
-        let means = bands.means((height, width));
-        let means = graph.constant(&[half * height, bands.count((height, width))], &means);
-        let bands = graph.node("MatMul", &[&power, &means], &[]);
-        let bands = graph.with_number("Add", &bands, FLOOR as f32);
-        graph.node("Log", &[&bands], &[])
+        let (members, shares) = bands.sums((height, width));
+        let members = graph.constant(&[half * height, shares.len()], &members);
+        let shares = graph.constant(&[1, shares.len()], &shares);
+        let sums = graph.node("MatMul", &[&power, &members], &[]);
+        let means = graph.node("Mul", &[&sums, &shares], &[]);
+        let means = graph.with_number("Add", &means, FLOOR as f32);
+        graph.node("Log", &[&means], &[])
     })
 }
 
