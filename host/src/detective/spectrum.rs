@@ -10,6 +10,7 @@ use candle_core::{Device, Result, Tensor};
 
 use super::senses::luma;
 use crate::export::graph::{Attribute, Graph};
+use crate::statistics::dft;
 
 /// How finely the power is told apart.
 #[derive(Clone, Copy)]
@@ -32,7 +33,7 @@ const FEWEST: usize = 2;
 /// Power that is no more than rounding to 8 bits would leave, in greys of -1..1.
 const FLOOR: f64 = 5e-5;
 
-/// The constant products of a discrete Fourier transform under a Hann window (Harris 1978, doi:10.1109/PROC.1978.10837).
+/// The constant products of a discrete Fourier transform.
 struct Products {
     /// [W, 2F]: cosines, then sines, of F = W/2 + 1 frequencies across.
     across: Vec<f32>,
@@ -50,15 +51,8 @@ impl Products {
 
 /// [n, 2 * frequencies]: cosines, then sines, scaled so that white noise of variance 1 has power 1.
 fn waves(n: usize, frequencies: usize) -> Vec<f32> {
-    let window: Vec<f64> = (0..n).map(|x| (PI * (x as f64 + 0.5) / n as f64).sin().powi(2)).collect();
-    let scale = window.iter().map(|weight| weight * weight).sum::<f64>().sqrt();
-    // The phase is reduced modulo n in integers, where it is exact.
-    let angle = |x: usize, f: usize| 2.0 * PI * ((f * x) % n) as f64 / n as f64;
-    let row = |x: usize| {
-        let wave = move |wave: fn(f64) -> f64| (0..frequencies).map(move |f| wave(angle(x, f)));
-        let scaled = window[x] / scale;
-        wave(f64::cos).chain(wave(f64::sin)).map(move |value| (value * scaled) as f32).collect::<Vec<_>>()
-    };
+    let waves = [f64::cos, f64::sin].map(|wave| dft(frequencies, n, wave)); // [frequencies, n]
+    let row = |x: usize| waves.iter().flat_map(move |wave| wave.iter().skip(x).step_by(n).copied());
     (0..n).flat_map(row).collect()
 }
 

@@ -139,10 +139,11 @@ impl Usual {
         if pictures < FEWEST {
             return Ok(());
         }
-        let seen = |which: usize| by_parts(rows, pictures * regions, |rows| Ok(see(rows)?[which].clone()));
-        self.rows.look_at(&seen(0)?)?;
+        let seen = by_parts(rows, pictures * regions, |rows| Tensor::cat(&see(rows)?, 1))?;
+        let [row, region] = counts(self.shape);
+        self.rows.look_at(&seen.narrow(1, 0, row)?)?;
         if regions > 1 {
-            let seen = seen(1)?.reshape((pictures, ()))?;
+            let seen = seen.narrow(1, row, region)?.reshape((pictures, ()))?;
             self.pictures.look_at(&seen)?;
             let usualness: Vec<f32> = self.pictures.usualness(&seen)?.flatten_all()?.to_vec1()?;
             let mean = usualness.iter().map(|x| f64::from(*x)).sum::<f64>() / pictures as f64;

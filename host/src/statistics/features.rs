@@ -223,7 +223,7 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
 
 /// `frequencies` x `n` matrix of the discrete Fourier transform's cosine or sine under a Hann window, which keeps a picture's
 /// border from showing as a bright cross (Harris 1978, doi:10.1109/PROC.1978.10837).
-fn dft(frequencies: usize, n: usize, wave: fn(f64) -> f64) -> Vec<f32> {
+pub(crate) fn dft(frequencies: usize, n: usize, wave: fn(f64) -> f64) -> Vec<f32> {
     let window: Vec<f64> = (0..n).map(|x| (PI * (x as f64 + 0.5) / n as f64).sin().powi(2)).collect();
     let scale = window.iter().map(|weight| weight * weight).sum::<f64>().sqrt();
     // The phase is reduced modulo n in integers, where it is exact.
