@@ -30,7 +30,7 @@ const DIRECTIONS: usize = 4;
 const COARSE: [f64; 3] = [1.0 / 12.0, 1.0 / 6.0, 7.0 / 24.0];
 /// Fewest frequencies that make a band.
 const FEWEST: usize = 2;
-/// Power that is no more than rounding to 8 bits would leave, in greys of -1..1.
+/// Power, in greys of -1..1, that is no more than a good camera's noise: ten times what rounding to 8 bits leaves.
 const FLOOR: f64 = 5e-5;
 
 /// The constant products of a discrete Fourier transform.
