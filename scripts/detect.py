@@ -1,7 +1,9 @@
 """What the benchmarks of detection share: material made once, trainings that are kept, figures over folds and seeds."""
 
+import concurrent.futures
 import json
 import math
+import os
 import pathlib
 import statistics
 import subprocess
@@ -18,14 +20,30 @@ def say(text):
     print(f"{pathlib.Path(sys.argv[0]).name}: {text}", file=sys.stderr, flush=True)
 
 
+def arguments(parser, minutes):
+    """The flags of a benchmark that trains: how long, how many at once, and where to keep what was made."""
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--jobs", type=int, default=1, help="so many trainings at once, each with its share of the cores; with --steps")
+    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "target/bench-detect")
+
+
 class Bench:
-    def __init__(self, work, length):
-        self.work, self.length = work, length
+    def __init__(self, options):
+        self.work, self.jobs = options.work, options.jobs
+        self.length = ("--steps", options.steps) if options.steps else ("--minutes", options.minutes)
         self.program = built("--package", "counterfoil-host", "--bin", "counterfoil")
+        threads = str(max(1, len(os.sched_getaffinity(0)) // self.jobs))
+        self.environment = os.environ | ({"RAYON_NUM_THREADS": threads} if self.jobs > 1 else {})
 
     def run(self, *command):
-        output = subprocess.run([self.program, *map(str, command)], stdout=subprocess.PIPE, check=True, text=True)
-        return output.stdout
+        command = [self.program, *map(str, command)]
+        return subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+    def each(self, work, items):
+        """What a piece of work gives for each item, in their order."""
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            return list(pool.map(lambda item: work(*item), items))
 
     def material(self, case):
         """The folder with the case's folds, made where it is not there yet, and what says how its pictures are trained on."""
@@ -47,7 +65,8 @@ class Bench:
         run = self.work / "runs" / f"{case}{name}-fold{fold}-seed{seed}-{length}"
         if not (run / "done").exists():
             say(f"training {run.name}")
-            config = self.work / "config.toml"
+            config = run.with_suffix(".toml")
+            config.parent.mkdir(parents=True, exist_ok=True)
             config.write_text(settings)
             flags = [flag for folder in (self.known(case, fold) if known is None else known) for flag in ("--known-fakes", folder)]
             data = self.material(case) / "train"
