@@ -23,7 +23,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits by group: groups are drawn in the order of a seeded hash until `fraction` of the pictures is held out.
+    /// Splits by group: groups are drawn in the order of a seeded hash until `fraction` of the pictures is held out, and of the groups,
+    /// lest a few large ones have to speak for all items or writers.
     ///
     /// A group's place depends on its name and the seed alone, so a picture that is added moves no other.
     ///
@@ -38,13 +39,18 @@ impl Split {
         if groups.len() < MIN_GROUPS {
             return Err(DataError::TooFew { pictures: items.len(), groups: groups.len() });
         }
-        let wanted = ((items.len() as f64 * fraction).round() as usize).clamp(1, MAX_HELD_OUT);
+        let share = |of: usize| ((of as f64 * fraction).round() as usize).clamp(1, MAX_HELD_OUT);
+        let (pictures, wanted) = (share(items.len()), share(groups.len()));
         let mut held_out = Vec::new();
         let mut train = Vec::new();
         let last = groups.len() - 1;
         for (place, group) in groups.into_values().enumerate() {
             // At least one group stays on each side.
-            if held_out.len() < wanted && place < last { held_out.extend(group) } else { train.extend(group) }
+            if (held_out.len() < pictures || place < wanted) && place < last {
+                held_out.extend(group)
+            } else {
+                train.extend(group)
+            }
         }
         train.sort_unstable();
         held_out.sort_unstable();
@@ -79,6 +85,18 @@ mod tests {
         assert!(groups(&split.train).is_disjoint(&groups(&split.held_out)));
         assert_eq!(split, Split::by_group(&items, 0.2, 7).unwrap());
         assert_ne!(split, Split::by_group(&items, 0.2, 8).unwrap());
+    }
+
+    #[test]
+    fn a_few_large_groups_do_not_stand_for_all() {
+        // Ten groups of three, the first two of which are given another twenty pictures each.
+        let mut items = items(10, 3);
+        let first =
+            Split::by_group(&items, 0.2, 7).unwrap().held_out.into_iter().map(|i| items[i].clone()).collect::<Vec<_>>();
+        (0..20).for_each(|_| items.extend(first.iter().step_by(3).cloned()));
+        let split = Split::by_group(&items, 0.5, 7).unwrap();
+        let groups: std::collections::BTreeSet<_> = split.held_out.iter().map(|i| &items[*i].group).collect();
+        assert_eq!(groups.len(), 5);
     }
 
     #[test]
