@@ -5,6 +5,7 @@
 //! and [`faceoff`], so that what it evaluates is what the box will say.
 
 pub mod board;
+pub mod camera;
 pub mod detector;
 pub mod engine;
 mod error;

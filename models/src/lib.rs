@@ -28,6 +28,7 @@ mod overlay;
 mod preprocess;
 mod score;
 mod verdict;
+mod yuv;
 
 pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, sha256_hex};
 pub use calibration::Calibration;
@@ -42,3 +43,4 @@ pub use overlay::{Name, Overlay};
 pub use preprocess::{Color, Plane, Preprocess, Region, Resize, unit};
 pub use score::{Join, JoinRule, Score};
 pub use verdict::{Judgement, Verdict};
+pub use yuv::{Matrix, Packing, Yuv};

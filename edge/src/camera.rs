@@ -1,0 +1,176 @@
+//! What a user typed as `--source` becomes pictures as they are taken: a [`Spec`] enters, [`Shot`]s leave, each with the time it was taken.
+//!
+//! Cameras are pulled out, busy, slow and forbidden, and none of that may end a box. A [`Camera`] says what is wrong with it and is
+//! opened anew, by [`eye`]; the newest shot lies in [`latest`], so that whoever judges is never behind.
+
+mod eye;
+mod folder;
+mod latest;
+mod mjpeg;
+mod pipe;
+mod rpicam;
+mod stdin;
+mod v4l2;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Instant;
+
+use counterfoil_models::{Color, Frame, Yuv};
+
+use crate::Result;
+
+pub use eye::{Eye, Look};
+pub use v4l2::{Found, list};
+
+/// Pictures a second that a camera is asked for.
+const RATE: u32 = 15;
+/// Width and height that a camera is asked for.
+pub const SIZE: (u32, u32) = (1280, 720);
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spec {
+    /// A Raspberry Pi's own camera, by `rpicam-vid`, as JPEG pictures or raw ones.
+    Rpicam(rpicam::Codec),
+    /// A camera on USB.
+    V4l2(PathBuf),
+    /// New picture files in a folder.
+    Folder(PathBuf),
+    /// JPEG pictures one after the other on stdin.
+    Stdin,
+}
+
+impl FromStr for Spec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text
+            .split_once(':')
+            .map_or((text, None), |(kind, rest)| (kind, Some(rest).filter(|rest| !rest.is_empty())))
+        {
+            ("rpicam", None | Some("mjpeg")) => Ok(Self::Rpicam(rpicam::Codec::Mjpeg)),
+            ("rpicam", Some("yuv420")) => Ok(Self::Rpicam(rpicam::Codec::Yuv420)),
+            ("v4l2", Some(device)) => Ok(Self::V4l2(device.into())),
+            ("dir", Some(folder)) => Ok(Self::Folder(folder.into())),
+            ("stdin", None) => Ok(Self::Stdin),
+            _ => Err(format!(
+                "`{text}` is no source of pictures; expected rpicam, rpicam:yuv420, v4l2:/dev/v4l/by-id/..., dir:FOLDER or stdin"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rpicam(rpicam::Codec::Mjpeg) => f.write_str("rpicam"),
+            Self::Rpicam(rpicam::Codec::Yuv420) => f.write_str("rpicam:yuv420"),
+            Self::V4l2(device) => write!(f, "v4l2:{}", device.display()),
+            Self::Folder(folder) => write!(f, "dir:{}", folder.display()),
+            Self::Stdin => f.write_str("stdin"),
+        }
+    }
+}
+
+impl Spec {
+    /// Whether every picture is to be judged, be it late, because each was put there by somebody; a camera's are too many.
+    #[must_use]
+    pub fn is_queue(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
+
+    fn open(&self) -> Result<Box<dyn Camera>, Fault> {
+        Ok(match self {
+            Self::Rpicam(codec) => Box::new(rpicam::Rpicam::open(*codec)?),
+            Self::V4l2(device) => Box::new(v4l2::V4l2::open(device)?),
+            Self::Folder(folder) => Box::new(folder::Folder::open(folder)?),
+            Self::Stdin => Box::new(stdin::Stdin::open()),
+        })
+    }
+}
+
+/// Something that takes pictures until it fails.
+trait Camera {
+    /// The next picture; `None` when there will be no more. Comes back within a second or so, with [`Next::Waiting`] if it must, so that
+    /// whoever asks can be stopped.
+    fn next(&mut self) -> Result<Next, Fault>;
+}
+
+/// What a camera has.
+enum Next {
+    Shot(Shot),
+    /// Nothing new yet.
+    Waiting,
+    /// There will be nothing more.
+    End,
+}
+
+/// Why there are no pictures, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {remedy}")]
+pub struct Fault {
+    what: String,
+    remedy: &'static str,
+}
+
+impl Fault {
+    fn new(what: impl Into<String>, remedy: &'static str) -> Self {
+        Self { what: what.into(), remedy }
+    }
+}
+
+/// A picture as it was taken, not looked at yet: most are never asked for.
+#[derive(Debug)]
+pub struct Shot {
+    /// When it was whole.
+    pub taken: Instant,
+    /// Its file's name, where it has one.
+    pub name: Option<PathBuf>,
+    /// Its pixels.
+    pub pixels: Pixels,
+}
+
+/// A picture's pixels, as they came.
+#[derive(Debug)]
+pub enum Pixels {
+    /// A picture file's bytes.
+    File(Vec<u8>),
+    /// A camera's raw picture.
+    Raw(Yuv),
+}
+
+impl Shot {
+    fn now(pixels: Pixels) -> Self {
+        Self { taken: Instant::now(), name: None, pixels }
+    }
+
+    /// The picture; grey may come cheaper than colour.
+    ///
+    /// # Errors
+    /// [`crate::Error::Contract`] when it cannot be decoded.
+    pub fn frame(&self, color: Color) -> Result<Frame> {
+        Ok(match &self.pixels {
+            Pixels::File(bytes) => Frame::decode(bytes)?,
+            Pixels::Raw(yuv) => yuv.frame(color)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_read_as_it_is_shown() {
+        for text in ["rpicam", "rpicam:yuv420", "v4l2:/dev/v4l/by-id/usb:0", "dir:a folder", "stdin"] {
+            assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
+        }
+        assert_eq!("rpicam:mjpeg".parse::<Spec>().unwrap().to_string(), "rpicam");
+        for bad in ["", "webcam", "v4l2", "v4l2:", "dir", "rpicam:h264", "stdin:x"] {
+            let error = bad.parse::<Spec>().unwrap_err();
+            assert!(error.contains(&format!("`{bad}`")) && error.contains("expected rpicam"), "{error}");
+        }
+    }
+}

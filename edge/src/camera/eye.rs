@@ -1,0 +1,218 @@
+//! A thread that looks: it opens the camera, keeps its newest shot at hand, and opens it anew when it fails.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::latest::Latest;
+use super::{Camera, Fault, Next, Shot, Spec};
+
+/// Pauses between attempts to open a camera: the first, and the longest that doubling leads to.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
+/// How often a thread that pauses asks whether it is still wanted.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What was seen.
+#[derive(Debug)]
+pub enum Look {
+    /// A picture.
+    Shot(Shot),
+    /// There is none, and why; it is being tried again.
+    Fault(Fault),
+    /// There will be no more: stdin ended.
+    End,
+}
+
+/// A camera that is looked through.
+#[derive(Debug)]
+pub struct Eye {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    latest: Latest<Look>,
+    unwanted: AtomicBool,
+    dropped: AtomicU64,
+}
+
+impl Eye {
+    /// Begins to look.
+    #[must_use]
+    pub fn open(spec: Spec) -> Self {
+        let queues = spec.is_queue();
+        Self::through(move || spec.open(), queues)
+    }
+
+    fn through(open: impl Fn() -> Result<Box<dyn Camera>, Fault> + Send + 'static, queues: bool) -> Self {
+        let shared =
+            Arc::new(Shared { latest: Latest::new(), unwanted: AtomicBool::new(false), dropped: AtomicU64::new(0) });
+        let theirs = Arc::clone(&shared);
+        let thread = thread::spawn(move || theirs.look(&open, queues));
+        Self { shared, thread: Some(thread) }
+    }
+
+    /// The newest thing seen that was not taken yet; waits for one no longer than `patience`.
+    #[must_use]
+    pub fn newest(&self, patience: Duration) -> Option<Look> {
+        self.shared.latest.take(patience)
+    }
+
+    /// Pictures that came and went while an older one was being judged.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Eye {
+    fn drop(&mut self) {
+        self.shared.unwanted.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn wanted(&self) -> bool {
+        !self.unwanted.load(Ordering::Relaxed)
+    }
+
+    fn look(&self, open: &dyn Fn() -> Result<Box<dyn Camera>, Fault>, queues: bool) {
+        let mut pause = PAUSES.0;
+        while self.wanted() {
+            let seen = |_: &Shot| pause = PAUSES.0;
+            // A driver's or a decoder's panic is a fault of the camera like any other.
+            let watched = catch_unwind(AssertUnwindSafe(|| self.watch(open, queues, seen)));
+            match watched.unwrap_or_else(|_| Err(Fault::new("the camera's code panicked", "please report it"))) {
+                // The last picture is not thrown out by the news that it was the last.
+                Ok(()) => return self.hand_over(Look::End, true),
+                Err(fault) => self.hand_over(Look::Fault(fault), queues),
+            }
+            self.pause(pause);
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Looks until there is no more, or until it fails.
+    fn watch(
+        &self,
+        open: &dyn Fn() -> Result<Box<dyn Camera>, Fault>,
+        queues: bool,
+        mut seen: impl FnMut(&Shot),
+    ) -> Result<(), Fault> {
+        let mut camera = open()?;
+        while self.wanted() {
+            match camera.next()? {
+                Next::Shot(shot) => {
+                    seen(&shot);
+                    self.hand_over(Look::Shot(shot), queues);
+                }
+                Next::Waiting => {}
+                Next::End => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a look where it is taken from: after the one before it, or in its place.
+    fn hand_over(&self, mut look: Look, queues: bool) {
+        if !queues {
+            if let Some(Look::Shot(_)) = self.latest.put(look) {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            return;
+        }
+        while let (true, Err(again)) = (self.wanted(), self.latest.queue(look, TICK)) {
+            look = again;
+        }
+    }
+
+    fn pause(&self, pause: Duration) {
+        let mut left = pause;
+        while self.wanted() && !left.is_zero() {
+            thread::sleep(TICK.min(left));
+            left = left.saturating_sub(TICK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::camera::Pixels;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Gives what its script says: a number is so many shots, `!` a fault, `?` a panic, `.` the end.
+    struct Scripted(Vec<char>);
+
+    impl Camera for Scripted {
+        fn next(&mut self) -> Result<Next, Fault> {
+            match self.0.pop() {
+                Some('!') => Err(Fault::new("unplugged", "plug it in")),
+                Some('?') => panic!("a driver of doubtful quality"),
+                Some('.') => Ok(Next::End),
+                Some(name) => {
+                    Ok(Next::Shot(Shot { name: Some(name.to_string().into()), ..Shot::now(Pixels::File(Vec::new())) }))
+                }
+                None => {
+                    thread::sleep(Duration::from_millis(1));
+                    Ok(Next::Waiting)
+                }
+            }
+        }
+    }
+
+    fn eye(scripts: &'static [&'static str], queues: bool) -> Eye {
+        let opened = AtomicUsize::new(0);
+        let open = move || -> Result<Box<dyn Camera>, Fault> {
+            let script = scripts.get(opened.fetch_add(1, Ordering::SeqCst)).copied().unwrap_or_default();
+            if script == "busy" {
+                Err(Fault::new("busy", "wait"))
+            } else {
+                Ok(Box::new(Scripted(script.chars().rev().collect())))
+            }
+        };
+        Eye::through(open, queues)
+    }
+
+    fn look(eye: &Eye) -> String {
+        match eye.newest(Duration::from_secs(5)) {
+            Some(Look::Shot(shot)) => shot.name.unwrap_or_default().to_string_lossy().into_owned(),
+            Some(Look::Fault(fault)) => fault.to_string(),
+            Some(Look::End) => "end".into(),
+            None => "nothing".into(),
+        }
+    }
+
+    #[test]
+    fn a_camera_that_fails_is_opened_anew() {
+        let eye = eye(&["busy", "a!", "b?", "c"], true);
+        let seen: Vec<String> = (0..6).map(|_| look(&eye)).collect();
+        assert_eq!(
+            seen,
+            ["busy; wait", "a", "unplugged; plug it in", "b", "the camera's code panicked; please report it", "c"]
+        );
+    }
+
+    #[test]
+    fn a_slow_judge_sees_the_newest_and_a_queue_loses_nothing() {
+        let newest = eye(&["abcdef"], false);
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!((look(&newest).as_str(), newest.dropped()), ("f", 5));
+        let queue = eye(&["abcdef."], true);
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!((0..7).map(|_| look(&queue)).collect::<Vec<_>>().concat(), "abcdefend");
+    }
+
+    #[test]
+    fn the_last_picture_is_seen_before_the_end() {
+        let eye = eye(&["ab."], false);
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!([look(&eye), look(&eye)], ["b", "end"]);
+    }
+}

@@ -1,0 +1,90 @@
+//! One place for one thing: whoever puts a newer one in throws the older one out, and whoever takes waits for one to be there.
+//!
+//! This is why a slow detector drops pictures and never lags behind.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Room for one `T`.
+#[derive(Debug)]
+pub(super) struct Latest<T> {
+    place: Mutex<Option<T>>,
+    changed: Condvar,
+}
+
+impl<T> Latest<T> {
+    pub(super) fn new() -> Self {
+        Self { place: Mutex::new(None), changed: Condvar::new() }
+    }
+
+    /// Puts something in; what was there and nobody took comes back.
+    pub(super) fn put(&self, thing: T) -> Option<T> {
+        let old = self.lock().replace(thing);
+        self.changed.notify_all();
+        old
+    }
+
+    /// Puts something in once the place is empty; gives it back when it was not within `patience`.
+    pub(super) fn queue(&self, thing: T, patience: Duration) -> Result<(), T> {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |place| place.is_some());
+        let (mut place, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if place.is_some() {
+            return Err(thing);
+        }
+        *place = Some(thing);
+        drop(place);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Takes what is there; waits for it no longer than `patience`.
+    pub(super) fn take(&self, patience: Duration) -> Option<T> {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |place| place.is_none());
+        let (mut place, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let thing = place.take();
+        drop(place);
+        self.changed.notify_all();
+        thing
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        // The place holds a whole thing or none, whoever panicked.
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn the_newest_is_taken_and_the_older_ones_are_gone() {
+        let latest = Latest::new();
+        assert_eq!([latest.put(1), latest.put(2), latest.put(3)], [None, Some(1), Some(2)]);
+        assert_eq!([latest.take(SOON), latest.take(SOON)], [Some(3), None]);
+    }
+
+    #[test]
+    fn a_queue_waits_for_room_and_loses_nothing() {
+        let latest = Latest::new();
+        let mut seen = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for mut thing in 0..200 {
+                    while let Err(again) = latest.queue(thing, SOON) {
+                        thing = again;
+                    }
+                }
+            });
+            while seen.len() < 200 {
+                seen.extend(latest.take(SOON));
+            }
+        });
+        assert_eq!(seen, (0..200).collect::<Vec<_>>());
+        latest.put(1);
+        assert_eq!(latest.queue(2, Duration::ZERO), Err(2));
+    }
+}

@@ -1,0 +1,141 @@
+//! A Raspberry Pi's own camera, by the program that comes with the system: `rpicam-vid`, formerly `libcamera-vid`.
+//!
+//! It is a child of ours: it ends with us, and when it dies the camera is opened anew.
+
+use std::io::{self, Read};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+
+use counterfoil_models::{Matrix, Packing, Yuv};
+
+use super::mjpeg::Stream;
+use super::pipe::{self, Bytes};
+use super::{Camera, Fault, Next, Pixels, RATE, SIZE, Shot};
+
+/// The program's names, the newest first.
+const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
+/// Rows of raw pictures begin at multiples of this.
+const ROW_ALIGNMENT: usize = 64;
+/// Of what the program says on stderr, so much of the end is repeated.
+const LAST_WORDS: usize = 200;
+
+/// What the program is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// JPEG pictures: a tenth of the bytes, and what a training has seen.
+    Mjpeg,
+    /// Raw ones: nothing to decode, and grey for nothing.
+    Yuv420,
+}
+
+pub(super) struct Rpicam {
+    child: Child,
+    pictures: Pictures,
+    words: Option<ChildStderr>,
+}
+
+enum Pictures {
+    Mjpeg(Stream<ChildStdout>),
+    Yuv420 { pipe: ChildStdout, picture: Vec<u8>, filled: usize },
+}
+
+impl Rpicam {
+    pub(super) fn open(codec: Codec) -> Result<Self, Fault> {
+        let mut child = start(codec)?;
+        let (Some(pipe), words) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(Fault::new("the camera's program has no output", "please report it"));
+        };
+        let pictures = match codec {
+            Codec::Mjpeg => Pictures::Mjpeg(Stream::of(pipe)),
+            Codec::Yuv420 => {
+                Pictures::Yuv420 { pipe, picture: vec![0; Yuv::size(Packing::Planar420, SIZE.1, stride())], filled: 0 }
+            }
+        };
+        Ok(Self { child, pictures, words })
+    }
+
+    fn died(&mut self) -> Fault {
+        let ended = match self.child.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let mut words = Vec::new();
+        // It is dead, so its stderr has an end.
+        if let Some(stderr) = &mut self.words {
+            let _ = stderr.read_to_end(&mut words);
+        }
+        let words = String::from_utf8_lossy(&words);
+        let from = words.char_indices().rev().nth(LAST_WORDS).map_or(0, |(at, _)| at);
+        let last = words[from..].split_whitespace().collect::<Vec<_>>().join(" ");
+        Fault::new(
+            format!("the camera's program ended ({ended}): {last}"),
+            "check the camera's cable, and that no other program uses it (`rpicam-hello --list-cameras`)",
+        )
+    }
+}
+
+/// Raw pictures' rows, padded.
+fn stride() -> usize {
+    (SIZE.0 as usize).next_multiple_of(ROW_ALIGNMENT)
+}
+
+fn start(codec: Codec) -> Result<Child, Fault> {
+    let codec = match codec {
+        Codec::Mjpeg => "mjpeg",
+        Codec::Yuv420 => "yuv420",
+    };
+    let (width, height, rate) = (SIZE.0.to_string(), SIZE.1.to_string(), RATE.to_string());
+    let arguments = ["--timeout", "0", "--nopreview", "--verbose", "0", "--flush", "--codec", codec];
+    let size = ["--width", &width, "--height", &height, "--framerate", &rate, "--output", "-"];
+    for program in PROGRAMS {
+        let mut command = Command::new(program);
+        command.args(arguments).args(size).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        match command.spawn() {
+            Ok(child) => return Ok(child),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Fault::new(format!("{program} cannot be started ({error})"), "reinstall rpicam-apps-lite"));
+            }
+        }
+    }
+    let what = format!("neither {} is installed", PROGRAMS.join(" nor "));
+    Err(Fault::new(what, "`sudo apt install rpicam-apps-lite` on a Raspberry Pi; elsewhere use v4l2:/dev/video0"))
+}
+
+impl Camera for Rpicam {
+    fn next(&mut self) -> Result<Next, Fault> {
+        let next = match &mut self.pictures {
+            Pictures::Mjpeg(stream) => stream.next(),
+            Pictures::Yuv420 { pipe, picture, filled } => raw(pipe, picture, filled),
+        };
+        match next {
+            // A camera has no end: its program died, perhaps in the middle of a picture.
+            Ok(Next::End) => Err(self.died()),
+            Ok(next) => Ok(next),
+            Err(error) => {
+                Err(Fault::new(format!("the camera's program cannot be read ({error})"), "it is started again"))
+            }
+        }
+    }
+}
+
+fn raw(pipe: &mut ChildStdout, picture: &mut Vec<u8>, filled: &mut usize) -> io::Result<Next> {
+    while *filled < picture.len() {
+        match pipe::read(&*pipe, &mut picture[*filled..])? {
+            Bytes::Some(count) => *filled += count,
+            Bytes::Waiting => return Ok(Next::Waiting),
+            Bytes::End => return Ok(Next::End),
+        }
+    }
+    *filled = 0;
+    let whole = std::mem::replace(picture, vec![0; picture.len()]);
+    let yuv = Yuv::new(Packing::Planar420, Matrix::Bt709, SIZE, stride(), whole).map_err(io::Error::other)?;
+    Ok(Next::Shot(Shot::now(Pixels::Raw(yuv))))
+}
+
+impl Drop for Rpicam {
+    fn drop(&mut self) {
+        // Dead already, or dead now; and waited for, so that it leaves the camera to the next.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
