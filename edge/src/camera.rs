@@ -1,11 +1,10 @@
 //! What a user typed as `--source` becomes pictures as they are taken: a [`Spec`] enters, [`Shot`]s leave, each with the time it was taken.
 //!
 //! Cameras are pulled out, busy, slow and forbidden, and none of that may end a box. A [`Camera`] says what is wrong with it and is
-//! opened anew, by [`eye`]; the newest shot lies in [`latest`], so that whoever judges is never behind.
+//! opened anew, by [`eye`]; the newest shot lies in [`crate::latest`], so that whoever judges is never behind.
 
 mod eye;
 mod folder;
-mod latest;
 mod mjpeg;
 mod pipe;
 mod rpicam;
@@ -22,6 +21,7 @@ use counterfoil_models::{Color, Frame, Yuv};
 use crate::Result;
 
 pub use eye::{Eye, Look};
+pub use rpicam::Codec;
 pub use v4l2::{Found, list};
 
 /// Pictures a second that a camera is asked for.
@@ -33,7 +33,7 @@ pub const SIZE: (u32, u32) = (1280, 720);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
     /// A Raspberry Pi's own camera, by `rpicam-vid`, as JPEG pictures or raw ones.
-    Rpicam(rpicam::Codec),
+    Rpicam(Codec),
     /// A camera on USB.
     V4l2(PathBuf),
     /// New picture files in a folder.
@@ -50,8 +50,8 @@ impl FromStr for Spec {
             .split_once(':')
             .map_or((text, None), |(kind, rest)| (kind, Some(rest).filter(|rest| !rest.is_empty())))
         {
-            ("rpicam", None | Some("mjpeg")) => Ok(Self::Rpicam(rpicam::Codec::Mjpeg)),
-            ("rpicam", Some("yuv420")) => Ok(Self::Rpicam(rpicam::Codec::Yuv420)),
+            ("rpicam", None | Some("mjpeg")) => Ok(Self::Rpicam(Codec::Mjpeg)),
+            ("rpicam", Some("yuv420")) => Ok(Self::Rpicam(Codec::Yuv420)),
             ("v4l2", Some(device)) => Ok(Self::V4l2(device.into())),
             ("dir", Some(folder)) => Ok(Self::Folder(folder.into())),
             ("stdin", None) => Ok(Self::Stdin),
@@ -65,8 +65,8 @@ impl FromStr for Spec {
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rpicam(rpicam::Codec::Mjpeg) => f.write_str("rpicam"),
-            Self::Rpicam(rpicam::Codec::Yuv420) => f.write_str("rpicam:yuv420"),
+            Self::Rpicam(Codec::Mjpeg) => f.write_str("rpicam"),
+            Self::Rpicam(Codec::Yuv420) => f.write_str("rpicam:yuv420"),
             Self::V4l2(device) => write!(f, "v4l2:{}", device.display()),
             Self::Folder(folder) => write!(f, "dir:{}", folder.display()),
             Self::Stdin => f.write_str("stdin"),

@@ -78,10 +78,56 @@ pub enum Error {
     #[error("the game cannot be shown: {0}; free the disk or the terminal it is written to")]
     Audience(#[source] io::Error),
 
-    /// The lights cannot be reached.
-    #[error("--lights {board}: {what}; {remedy}")]
-    Lights {
-        /// Which lights: "rpi" or "console".
+    /// What a state folder holds cannot be used.
+    #[error("{} {what}; {remedy}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
+    /// A bundle that is not signed as this box wants it.
+    #[error("{}: {what}; sign it with `counterfoil key sign`, or install the public key of whoever signed it", bundle.display())]
+    Untrusted {
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// What its signature lacks.
+        what: String,
+    },
+
+    /// A bundle that is older than one of its name that is installed.
+    #[error(
+        "{name} number {found} is older than number {installed}, which is installed; `--older` installs it all the same"
+    )]
+    Older {
+        /// The bundle's name.
+        name: String,
+        /// Its counter.
+        found: u64,
+        /// The newest that is installed.
+        installed: u64,
+    },
+
+    /// A configuration file that cannot be used.
+    #[error("{}: {what}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The line, what was found and what was expected.
+        what: String,
+    },
+
+    /// There is no model of that description.
+    #[error("{0}")]
+    NoModel(String),
+
+    /// The pins of lights and button cannot be had.
+    #[error("lights by {board}: {what}; {remedy}")]
+    Board {
+        /// How they were to be had: "rpi" or "gpiochip".
         board: &'static str,
         /// What is missing.
         what: String,

@@ -1,4 +1,4 @@
-//! A [`Signal`] enters, two lights show it: a green and a red one, over any `embedded-hal` pins.
+//! A [`Signal`] enters, two lights and a buzzer show it, over any `embedded-hal` pins.
 //!
 //! A file because of what the lights must never do: show green for a fault, keep green on for longer than a pulse, or
 //! stop a verdict by failing. Green is lit only once the red pin has obeyed, so that "unsure" cannot pass for "genuine".
@@ -13,15 +13,19 @@ const PULSE_MS: u32 = 700;
 const BLINK_MS: u32 = 120;
 /// How often a fault blinks.
 const BLINKS: usize = 3;
+/// How long a counterfeit buzzes, in milliseconds.
+const BUZZ_MS: u32 = 400;
 
 /// What the lights can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
+    /// Dark: there is nothing to judge.
+    Nothing,
     /// A pulse of green.
     Genuine,
     /// A pulse of both, which a two-colour light shows as amber.
     Unsure,
-    /// Red, until the next signal.
+    /// Red, until the next signal, and a buzz.
     Counterfeit,
     /// Red blinks: there is no verdict.
     Fault,
@@ -38,27 +42,28 @@ impl<E> From<&Result<Judgement, E>> for Signal {
     }
 }
 
-/// A light's pin that did not obey.
+/// A pin that did not obey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the {light} light's pin failed ({kind}); check its wiring. Verdicts go on without it")]
+#[error("the pin of the {part} failed ({kind}); check its wiring. Verdicts go on without it")]
 pub struct PinFault {
-    light: &'static str,
+    part: &'static str,
     kind: ErrorKind,
 }
 
-/// The two lights. Dropped, by a panic too, they go out.
+/// The two lights and the buzzer. Dropped, by a panic too, they go out.
 #[derive(Debug)]
-pub struct Indicator<G: OutputPin, R: OutputPin, D: DelayNs> {
+pub struct Indicator<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> {
     green: G,
     red: R,
+    buzzer: B,
     delay: D,
     reported: bool,
 }
 
-impl<G: OutputPin, R: OutputPin, D: DelayNs> Indicator<G, R, D> {
-    /// Takes the pins as they are; high is lit.
-    pub fn new(green: G, red: R, delay: D) -> Self {
-        Self { green, red, delay, reported: false }
+impl<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> Indicator<G, R, B, D> {
+    /// Takes the pins as they are; high is lit, and loud.
+    pub fn new(green: G, red: R, buzzer: B, delay: D) -> Self {
+        Self { green, red, buzzer, delay, reported: false }
     }
 
     /// Shows a signal; returns when its pulse or blinks are over. A failing pin is told of once and never again.
@@ -67,6 +72,7 @@ impl<G: OutputPin, R: OutputPin, D: DelayNs> Indicator<G, R, D> {
     /// [`PinFault`], the first time only.
     pub fn show(&mut self, signal: Signal) -> Result<(), PinFault> {
         let shown = match signal {
+            Signal::Nothing => self.dark(),
             Signal::Genuine => self.genuine(),
             Signal::Unsure => self.unsure(),
             Signal::Counterfeit => self.counterfeit(),
@@ -75,13 +81,14 @@ impl<G: OutputPin, R: OutputPin, D: DelayNs> Indicator<G, R, D> {
         if shown.is_ok() || std::mem::replace(&mut self.reported, true) { Ok(()) } else { shown }
     }
 
-    /// Puts both lights out, green first; tries red even when green fails.
+    /// Puts everything out, green first; tries the rest even when one fails.
     ///
     /// # Errors
     /// [`PinFault`].
     pub fn dark(&mut self) -> Result<(), PinFault> {
         let green = self.set_green(false);
-        green.and(self.set_red(false))
+        let red = self.set_red(false);
+        green.and(red).and(self.set_buzzer(false))
     }
 
     fn genuine(&mut self) -> Result<(), PinFault> {
@@ -97,7 +104,10 @@ impl<G: OutputPin, R: OutputPin, D: DelayNs> Indicator<G, R, D> {
 
     fn counterfeit(&mut self) -> Result<(), PinFault> {
         let green = self.set_green(false);
-        green.and(self.set_red(true))
+        let red = self.set_red(true);
+        let loud = self.set_buzzer(true);
+        self.delay.delay_ms(BUZZ_MS);
+        green.and(red).and(loud).and(self.set_buzzer(false))
     }
 
     fn fault(&mut self) -> Result<(), PinFault> {
@@ -117,15 +127,19 @@ impl<G: OutputPin, R: OutputPin, D: DelayNs> Indicator<G, R, D> {
     }
 
     fn set_green(&mut self, lit: bool) -> Result<(), PinFault> {
-        self.green.set_state(lit.into()).map_err(|e| PinFault { light: "green", kind: e.kind() })
+        self.green.set_state(lit.into()).map_err(|e| PinFault { part: "green light", kind: e.kind() })
     }
 
     fn set_red(&mut self, lit: bool) -> Result<(), PinFault> {
-        self.red.set_state(lit.into()).map_err(|e| PinFault { light: "red", kind: e.kind() })
+        self.red.set_state(lit.into()).map_err(|e| PinFault { part: "red light", kind: e.kind() })
+    }
+
+    fn set_buzzer(&mut self, loud: bool) -> Result<(), PinFault> {
+        self.buzzer.set_state(loud.into()).map_err(|e| PinFault { part: "buzzer", kind: e.kind() })
     }
 }
 
-impl<G: OutputPin, R: OutputPin, D: DelayNs> Drop for Indicator<G, R, D> {
+impl<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> Drop for Indicator<G, R, B, D> {
     fn drop(&mut self) {
         // Nobody is left to be told.
         let _ = self.dark();
@@ -142,14 +156,20 @@ mod tests {
     use super::*;
 
     /// Shows the signals and then drops the indicator, whose last act is one more Low on each pin.
-    fn show(signals: &[Signal], green: &[Transaction], red: &[Transaction]) -> Vec<Result<(), PinFault>> {
+    fn show(
+        signals: &[Signal],
+        green: &[Transaction],
+        red: &[Transaction],
+        buzzer: &[Transaction],
+    ) -> Vec<Result<(), PinFault>> {
         let last = [Transaction::set(Low)];
-        let (mut green, mut red) = (Mock::new(&[green, &last].concat()), Mock::new(&[red, &last].concat()));
-        let mut indicator = Indicator::new(green.clone(), red.clone(), NoopDelay);
+        let [mut green, mut red, mut buzzer] = [green, red, buzzer].map(|pin| Mock::new(&[pin, &last].concat()));
+        let mut indicator = Indicator::new(green.clone(), red.clone(), buzzer.clone(), NoopDelay);
         let shown = signals.iter().map(|signal| indicator.show(*signal)).collect();
         drop(indicator);
         green.done();
         red.done();
+        buzzer.done();
         shown
     }
 
@@ -163,34 +183,41 @@ mod tests {
 
     #[test]
     fn green_is_a_pulse_that_ends_by_itself() {
-        assert_eq!(show(&[Signal::Genuine], &sets(&[High, Low]), &sets(&[Low])), [Ok(())]);
-        assert_eq!(show(&[Signal::Unsure], &sets(&[High, Low]), &sets(&[High, Low])), [Ok(())]);
+        assert_eq!(show(&[Signal::Genuine], &sets(&[High, Low]), &sets(&[Low]), &[]), [Ok(())]);
+        assert_eq!(show(&[Signal::Unsure], &sets(&[High, Low]), &sets(&[High, Low]), &[]), [Ok(())]);
     }
 
     #[test]
-    fn red_stays_until_the_next_signal() {
+    fn red_stays_until_the_next_signal_and_the_buzz_does_not() {
         let both = [Signal::Counterfeit, Signal::Genuine];
-        assert_eq!(show(&both, &sets(&[Low, High, Low]), &sets(&[High, Low])), [Ok(()); 2]);
+        assert_eq!(show(&both, &sets(&[Low, High, Low]), &sets(&[High, Low]), &sets(&[High, Low])), [Ok(()); 2]);
+        let gone = [Signal::Counterfeit, Signal::Nothing];
+        assert_eq!(show(&gone, &sets(&[Low, Low]), &sets(&[High, Low]), &sets(&[High, Low, Low])), [Ok(()); 2]);
     }
 
     #[test]
     fn a_fault_blinks_red_and_never_shows_green() {
         let blinks = sets(&[Low, High, Low, High, Low, High, Low]);
-        assert_eq!(show(&[Signal::Fault], &sets(&[Low]), &blinks), [Ok(())]);
+        assert_eq!(show(&[Signal::Fault], &sets(&[Low]), &blinks, &sets(&[Low])), [Ok(())]);
         // Not even when the red pin is dead.
         let dead: Vec<Transaction> = [Low, High, Low, High, Low, High, Low].map(fails).to_vec();
-        assert!(show(&[Signal::Fault], &sets(&[Low]), &dead)[0].is_err());
+        assert!(show(&[Signal::Fault], &sets(&[Low]), &dead, &sets(&[Low]))[0].is_err());
     }
 
     #[test]
     fn a_failing_pin_is_told_of_once_and_green_does_not_stand_in_for_unsure() {
-        let shown = show(&[Signal::Unsure, Signal::Counterfeit], &sets(&[Low]), &[fails(High), fails(High)]);
-        assert!(shown[0].unwrap_err().to_string().contains("red light's pin failed"));
+        let shown = show(
+            &[Signal::Unsure, Signal::Counterfeit],
+            &sets(&[Low]),
+            &[fails(High), fails(High)],
+            &sets(&[High, Low]),
+        );
+        assert!(shown[0].unwrap_err().to_string().contains("red light failed"));
         assert_eq!(shown[1], Ok(()));
     }
 
     #[test]
-    fn red_is_lit_though_green_fails() {
-        assert!(show(&[Signal::Counterfeit], &[fails(Low)], &sets(&[High]))[0].is_err());
+    fn red_is_lit_though_green_and_the_buzzer_fail() {
+        assert!(show(&[Signal::Counterfeit], &[fails(Low)], &sets(&[High]), &[fails(High), fails(Low)])[0].is_err());
     }
 }

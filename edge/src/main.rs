@@ -9,12 +9,17 @@ mod cmd {
     //! The subcommands: each a `Cmd` with its arguments and a `run`.
     pub(crate) mod bench;
     pub(crate) mod bundle;
+    pub(crate) mod check_config;
     pub(crate) mod detect;
     pub(crate) mod enroll;
     pub(crate) mod explain;
     pub(crate) mod faceoff;
+    pub(crate) mod journal;
+    pub(crate) mod key;
+    pub(crate) mod model;
     pub(crate) mod selftest;
     pub(crate) mod state;
+    pub(crate) mod watch;
 }
 
 /// Judges pictures with a bundle that `counterfoil export` made: genuine, unsure or counterfeit.
@@ -35,10 +40,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Detect(cmd::detect::Cmd),
+    Watch(cmd::watch::Cmd),
     Enroll(cmd::enroll::Cmd),
     Selftest(cmd::selftest::Cmd),
     Bench(cmd::bench::Cmd),
     Faceoff(cmd::faceoff::Cmd),
+    Model(cmd::model::Cmd),
+    Key(cmd::key::Cmd),
+    Journal(cmd::journal::Cmd),
+    CheckConfig(cmd::check_config::Cmd),
 }
 
 fn main() -> ExitCode {
@@ -46,10 +56,15 @@ fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     let ran = match command {
         Command::Detect(cmd) => cmd.run(&mut out),
+        Command::Watch(cmd) => cmd.run(&mut out),
         Command::Enroll(cmd) => cmd.run(&mut out),
         Command::Selftest(cmd) => cmd.run(&mut out),
         Command::Bench(cmd) => cmd.run(&mut out),
         Command::Faceoff(cmd) => cmd.run(&mut out),
+        Command::Model(cmd) => cmd.run(&mut out),
+        Command::Key(cmd) => cmd.run(&mut out),
+        Command::Journal(cmd) => cmd.run(&mut out),
+        Command::CheckConfig(cmd) => cmd.run(&mut out),
     };
     ran.unwrap_or_else(|error| {
         // Whoever closed the pipe has read enough; what was not written is not claimed to be well.

@@ -42,9 +42,13 @@ pub fn judge_all(
 /// Reads one source and does something with the picture; a decoder or an engine that panics is an outcome like any other.
 pub fn attempt(source: Source, work: impl FnOnce(&Frame) -> Result<Judgement>) -> Judged {
     let path = source.path().to_path_buf();
+    Judged { path, outcome: guarded(|| work(&Frame::decode(&source.read()?)?)) }
+}
+
+/// Does something that decodes or judges; a panic in it is an error like any other.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // What the work reads is only read, so nothing half-changed is left behind by a panic.
-    let outcome = catch_unwind(AssertUnwindSafe(|| work(&Frame::decode(&source.read()?)?)));
-    Judged { path, outcome: outcome.unwrap_or(Err(Error::Panicked)) }
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
 }
 
 /// Threads to use where a user states none: as many as there are cores.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::durable::{parent, sync};
 use crate::manifest::{FileEntry, Manifest, SCHEMA};
 use crate::{Error, Result};
 
@@ -21,6 +22,8 @@ pub const DISCRIMINATOR: &str = "discriminator.onnx";
 pub const GENERATOR: &str = "generator.onnx";
 /// File name of the manifest.
 pub const MANIFEST: &str = "manifest.json";
+/// File name of the manifest's minisign signature, which a bundle may have.
+pub const SIGNATURE: &str = "manifest.json.minisig";
 
 /// A manifest longer than this is not read.
 const MAX_MANIFEST: u64 = 16 << 20;
@@ -222,6 +225,35 @@ impl Draft {
         let mut text = serde_json::to_vec_pretty(&manifest).expect("a manifest holds only what JSON can say");
         text.push(b'\n');
         self.add(MANIFEST, &text)?;
+        self.place()
+    }
+
+    /// Writes a bundle once more, byte for byte and with its signature, at a place where nothing is.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin) and [`finish`](Self::finish).
+    pub fn copy(bundle: &Bundle, target: &Path) -> Result<Bundle> {
+        let draft = Self::begin(target, false)?;
+        for name in bundle.manifest.files.keys() {
+            draft.add(name, &bundle.read(name)?)?;
+        }
+        for name in [MANIFEST, SIGNATURE] {
+            let path = bundle.dir.join(name);
+            if name == MANIFEST || path.exists() {
+                draft.add(name, &read_limited(&path, MAX_MANIFEST).map_err(Error::io("read", &path))?)?;
+            }
+        }
+        let copy = draft.place()?;
+        if copy.id == bundle.id {
+            return Ok(copy);
+        }
+        let what = format!("{MANIFEST} changed while it was copied");
+        Err(Error::Bundle { bundle: bundle.dir.clone(), what, remedy: "remove the copy, and copy the bundle again" })
+    }
+
+    /// Moves the finished folder to its place.
+    fn place(self) -> Result<Bundle> {
+        let root = self.folder.path();
         // Temporary folders are private; a bundle is for whoever runs the box.
         fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .map_err(Error::io("open up", root))?;
@@ -238,14 +270,6 @@ impl Draft {
         drop(self.folder);
         Bundle::open(&self.target)
     }
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-pub(crate) fn sync(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
 }
 
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -106,6 +106,20 @@ impl Frame {
         }
     }
 
+    /// The picture as a PNG file's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when it cannot be encoded.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        let mut bytes = Cursor::new(Vec::new());
+        let written = match self {
+            Self::Grey(image) => image.write_to(&mut bytes, ImageFormat::Png),
+            Self::Rgb(image) => image.write_to(&mut bytes, ImageFormat::Png),
+        };
+        written.map_err(|e| Error::Picture(format!("the picture cannot be written as PNG ({e})")))?;
+        Ok(bytes.into_inner())
+    }
+
     /// Full-range BT.601 luma, the one definition of grey: `(77 R + 150 G + 29 B + 128) >> 8`.
     #[must_use]
     pub fn to_grey(&self) -> GrayImage {

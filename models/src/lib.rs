@@ -17,6 +17,7 @@
 mod bundle;
 mod calibration;
 mod distance;
+mod durable;
 mod enrolment;
 mod error;
 mod frame;
@@ -30,9 +31,10 @@ mod score;
 mod verdict;
 mod yuv;
 
-pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, sha256_hex};
+pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, SIGNATURE, sha256_hex};
 pub use calibration::Calibration;
 pub use distance::{Distance, Part};
+pub use durable::{sync, write_whole};
 pub use enrolment::{Enrolment, Level, MAX_REFERENCES, References, Scale};
 pub use error::{Error, Result};
 pub use frame::Frame;

@@ -9,13 +9,13 @@
 //! Files are whole or not there (written beside, synced, renamed), and nothing in one is believed before it is checked.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::bundle::{read_limited, sync};
+use crate::bundle::read_limited;
+use crate::durable::write_whole;
 use crate::{Bundle, Calibration, Error, References, Result};
 
 /// Version of the files.
@@ -191,19 +191,9 @@ impl Overlay {
     }
 
     fn write<T: Serialize>(&self, path: &Path, content: &T) -> Result<()> {
-        let folder = path.parent().expect("a file of an overlay lies in a folder");
-        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let filed = Filed { format: FORMAT, bundle: self.bundle.clone(), content };
         let text = serde_json::to_vec(&filed).expect("an overlay holds only what JSON can say");
-        // The box may run as another user than whoever enrolled.
-        let mut part = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(folder)
-            .map_err(Error::io("create a file in", folder))?;
-        part.write_all(&text).and_then(|()| part.as_file().sync_all()).map_err(Error::io("write", path))?;
-        part.persist(path).map_err(|e| Error::io("write", path)(e.error))?;
-        // The folders may be new as well.
-        folder.ancestors().take_while(|folder| folder.starts_with(&self.state)).try_for_each(sync)
+        write_whole(path, &text)
     }
 }
 

@@ -88,6 +88,12 @@ impl Yuv {
         Self::size(self.packing, self.height as u32, self.stride)
     }
 
+    /// The bytes as the camera gave them.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
     /// The picture, grey from its brightness alone or in colour.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::latest::Latest;
 use super::{Camera, Fault, Next, Shot, Spec};
+use crate::latest::Latest;
 
 /// Pauses between attempts to open a camera: the first, and the longest that doubling leads to.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));

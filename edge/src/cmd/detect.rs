@@ -4,14 +4,15 @@ use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use counterfoil_edge::Error;
-use counterfoil_edge::board::Lights;
+use counterfoil_edge::board::{Board, Kind, Pins};
 use counterfoil_edge::explain::Explanation;
 use counterfoil_edge::indicator::Signal;
 use counterfoil_edge::pipeline::{Judged, all_cores, attempt, judge_all};
+use counterfoil_edge::signals;
 use counterfoil_edge::source::{self, Source};
 use counterfoil_models::{Judgement, Verdict};
 use serde::Serialize;
@@ -43,31 +44,27 @@ pub(crate) struct Cmd {
     /// Threads to work on [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
-    /// Lights that show each verdict; a picture then takes as long as its pulse
-    #[arg(long, value_enum, default_value_t = Board::None)]
-    lights: Board,
+    /// Lights that show each verdict, on a Raspberry Pi's header (auto, or by name: rpi, gpiochip) or on the console; a picture then
+    /// takes as long as its pulse
+    #[arg(long, default_value = "none")]
+    lights: Kind,
     /// Draw each picture with what speaks for counterfeit in red: a PNG file, or a folder for several pictures; some 50 times the work
     #[arg(long, value_name = "OUT")]
     explain: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Board {
-    /// No lights
-    None,
-    /// Green on pin 11 and red on pin 13 of a Raspberry Pi's header
-    Rpi,
-    /// Lines on stderr
-    Console,
-}
+/// What a shell shows for a program that SIGINT ended.
+const INTERRUPTED: i32 = 130;
 
 impl Cmd {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-        let lights = match self.lights {
-            Board::None => None,
-            Board::Rpi => Some(Lights::raspberry_pi()?),
-            Board::Console => Some(Lights::console()?),
-        };
+        let lights = Board::open(self.lights, &Pins::default())?.lights;
+        if let Some(lights) = lights.clone() {
+            signals::listen(move |_| {
+                let _dark = lights.put_out();
+                process::exit(INTERRUPTED);
+            })?;
+        }
         let mut maps = self.explain.map(|out| Maps::at(out, &self.paths)).transpose()?;
         let (detector, basis) = self.state.apply(self.bundle.open()?)?;
         let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
@@ -196,6 +193,6 @@ fn paint(verdict: Verdict) -> &'static str {
 }
 
 /// A file name cannot command the terminal it is shown on.
-fn printable(path: &Path) -> String {
+pub(super) fn printable(path: &Path) -> String {
     path.to_string_lossy().replace(char::is_control, "\u{fffd}")
 }

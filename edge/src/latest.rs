@@ -7,25 +7,25 @@ use std::time::Duration;
 
 /// Room for one `T`.
 #[derive(Debug)]
-pub(super) struct Latest<T> {
+pub(crate) struct Latest<T> {
     place: Mutex<Option<T>>,
     changed: Condvar,
 }
 
 impl<T> Latest<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { place: Mutex::new(None), changed: Condvar::new() }
     }
 
     /// Puts something in; what was there and nobody took comes back.
-    pub(super) fn put(&self, thing: T) -> Option<T> {
+    pub(crate) fn put(&self, thing: T) -> Option<T> {
         let old = self.lock().replace(thing);
         self.changed.notify_all();
         old
     }
 
     /// Puts something in once the place is empty; gives it back when it was not within `patience`.
-    pub(super) fn queue(&self, thing: T, patience: Duration) -> Result<(), T> {
+    pub(crate) fn queue(&self, thing: T, patience: Duration) -> Result<(), T> {
         let waited = self.changed.wait_timeout_while(self.lock(), patience, |place| place.is_some());
         let (mut place, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if place.is_some() {
@@ -38,7 +38,7 @@ impl<T> Latest<T> {
     }
 
     /// Takes what is there; waits for it no longer than `patience`.
-    pub(super) fn take(&self, patience: Duration) -> Option<T> {
+    pub(crate) fn take(&self, patience: Duration) -> Option<T> {
         let waited = self.changed.wait_timeout_while(self.lock(), patience, |place| place.is_none());
         let (mut place, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let thing = place.take();

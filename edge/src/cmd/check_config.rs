@@ -1,0 +1,29 @@
+//! `check-config`: reads the configuration as `watch` would, and says what is wrong with it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use counterfoil_edge::config::{Config, PLACE};
+
+/// Checks a configuration file: unknown keys, values of another kind
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  counterfoil-edge check-config /etc/counterfoil/edge.toml
+
+Exit codes: 0 the file is sound, 2 it is not; the reason is on stderr.")]
+pub(crate) struct Cmd {
+    /// The file
+    #[arg(default_value = PLACE)]
+    file: PathBuf,
+}
+
+impl Cmd {
+    pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        let config = Config::read(&self.file)?;
+        writeln!(out, "sound: {} is watched, what is learned lies in {}", config.source, config.state.display())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

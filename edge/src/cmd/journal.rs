@@ -1,0 +1,36 @@
+//! `journal`: what the box said, as CSV.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use counterfoil_edge::config::STATE;
+use counterfoil_edge::journal;
+
+/// Prints the journal of verdicts as CSV, the oldest first
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  counterfoil-edge journal --state /var/lib/counterfoil > verdicts.csv
+
+Columns: time_ms (since 1970, by the box's clock), verdict, p_value, score, picture and bundle (SHA-256).")]
+pub(crate) struct Cmd {
+    /// The box's state folder
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    state: PathBuf,
+}
+
+impl Cmd {
+    pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        writeln!(out, "time_ms,verdict,p_value,score,picture,bundle")?;
+        let damaged = journal::read(&self.state.join("journal"), |entry| {
+            let journal::Entry { time_ms, picture, score, p_value, verdict, bundle } = entry;
+            writeln!(out, "{time_ms},{verdict},{p_value},{score},{picture},{bundle}")
+        })?;
+        if damaged > 0 {
+            let _ = writeln!(io::stderr(), "counterfoil-edge: {damaged} lines of the journal are damaged and left out");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,90 @@
+//! `model`: what is installed, what runs, and what ran before.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use counterfoil_edge::config::STATE;
+use counterfoil_edge::slots::{Slot, Slots, short};
+use counterfoil_edge::trust::Trust;
+
+/// Installs, lists and selects the models of this box
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  counterfoil-edge model install my-bundle --select
+  counterfoil-edge model list
+  counterfoil-edge model rollback
+
+A model is checked before it is installed: its files' hashes, its signature where a key is installed, that it is not older than another
+of its name, and its golden pictures on this very box. A running `watch` takes another model within a second, without a pause.")]
+pub(crate) struct Cmd {
+    /// The box's state folder
+    #[arg(long, value_name = "DIR", default_value = STATE, global = true)]
+    state: PathBuf,
+    /// Print a JSON object a model
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Checks a bundle and copies it into a slot of its own
+    Install {
+        /// The bundle's folder
+        bundle: PathBuf,
+        /// Install it though a newer one of its name is there
+        #[arg(long)]
+        older: bool,
+        /// Have it run at once
+        #[arg(long)]
+        select: bool,
+    },
+    /// Lists what is installed; the one that runs is marked
+    List,
+    /// Has another model run
+    Select {
+        /// The beginning of its fingerprint
+        id: String,
+    },
+    /// Has the model run again that ran before
+    Rollback,
+}
+
+impl Cmd {
+    pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        let slots = Slots::of(&self.state);
+        let models = match self.what {
+            What::Install { bundle, older, select } => {
+                let slot = slots.install(&bundle, &Trust::of(&self.state)?, older)?;
+                vec![if select { slots.select(&slot.id)? } else { slot }]
+            }
+            What::List => slots.list()?,
+            What::Select { id } => vec![slots.select(&id)?],
+            What::Rollback => vec![slots.rollback()?],
+        };
+        if models.is_empty() && !self.json {
+            writeln!(out, "no models are installed; `counterfoil-edge model install BUNDLE` does that")?;
+        }
+        for slot in &models {
+            if self.json {
+                writeln!(out, "{}", serde_json::to_string(slot)?)?;
+            } else {
+                writeln!(out, "{}", row(slot))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn row(slot: &Slot) -> String {
+    let mark = match (slot.current, slot.previous) {
+        (true, _) => "runs",
+        (_, true) => "ran before",
+        _ => "",
+    };
+    format!("{}  {} (number {})  {mark}", short(&slot.id), slot.name, slot.counter).trim_end().to_owned()
+}

@@ -1,0 +1,212 @@
+//! `watch`: the firmware's loop, from the camera to light, screen and journal, until it is told to stop.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use clap::Args;
+use counterfoil_edge::agreement::{Quorum, Said};
+use counterfoil_edge::board::{Board, Input, Kind};
+use counterfoil_edge::button::{Button, Press};
+use counterfoil_edge::camera::{Eye, Look, Spec};
+use counterfoil_edge::config::Config;
+use counterfoil_edge::empty::Empty;
+use counterfoil_edge::journal::Journal;
+use counterfoil_edge::panel::{Panel, Shows};
+use counterfoil_edge::signals::{self, Asked};
+use counterfoil_edge::watch::{Looked, Mode, Watch};
+use counterfoil_models::{Name, Verdict};
+
+use models::Models;
+use teller::Teller;
+use unsure::Unsure;
+
+mod display;
+mod models;
+mod teller;
+mod unsure;
+
+/// How long the loop waits for a picture before it looks at everything else.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Time between two looks at a button's pin.
+const BUTTON: Duration = Duration::from_millis(5);
+
+/// Watches a camera or a folder, and shows what it thinks by lights, screen and journal
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  counterfoil-edge watch --source rpicam --bundle my-bundle --state /var/lib/counterfoil
+  counterfoil-edge watch --source dir:/srv/scans --bundle my-bundle --lights none --json
+  ffmpeg -i rtsp://camera/ -f mjpeg - | counterfoil-edge watch --source stdin --bundle my-bundle
+
+Without --bundle the model that `model select` chose runs, and another one takes its place within a second of being selected, or on
+SIGHUP. Exit codes: 0 told to stop, or stdin ended; 2 trouble that trying again does not help.")]
+pub(crate) struct Cmd {
+    /// A TOML file with any of the keys that /etc/counterfoil/edge.toml shows; flags go before it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where pictures come from: rpicam, rpicam:yuv420, `v4l2:/dev/v4l/by-id/...`, dir:FOLDER or stdin
+    #[arg(long, value_name = "SPEC")]
+    source: Option<Spec>,
+    /// The bundle's folder [default: the model that `model select` chose]
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<PathBuf>,
+    /// The folder of what this box learns and records; without it nothing is kept
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Hold each picture to what `enroll` filed under this name
+    #[arg(long = "as", value_name = "NAME")]
+    enrolled: Option<Name>,
+    /// Judge only when the button is pressed
+    #[arg(long)]
+    on_button: bool,
+    /// Lights: auto, rpi, gpiochip, console or none
+    #[arg(long, value_name = "LIGHTS")]
+    lights: Option<Kind>,
+    /// Print a JSON object for everything that is said: `said`, `score`, `p_value`, `picture`, and `path` or `error` where there is one
+    #[arg(long)]
+    json: bool,
+}
+
+impl Cmd {
+    pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        let config = self.configured()?;
+        let state = (self.config.is_some() || self.state.is_some()).then_some(config.state.as_path());
+        if self.enrolled.is_some() && state.is_none() {
+            bail!("--as names what was enrolled in a state folder; say which with --state");
+        }
+        let models = Models::of(&config, state, self.enrolled.clone())?;
+        let mut unsure = state.filter(|_| config.keep_unsure).map(Unsure::in_state).transpose()?;
+        let journal =
+            state.filter(|_| config.journal).map(|state| Journal::open(&state.join("journal"))).transpose()?;
+        let board = Board::open(config.lights, &config.pins)?;
+        say(&format!("watching {} by {}; lights: {}", config.source, models.what(), board.name));
+
+        let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (asked_to_stop, asked_to_reload) = (Arc::clone(&stop), Arc::clone(&reload));
+        signals::listen(move |asked| match asked {
+            Asked::Stop => asked_to_stop.store(true, Ordering::Relaxed),
+            Asked::Reload => asked_to_reload.store(true, Ordering::Relaxed),
+        })?;
+        let mut parts: Vec<Box<dyn Shows>> = Vec::new();
+        parts.extend(board.lights.map(|lights| Box::new(lights) as Box<dyn Shows>));
+        parts.extend(display::open(config.screen));
+        let panel = Panel::new(parts, |fault| say(&fault));
+        let presses = board.button.map(|button| listen(button, Arc::clone(&stop)));
+
+        let is_queue = config.source.is_queue();
+        let quorum = if is_queue { Quorum::ONE } else { config.agree };
+        let empty = state.filter(|_| !is_queue).map(Empty::of).transpose()?.flatten();
+        let mut watch = Watch::new(models.detector(), config.mode, quorum, empty);
+        let mut teller = Teller { out, json: self.json, journal, panel, said_fault: None };
+        let mut models = models;
+        let eye = Eye::open(config.source);
+        let mut result = Ok(());
+        while !stop.load(Ordering::Relaxed) {
+            for press in presses.iter().flat_map(mpsc::Receiver::try_iter) {
+                watch.press(press);
+            }
+            if let Some(news) = models.changed(reload.swap(false, Ordering::Relaxed)) {
+                match news {
+                    Ok(detector) => watch.replace(detector),
+                    Err(what) => say(&what),
+                }
+            }
+            let told = match eye.newest(PATIENCE) {
+                None => Ok(()),
+                Some(Look::End) => break,
+                Some(Look::Fault(fault)) => {
+                    watch.interrupted();
+                    teller.fault(&fault.to_string());
+                    Ok(())
+                }
+                Some(Look::Shot(shot)) => {
+                    teller.said_fault = None;
+                    match watch.look(&shot)? {
+                        Looked::Nothing => Ok(()),
+                        Looked::Learned(empty) => {
+                            state.map_or(Ok(()), |state| empty.keep(state)).unwrap_or_else(|e| say(&e.to_string()));
+                            say("this is the empty scene from now on");
+                            Ok(())
+                        }
+                        Looked::Answer(answer) => {
+                            if let (Some(unsure), Said::Verdict(Verdict::Unsure, _)) = (&mut unsure, &answer.said) {
+                                unsure.keep(&answer.picture, &shot).unwrap_or_else(|e| say(&e.to_string()));
+                            }
+                            if matches!(answer.said, Said::Verdict(..)) {
+                                models.proven();
+                            }
+                            teller.tell(&answer, watch.detector().bundle().id())
+                        }
+                    }
+                }
+            };
+            if told.is_err() {
+                result = told;
+                break;
+            }
+        }
+        let (tally, dropped) = (watch.tally(), eye.dropped());
+        let frames = tally.judged + tally.failed;
+        let each = tally.spent.as_secs_f64() * 1e3 / frames.max(1) as f64;
+        let (judged, failed, passed, oldest) = (tally.judged, tally.failed, tally.passed, tally.oldest.as_millis());
+        say(&format!(
+            "{judged} frames judged, {each:.1} ms each; {failed} could not be, {passed} showed nothing, {dropped} were dropped; the oldest was {oldest} ms old"
+        ));
+        result?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The file's settings with the flags before them.
+    fn configured(&self) -> anyhow::Result<Config> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config { lights: Kind::None, screen: -1, ..Config::default() },
+        };
+        config.source = self.source.clone().unwrap_or(config.source);
+        config.bundle = self.bundle.clone().or(config.bundle);
+        config.state = self.state.clone().unwrap_or(config.state);
+        config.lights = self.lights.unwrap_or(config.lights);
+        if self.on_button {
+            config.mode = Mode::Button;
+        }
+        Ok(config)
+    }
+}
+
+fn say(what: &str) {
+    // Whoever closed stderr does not want to know.
+    let _ = writeln!(io::stderr(), "counterfoil-edge: {what}");
+}
+
+/// A thread that looks at the button.
+fn listen(mut button: Button<Input>, stop: Arc<AtomicBool>) -> mpsc::Receiver<Press> {
+    let (presses, pressed) = mpsc::channel();
+    thread::spawn(move || {
+        let mut failing = false;
+        while !stop.load(Ordering::Relaxed) {
+            match button.poll(Instant::now()) {
+                Ok(press) => {
+                    failing = false;
+                    if press.is_some_and(|press| presses.send(press).is_err()) {
+                        return;
+                    }
+                }
+                Err(_) if failing => {}
+                Err(error) => {
+                    failing = true;
+                    say(&format!(
+                        "the button's pin cannot be read ({error:?}); check its wiring. Verdicts go on without it"
+                    ));
+                }
+            }
+            thread::sleep(BUTTON);
+        }
+    });
+    pressed
+}

@@ -1,0 +1,40 @@
+//! Pictures the box was unsure of are kept in the state folder, for a person to label and the next training to learn from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use counterfoil_edge::camera::{Pixels, Shot};
+use counterfoil_edge::{Error, Result};
+use counterfoil_models::{Color, write_whole};
+
+/// No more pictures are kept than this: what a person labels in an hour, and less than 200 MB.
+const MOST: usize = 500;
+
+/// The folder of them.
+pub(super) struct Unsure {
+    folder: PathBuf,
+    room: usize,
+}
+
+impl Unsure {
+    pub(super) fn in_state(state: &Path) -> Result<Self> {
+        let folder = state.join("unsure");
+        let made = fs::create_dir_all(&folder).and_then(|()| fs::read_dir(&folder)).map(Iterator::count);
+        let kept = made.map_err(|source| Error::Unwritten { path: folder.clone(), source })?;
+        Ok(Self { folder, room: MOST.saturating_sub(kept) })
+    }
+
+    /// Keeps a picture under its fingerprint, as it came, or as PNG where it was raw; none where there is no room left.
+    pub(super) fn keep(&mut self, fingerprint: &str, shot: &Shot) -> Result<()> {
+        if self.room == 0 {
+            return Ok(());
+        }
+        let (bytes, kind) = match &shot.pixels {
+            Pixels::File(bytes) => (bytes.clone(), if bytes.starts_with(b"\x89PNG") { "png" } else { "jpg" }),
+            Pixels::Raw(yuv) => (yuv.frame(Color::Rgb)?.to_png()?, "png"),
+        };
+        write_whole(&self.folder.join(format!("{fingerprint}.{kind}")), &bytes)?;
+        self.room -= 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! `/etc/counterfoil/edge.toml` becomes a [`Config`]: every key has a default, an unknown one is refused with the nearest known one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::agreement::Quorum;
+use crate::board::{Kind, Pins};
+use crate::camera::Spec;
+use crate::watch::Mode;
+use crate::{Error, Result};
+
+/// Where it is looked for by the service.
+pub const PLACE: &str = "/etc/counterfoil/edge.toml";
+/// The folder of what a box learns and records, unless told otherwise.
+pub const STATE: &str = "/var/lib/counterfoil";
+
+/// How a box watches.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where pictures come from: `rpicam`, `rpicam:yuv420`, `v4l2:/dev/v4l/by-id/...`, `dir:FOLDER` or `stdin`.
+    #[serde(deserialize_with = "parsed")]
+    pub source: Spec,
+    /// A bundle's folder; without it the model that `model select` chose.
+    pub bundle: Option<PathBuf>,
+    /// The folder of what the box learns and records.
+    pub state: PathBuf,
+    /// `always`, or `button`: only when it is pressed.
+    pub mode: Mode,
+    /// How many frames have to agree, of how many: `[3, 5]`.
+    #[serde(deserialize_with = "quorum")]
+    pub agree: Quorum,
+    /// `auto`, `rpi`, `gpiochip`, `console` or `none`.
+    pub lights: Kind,
+    /// BCM numbers of the header's pins.
+    pub pins: Pins,
+    /// The display's I2C bus: 1 for /dev/i2c-1; -1 for no display.
+    pub screen: i16,
+    /// Whether verdicts are written to STATE/journal.
+    pub journal: bool,
+    /// Whether pictures the box was unsure of are kept in STATE/unsure, for the next training.
+    pub keep_unsure: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            source: Spec::Rpicam(crate::camera::Codec::Mjpeg),
+            bundle: None,
+            state: STATE.into(),
+            mode: Mode::Always,
+            agree: Quorum::default(),
+            lights: Kind::Auto,
+            pins: Pins::default(),
+            screen: 1,
+            journal: true,
+            keep_unsure: false,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the file, the line and what was expected.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .map_err(|e| fault(path, format!("cannot be read ({e}); check its name and whose it is")))?;
+        Self::parse(&text).map_err(|what| fault(path, what))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let message = error.message();
+            let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+            let nearest = unknown.and_then(|unknown| nearest(unknown, message));
+            let hint = nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"));
+            format!("line {line}: {message}{hint}")
+        })
+    }
+}
+
+/// Of the names that an error expects, the one a mistyped name is nearest to.
+fn nearest<'a>(unknown: &str, message: &'a str) -> Option<&'a str> {
+    let expected = message.split_once("expected").map(|(_, expected)| expected)?;
+    let names = expected.split('`').skip(1).step_by(2);
+    let scored = names.map(|name| (strsim::damerau_levenshtein(unknown, name), name));
+    scored.min().filter(|(distance, _)| *distance <= unknown.len().div_ceil(2)).map(|(_, name)| name)
+}
+
+fn fault(path: &Path, what: String) -> Error {
+    Error::Config { path: path.to_path_buf(), what }
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn quorum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quorum, D::Error> {
+    let [needed, of] = <[usize; 2]>::deserialize(deserializer)?;
+    Quorum::new(needed, of).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "agree = [{needed}, {of}]; expected [N, M], N of the last M frames, more than half and M at most 100"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_that_is_shipped_says_the_defaults() {
+        let text = include_str!("../debian/edge.toml");
+        assert_eq!(Config::parse(text).unwrap(), Config::default());
+        // With the comment signs taken off, every key is there.
+        let all: String =
+            text.lines().map(|line| line.strip_prefix("#= ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
+        let all = Config::parse(&all).unwrap();
+        assert_eq!(Config { bundle: None, pins: Pins::default(), ..all }, Config::default());
+    }
+
+    #[test]
+    fn a_mistyped_key_is_refused_with_the_nearest_one() {
+        let error = Config::parse("mode = \"always\"\nlihgts = \"none\"").unwrap_err();
+        assert!(error.contains("line 2") && error.contains("did you mean `lights`?"), "{error}");
+        let error = Config::parse("[pins]\ngren = 4").unwrap_err();
+        assert!(error.contains("did you mean `green`?"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_refused_with_what_was_expected() {
+        for (text, expected) in [
+            ("source = \"webcam\"", "expected rpicam"),
+            ("agree = [2, 5]", "more than half"),
+            ("mode = \"sometimes\"", "`always`"),
+            ("journal = 1", "expected a boolean"),
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

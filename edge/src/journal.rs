@@ -1,0 +1,246 @@
+//! The journal of verdicts: an append-only record of what the box said, a JSON object a line.
+//!
+//! A file because of what must hold through power cuts: a line is written in one piece and brought to the disk before the light goes on,
+//! a torn last line is cut off when the journal is opened again, and none before it is touched. Full parts are set aside under a number
+//! and the oldest are dropped.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use counterfoil_models::{Judgement, Verdict, sync};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The part that is written to.
+const CURRENT: &str = "journal.jsonl";
+/// A part is set aside at this length: some twenty thousand verdicts.
+const PART_BYTES: u64 = 4 << 20;
+/// Parts that are kept aside.
+const PARTS: usize = 16;
+
+/// One verdict, as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Milliseconds since 1970, by the box's clock, which may not have been set.
+    pub time_ms: u64,
+    /// SHA-256 of the picture's file or raw bytes.
+    pub picture: String,
+    /// The detector's score.
+    pub score: f32,
+    /// Its p-value.
+    pub p_value: f64,
+    /// What was said.
+    pub verdict: Verdict,
+    /// The bundle's fingerprint.
+    pub bundle: String,
+}
+
+impl Entry {
+    /// A verdict of now.
+    #[must_use]
+    pub fn now(picture: String, verdict: Verdict, judgement: &Judgement, bundle: &str) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (score, p_value) = (judgement.score().get(), judgement.p_value());
+        Self { time_ms: since.as_millis() as u64, picture, score, p_value, verdict, bundle: bundle.to_owned() }
+    }
+}
+
+/// A journal that is written to.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    file: File,
+    length: u64,
+    part_bytes: u64,
+}
+
+impl Journal {
+    /// Opens the journal in a folder, which is made where it lacks, and cuts off a torn last line.
+    ///
+    /// # Errors
+    /// [`Error::State`].
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join(CURRENT);
+        let trouble = trouble(&path);
+        fs::create_dir_all(folder).map_err(&trouble)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(&trouble)?;
+        let length = whole(&mut file).map_err(&trouble)?;
+        file.set_len(length).and_then(|()| file.sync_all()).map_err(&trouble)?;
+        sync(folder)?;
+        Ok(Self { folder: folder.to_path_buf(), file, length, part_bytes: PART_BYTES })
+    }
+
+    /// Writes a verdict down; when it comes back, no power cut undoes it.
+    ///
+    /// # Errors
+    /// [`Error::State`], a full disk for one; what was written before stays whole.
+    pub fn append(&mut self, entry: &Entry) -> Result<()> {
+        let mut line = serde_json::to_vec(entry).expect("an entry holds only what JSON can say");
+        line.push(b'\n');
+        if self.length + line.len() as u64 > self.part_bytes && self.length > 0 {
+            self.set_aside()?;
+        }
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Half a line must not stand before the next one.
+            let _ = self.file.set_len(self.length);
+            return Err(trouble(&self.folder.join(CURRENT))(error));
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    fn set_aside(&mut self) -> Result<()> {
+        let current = self.folder.join(CURRENT);
+        let trouble = trouble(&current);
+        let parts = parts(&self.folder).map_err(&trouble)?;
+        let number = parts.last().map_or(1, |(number, _)| number + 1);
+        fs::rename(&current, self.folder.join(format!("journal-{number:06}.jsonl"))).map_err(&trouble)?;
+        self.file = OpenOptions::new().read(true).append(true).create_new(true).open(&current).map_err(&trouble)?;
+        self.length = 0;
+        for (_, old) in parts.iter().rev().skip(PARTS - 1) {
+            fs::remove_file(old).map_err(&trouble)?;
+        }
+        sync(&self.folder)?;
+        Ok(())
+    }
+}
+
+fn trouble(path: &Path) -> impl Fn(io::Error) -> Error + use<> {
+    let path = path.to_path_buf();
+    move |error| Error::State {
+        path: path.clone(),
+        what: format!("cannot be written ({error}), so verdicts are not recorded"),
+        remedy: "make room on the disk, or give this user its folder",
+    }
+}
+
+/// The length of the part's whole lines: up to the last end of a line that follows something JSON can read. Reads backwards no
+/// further than the last two lines; bytes that a power cut left as zeros count as torn.
+fn whole(file: &mut File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut tail = Vec::new();
+    let from = length.saturating_sub(64 << 10);
+    file.seek(SeekFrom::Start(from))?;
+    file.read_to_end(&mut tail)?;
+    let mut end = tail.len();
+    while end > 0 {
+        let start = tail[..end - 1].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if tail[end - 1] == b'\n' && serde_json::from_slice::<Entry>(&tail[start..end]).is_ok() {
+            break;
+        }
+        end = start;
+    }
+    Ok(from + end as u64)
+}
+
+/// The parts set aside, the oldest first.
+fn parts(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_prefix("journal-")?.strip_suffix(".jsonl")?.parse().ok());
+        parts.extend(number.map(|number| (number, path)));
+    }
+    parts.sort_unstable();
+    Ok(parts)
+}
+
+/// Hands every entry of a folder's journal to `sink`, the oldest first; gives the number of lines that cannot be read.
+///
+/// # Errors
+/// [`Error::State`] when the journal cannot be read, or whatever the sink gives.
+pub fn read(folder: &Path, mut sink: impl FnMut(Entry) -> io::Result<()>) -> Result<usize> {
+    let unread = |path: &Path| {
+        let path = path.to_path_buf();
+        move |error| Error::State {
+            path,
+            what: format!("cannot be read ({error})"),
+            remedy: "give the state folder of a box that kept a journal",
+        }
+    };
+    let aside = parts(folder).map_err(unread(folder))?.into_iter().map(|(_, path)| path);
+    let mut damaged = 0;
+    for path in aside.chain([folder.join(CURRENT)]) {
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file.map_err(unread(&path))?,
+        };
+        for line in BufReader::new(file).split(b'\n') {
+            match serde_json::from_slice(&line.map_err(unread(&path))?) {
+                Ok(entry) => sink(entry).map_err(Error::Audience)?,
+                Err(_) => damaged += 1,
+            }
+        }
+    }
+    Ok(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use counterfoil_models::{Calibration, Score};
+    use proptest::prelude::*;
+
+    fn entry(number: u64) -> Entry {
+        let judgement = Calibration::new(0.05, vec![0.5; 19]).unwrap().judge(Score::new(number as f32).unwrap());
+        Entry { time_ms: number, ..Entry::now("ab".repeat(32), judgement.verdict(), &judgement, &"cd".repeat(32)) }
+    }
+
+    fn times(folder: &Path) -> (Vec<u64>, usize) {
+        let mut times = Vec::new();
+        let damaged = read(folder, |entry| {
+            times.push(entry.time_ms);
+            Ok(())
+        });
+        (times, damaged.unwrap())
+    }
+
+    #[test]
+    fn parts_are_set_aside_and_the_oldest_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal { part_bytes: 1000, ..Journal::open(dir.path()).unwrap() };
+        for number in 0..100 {
+            journal.append(&entry(number)).unwrap();
+        }
+        let (seen, damaged) = times(dir.path());
+        assert_eq!((seen.last(), damaged), (Some(&99), 0));
+        let first = seen[0];
+        assert!(first > 0 && seen == (first..100).collect::<Vec<_>>(), "the newest without a gap: {seen:?}");
+        assert_eq!(parts(dir.path()).unwrap().len(), PARTS);
+    }
+
+    #[test]
+    fn a_full_disk_loses_the_verdict_it_could_not_write_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path()).unwrap();
+        journal.append(&entry(1)).unwrap();
+        journal.file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let error = journal.append(&entry(2)).unwrap_err().to_string();
+        assert!(error.contains("make room"), "{error}");
+        assert_eq!(times(dir.path()), (vec![1], 0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_power_cut_loses_no_whole_line(lines in 0u64..8, cut in 0usize..2000, zeros in 0usize..600) {
+            let dir = tempfile::tempdir().unwrap();
+            let mut journal = Journal::open(dir.path()).unwrap();
+            (0..lines).for_each(|number| journal.append(&entry(number)).unwrap());
+            drop(journal);
+            let path = dir.path().join(CURRENT);
+            let bytes = fs::read(&path).unwrap();
+            // What did not reach the disk is missing, or zeros.
+            let kept = bytes.len().saturating_sub(cut);
+            fs::write(&path, [&bytes[..kept], &vec![0; zeros]].concat()).unwrap();
+            let survived = bytes[..kept].split(|byte| *byte == b'\n').count() as u64 - 1;
+            Journal::open(dir.path()).unwrap().append(&entry(77)).unwrap();
+            prop_assert_eq!(times(dir.path()), ((0..survived).chain([77]).collect(), 0));
+        }
+    }
+}

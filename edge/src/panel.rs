@@ -1,0 +1,126 @@
+//! What the box shows, on a thread of its own: lights, buzzer and display, the newest news first.
+//!
+//! A pulse lasts, a bus can hang and a pin can fail; none of that may hold up a verdict. News that came while a pulse was shown is shown
+//! after it, the newest only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::indicator::Signal;
+use crate::latest::Latest;
+use crate::screen::Words;
+
+/// How long the thread sleeps when there is no news.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// News for whoever stands before the box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// For the lights.
+    pub signal: Signal,
+    /// For the display.
+    pub words: Words,
+}
+
+/// Something that shows news: lights, a display, a console. Says what is wrong with it, once.
+pub trait Shows: Send {
+    /// Shows it; comes back when it was shown.
+    fn show(&mut self, news: &News) -> Option<String>;
+}
+
+/// The thread that shows.
+#[derive(Debug)]
+pub struct Panel {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    news: Latest<News>,
+    unwanted: AtomicBool,
+}
+
+impl Panel {
+    /// Shows news by all of `parts`; what is wrong with one is given to `complain`.
+    pub fn new(mut parts: Vec<Box<dyn Shows>>, complain: impl Fn(String) + Send + 'static) -> Self {
+        let shared = Arc::new(Shared { news: Latest::new(), unwanted: AtomicBool::new(false) });
+        let theirs = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            while !theirs.unwanted.load(Ordering::Relaxed) {
+                if let Some(news) = theirs.news.take(PATIENCE) {
+                    parts.iter_mut().filter_map(|part| part.show(&news)).for_each(&complain);
+                }
+            }
+        });
+        Self { shared, thread: Some(thread) }
+    }
+
+    /// Shows this next; comes back at once.
+    pub fn show(&self, news: News) {
+        self.shared.news.put(news);
+    }
+
+    /// Shows this once the news before it is being shown, lest one picture's verdict hides another's; waits for that.
+    pub fn show_after(&self, mut news: News) {
+        while let Err(again) = self.shared.news.queue(news, PATIENCE) {
+            news = again;
+        }
+    }
+}
+
+impl Drop for Panel {
+    /// Waits for what is being shown, so that lights are dark after it.
+    fn drop(&mut self) {
+        self.shared.unwanted.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    struct Slow(Arc<Mutex<Vec<Signal>>>);
+
+    impl Shows for Slow {
+        fn show(&mut self, news: &News) -> Option<String> {
+            thread::sleep(Duration::from_millis(60));
+            self.0.lock().unwrap().push(news.signal);
+            Some("it hurts".into())
+        }
+    }
+
+    #[test]
+    fn a_slow_light_holds_nobody_up_and_shows_the_newest_news() {
+        let (shown, complaints) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
+        let heard = Arc::clone(&complaints);
+        let panel = Panel::new(vec![Box::new(Slow(Arc::clone(&shown)))], move |_| *heard.lock().unwrap() += 1);
+        let start = Instant::now();
+        for signal in [Signal::Genuine, Signal::Unsure, Signal::Fault, Signal::Counterfeit] {
+            panel.show(News { signal, words: Words::default() });
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(start.elapsed() < Duration::from_millis(60));
+        thread::sleep(Duration::from_millis(300));
+        drop(panel);
+        assert_eq!(*shown.lock().unwrap(), [Signal::Genuine, Signal::Counterfeit]);
+        assert_eq!(*complaints.lock().unwrap(), 2);
+    }
+
+    #[test]
+    fn of_pictures_that_were_put_there_each_is_shown() {
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let panel = Panel::new(vec![Box::new(Slow(Arc::clone(&shown)))], |_| {});
+        let each = [Signal::Counterfeit, Signal::Genuine, Signal::Fault];
+        each.map(|signal| panel.show_after(News { signal, words: Words::default() }));
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(*shown.lock().unwrap(), each);
+    }
+}

@@ -1,0 +1,223 @@
+//! The loop of a box: shots and presses enter, [`Answer`]s leave.
+//!
+//! A shot is decoded, held to the empty scene, judged, and joins those before it until enough of them agree. What the world needs (lights,
+//! journal, screen) happens outside: this file is what a box thinks, and can be tested without one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use counterfoil_models::{Frame, Judgement, Verdict, sha256_hex};
+
+use crate::agreement::{Agreement, Glimpse, Quorum, Said};
+use crate::button::Press;
+use crate::camera::{Pixels, Shot};
+use crate::empty::Empty;
+use crate::indicator::Signal;
+use crate::panel::News;
+use crate::pipeline;
+use crate::screen::Words;
+use crate::{Detector, Error, Result};
+
+/// When pictures are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// All the time. A press of the button learns the empty scene.
+    #[default]
+    Always,
+    /// When the button is pressed. A long press learns the empty scene.
+    Button,
+}
+
+/// What the box says about what lies before it.
+#[derive(Debug)]
+pub struct Answer {
+    /// It.
+    pub said: Said,
+    /// The picture's file, where it has one.
+    pub name: Option<PathBuf>,
+    /// SHA-256 of the last picture it rests on.
+    pub picture: String,
+    /// Why it could not be judged, where that was said.
+    pub why: Option<Error>,
+}
+
+/// What the box has seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Frames judged.
+    pub judged: u64,
+    /// Frames that showed nothing, or that nobody asked about.
+    pub passed: u64,
+    /// Frames that could not be judged.
+    pub failed: u64,
+    /// The oldest that a frame was when its judging began.
+    pub oldest: Duration,
+    /// Time spent on frames.
+    pub spent: Duration,
+}
+
+/// The box's thoughts.
+#[derive(Debug)]
+pub struct Watch {
+    detector: Arc<Detector>,
+    mode: Mode,
+    quorum: Quorum,
+    agreement: Agreement,
+    empty: Option<Empty>,
+    /// Frames still to be judged since the button was pressed.
+    asked: usize,
+    learning: bool,
+    tally: Tally,
+}
+
+impl Watch {
+    /// Nothing was seen yet.
+    #[must_use]
+    pub fn new(detector: Arc<Detector>, mode: Mode, quorum: Quorum, empty: Option<Empty>) -> Self {
+        let agreement = Agreement::new(quorum);
+        Self { detector, mode, quorum, agreement, empty, asked: 0, learning: false, tally: Tally::default() }
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Who judges.
+    #[must_use]
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// Judges by another detector from the next frame on.
+    pub fn replace(&mut self, detector: Arc<Detector>) {
+        self.detector = detector;
+        self.agreement.forget();
+    }
+
+    /// The camera failed: what comes next is another scene.
+    pub fn interrupted(&mut self) {
+        self.agreement.forget();
+    }
+
+    /// The button was pressed.
+    pub fn press(&mut self, press: Press) {
+        match (self.mode, press) {
+            (Mode::Button, Press::Short) => {
+                self.agreement.forget();
+                self.asked = self.quorum.of();
+            }
+            (Mode::Always, _) | (Mode::Button, Press::Long) => self.learning = true,
+        }
+    }
+
+    /// Looks at a shot.
+    ///
+    /// # Errors
+    /// [`Error::Panicked`]; what is merely wrong with the picture is an answer.
+    pub fn look(&mut self, shot: &Shot) -> Result<Looked> {
+        let begun = Instant::now();
+        self.tally.oldest = self.tally.oldest.max(begun.duration_since(shot.taken));
+        let looked = self.looked(shot);
+        self.tally.spent += begun.elapsed();
+        looked
+    }
+
+    fn looked(&mut self, shot: &Shot) -> Result<Looked> {
+        let idle = self.mode == Mode::Button && self.asked == 0;
+        if idle && !self.learning {
+            self.tally.passed += 1;
+            return Ok(Looked::Nothing);
+        }
+        let frame = pipeline::guarded(|| shot.frame(self.detector.bundle().manifest().input.color));
+        if let (true, Ok(frame)) = (self.learning, &frame) {
+            self.learning = false;
+            self.agreement.forget();
+            let empty = Empty::learn(frame)?;
+            self.empty = Some(empty.clone());
+            return Ok(Looked::Learned(empty));
+        }
+        let (glimpse, why) = match frame.and_then(|frame| self.glimpse(&frame)) {
+            Ok(glimpse) => (glimpse, None),
+            Err(error) => (Glimpse::Unjudged, Some(error)),
+        };
+        match glimpse {
+            Glimpse::Nothing => self.tally.passed += 1,
+            Glimpse::Judged(_) => self.tally.judged += 1,
+            Glimpse::Unjudged => self.tally.failed += 1,
+        }
+        let mut said = self.agreement.add(glimpse);
+        if self.mode == Mode::Button {
+            self.asked -= 1;
+            // Whoever asks is answered: frames that do not agree are unsure, or could not be judged.
+            said = said.or_else(|| (self.asked == 0).then(|| Self::undecided(glimpse)));
+            if said.is_some() {
+                self.asked = 0;
+            }
+        }
+        Ok(match said {
+            Some(said) => Looked::Answer(Answer { said, name: shot.name.clone(), picture: fingerprint(shot), why }),
+            None => Looked::Nothing,
+        })
+    }
+
+    fn undecided(last: Glimpse) -> Said {
+        match last {
+            Glimpse::Judged(judgement) => Said::Verdict(Verdict::Unsure, judgement),
+            Glimpse::Nothing => Said::Nothing,
+            Glimpse::Unjudged => Said::Unjudged,
+        }
+    }
+
+    fn glimpse(&self, frame: &Frame) -> Result<Glimpse> {
+        if let Some(empty) = &self.empty
+            && empty.is(frame)?
+        {
+            return Ok(Glimpse::Nothing);
+        }
+        Ok(Glimpse::Judged(pipeline::guarded(|| self.detector.judge(frame))?))
+    }
+}
+
+/// What came of a shot.
+#[derive(Debug)]
+pub enum Looked {
+    /// Nothing new to say.
+    Nothing,
+    /// Something to say.
+    Answer(Answer),
+    /// The empty scene, learned from it.
+    Learned(Empty),
+}
+
+impl Answer {
+    /// How it is shown.
+    #[must_use]
+    pub fn news(&self) -> News {
+        let judged = |judgement: &Judgement| {
+            [format!("p {:.4}", judgement.p_value()), format!("score {:.2}", judgement.score().get())]
+        };
+        let (signal, large, small) = match &self.said {
+            Said::Nothing => (Signal::Nothing, "READY", [String::new(), String::new()]),
+            Said::Verdict(Verdict::Genuine, judgement) => (Signal::Genuine, "GENUINE", judged(judgement)),
+            Said::Verdict(Verdict::Unsure, judgement) => (Signal::Unsure, "UNSURE", judged(judgement)),
+            Said::Verdict(Verdict::Counterfeit, judgement) => (Signal::Counterfeit, "COUNTERFEIT", judged(judgement)),
+            Said::Unjudged => (
+                Signal::Fault,
+                "NOT JUDGED",
+                [self.why.as_ref().map(ToString::to_string).unwrap_or_default(), String::new()],
+            ),
+        };
+        News { signal, words: Words { large: large.to_owned(), small } }
+    }
+}
+
+fn fingerprint(shot: &Shot) -> String {
+    match &shot.pixels {
+        Pixels::File(bytes) => sha256_hex(bytes),
+        Pixels::Raw(yuv) => sha256_hex(yuv.bytes()),
+    }
+}
