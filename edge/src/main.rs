@@ -11,11 +11,13 @@ mod cmd {
     pub(crate) mod bundle;
     pub(crate) mod check_config;
     pub(crate) mod detect;
+    pub(crate) mod doctor;
     pub(crate) mod enroll;
     pub(crate) mod explain;
     pub(crate) mod faceoff;
     pub(crate) mod journal;
     pub(crate) mod key;
+    pub(crate) mod lights_out;
     pub(crate) mod model;
     pub(crate) mod selftest;
     pub(crate) mod state;
@@ -49,6 +51,8 @@ enum Command {
     Key(cmd::key::Cmd),
     Journal(cmd::journal::Cmd),
     CheckConfig(cmd::check_config::Cmd),
+    LightsOut(cmd::lights_out::Cmd),
+    Doctor(cmd::doctor::Cmd),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +69,8 @@ fn main() -> ExitCode {
         Command::Key(cmd) => cmd.run(&mut out),
         Command::Journal(cmd) => cmd.run(&mut out),
         Command::CheckConfig(cmd) => cmd.run(&mut out),
+        Command::LightsOut(cmd) => cmd.run(&mut out),
+        Command::Doctor(cmd) => cmd.run(&mut out),
     };
     ran.unwrap_or_else(|error| {
         // Whoever closed the pipe has read enough; what was not written is not claimed to be well.

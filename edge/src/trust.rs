@@ -43,6 +43,14 @@ impl Trust {
         Ok(Self { keys: keys.collect::<Result<_>>()? })
     }
 
+    /// One key, from its file.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the file is no minisign public key.
+    pub fn of_key(file: &Path) -> Result<Self> {
+        Ok(Self { keys: vec![(file.to_path_buf(), read_key(file)?)] })
+    }
+
     /// Installs a public key from a file and says what it is called now.
     ///
     /// # Errors

@@ -24,6 +24,9 @@ enum Command {
     Eval(cmd::eval::Eval),
     Calibrate(cmd::calibrate::Calibrate),
     Report(cmd::report::Report),
+    Key(cmd::key::Key),
+    Deploy(cmd::deploy::Deploy),
+    Flash(cmd::flash::Flash),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +38,9 @@ fn main() -> ExitCode {
         Command::Eval(command) => command.run(),
         Command::Calibrate(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Key(command) => command.run(),
+        Command::Deploy(command) => command.run(),
+        Command::Flash(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,9 +10,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -176,6 +178,143 @@ pub fn edge_reading<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, std
     let mut command = Command::new(target().join("counterfoil-edge"));
     command.args(arguments);
     run(command, Some(stdin))
+}
+
+/// `counterfoil-edge` while it runs.
+#[derive(Debug)]
+pub struct Watching {
+    child: Child,
+    lines: Receiver<Value>,
+    talk: Arc<Mutex<String>>,
+    /// Its stdin, until it is closed.
+    pub stdin: Option<ChildStdin>,
+}
+
+/// A program under test that says nothing for so long is stuck.
+const STUCK: Duration = Duration::from_mins(1);
+
+impl Watching {
+    /// Starts it, with other programs found in `path` first.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, path: Option<&Path>) -> Self {
+        let mut command = Command::new(target().join("counterfoil-edge"));
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(path) = path {
+            let usual = std::env::var("PATH").unwrap_or_default();
+            command.env("PATH", format!("{}:{usual}", path.display()));
+        }
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout.expect("it is piped")).lines().map_while(Result::ok) {
+                let parsed = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if send.send(parsed).is_err() {
+                    return;
+                }
+            }
+        });
+        let talk = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&talk);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr.expect("it is piped")).lines().map_while(Result::ok) {
+                let mut heard = heard.lock().expect("nobody panics with it");
+                *heard += &line;
+                heard.push('\n');
+            }
+        });
+        Self { child, lines, talk, stdin }
+    }
+
+    /// The next thing it says.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    pub fn next(&self) -> Value {
+        self.lines.recv_timeout(STUCK).unwrap_or_else(|_| panic!("it says nothing\n{}", self.talk()))
+    }
+
+    /// What it said in the meantime, and does not say any more within a moment.
+    pub fn rest(&self, moment: Duration) -> Vec<Value> {
+        std::iter::from_fn(|| self.lines.recv_timeout(moment).ok()).collect()
+    }
+
+    /// Everything it said on stderr so far.
+    ///
+    /// # Panics
+    /// When whoever listens panicked.
+    pub fn talk(&self) -> String {
+        self.talk.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Waits until stderr holds a text.
+    ///
+    /// # Panics
+    /// When it does not say so.
+    pub fn hears(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.talk().contains(text) {
+            assert!(begun.elapsed() < STUCK, "expected to hear {text:?}\n{}", self.talk());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends it a signal: TERM, HUP, ...
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("a system with kill").success());
+    }
+
+    /// Waits for its end; gives its exit code and what it said on stderr.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        drop(self.stdin.take());
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                break status;
+            }
+            assert!(begun.elapsed() < STUCK, "it does not end\n{}", self.talk());
+            thread::sleep(Duration::from_millis(10));
+        };
+        // The listeners may be a line behind.
+        thread::sleep(Duration::from_millis(100));
+        (status.code(), self.talk())
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts `counterfoil-edge`, ends it as `kill -9` does after a while, and says whether it had ended by itself.
+///
+/// # Panics
+/// When it cannot be started or killed.
+pub fn edge_killed<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, after: Duration) -> bool {
+    let mut command = Command::new(target().join("counterfoil-edge"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    thread::sleep(after);
+    let ended = child.try_wait().expect("a child can be asked").is_some();
+    child.kill().expect("a child can be killed");
+    child.wait().expect("a child can be waited for");
+    ended
+}
+
+/// The box's program as built for this machine.
+pub fn edge_program() -> PathBuf {
+    target().join("counterfoil-edge")
 }
 
 /// Runs the box's own program for aarch64 under emulation, or says that it cannot; with CI=true that is a failure.

@@ -1,10 +1,10 @@
 //! A thread that looks: it opens the camera, keeps its newest shot at hand, and opens it anew when it fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Camera, Fault, Next, Shot, Spec};
 use crate::latest::Latest;
@@ -37,6 +37,8 @@ struct Shared {
     latest: Latest<Look>,
     unwanted: AtomicBool,
     dropped: AtomicU64,
+    /// When the camera last came back with anything, or was being opened.
+    heard: Mutex<Instant>,
 }
 
 impl Eye {
@@ -48,8 +50,12 @@ impl Eye {
     }
 
     fn through(open: impl Fn() -> Result<Box<dyn Camera>, Fault> + Send + 'static, queues: bool) -> Self {
-        let shared =
-            Arc::new(Shared { latest: Latest::new(), unwanted: AtomicBool::new(false), dropped: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            latest: Latest::new(),
+            unwanted: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+            heard: Mutex::new(Instant::now()),
+        });
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || theirs.look(&open, queues));
         Self { shared, thread: Some(thread) }
@@ -68,6 +74,14 @@ impl Eye {
     }
 }
 
+impl Eye {
+    /// How long ago the camera came back with anything, be it that there is nothing yet, or was tried again.
+    #[must_use]
+    pub fn heard(&self) -> Duration {
+        self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
 impl Drop for Eye {
     fn drop(&mut self) {
         self.shared.unwanted.store(true, Ordering::Relaxed);
@@ -78,6 +92,10 @@ impl Drop for Eye {
 }
 
 impl Shared {
+    fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
     fn wanted(&self) -> bool {
         !self.unwanted.load(Ordering::Relaxed)
     }
@@ -85,6 +103,7 @@ impl Shared {
     fn look(&self, open: &dyn Fn() -> Result<Box<dyn Camera>, Fault>, queues: bool) {
         let mut pause = PAUSES.0;
         while self.wanted() {
+            self.hear();
             let seen = |_: &Shot| pause = PAUSES.0;
             // A driver's or a decoder's panic is a fault of the camera like any other.
             let watched = catch_unwind(AssertUnwindSafe(|| self.watch(open, queues, seen)));
@@ -107,7 +126,9 @@ impl Shared {
     ) -> Result<(), Fault> {
         let mut camera = open()?;
         while self.wanted() {
-            match camera.next()? {
+            let next = camera.next()?;
+            self.hear();
+            match next {
                 Next::Shot(shot) => {
                     seen(&shot);
                     self.hand_over(Look::Shot(shot), queues);
@@ -128,6 +149,7 @@ impl Shared {
             return;
         }
         while let (true, Err(again)) = (self.wanted(), self.latest.queue(look, TICK)) {
+            self.hear();
             look = again;
         }
     }
@@ -136,6 +158,7 @@ impl Shared {
         let mut left = pause;
         while self.wanted() && !left.is_zero() {
             thread::sleep(TICK.min(left));
+            self.hear();
             left = left.saturating_sub(TICK);
         }
     }

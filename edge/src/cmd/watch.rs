@@ -23,11 +23,13 @@ use counterfoil_edge::watch::{Looked, Mode, Watch};
 use counterfoil_models::{Name, Verdict};
 
 use models::Models;
+use service::Pulse;
 use teller::Teller;
 use unsure::Unsure;
 
 mod display;
 mod models;
+mod service;
 mod teller;
 mod unsure;
 
@@ -107,6 +109,7 @@ impl Cmd {
         let mut models = models;
         let eye = Eye::open(config.source);
         let mut result = Ok(());
+        let mut pulse = Pulse::ready();
         while !stop.load(Ordering::Relaxed) {
             for press in presses.iter().flat_map(mpsc::Receiver::try_iter) {
                 watch.press(press);
@@ -146,6 +149,7 @@ impl Cmd {
                     }
                 }
             };
+            pulse.beat(&eye);
             if told.is_err() {
                 result = told;
                 break;

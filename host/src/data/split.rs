@@ -47,9 +47,9 @@ impl Split {
         for (place, group) in groups.into_values().enumerate() {
             // At least one group stays on each side.
             if (held_out.len() < pictures || place < wanted) && place < last {
-                held_out.extend(group)
+                held_out.extend(group);
             } else {
-                train.extend(group)
+                train.extend(group);
             }
         }
         train.sort_unstable();

@@ -1,0 +1,181 @@
+//! A box that watches: cameras that come and go, folders that fill, and what it says of them.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use counterfoil_tests::{Stage, Watching, edge, root};
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+
+const MOMENT: Duration = Duration::from_millis(1500);
+
+fn bundle() -> String {
+    root().join("models/pretrained/specimen-note-statistics").display().to_string()
+}
+
+/// A picture of the stage as a camera's JPEG.
+fn jpeg(picture: &Path) -> Vec<u8> {
+    let picture = image::open(picture).unwrap().into_rgb8();
+    let mut bytes = Vec::new();
+    let (width, height) = picture.dimensions();
+    JpegEncoder::new_with_quality(&mut bytes, 95).encode(&picture, width, height, ExtendedColorType::Rgb8).unwrap();
+    bytes
+}
+
+/// Camera pictures that the bundle judges as asked for, at least one each.
+fn judged(verdict: &str) -> Vec<u8> {
+    let stage = Stage::get();
+    for folder in ["notes/real", "test/fake"] {
+        for line in edge(["detect", "--json", "--bundle", &bundle(), &stage.path(folder).display().to_string()]).lines()
+        {
+            let picture = jpeg(&PathBuf::from(line["path"].as_str().unwrap()));
+            let again = counterfoil_tests::edge_reading(["detect", "--json", "--bundle", &bundle(), "-"], &picture)
+                .lines()
+                .remove(0);
+            if again["verdict"] == verdict {
+                return picture;
+            }
+        }
+    }
+    panic!("the stage has no picture that is {verdict}");
+}
+
+/// A program by the name of `rpicam-vid` that does what a script says.
+fn rpicam(dir: &Path, script: &str) -> PathBuf {
+    let bin = dir.join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let program = bin.join("rpicam-vid");
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    bin
+}
+
+#[test]
+fn frames_that_agree_are_a_verdict_and_one_that_does_not_is_none() {
+    let (genuine, counterfeit) = (judged("genuine"), judged("counterfeit"));
+    let mut watching =
+        Watching::start(["watch", "--source", "stdin", "--json", "--lights", "console", "--bundle", &bundle()], None);
+    let mut show = |picture: &[u8], times: usize| {
+        for _ in 0..times {
+            // A camera's pace: what is not judged in time is dropped, and must not be here.
+            std::thread::sleep(Duration::from_millis(400));
+            watching.stdin.as_mut().unwrap().write_all(picture).unwrap();
+        }
+    };
+    show(&genuine, 4);
+    show(&counterfeit, 1);
+    show(&genuine, 2);
+    show(&counterfeit, 4);
+    let said: Vec<_> = [watching.next(), watching.next()].iter().map(|line| line["said"].clone()).collect();
+    assert_eq!(said, ["genuine", "counterfeit"]);
+    assert!(watching.rest(MOMENT).is_empty(), "nothing else was said");
+    let (code, talk) = watching.end();
+    assert_eq!(code, Some(0), "{talk}");
+    assert!(talk.contains("frames judged"), "{talk}");
+    let (lit, dark) = (talk.rfind("[green on]").unwrap(), talk.rfind("[green off]").unwrap());
+    assert!(lit < dark && talk.contains("[red on]"), "{talk}");
+}
+
+#[test]
+fn a_folder_is_watched_and_every_verdict_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let [inbox, state] = ["inbox", "state"].map(|name| dir.path().join(name));
+    fs::create_dir(&inbox).unwrap();
+    fs::write(inbox.join("old.jpg"), judged("genuine")).unwrap();
+    let [source, kept] = [format!("dir:{}", inbox.display()), state.display().to_string()];
+    let watching =
+        Watching::start(["watch", "--source", &source, "--json", "--bundle", &bundle(), "--state", &kept], None);
+    watching.hears("watching dir:");
+    std::thread::sleep(Duration::from_millis(500));
+    fs::write(inbox.join("1.jpg"), judged("counterfeit")).unwrap();
+    assert_eq!(watching.next()["said"], "counterfeit");
+    fs::write(inbox.join("2.jpg"), "no picture").unwrap();
+    let line = watching.next();
+    assert!(line["said"] == "unjudged" && line["error"].as_str().unwrap().contains("PNG or JPEG"), "{line}");
+    // The folder goes away and comes back.
+    fs::rename(&inbox, dir.path().join("elsewhere")).unwrap();
+    watching.hears("cannot be listed");
+    fs::rename(dir.path().join("elsewhere"), &inbox).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    fs::write(inbox.join("3.jpg"), judged("genuine")).unwrap();
+    let line = watching.next();
+    assert!(line["said"] == "genuine" && line["path"].as_str().unwrap().ends_with("3.jpg"), "{line}");
+    watching.signal("TERM");
+    let (code, talk) = watching.end();
+    assert_eq!(code, Some(0), "{talk}");
+
+    let journal = edge(["journal", "--state", &kept]).ok().stdout();
+    let verdicts: Vec<_> = journal.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
+    assert_eq!(verdicts, ["counterfeit", "genuine"], "{journal}");
+}
+
+#[test]
+fn a_cameras_program_that_dies_is_started_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = dir.path().join("picture.jpg");
+    fs::write(&picture, judged("genuine")).unwrap();
+    let script = format!(
+        "for i in 1 2 3; do cat {0}; sleep 0.3; done; head -c 500 {0}; echo 'no frames: the cable is loose' >&2; exit 3",
+        picture.display()
+    );
+    let bin = rpicam(dir.path(), &script);
+    let watching = Watching::start(
+        ["watch", "--source", "rpicam", "--json", "--lights", "console", "--bundle", &bundle()],
+        Some(&bin),
+    );
+    assert_eq!(watching.next()["said"], "genuine");
+    watching.hears("the cable is loose");
+    assert_eq!(watching.next()["said"], "genuine", "another start, another verdict");
+    // A fault blinks red and never shows green.
+    let talk = watching.talk();
+    let fault = &talk[talk.find("cable is loose").unwrap()..];
+    assert!(!fault[..fault.find("[red on]").unwrap_or(fault.len())].contains("[green on]"), "{talk}");
+    watching.signal("INT");
+    assert_eq!(watching.end().0, Some(0));
+}
+
+#[test]
+fn a_cameras_raw_pictures_are_judged_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    // Grey: what is drawn does not matter, that every picture is whole does. Two and a half pictures of 1280 x 720.
+    let bin = rpicam(dir.path(), "head -c 3456000 /dev/zero | tr '\\000' '\\200'; sleep 60");
+    let arguments = ["watch", "--source", "rpicam:yuv420", "--json", "--bundle", &bundle()];
+    let watching = Watching::start(arguments, Some(&bin));
+    watching.hears("watching rpicam:yuv420");
+    std::thread::sleep(Duration::from_secs(3));
+    watching.signal("TERM");
+    let (code, talk) = watching.end();
+    assert_eq!(code, Some(0), "{talk}");
+    assert!(
+        talk.contains("2 frames judged") || talk.contains("1 frames judged") && talk.contains("1 were dropped"),
+        "{talk}"
+    );
+}
+
+#[test]
+fn what_is_missing_is_said_once_and_tried_again() {
+    let watching = Watching::start(["watch", "--source", "v4l2:/dev/video-nowhere", "--bundle", &bundle()], None);
+    watching.hears("there is no camera at /dev/video-nowhere; plug it in");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(watching.talk().matches("no camera").count(), 1, "{}", watching.talk());
+    watching.signal("TERM");
+    assert_eq!(watching.end().0, Some(0));
+    edge(["watch", "--source", "webcam", "--bundle", "x"]).code(2).says("expected rpicam");
+    edge(["watch", "--source", "stdin"]).code(2).says("--bundle");
+}
+
+#[test]
+fn a_configuration_is_checked_before_it_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("edge.toml");
+    let check = |text: &str| {
+        fs::write(&path, text).unwrap();
+        edge(["check-config", &path.display().to_string()])
+    };
+    check("source = \"stdin\"\n[pins]\ngreen = 5\n").ok();
+    check("source = \"stdin\"\nligths = \"none\"\n").code(2).says("line 2").says("did you mean `lights`?");
+    edge(["watch", "--config", &path.display().to_string()]).code(2).says("did you mean `lights`?");
+}
