@@ -4,6 +4,7 @@
 
 mod aarch64;
 mod bundles;
+mod deploy;
 mod disks;
 mod enrolment;
 mod kill;
