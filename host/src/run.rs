@@ -124,6 +124,9 @@ pub struct Record {
     /// The folders given as `--known-fakes`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_fakes: Vec<PathBuf>,
+    /// The folders of genuine pictures given beside the data set, which are never held out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<PathBuf>,
     /// SHA-256 over the hashes of the known fakes' planes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_sha256: Option<String>,
@@ -159,6 +162,8 @@ pub struct Request<'a> {
     pub group: Option<&'a str>,
     /// Folders of known fakes.
     pub known_fakes: &'a [PathBuf],
+    /// Folders of more genuine pictures to learn from. They were chosen for how they look, so no false-alarm rate may rest on them.
+    pub more: &'a [PathBuf],
     /// How to look at the pictures.
     pub look: &'a Look,
     /// How regions are joined.
@@ -192,10 +197,14 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
     let input = request.look.resolve(&data.settings, &first, request.net);
     input.validate()?;
 
-    let Decoded { items, rows, hashes, prints, mut unreadable } = decode(data.genuine, &input, &request.room)?;
+    let more = request.more.iter().map(|folder| Dataset::open_more(folder)).collect::<Result<Vec<_>, _>>()?.concat();
+    let genuine = [data.genuine, more].concat();
+    let Decoded { items, rows, hashes, prints, mut unreadable } = decode(genuine, &input, &request.room)?;
     let known = Known::read(request.known_fakes, &input, &request.room)?;
     unreadable.extend(known.unreadable);
-    let split = Split::by_group(&items, request.held_out, request.seed)?;
+    let own = items.iter().filter(|item| !item.is_more()).count();
+    let mut split = Split::by_group(&items[..own], request.held_out, request.seed)?;
+    split.train.extend(own..items.len());
     refuse_twins(&items, &prints, &split)?;
 
     let [regions, channels, height, width] = input.shape();
@@ -220,6 +229,7 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
         genuine: split.train.len(),
         held_out: held_out.len(),
         known_fakes: request.known_fakes.to_vec(),
+        more: request.more.to_vec(),
         known_sha256: known.sha256,
     };
     let (groups, train_groups) = (numbered(&items, &split.held_out), numbered(&items, &split.train));
@@ -439,7 +449,18 @@ mod tests {
 
     fn request<'a>(data: &'a Path, look: &'a Look, net: &'a str) -> Request<'a> {
         let room = Room::of(data);
-        Request { net, data, group: None, known_fakes: &[], look, join: JoinRule::Mean, held_out: 0.25, seed: 3, room }
+        Request {
+            net,
+            data,
+            group: None,
+            known_fakes: &[],
+            more: &[],
+            look,
+            join: JoinRule::Mean,
+            held_out: 0.25,
+            seed: 3,
+            room,
+        }
     }
 
     #[test]
@@ -521,6 +542,21 @@ mod tests {
         prepared.write(run.path(), None).unwrap();
         let groups = Record::open(run.path()).unwrap().groups(run.path()).unwrap();
         assert_eq!(groups.unwrap(), [0, 0, 1, 1, 2, 2], "a picture and its copy are of one group");
+    }
+
+    #[test]
+    fn pictures_chosen_for_how_they_look_are_learned_from_and_never_calibrated_on() {
+        let (data, more) = (folder(12), tempfile::tempdir().unwrap());
+        for i in 0..3u8 {
+            RgbImage::from_fn(40, 20, |x, y| Rgb([(y * 9) as u8, (x * 6) as u8, 200 + i]))
+                .save(more.path().join(format!("note_{i:02}.png")))
+                .unwrap();
+        }
+        let (look, more) = (Look::default(), [more.path().to_path_buf()]);
+        let plain = prepare(&request(data.path(), &look, "dcgan")).unwrap();
+        let with = prepare(&Request { more: &more, ..request(data.path(), &look, "dcgan") }).unwrap();
+        assert_eq!(with.held_out, plain.held_out);
+        assert_eq!((with.record.genuine, &with.record.more[..]), (plain.record.genuine + 3, &more[..]));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The box's program for aarch64, relative to the target folder; `scripts/cross` builds it.
-const AARCH64: &str = "aarch64-unknown-linux-gnu/release/counterfoil-edge";
+const AARCH64: &str = "aarch64-unknown-linux-gnu/box/counterfoil-edge";
 /// Runs it here, on a Raspberry Pi 4's processor. The emulator's own choice has SVE, which no Pi has and which takes ten times as long.
 const EMULATOR: [&str; 5] = ["qemu-aarch64-static", "-cpu", "cortex-a72", "-L", "/usr/aarch64-linux-gnu"];
 

@@ -108,6 +108,7 @@ impl Demo {
             data: notes,
             group: None,
             known_fakes: &[],
+            more: &[],
             look: &Look { size: net.map(|_| SIZE), ..Look::default() },
             join: JoinRule::Shortfall,
             held_out: HELD_OUT,

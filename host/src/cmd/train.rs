@@ -31,6 +31,10 @@ pub(crate) struct Train {
     /// A folder of known fakes, folders in it being families; the detective learns from them; may be repeated
     #[arg(long, value_name = "DIR")]
     known_fakes: Vec<PathBuf>,
+    /// Pictures a box was unsure of, sorted by a person into real/ and fake/ in their folder (STATE/unsure): the genuine ones are learned
+    /// from and never calibrated on, the others are known fakes
+    #[arg(long, value_name = "DIR")]
+    unsure: Option<PathBuf>,
     /// The run's folder
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
@@ -237,11 +241,14 @@ impl Train {
             (None, Some(record)) => &record.data,
             (None, None) => bail!("--data is missing; give the folder with the genuine pictures"),
         };
+        let (more, labelled) = self.unsure.as_deref().map(labelled).transpose()?.unwrap_or_default();
+        let known_fakes = [self.known_fakes.clone(), labelled].concat();
         let prepared = run::prepare(&run::Request {
             net,
             data,
             group: begun.map_or(self.group.as_deref(), |record| record.group.as_deref()),
-            known_fakes: begun.map_or(&self.known_fakes, |record| &record.known_fakes),
+            known_fakes: begun.map_or(&known_fakes, |record| &record.known_fakes),
+            more: begun.map_or(&more, |record| &record.more),
             look: &look,
             join: begun.map_or(self.join.rule(), |record| record.join),
             held_out: begun.map_or(self.held_out, |record| record.held_out_share),
@@ -420,4 +427,19 @@ fn region(text: &str) -> Result<Region, String> {
         Ok([x, y, width, height]) => Ok([*x, *y, *width, *height].into()),
         _ => Err(format!("{text}: expected four fractions x,y,width,height, such as 0,0,0.5,0.5")),
     }
+}
+
+/// Folders of genuine pictures and of fakes.
+type Labelled = (Vec<PathBuf>, Vec<PathBuf>);
+
+/// What a person made of pictures a box was unsure of.
+fn labelled(folder: &Path) -> Result<Labelled> {
+    let [real, fake] = ["real", "fake"].map(|label| Some(folder.join(label)).filter(|label| label.is_dir()));
+    ensure!(
+        real.is_some() || fake.is_some(),
+        "--unsure {}: nobody has labelled these pictures yet; move those that are genuine into real/ in that folder, and those that are not \
+         into fake/",
+        folder.display()
+    );
+    Ok((real.into_iter().collect(), fake.into_iter().collect()))
 }

@@ -34,6 +34,9 @@ pub struct Settings {
     pub group: Option<String>,
 }
 
+/// Before the names of genuine pictures that stand beside a data set; no file's path holds an empty part.
+const MORE: &str = "more//";
+
 /// One picture.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -53,6 +56,12 @@ enum Place {
 }
 
 impl Item {
+    /// Whether it stands beside the data set.
+    #[must_use]
+    pub fn is_more(&self) -> bool {
+        self.name.starts_with(MORE)
+    }
+
     /// Reads and decodes the picture.
     ///
     /// # Errors
@@ -143,6 +152,18 @@ impl Dataset {
             item.family = Some(item.name.split_once('/').map_or(&*own, |(family, _)| family).to_owned());
         }
         Ok(items)
+    }
+
+    /// Lists a folder of genuine pictures that stand beside a data set, under names that no picture of one has.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_more(path: &Path) -> Result<Vec<Item>> {
+        let named = |item: Item| {
+            let name = format!("{MORE}{}", item.name);
+            Item { group: name.clone(), name, ..item }
+        };
+        Ok(Self::open(path, None)?.genuine.into_iter().map(named).collect())
     }
 
     fn from_idx(file: &Path) -> Result<Self> {

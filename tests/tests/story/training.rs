@@ -105,3 +105,36 @@ fn what_cannot_be_trained_on_is_named() {
     fs::write(&config, "learning_rate = 3").unwrap();
     train(&["--data", &notes, "--config", &config.display().to_string()]).code(2).says("learning_rate");
 }
+
+#[test]
+fn pictures_a_box_was_unsure_of_come_back_once_a_person_labelled_them() {
+    let stage = Stage::get();
+    let dir = tempfile::tempdir().unwrap();
+    let unsure = dir.path().join("unsure");
+    std::fs::create_dir(&unsure).unwrap();
+    let (run, kept) = (dir.path().join("run").display().to_string(), unsure.display().to_string());
+    let notes = stage.path("notes").display().to_string();
+    let train = || {
+        counterfoil(
+            [&["train", "--data", &notes, "--out", &run, "--unsure", &kept, "--steps", "2"], &SMALL[..]].concat(),
+        )
+    };
+    train().code(2).says("nobody has labelled").says("real/");
+    let mut fakes: Vec<_> = walk(&stage.path("test/fake"));
+    for (label, picture) in [("real", walk(&stage.path("test/real")).remove(0)), ("fake", fakes.remove(0))] {
+        std::fs::create_dir(unsure.join(label)).unwrap();
+        std::fs::copy(picture, unsure.join(label).join("one.png")).unwrap();
+    }
+    train().ok().says("121 genuine pictures to learn from");
+}
+
+/// The files below a folder, sorted.
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] })
+        .collect();
+    found.sort();
+    found
+}
