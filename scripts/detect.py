@@ -65,7 +65,7 @@ class Bench:
         run = self.work / "runs" / f"{case}{name}-fold{fold}-seed{seed}-{length}"
         if not (run / "done").exists():
             say(f"training {run.name}")
-            config = run.with_suffix(".toml")
+            config = run.with_name(f"{run.name}.toml")
             config.parent.mkdir(parents=True, exist_ok=True)
             config.write_text(settings)
             flags = [flag for folder in (self.known(case, fold) if known is None else known) for flag in ("--known-fakes", folder)]
@@ -78,10 +78,14 @@ class Bench:
     def judge(self, case, fold, run, *flags, checkpoint="newest"):
         """What `eval` says of a run's bundle on a fold."""
         bundle = self.work / "bundles" / f"{run.name}-{checkpoint}"
-        if not bundle.exists():
-            self.run("export", run, "--checkpoint", checkpoint, "--out", bundle)
-        zoo = ["--zoo", self.material(case), "--fold", fold]
-        return json.loads(self.run("eval", "--bundle", bundle, *zoo, "--json", *flags))
+        judged = bundle.with_name("".join([bundle.name, *flags, ".json"]))
+        if not judged.exists():
+            if not bundle.exists():
+                self.run("export", run, "--checkpoint", checkpoint, "--out", bundle)
+            zoo = ["--zoo", self.material(case), "--fold", fold]
+            text = self.run("eval", "--bundle", bundle, *zoo, "--json", *flags)
+            judged.write_text(text)
+        return json.loads(judged.read_text())
 
 
 def pooled(folds):

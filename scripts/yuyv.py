@@ -24,6 +24,13 @@ def frame(png, width, height):
     return bytes(sent)
 
 
+def place(png, width, height):
+    """Where the picture lies in such a frame: [x, y, width, height] in fractions of it."""
+    rows = pixels(pathlib.Path(png).read_bytes())
+    wide, high = len(rows[0]), len(rows)
+    return [(width - wide) // 2 / width, (height - high) // 2 / height, wide / width, high / height]
+
+
 def luma(r, g, b):
     return round(16 + 0.257 * r + 0.504 * g + 0.098 * b)
 

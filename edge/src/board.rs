@@ -137,7 +137,7 @@ fn rpi(_: &Pins) -> Result<Wires> {
     Err(crate::Error::Board {
         board: "rpi",
         what: "this program was built without the feature gpio".into(),
-        remedy: "build it with default features, or use `console`",
+        remedy: "build it with default features, or use --lights console",
     })
 }
 

@@ -26,7 +26,7 @@ pub use v4l2::{Found, list};
 
 /// Pictures a second that a camera is asked for.
 const RATE: u32 = 15;
-/// Width and height that a camera is asked for.
+/// Width and height that a camera is asked for, unless told otherwise.
 pub const SIZE: (u32, u32) = (1280, 720);
 
 /// Where pictures come from.
@@ -81,10 +81,10 @@ impl Spec {
         matches!(self, Self::Folder(_))
     }
 
-    fn open(&self) -> Result<Box<dyn Camera>, Fault> {
+    fn open(&self, size: (u32, u32)) -> Result<Box<dyn Camera>, Fault> {
         Ok(match self {
-            Self::Rpicam(codec) => Box::new(rpicam::Rpicam::open(*codec)?),
-            Self::V4l2(device) => Box::new(v4l2::V4l2::open(device)?),
+            Self::Rpicam(codec) => Box::new(rpicam::Rpicam::open(*codec, size)?),
+            Self::V4l2(device) => Box::new(v4l2::V4l2::open(device, size)?),
             Self::Folder(folder) => Box::new(folder::Folder::open(folder)?),
             Self::Stdin => Box::new(stdin::Stdin::open()),
         })

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use counterfoil_models::Region;
 use serde::{Deserialize, Deserializer};
 
 use crate::agreement::Quorum;
 use crate::board::{Kind, Pins};
-use crate::camera::Spec;
+use crate::camera::{SIZE, Spec};
 use crate::watch::Mode;
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct Config {
     /// Where pictures come from: `rpicam`, `rpicam:yuv420`, `v4l2:/dev/v4l/by-id/...`, `dir:FOLDER` or `stdin`.
     #[serde(deserialize_with = "parsed")]
     pub source: Spec,
+    /// Width and height that a camera is asked for; it may give others.
+    pub size: [u32; 2],
     /// A bundle's folder; without it the model that `model select` chose.
     pub bundle: Option<PathBuf>,
     /// The folder of what the box learns and records.
@@ -33,6 +36,9 @@ pub struct Config {
     /// How many frames have to agree, of how many: `[3, 5]`.
     #[serde(deserialize_with = "quorum")]
     pub agree: Quorum,
+    /// The part of a camera's picture that is looked at, `[x, y, width, height]` in fractions of it: where the guide frame lies.
+    #[serde(deserialize_with = "region")]
+    pub guide: Region,
     /// `auto`, `rpi`, `gpiochip`, `console` or `none`.
     pub lights: Kind,
     /// BCM numbers of the header's pins.
@@ -49,10 +55,12 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             source: Spec::Rpicam(crate::camera::Codec::Mjpeg),
+            size: [SIZE.0, SIZE.1],
             bundle: None,
             state: STATE.into(),
             mode: Mode::Always,
             agree: Quorum::default(),
+            guide: Region::WHOLE,
             lights: Kind::Auto,
             pins: Pins::default(),
             screen: 1,
@@ -101,6 +109,12 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err = String>>(deserializer: D) 
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
+fn region<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Region, D::Error> {
+    let region = Region::deserialize(deserializer)?;
+    region.validate("guide").map_err(serde::de::Error::custom)?;
+    Ok(region)
+}
+
 fn quorum<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quorum, D::Error> {
     let [needed, of] = <[usize; 2]>::deserialize(deserializer)?;
     Quorum::new(needed, of).ok_or_else(|| {
@@ -140,6 +154,7 @@ mod tests {
             ("agree = [2, 5]", "more than half"),
             ("mode = \"sometimes\"", "`always`"),
             ("journal = 1", "expected a boolean"),
+            ("guide = [0.5, 0.5, 0.6, 0.5]", "inside the picture"),
         ] {
             let error = Config::parse(text).unwrap_err();
             assert!(error.contains(expected), "{error}");

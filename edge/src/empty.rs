@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use counterfoil_models::{Color, Frame, Preprocess, Region, Resize, write_whole};
+use counterfoil_models::{Article, Color, Frame, Preprocess, Region, Resize, write_whole};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -33,8 +33,14 @@ impl Empty {
     /// [`Error::Contract`] when the frame is no picture.
     pub fn learn(frame: &Frame) -> Result<Self> {
         let (width, height) = GRID;
-        let rule =
-            Preprocess { width, height, color: Color::Grey, resize: Resize::Stretch, regions: vec![Region::WHOLE] };
+        let rule = Preprocess {
+            width,
+            height,
+            color: Color::Grey,
+            resize: Resize::Stretch,
+            article: Article::Whole,
+            regions: vec![Region::WHOLE],
+        };
         Ok(Self { cells: rule.plane(frame)?.bytes().to_vec() })
     }
 

@@ -136,6 +136,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the network failed, rather than the picture.
+    #[must_use]
+    pub fn is_the_networks(&self) -> bool {
+        use counterfoil_models::Error as Contract;
+        matches!(
+            self,
+            Self::Engine { .. } | Self::Panicked | Self::Contract(Contract::NotFinite(_) | Contract::RowCount { .. })
+        )
+    }
+}
+
 fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file; it was moved or removed, or its name is mistyped".into(),

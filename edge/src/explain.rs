@@ -5,10 +5,11 @@
 //! references included. One run of the network hides the same patch in all regions at once: rows do not see each other, so each is then
 //! taken into the joined score alone.
 
+use std::borrow::Cow;
 use std::num::NonZero;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 
-use counterfoil_models::{Color, Frame, Judgement, Preprocess, Region, Resize};
+use counterfoil_models::{Article, Color, Frame, Judgement, Preprocess, Region, Resize};
 use image::{Rgb, RgbImage};
 
 use crate::engine::Outputs;
@@ -26,7 +27,7 @@ const OPACITY: f64 = 0.8;
 /// A hidden place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patch {
-    /// Where, in fractions of the picture.
+    /// Where, in fractions of the article.
     pub place: Region,
     /// By how much the score rises without it, in standard deviations of genuine scores; above 0 it speaks for counterfeit.
     pub rise: f64,
@@ -39,6 +40,8 @@ pub struct Explanation {
     pub judgement: Judgement,
     /// Every place that was hidden; they overlap.
     pub patches: Vec<Patch>,
+    /// The article as it was found in the picture; `None` where it is the picture.
+    article: Option<Frame>,
 }
 
 impl Explanation {
@@ -49,11 +52,12 @@ impl Explanation {
     pub fn of(detector: &Detector, frame: &Frame, threads: NonZero<usize>) -> Result<Self> {
         let input = &detector.bundle().manifest().input;
         let [_, _, height, width] = input.shape();
-        let image = detector.plane(frame)?.to_f32(); // [R, C, H, W]
+        let article = input.article_in(frame)?;
+        let image = input.laid_out(&article)?.to_f32(); // [R, C, H, W]
         let outputs = detector.run(&image)?;
         let judgement = detector.judge_outputs(&outputs)?;
         let unit = spread(detector.calibration()?.scores());
-        let layouts = input.layouts(frame)?;
+        let layouts = input.layouts(&article)?;
 
         let (patch_height, tops) = slide(height);
         let (patch_width, lefts) = slide(width);
@@ -79,7 +83,8 @@ impl Explanation {
             flow
         });
         let patches = found.into_iter().collect::<Result<Vec<_>>>()?.concat();
-        Ok(Self { judgement, patches })
+        let article = matches!(article, Cow::Owned(_)).then(|| article.into_owned());
+        Ok(Self { judgement, patches, article })
     }
 
     /// The place that speaks most for counterfeit, if any does.
@@ -88,12 +93,13 @@ impl Explanation {
         self.patches.iter().filter(|patch| patch.rise > 0.0).max_by(|a, b| a.rise.total_cmp(&b.rise))
     }
 
-    /// The picture in its own proportions, the redder the more a place speaks for counterfeit. Full red is the strongest place or one
+    /// The picture it was made of, or the article found in it, in its own proportions, the redder the more a place speaks for counterfeit. Full red is the strongest place or one
     /// standard deviation of genuine scores, whichever is more, so that a picture nothing speaks against stays pale.
     ///
     /// # Errors
     /// [`crate::Error::Contract`] when the picture has no proportions that could be drawn.
     pub fn draw(&self, frame: &Frame) -> Result<RgbImage> {
+        let frame = self.article.as_ref().unwrap_or(frame);
         let longest = frame.width().max(frame.height());
         let scaled = |side: u32| {
             let scaled = u64::from(side) * u64::from(longest.clamp(*SIDE.start(), *SIDE.end())) / u64::from(longest);
@@ -101,7 +107,14 @@ impl Explanation {
         };
         let (width, height) = (scaled(frame.width()), scaled(frame.height()));
         let whole = vec![Region::WHOLE];
-        let rule = Preprocess { width, height, color: Color::Rgb, resize: Resize::Stretch, regions: whole };
+        let rule = Preprocess {
+            width,
+            height,
+            color: Color::Rgb,
+            resize: Resize::Stretch,
+            article: Article::Whole,
+            regions: whole,
+        };
         let plane = rule.plane(frame)?;
         let bytes = plane.bytes(); // [1, 3, H, W]
         let heat = self.heat(width as usize, height as usize);

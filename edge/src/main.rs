@@ -9,6 +9,7 @@ mod cmd {
     //! The subcommands: each a `Cmd` with its arguments and a `run`.
     pub(crate) mod bench;
     pub(crate) mod bundle;
+    pub(crate) mod capture;
     pub(crate) mod check_config;
     pub(crate) mod detect;
     pub(crate) mod doctor;
@@ -50,6 +51,7 @@ enum Command {
     Model(cmd::model::Cmd),
     Key(cmd::key::Cmd),
     Journal(cmd::journal::Cmd),
+    Capture(cmd::capture::Cmd),
     CheckConfig(cmd::check_config::Cmd),
     LightsOut(cmd::lights_out::Cmd),
     Doctor(cmd::doctor::Cmd),
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Model(cmd) => cmd.run(&mut out),
         Command::Key(cmd) => cmd.run(&mut out),
         Command::Journal(cmd) => cmd.run(&mut out),
+        Command::Capture(cmd) => cmd.run(&mut out),
         Command::CheckConfig(cmd) => cmd.run(&mut out),
         Command::LightsOut(cmd) => cmd.run(&mut out),
         Command::Doctor(cmd) => cmd.run(&mut out),

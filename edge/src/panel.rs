@@ -119,7 +119,9 @@ mod tests {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let panel = Panel::new(vec![Box::new(Slow(Arc::clone(&shown)))], |_| {});
         let each = [Signal::Counterfeit, Signal::Genuine, Signal::Fault];
-        each.into_iter().for_each(|signal| panel.show_after(News { signal, words: Words::default() }));
+        for signal in each {
+            panel.show_after(News { signal, words: Words::default() });
+        }
         thread::sleep(Duration::from_millis(300));
         assert_eq!(*shown.lock().unwrap(), each);
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use counterfoil_models::{Frame, Judgement, Verdict, sha256_hex};
+use counterfoil_models::{Error as ContractError, Frame, Judgement, NotFound, Region, Verdict, sha256_hex};
 
 use crate::agreement::{Agreement, Glimpse, Quorum, Said};
 use crate::button::Press;
@@ -64,26 +64,45 @@ pub struct Watch {
     detector: Arc<Detector>,
     mode: Mode,
     quorum: Quorum,
+    guide: Region,
     agreement: Agreement,
     empty: Option<Empty>,
     /// Frames still to be judged since the button was pressed.
     asked: usize,
     learning: bool,
+    network_failed: bool,
     tally: Tally,
 }
 
 impl Watch {
-    /// Nothing was seen yet.
+    /// Nothing was seen yet. Of a frame the part in `guide` is looked at.
     #[must_use]
-    pub fn new(detector: Arc<Detector>, mode: Mode, quorum: Quorum, empty: Option<Empty>) -> Self {
+    pub fn new(detector: Arc<Detector>, mode: Mode, quorum: Quorum, guide: Region, empty: Option<Empty>) -> Self {
         let agreement = Agreement::new(quorum);
-        Self { detector, mode, quorum, agreement, empty, asked: 0, learning: false, tally: Tally::default() }
+        Self {
+            detector,
+            mode,
+            quorum,
+            guide,
+            agreement,
+            empty,
+            asked: 0,
+            learning: false,
+            network_failed: false,
+            tally: Tally::default(),
+        }
     }
 
     /// What was seen so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Whether the last frame was judged by nobody because the network failed on it.
+    #[must_use]
+    pub fn network_failed(&self) -> bool {
+        self.network_failed
     }
 
     /// Who judges.
@@ -132,7 +151,11 @@ impl Watch {
             self.tally.passed += 1;
             return Ok(Looked::Nothing);
         }
-        let frame = pipeline::guarded(|| shot.frame(self.detector.bundle().manifest().input.color));
+        let color = self.detector.bundle().manifest().input.color;
+        let frame = pipeline::guarded(|| match self.guide {
+            Region::WHOLE => shot.frame(color),
+            guide => Ok(shot.frame(color)?.crop(guide)?),
+        });
         if let (true, Ok(frame)) = (self.learning, &frame) {
             self.learning = false;
             self.agreement.forget();
@@ -142,8 +165,13 @@ impl Watch {
         }
         let (glimpse, why) = match frame.and_then(|frame| self.glimpse(&frame)) {
             Ok(glimpse) => (glimpse, None),
+            // A bare table is no fault.
+            Err(error @ Error::Contract(ContractError::NotFound(NotFound::NothingStandsOut))) => {
+                (Glimpse::Nothing, Some(error))
+            }
             Err(error) => (Glimpse::Unjudged, Some(error)),
         };
+        self.network_failed = why.as_ref().is_some_and(Error::is_the_networks);
         match glimpse {
             Glimpse::Nothing => self.tally.passed += 1,
             Glimpse::Judged(_) => self.tally.judged += 1,

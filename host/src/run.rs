@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use counterfoil_models::{Color, Frame, JoinRule, Preprocess, Region, Resize, sha256_hex};
+use counterfoil_models::{Article, Color, Frame, JoinRule, Preprocess, Region, Resize, sha256_hex};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,8 @@ pub struct Look {
     pub size: Option<[u32; 2]>,
     /// What to do with another aspect ratio.
     pub resize: Option<Resize>,
+    /// What of a picture is looked at.
+    pub article: Option<Article>,
     /// The crops.
     pub regions: Option<Vec<Region>>,
 }
@@ -71,6 +73,7 @@ impl Look {
                 height,
                 color: self.color.unwrap_or(Color::Grey),
                 resize: self.resize.unwrap_or(Resize::Ink),
+                article: self.article.or(settings.article).unwrap_or_default(),
                 regions: self.regions.clone().unwrap_or_else(|| vec![Region::WHOLE]),
             };
         }
@@ -91,6 +94,7 @@ impl Look {
             height,
             color: self.color.or(settings.color).unwrap_or(own_color),
             resize: self.resize.or(settings.resize).unwrap_or(Resize::Stretch),
+            article: self.article.or(settings.article).unwrap_or_default(),
             regions: self.regions.clone().or(regions).unwrap_or_else(|| vec![Region::WHOLE]),
         }
     }
@@ -415,6 +419,7 @@ impl Record {
             color: Some(self.input.color),
             size: Some([self.input.width, self.input.height]),
             resize: Some(self.input.resize),
+            article: Some(self.input.article),
             regions: Some(self.input.regions.clone()),
         }
     }

@@ -41,7 +41,7 @@ pub const PARTS: [usize; 4] = [directions::LENGTHS[0], 256, 8 * 256, directions:
 const LENGTH: usize = PARTS[0] + PARTS[1] + PARTS[2] + PARTS[3];
 
 /// What the general score counts beside a distance from references, in standard deviations of each. Learned from known fakes it lowers the
-/// error, cross-validated over writers, by 0.2 % with eight references and by 1 to 2 % with one; without them it knows nothing of forgers.
+/// error, most where references are few (docs/decisions/0007); without them it knows nothing of forgers.
 #[must_use]
 pub fn weight_general<T>(known_fakes: &[T]) -> f64 {
     if known_fakes.is_empty() { 0.0 } else { 0.25 }

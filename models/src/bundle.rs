@@ -296,6 +296,7 @@ mod tests {
                 height: 28,
                 color: Color::Grey,
                 resize: Resize::Stretch,
+                article: crate::Article::Whole,
                 regions: vec![Region::WHOLE],
             },
             join: Join::single(),

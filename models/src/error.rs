@@ -25,6 +25,10 @@ pub enum Error {
     #[error("{0}")]
     Picture(String),
 
+    /// The article is to be outlined, and is not found.
+    #[error("no article was found: {0}")]
+    NotFound(#[from] crate::NotFound),
+
     /// A preprocessing, joining or calibration setting that cannot hold.
     #[error("{field} is {found}; expected {expected}")]
     Setting {

@@ -6,9 +6,10 @@
 use std::io::Cursor;
 
 use image::codecs::png::PngDecoder;
+use image::imageops::crop_imm;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-use crate::{Error, Result};
+use crate::{Error, Region, Result};
 
 /// A picture may take this much memory once decoded: 44 megapixels of RGB, so that a box with 256 MB can hold it.
 const MAX_DECODED_BYTES: u64 = 128 << 20;
@@ -104,6 +105,24 @@ impl Frame {
             Self::Grey(image) => image.height(),
             Self::Rgb(image) => image.height(),
         }
+    }
+
+    /// A part of the picture, at its own resolution.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a region that does not lie inside, [`Error::Picture`] when fewer pixels are left than can be judged.
+    pub fn crop(&self, region: Region) -> Result<Self> {
+        region.validate("guide")?;
+        let side = |from: f64, length: f64, whole: u32| {
+            let place = |at: f64| ((at * f64::from(whole)).round() as u32).min(whole);
+            (place(from), place(from + length) - place(from))
+        };
+        let ((x, width), (y, height)) =
+            (side(region.x, region.width, self.width()), side(region.y, region.height, self.height()));
+        Self::from_image(match self {
+            Self::Grey(image) => crop_imm(image, x, y, width, height).to_image().into(),
+            Self::Rgb(image) => crop_imm(image, x, y, width, height).to_image().into(),
+        })
     }
 
     /// The picture as a PNG file's bytes.
@@ -273,6 +292,15 @@ mod tests {
         assert_eq!((frame.width(), frame.height()), (8, 16));
         let grey = frame.to_grey();
         assert!(grey.get_pixel(4, 2).0[0] > 200 && grey.get_pixel(4, 13).0[0] < 50, "the white half is on top");
+    }
+
+    #[test]
+    fn a_part_of_a_picture_keeps_its_pixels() {
+        let picture = Frame::Grey(GrayImage::from_fn(40, 20, |x, y| image::Luma([(x + 3 * y) as u8])));
+        let part = picture.crop([0.25, 0.5, 0.5, 0.5].into()).unwrap();
+        assert_eq!((part.width(), part.height(), part.to_grey().get_pixel(2, 3).0[0]), (20, 10, 12 + 3 * 13));
+        assert!(picture.crop([0.5, 0.5, 0.6, 0.5].into()).unwrap_err().to_string().contains("guide"));
+        assert!(picture.crop([0.0, 0.0, 0.1, 0.1].into()).unwrap_err().to_string().contains("4x2"));
     }
 
     #[test]

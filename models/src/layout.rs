@@ -24,7 +24,7 @@ pub struct Layout {
 }
 
 impl Preprocess {
-    /// The layout of each region of a picture.
+    /// The layout of each region of an article.
     ///
     /// # Errors
     /// [`Error::Picture`] when ink is to be laid out and there is none; [`Error::Setting`] when this rule does not
@@ -131,11 +131,11 @@ impl Ink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Color;
+    use crate::{Article, Color};
     use image::Luma;
 
     fn rule(width: u32, height: u32, resize: Resize, regions: Vec<Region>) -> Preprocess {
-        Preprocess { width, height, color: Color::Grey, resize, regions }
+        Preprocess { width, height, color: Color::Grey, resize, article: Article::Whole, regions }
     }
 
     #[test]

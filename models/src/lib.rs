@@ -14,8 +14,10 @@
 //! # Ok::<(), counterfoil_models::Error>(())
 //! ```
 
+mod article;
 mod bundle;
 mod calibration;
+mod clarity;
 mod distance;
 mod durable;
 mod enrolment;
@@ -28,11 +30,14 @@ mod manifest;
 mod overlay;
 mod preprocess;
 mod score;
+mod straighten;
 mod verdict;
 mod yuv;
 
+pub use article::{NotFound, Outline};
 pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, SIGNATURE, sha256_hex};
 pub use calibration::Calibration;
+pub use clarity::{Exposure, Light, SHARP, sharpness};
 pub use distance::{Distance, Part};
 pub use durable::{sync, write_whole};
 pub use enrolment::{Enrolment, Level, MAX_REFERENCES, References, Scale};
@@ -42,7 +47,7 @@ pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};
 pub use layout::Layout;
 pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training};
 pub use overlay::{Name, Overlay};
-pub use preprocess::{Color, Plane, Preprocess, Region, Resize, unit};
+pub use preprocess::{Article, Color, Plane, Preprocess, Region, Resize, unit};
 pub use score::{Join, JoinRule, Score};
 pub use verdict::{Judgement, Verdict};
 pub use yuv::{Matrix, Packing, Yuv};

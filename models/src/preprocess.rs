@@ -3,12 +3,14 @@
 //! The only place in Counterfoil that crops, scales or changes colours, so that training, evaluation and the box
 //! cannot see different pictures. Everything is integer arithmetic on bytes; the step to 0..1 is the last.
 
+use std::borrow::Cow;
+
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Frame, Layout, Result, sha256_hex};
+use crate::{Error, Frame, Layout, Outline, Result, SHARP, sha256_hex, sharpness};
 
 /// No network here is fed more than this on a side.
 const MAX_SIDE: u32 = 1024;
@@ -50,7 +52,25 @@ pub enum Resize {
     Ink,
 }
 
-/// A crop of the picture, as fractions of its width and height from the top left corner.
+/// What the article is in a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Article {
+    /// All of it: a scan, or a guide frame that it fills.
+    #[default]
+    Whole,
+    /// What is found in it: outlined, turned and straightened. A picture in which it is not found, or is blurred, is not judged.
+    Outlined,
+}
+
+impl Article {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+}
+
+/// A crop of the article, as fractions of its width and height from the top left corner.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "[f64; 4]", into = "[f64; 4]")]
 pub struct Region {
@@ -67,6 +87,27 @@ pub struct Region {
 impl Region {
     /// The whole picture.
     pub const WHOLE: Self = Self { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
+
+    /// Checks that it lies inside a picture.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the `field` it stands in.
+    pub fn validate(&self, field: &'static str) -> Result<()> {
+        let numbers = <[f64; 4]>::from(*self);
+        let inside = self.width > 0.0
+            && self.height > 0.0
+            && self.x + self.width <= 1.0 + 1e-9
+            && self.y + self.height <= 1.0 + 1e-9;
+        // `contains` is false for NaN.
+        if inside && numbers.iter().all(|n| (0.0..=1.0).contains(n)) {
+            return Ok(());
+        }
+        Err(Error::Setting {
+            field,
+            found: format!("{numbers:?}"),
+            expected: "[x, y, width, height] as fractions inside the picture",
+        })
+    }
 }
 
 impl From<[f64; 4]> for Region {
@@ -92,6 +133,9 @@ pub struct Preprocess {
     pub color: Color,
     /// What to do with another aspect ratio.
     pub resize: Resize,
+    /// What of a picture is looked at.
+    #[serde(default, skip_serializing_if = "Article::is_whole")]
+    pub article: Article,
     /// The crops; each becomes a row of the batch, in this order.
     pub regions: Vec<Region>,
 }
@@ -126,19 +170,7 @@ impl Preprocess {
             });
         }
         for region in &self.regions {
-            let numbers = <[f64; 4]>::from(*region);
-            let inside = region.width > 0.0
-                && region.height > 0.0
-                && region.x + region.width <= 1.0 + 1e-9
-                && region.y + region.height <= 1.0 + 1e-9;
-            // `contains` is false for NaN.
-            if !inside || !numbers.iter().all(|n| (0.0..=1.0).contains(n)) {
-                return Err(Error::Setting {
-                    field: "input.regions",
-                    found: format!("{numbers:?}"),
-                    expected: "[x, y, width, height] as fractions inside the picture",
-                });
-            }
+            region.validate("input.regions")?;
         }
         Ok(())
     }
@@ -161,11 +193,37 @@ impl Preprocess {
         [self.rows(), self.channels(), self.height as usize, self.width as usize]
     }
 
-    /// Crops, scales and lays out a picture.
+    /// The article in a picture: the picture itself, or what is outlined in it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it cannot be found, [`Error::Picture`] when it is blurred.
+    pub fn article_in<'a>(&self, frame: &'a Frame) -> Result<Cow<'a, Frame>> {
+        if self.article == Article::Whole {
+            return Ok(Cow::Borrowed(frame));
+        }
+        let article = Outline::find(frame)?.straighten(frame);
+        match sharpness(&article) {
+            Some(sharp) if sharp < SHARP => Err(Error::Picture(
+                "the article is blurred; hold it still, move it into the lens's range, or give it more light".into(),
+            )),
+            _ => Ok(Cow::Owned(article)),
+        }
+    }
+
+    /// Finds the article in a picture, and crops, scales and lays it out.
+    ///
+    /// # Errors
+    /// As [`article_in`](Self::article_in) and [`laid_out`](Self::laid_out).
+    pub fn plane(&self, frame: &Frame) -> Result<Plane> {
+        let article = self.article_in(frame)?;
+        self.laid_out(&article)
+    }
+
+    /// Crops, scales and lays out an article that was found.
     ///
     /// # Errors
     /// As [`layouts`](Self::layouts).
-    pub fn plane(&self, frame: &Frame) -> Result<Plane> {
+    pub fn laid_out(&self, frame: &Frame) -> Result<Plane> {
         let layouts = self.layouts(frame)?;
         let (channels, height, width) = (self.channels(), self.height as usize, self.width as usize);
         let size = (frame.width(), frame.height());
@@ -273,7 +331,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn rule(width: u32, height: u32, color: Color, resize: Resize, regions: Vec<Region>) -> Preprocess {
-        Preprocess { width, height, color, resize, regions }
+        Preprocess { width, height, color, resize, article: Article::Whole, regions }
     }
 
     #[test]

@@ -61,6 +61,6 @@ fn header() -> Result<(&'static str, PathBuf)> {
             if chips.is_empty() { "the GPIO devices, of which there are none," } else { "the GPIO devices" },
             LABELS.join(", ")
         ),
-        remedy: "run it on a Raspberry Pi, as a user of the group gpio",
+        remedy: "run it on a Raspberry Pi, as a user of the group gpio, or use --lights console",
     })
 }

@@ -9,7 +9,7 @@ pub(super) fn wires(pins: &Pins) -> Result<Wires> {
     let refused = |e: GpioError| Error::Board {
         board: "rpi",
         what: format!("rppal cannot have the header's pins ({e})"),
-        remedy: "run it on a Raspberry Pi, as a user of the group gpio",
+        remedy: "run it on a Raspberry Pi, as a user of the group gpio, or use --lights console",
     };
     let gpio = Gpio::new().map_err(refused)?;
     let output = |pin| gpio.get(pin).map(|pin| Output::Rpi(pin.into_output_low())).map_err(refused);

@@ -42,11 +42,11 @@ struct Shared {
 }
 
 impl Eye {
-    /// Begins to look.
+    /// Begins to look; a camera is asked for pictures of `size`, width and height, and may give others.
     #[must_use]
-    pub fn open(spec: Spec) -> Self {
+    pub fn open(spec: Spec, size: (u32, u32)) -> Self {
         let queues = spec.is_queue();
-        Self::through(move || spec.open(), queues)
+        Self::through(move || spec.open(size), queues)
     }
 
     fn through(open: impl Fn() -> Result<Box<dyn Camera>, Fault> + Send + 'static, queues: bool) -> Self {

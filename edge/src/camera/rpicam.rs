@@ -9,7 +9,7 @@ use counterfoil_models::{Matrix, Packing, Yuv};
 
 use super::mjpeg::Stream;
 use super::pipe::{self, Bytes};
-use super::{Camera, Fault, Next, Pixels, RATE, SIZE, Shot};
+use super::{Camera, Fault, Next, Pixels, RATE, Shot};
 
 /// The program's names, the newest first.
 const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
@@ -35,19 +35,27 @@ pub(super) struct Rpicam {
 
 enum Pictures {
     Mjpeg(Stream<ChildStdout>),
-    Yuv420 { pipe: ChildStdout, picture: Vec<u8>, filled: usize },
+    Yuv420(Raw),
+}
+
+struct Raw {
+    pipe: ChildStdout,
+    size: (u32, u32),
+    picture: Vec<u8>,
+    filled: usize,
 }
 
 impl Rpicam {
-    pub(super) fn open(codec: Codec) -> Result<Self, Fault> {
-        let mut child = start(codec)?;
+    pub(super) fn open(codec: Codec, size: (u32, u32)) -> Result<Self, Fault> {
+        let mut child = start(codec, size)?;
         let (Some(pipe), words) = (child.stdout.take(), child.stderr.take()) else {
             return Err(Fault::new("the camera's program has no output", "please report it"));
         };
         let pictures = match codec {
             Codec::Mjpeg => Pictures::Mjpeg(Stream::of(pipe)),
             Codec::Yuv420 => {
-                Pictures::Yuv420 { pipe, picture: vec![0; Yuv::size(Packing::Planar420, SIZE.1, stride())], filled: 0 }
+                let picture = vec![0; Yuv::size(Packing::Planar420, size.1, stride(size.0))];
+                Pictures::Yuv420(Raw { pipe, size, picture, filled: 0 })
             }
         };
         Ok(Self { child, pictures, words })
@@ -74,16 +82,16 @@ impl Rpicam {
 }
 
 /// Raw pictures' rows, padded.
-fn stride() -> usize {
-    (SIZE.0 as usize).next_multiple_of(ROW_ALIGNMENT)
+fn stride(width: u32) -> usize {
+    (width as usize).next_multiple_of(ROW_ALIGNMENT)
 }
 
-fn start(codec: Codec) -> Result<Child, Fault> {
+fn start(codec: Codec, (width, height): (u32, u32)) -> Result<Child, Fault> {
     let codec = match codec {
         Codec::Mjpeg => "mjpeg",
         Codec::Yuv420 => "yuv420",
     };
-    let (width, height, rate) = (SIZE.0.to_string(), SIZE.1.to_string(), RATE.to_string());
+    let [width, height, rate] = [width, height, RATE].map(|number| number.to_string());
     let arguments = ["--timeout", "0", "--nopreview", "--verbose", "0", "--flush", "--codec", codec];
     let size = ["--width", &width, "--height", &height, "--framerate", &rate, "--output", "-"];
     for program in PROGRAMS {
@@ -105,7 +113,7 @@ impl Camera for Rpicam {
     fn next(&mut self) -> Result<Next, Fault> {
         let next = match &mut self.pictures {
             Pictures::Mjpeg(stream) => stream.next(),
-            Pictures::Yuv420 { pipe, picture, filled } => raw(pipe, picture, filled),
+            Pictures::Yuv420(raw) => raw.next(),
         };
         match next {
             // A camera has no end: its program died, perhaps in the middle of a picture.
@@ -118,18 +126,24 @@ impl Camera for Rpicam {
     }
 }
 
-fn raw(pipe: &mut ChildStdout, picture: &mut Vec<u8>, filled: &mut usize) -> io::Result<Next> {
-    while *filled < picture.len() {
-        match pipe::read(&*pipe, &mut picture[*filled..])? {
-            Bytes::Some(count) => *filled += count,
-            Bytes::Waiting => return Ok(Next::Waiting),
-            Bytes::End => return Ok(Next::End),
+impl Raw {
+    fn next(&mut self) -> io::Result<Next> {
+        while self.filled < self.picture.len() {
+            match pipe::read(&self.pipe, &mut self.picture[self.filled..])? {
+                Bytes::Some(count) => self.filled += count,
+                Bytes::Waiting => return Ok(Next::Waiting),
+                Bytes::End => return Ok(Next::End),
+            }
         }
+        self.filled = 0;
+        let next = vec![0; self.picture.len()];
+        let whole = std::mem::replace(&mut self.picture, next);
+        // What libcamera's programs choose for video of this size.
+        let matrix = if self.size.0 >= 1280 || self.size.1 >= 720 { Matrix::Bt709 } else { Matrix::Bt601 };
+        let yuv =
+            Yuv::new(Packing::Planar420, matrix, self.size, stride(self.size.0), whole).map_err(io::Error::other)?;
+        Ok(Next::Shot(Shot::now(Pixels::Raw(yuv))))
     }
-    *filled = 0;
-    let whole = std::mem::replace(picture, vec![0; picture.len()]);
-    let yuv = Yuv::new(Packing::Planar420, Matrix::Bt709, SIZE, stride(), whole).map_err(io::Error::other)?;
-    Ok(Next::Shot(Shot::now(Pixels::Raw(yuv))))
 }
 
 impl Drop for Rpicam {

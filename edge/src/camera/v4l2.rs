@@ -11,7 +11,7 @@ use linuxvideo::stream::ReadStream;
 use linuxvideo::{BufType, CapabilityFlags, Device};
 
 use super::pipe;
-use super::{Camera, Fault, Next, Pixels, SIZE, Shot};
+use super::{Camera, Fault, Next, Pixels, Shot};
 
 /// A camera that sends nothing for so long is stuck.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ enum Layout {
 }
 
 impl V4l2 {
-    pub(super) fn open(path: &Path) -> Result<Self, Fault> {
+    pub(super) fn open(path: &Path, (width, height): (u32, u32)) -> Result<Self, Fault> {
         let fault = |error: io::Error| trouble(path, &error);
         let device = Device::open(path).map_err(fault)?;
         let offered: Vec<PixelFormat> =
@@ -44,7 +44,7 @@ impl V4l2 {
                 "a camera that gives MJPG or YUYV is needed; `counterfoil-edge doctor` lists what is there",
             ));
         };
-        let capture = device.video_capture(PixFormat::new(SIZE.0, SIZE.1, format)).map_err(fault)?;
+        let capture = device.video_capture(PixFormat::new(width, height, format)).map_err(fault)?;
         let given = capture.format();
         let layout = if given.pixel_format() == PixelFormat::YUYV {
             Layout::Yuyv { size: (given.width(), given.height()), stride: given.bytes_per_line() as usize }

@@ -20,14 +20,14 @@ use counterfoil_edge::journal::Journal;
 use counterfoil_edge::panel::{Panel, Shows};
 use counterfoil_edge::signals::{self, Asked};
 use counterfoil_edge::watch::{Looked, Mode, Watch};
-use counterfoil_models::{Name, Verdict};
+use counterfoil_models::{Name, Region, Verdict};
 
 use models::Models;
 use service::Pulse;
 use teller::Teller;
 use unsure::Unsure;
 
-mod display;
+pub(super) mod display;
 mod models;
 mod service;
 mod teller;
@@ -103,11 +103,12 @@ impl Cmd {
 
         let is_queue = config.source.is_queue();
         let quorum = if is_queue { Quorum::ONE } else { config.agree };
+        let guide = if is_queue { Region::WHOLE } else { config.guide };
         let empty = state.filter(|_| !is_queue).map(Empty::of).transpose()?.flatten();
-        let mut watch = Watch::new(models.detector(), config.mode, quorum, empty);
+        let mut watch = Watch::new(models.detector(), config.mode, quorum, guide, empty);
         let mut teller = Teller { out, json: self.json, journal, panel, said_fault: None };
         let mut models = models;
-        let eye = Eye::open(config.source);
+        let eye = Eye::open(config.source, config.size.into());
         let mut result = Ok(());
         let mut pulse = Pulse::ready();
         while !stop.load(Ordering::Relaxed) {
@@ -130,7 +131,14 @@ impl Cmd {
                 }
                 Some(Look::Shot(shot)) => {
                     teller.said_fault = None;
-                    match watch.look(&shot)? {
+                    let looked = watch.look(&shot).unwrap_or_else(|error| {
+                        say(&error.to_string());
+                        Looked::Nothing
+                    });
+                    if watch.network_failed() {
+                        models.failed();
+                    }
+                    match looked {
                         Looked::Nothing => Ok(()),
                         Looked::Learned(empty) => {
                             state.map_or(Ok(()), |state| empty.keep(state)).unwrap_or_else(|e| say(&e.to_string()));
@@ -183,7 +191,7 @@ impl Cmd {
     }
 }
 
-fn say(what: &str) {
+pub(super) fn say(what: &str) {
     // Whoever closed stderr does not want to know.
     let _ = writeln!(io::stderr(), "counterfoil-edge: {what}");
 }

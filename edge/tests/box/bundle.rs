@@ -9,8 +9,8 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use counterfoil_models::{
-    Calibration, Color, DISCRIMINATOR, Draft, Golden, Join, Manifest, Preprocess, Region, Resize, SCHEMA, Training,
-    Verdict,
+    Article, Calibration, Color, DISCRIMINATOR, Draft, Golden, Join, Manifest, Preprocess, Region, Resize, SCHEMA,
+    Training, Verdict,
 };
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 
@@ -65,6 +65,7 @@ impl Fixture {
                 height: SIDE,
                 color: Color::Grey,
                 resize: Resize::Stretch,
+                article: Article::Whole,
                 regions: vec![Region::WHOLE],
             },
             join: Join::single(),

@@ -144,7 +144,7 @@ fn a_terminated_program_leaves_no_light_on() {
     assert!(talk.any(|line| line == "[green on]"));
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     let last: Vec<String> = talk.collect();
-    assert_eq!(last[last.len() - 2..], ["[green off]", "[red off]"]);
+    assert_eq!(last[last.len() - 3..], ["[green off]", "[red off]", "[buzzer off]"]);
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 

@@ -97,13 +97,20 @@ pub fn hand_statistics(items: &[Item]) -> Result<Baseline> {
 mod tests {
     use super::*;
     use crate::data::Dataset;
-    use counterfoil_models::{Color, Frame, Plane, Preprocess, Region, Resize};
+    use counterfoil_models::{Article, Color, Frame, Plane, Preprocess, Region, Resize};
     use image::{GrayImage, Luma};
     use tempfile::TempDir;
 
     /// Pictures of 8 pixels on a side, whole.
     pub(super) fn input() -> Preprocess {
-        Preprocess { width: 8, height: 8, color: Color::Grey, resize: Resize::Stretch, regions: vec![Region::WHOLE] }
+        Preprocess {
+            width: 8,
+            height: 8,
+            color: Color::Grey,
+            resize: Resize::Stretch,
+            article: Article::Whole,
+            regions: vec![Region::WHOLE],
+        }
     }
 
     /// 64 bytes as a picture's plane.

@@ -11,7 +11,7 @@ use counterfoil_host::data::{HELD_OUT, Room};
 use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Look, Prepared, Record};
 use counterfoil_host::train::{self, Compute, Config, Net};
-use counterfoil_models::{Calibration, Color, JoinRule, Region, Resize};
+use counterfoil_models::{Article, Calibration, Color, JoinRule, Region, Resize};
 
 /// Minutes of training where neither a flag nor the configuration says.
 const DEFAULT_MINUTES: f64 = 5.0;
@@ -105,6 +105,9 @@ pub(crate) struct LookArguments {
     /// What to do with pictures of another shape
     #[arg(long, value_enum)]
     resize: Option<ResizeArgument>,
+    /// What the article is in a picture [default: whole]
+    #[arg(long, value_enum)]
+    article: Option<ArticleArgument>,
     /// A crop as fractions x,y,width,height of the picture; repeat it for several
     #[arg(long = "region", value_parser = region, value_name = "X,Y,W,H")]
     regions: Vec<Region>,
@@ -166,6 +169,14 @@ enum ResizeArgument {
     Ink,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ArticleArgument {
+    /// The whole picture: scans, or a guide frame that the article fills
+    Whole,
+    /// What is found in the picture: outlined, turned and straightened; for photos on a table or in a hand
+    Outlined,
+}
+
 impl LookArguments {
     fn resolve(&self) -> Look {
         Look {
@@ -178,6 +189,10 @@ impl LookArguments {
                 ResizeArgument::Stretch => Resize::Stretch,
                 ResizeArgument::Pad => Resize::Pad,
                 ResizeArgument::Ink => Resize::Ink,
+            }),
+            article: self.article.map(|article| match article {
+                ArticleArgument::Whole => Article::Whole,
+                ArticleArgument::Outlined => Article::Outlined,
             }),
             regions: (!self.regions.is_empty()).then(|| self.regions.clone()),
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use counterfoil_edge::source::{Source, pictures};
-use counterfoil_models::{Color, Frame, Region, Resize};
+use counterfoil_models::{Article, Color, Frame, Region, Resize};
 use image::DynamicImage;
 use regex::Regex;
 use serde::Deserialize;
@@ -28,6 +28,8 @@ pub struct Settings {
     pub size: Option<[u32; 2]>,
     /// What to do with another aspect ratio.
     pub resize: Option<Resize>,
+    /// What of a picture is looked at.
+    pub article: Option<Article>,
     /// The crops that are judged.
     pub regions: Option<Vec<Region>>,
     /// A regular expression on file names; its first capture (or the whole match) names the group.

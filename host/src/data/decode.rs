@@ -42,11 +42,12 @@ pub(crate) fn decode(items: Vec<Item>, input: &Preprocess, room: &Room) -> Resul
     };
     let look = |item: &Item| {
         let frame = item.frame()?;
-        let plane = input
-            .plane(&frame)
-            .map_err(|source| DataError::Picture { name: item.name.clone(), source: source.into() })?;
+        let unfit =
+            |source: counterfoil_models::Error| DataError::Picture { name: item.name.clone(), source: source.into() };
+        let article = input.article_in(&frame).map_err(unfit)?;
+        let plane = input.laid_out(&article).map_err(unfit)?;
         let hash = plane.sha256();
-        Ok((plane, hash, Fingerprint::of(&frame).to_bytes()))
+        Ok((plane, hash, Fingerprint::of(&article).to_bytes()))
     };
     let mut items = items.into_iter();
     loop {

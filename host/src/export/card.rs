@@ -89,9 +89,10 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
     }
     line(format_args!("\n## What it must not be used for\n"));
     line(format_args!(
-        "Deciding alone about anything that matters to somebody. It has not been shown other articles, other cameras or other \
-         light than its training pictures; a forger it catches poorly is in the table above, and there are forgers that are not. \
-         Calibrate it again on pictures from the camera it will look through."
+        "Deciding alone about anything that matters to somebody, people's signatures before all. *Genuine* is no proof: it says that nothing \
+         was unlike the training pictures. It has not been shown other articles, other cameras or other light than those; a forger it \
+         catches poorly is in the table above, and there are forgers that are not. Calibrate it again on pictures from the camera it will \
+         look through. The whole page: docs/not-for.md in Counterfoil's source."
     ));
     text
 }

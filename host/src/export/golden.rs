@@ -7,7 +7,7 @@ use std::io::Cursor;
 
 use anyhow::Result;
 use counterfoil_edge::engine::Engine;
-use counterfoil_models::{Calibration, Frame, GOLDEN_TOLERANCE, Golden, Join, Preprocess, Score, Verdict};
+use counterfoil_models::{Article, Calibration, Frame, GOLDEN_TOLERANCE, Golden, Join, Preprocess, Score, Verdict};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
 use rand::Rng;
@@ -34,6 +34,7 @@ pub(super) struct Drawn {
 pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration: &Calibration) -> Result<Vec<Drawn>> {
     let mut drawn = Vec::new();
     for (name, picture) in [("rings", rings()), ("weave", weave()), ("patches", patches())] {
+        let picture = if input.article == Article::Outlined { laid_on_a_table(&picture) } else { picture };
         let mut png = Vec::new();
         picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png)?;
         let mut jpeg = Vec::new();
@@ -60,6 +61,20 @@ fn steady(score: Score, calibration: &Calibration) -> Result<Option<Verdict>> {
     };
     let (low, middle, high) = (at(-margin)?, at(0.0)?, at(margin)?);
     Ok((low == middle && middle == high).then_some(middle))
+}
+
+/// The picture with a white rim, in the middle of a grey table: what is to be outlined must stand out.
+fn laid_on_a_table(picture: &RgbImage) -> RgbImage {
+    const RIM: u32 = 10;
+    RgbImage::from_fn(2 * WIDTH, 2 * HEIGHT, |x, y| {
+        let (x, y) = (x.wrapping_sub(WIDTH / 2), y.wrapping_sub(HEIGHT / 2));
+        let rim = |at: u32, side: u32| at.wrapping_add(RIM) < side + 2 * RIM;
+        match picture.get_pixel_checked(x, y) {
+            Some(pixel) => *pixel,
+            None if rim(x, WIDTH) && rim(y, HEIGHT) => Rgb([245; 3]),
+            None => Rgb([70; 3]),
+        }
+    })
 }
 
 /// Fine concentric lines that drift out of phase between the channels.

@@ -179,3 +179,96 @@ fn a_configuration_is_checked_before_it_is_used() {
     check("source = \"stdin\"\nligths = \"none\"\n").code(2).says("line 2").says("did you mean `lights`?");
     edge(["watch", "--config", &path.display().to_string()]).code(2).says("did you mean `lights`?");
 }
+
+/// A picture of the stage lying askew on a dark table.
+fn on_a_table(picture: &Path) -> image::RgbImage {
+    let note = image::open(picture).unwrap().into_rgb8();
+    let (width, height) = (note.width() as f64, note.height() as f64);
+    let (turn, table) = ((0.995f64, 0.1f64), (1.5 * width, 2.2 * height));
+    image::RgbImage::from_fn(table.0 as u32, table.1 as u32, |x, y| {
+        let (dx, dy) = (f64::from(x) - table.0 / 2.0, f64::from(y) - table.1 / 2.0);
+        let (u, v) = (dx * turn.0 + dy * turn.1 + width / 2.0, dy * turn.0 - dx * turn.1 + height / 2.0);
+        let inside = u >= 0.0 && v >= 0.0 && u < width - 1.0 && v < height - 1.0;
+        if inside { *note.get_pixel(u as u32, v as u32) } else { image::Rgb([45, 40, 38]) }
+    })
+}
+
+#[test]
+fn an_article_askew_is_found_for_training_and_for_judging_alike() {
+    let stage = Stage::get();
+    let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    for entry in fs::read_dir(stage.path("notes/real")).unwrap().flatten().take(40) {
+        on_a_table(&entry.path()).save(photos.join(entry.file_name())).unwrap();
+    }
+    // What `capture --article outlined` writes beside its pictures.
+    fs::write(photos.join("dataset.toml"), "article = \"outlined\"\n").unwrap();
+    let [run, bundle] = ["run", "bundle"].map(|name| dir.path().join(name).display().to_string());
+    let photos = photos.display().to_string();
+    let trained = counterfoil_tests::counterfoil([
+        "train",
+        "--data",
+        &photos,
+        "--out",
+        &run,
+        "--net",
+        "statistics",
+        "--held-out",
+        "0.5",
+    ])
+    .ok();
+    assert!(trained.stderr().contains("20 genuine pictures to learn from"), "{trained}");
+    counterfoil_tests::counterfoil(["export", &run, "--out", &bundle, "--alpha", "0.1"]).ok();
+    let lines = edge(["detect", "--json", "--bundle", &bundle, &photos]).lines();
+    assert!(lines.iter().all(|line| line["verdict"].is_string()), "{lines:?}");
+    // A bare table is no counterfeit.
+    let table = image::RgbImage::from_fn(640, 480, |x, y| image::Rgb([60 + ((x * 7 + y * 13) % 9) as u8; 3]));
+    let bare = dir.path().join("bare.png");
+    table.save(&bare).unwrap();
+    edge(["detect", "--bundle", &bundle, &bare.display().to_string()]).code(2);
+    let said = edge(["detect", "--json", "--bundle", &bundle, &bare.display().to_string()]).lines().remove(0);
+    assert!(said["error"].as_str().unwrap().contains("nothing stands out"), "{said}");
+}
+
+#[test]
+fn pictures_worth_learning_from_are_captured_and_others_said_why_not() {
+    let stage = Stage::get();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("photos").display().to_string();
+    let real = stage.path("notes/real");
+    let mut notes: Vec<_> = fs::read_dir(real).unwrap().flatten().map(|entry| entry.path()).collect();
+    notes.sort();
+    let mut watching = Watching::start(
+        ["capture", "--source", "stdin", "--out", &out, "--count", "3", "--every", "0", "--config", "/nonexistent"],
+        None,
+    );
+    let mut show = |picture: &[u8]| {
+        std::thread::sleep(Duration::from_millis(700));
+        // It may have all it wants.
+        let _ = watching.stdin.as_mut().unwrap().write_all(picture);
+    };
+    let dark = image::RgbImage::from_pixel(640, 480, image::Rgb([3; 3]));
+    let mut black = Vec::new();
+    JpegEncoder::new(&mut black).encode(&dark, 640, 480, ExtendedColorType::Rgb8).unwrap();
+    show(&black);
+    let one = jpeg(&notes[0]);
+    for _ in 0..2 {
+        show(&one);
+    }
+    let white = image::RgbImage::from_pixel(640, 480, image::Rgb([254; 3]));
+    let mut glare = Vec::new();
+    JpegEncoder::new(&mut glare).encode(&white, 640, 480, ExtendedColorType::Rgb8).unwrap();
+    show(&glare);
+    let (code, talk) = watching.end();
+    assert_eq!(code, Some(0), "{talk}");
+    for expected in ["too dark", "the same as the last", "too bright"] {
+        assert!(talk.contains(expected), "{expected}: {talk}");
+    }
+    let taken = fs::read_dir(dir.path().join("photos"))
+        .unwrap()
+        .flatten()
+        .filter(|e| e.path().extension().is_some_and(|x| x == "png"));
+    assert_eq!(taken.count(), 1);
+    assert_eq!(fs::read_to_string(dir.path().join("photos/dataset.toml")).unwrap(), "article = \"whole\"\n");
+}

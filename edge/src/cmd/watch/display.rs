@@ -4,7 +4,7 @@ use counterfoil_edge::panel::Shows;
 
 /// The display on a bus; none for a negative number.
 #[cfg(feature = "gpio")]
-pub(super) fn open(bus: i16) -> Option<Box<dyn Shows>> {
+pub(crate) fn open(bus: i16) -> Option<Box<dyn Shows>> {
     use counterfoil_edge::panel::News;
     use counterfoil_edge::screen::Screen;
     use rppal::i2c::I2c;
@@ -40,6 +40,6 @@ pub(super) fn open(bus: i16) -> Option<Box<dyn Shows>> {
 
 /// Without the feature there is none.
 #[cfg(not(feature = "gpio"))]
-pub(super) fn open(_: i16) -> Option<Box<dyn Shows>> {
+pub(crate) fn open(_: i16) -> Option<Box<dyn Shows>> {
     None
 }

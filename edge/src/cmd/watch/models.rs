@@ -16,6 +16,8 @@ use super::say;
 
 /// How often the link to the current model is read.
 const LOOK: Duration = Duration::from_secs(1);
+/// A model that has failed on every frame for so long, and on so many, is rolled back.
+const FAILING: (Duration, u32) = (Duration::from_secs(20), 10);
 
 /// The detector that judges, and whether another is to take its place.
 pub(super) struct Models {
@@ -26,6 +28,8 @@ pub(super) struct Models {
     asked: Instant,
     loading: Option<mpsc::Receiver<Result<Running, Error>>>,
     proven: bool,
+    /// Since when, and how often, it failed on frames without a verdict between.
+    failing: Option<(Instant, u32)>,
 }
 
 impl Models {
@@ -51,6 +55,7 @@ impl Models {
             asked: Instant::now(),
             loading: None,
             proven: false,
+            failing: None,
         })
     }
 
@@ -97,13 +102,34 @@ impl Models {
         let detector = held(detector, &self.standard).map_err(|e| kept(e.to_string()))?;
         self.running_id = detector.bundle().id().to_owned();
         self.running = Arc::new(detector);
-        self.proven = false;
+        (self.proven, self.failing) = (false, None);
         say(&format!("judging by {}", self.what()));
         Ok(self.detector())
     }
 
+    /// It failed on a frame: not the picture, but the network. One that does so from its first frame on is rolled back; the link is then
+    /// followed as ever.
+    pub(super) fn failed(&mut self) {
+        let Some(slots) = &self.slots else { return };
+        let (since, times) = self.failing.unwrap_or_else(|| (Instant::now(), 0));
+        self.failing = Some((since, times + 1));
+        if !self.proven && since.elapsed() >= FAILING.0 && times >= FAILING.1 {
+            self.failing = None;
+            match slots.rollback() {
+                Ok(before) => say(&format!(
+                    "{} fails on every frame; going back to {} (number {})",
+                    self.what(),
+                    before.name,
+                    before.counter
+                )),
+                Err(error) => say(&format!("{} fails on every frame, and there is no other: {error}", self.what())),
+            }
+        }
+    }
+
     /// It gave a verdict.
     pub(super) fn proven(&mut self) {
+        self.failing = None;
         if let (Some(slots), false) = (&self.slots, self.proven) {
             self.proven = true;
             slots.proven().unwrap_or_else(|e| say(&e.to_string()));

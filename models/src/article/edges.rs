@@ -1,0 +1,212 @@
+//! A frame enters, the edges of its reduced picture leave: where something ends, how strongly, and which way it faces.
+//!
+//! A file because what counts as an edge is decided here alone: the reduction, the colour, and how much more than the table's own
+//! grain a step must be.
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::Frame;
+
+/// Longest side of the reduced picture in pixels: lines are found to a pixel of it, and the time for it is bounded.
+const LONGEST: u32 = 320;
+/// Directions a half turn is divided into.
+pub(super) const DIRECTIONS: usize = 128;
+/// No direction: not an edge.
+const NONE: u8 = u8::MAX;
+/// A step of fewer levels (of 255, across two pixels) is noise or JPEG's blocks, whatever the table.
+const FAINTEST: i32 = 6;
+/// A step of more levels is an edge, however wild the background.
+const PLAIN: i32 = 36;
+/// The part of the frame's shorter side that lies around as the ring: table, since an article does not touch the edge.
+const RING: f64 = 0.06;
+/// Of the ring's steps, this share is weaker than what counts as an edge.
+const RING_SHARE: f64 = 0.92;
+
+/// The edge pixels of a reduced picture.
+pub(super) struct Edges {
+    /// Width of the reduced picture.
+    pub(super) width: usize,
+    /// Height of the reduced picture.
+    pub(super) height: usize,
+    /// Pixels of the frame to one of the reduced picture, across and down.
+    pub(super) scale: (f64, f64),
+    /// The fewest levels a step must have to be an edge.
+    pub(super) threshold: i32,
+    /// Its edge pixels.
+    pub(super) points: Vec<Point>,
+    /// `[height, width]`: the direction at an edge pixel, or [`NONE`].
+    directions: Vec<u8>,
+}
+
+/// An edge pixel of the reduced picture.
+#[derive(Clone, Copy)]
+pub(super) struct Point {
+    /// Its centre, from the left edge.
+    pub(super) x: f64,
+    /// Its centre, from the upper edge.
+    pub(super) y: f64,
+    /// The direction of its normal, below [`DIRECTIONS`].
+    pub(super) direction: usize,
+    /// How many times the threshold its step has: 1 to 3.
+    pub(super) weight: u32,
+}
+
+impl Edges {
+    /// Reduces the frame and finds its edges.
+    pub(super) fn of(frame: &Frame) -> Self {
+        let (width, height) = (frame.width(), frame.height());
+        let longest = width.max(height);
+        let side = |side: u32| {
+            let scaled = (u64::from(side) * u64::from(LONGEST) / u64::from(longest)) as u32;
+            if longest > LONGEST { scaled.max(1) } else { side }
+        };
+        let (reduced_width, reduced_height) = (side(width), side(height));
+        let (pixels, channels) = match frame {
+            Frame::Grey(image) => (reduce::<U8>(image.as_raw(), (width, height), (reduced_width, reduced_height)), 1),
+            Frame::Rgb(image) => (reduce::<U8x3>(image.as_raw(), (width, height), (reduced_width, reduced_height)), 3),
+        };
+        let scale = (f64::from(width) / f64::from(reduced_width), f64::from(height) / f64::from(reduced_height));
+        let (width, height) = (reduced_width as usize, reduced_height as usize);
+        let steps = steps(&pixels, channels, width, height);
+        let threshold = threshold(&steps, width, height);
+        let mut edges =
+            Self { width, height, scale, threshold, points: Vec::new(), directions: vec![NONE; width * height] };
+        edges.thin(&steps);
+        edges
+    }
+
+    /// Whether an edge runs through a place with this direction, give or take `tolerance` of [`DIRECTIONS`].
+    pub(super) fn runs(&self, (x, y): (f64, f64), direction: usize, tolerance: usize) -> bool {
+        let (x, y) = (x.floor(), y.floor());
+        if x < 0.0 || y < 0.0 || x >= self.width as f64 || y >= self.height as f64 {
+            return false;
+        }
+        let found = self.directions[y as usize * self.width + x as usize];
+        found != NONE && apart(usize::from(found), direction) <= tolerance
+    }
+
+    /// Whether there are more edges in the middle of the picture than around.
+    pub(super) fn stand_out(&self) -> bool {
+        let within = |side: usize, at: f64| (at - side as f64 / 2.0).abs() < 0.5 * (1.0 - 2.0 * RING) * side as f64;
+        let inner =
+            self.points.iter().filter(|point| within(self.width, point.x) && within(self.height, point.y)).count();
+        let share = (1.0 - 2.0 * RING) * (1.0 - 2.0 * RING);
+        // Three times as dense.
+        inner as f64 / share > 3.0 * (self.points.len() - inner) as f64 / (1.0 - share)
+    }
+
+    /// Keeps of each edge its crest, a pixel wide.
+    fn thin(&mut self, steps: &[Step]) {
+        for y in 1..self.height.saturating_sub(1) {
+            for x in 1..self.width.saturating_sub(1) {
+                let step = steps[y * self.width + x];
+                if step.squared < self.threshold * self.threshold * 16 {
+                    continue;
+                }
+                let direction = direction(step.across, step.down);
+                // The two neighbours the normal points at: of the four axes the nearest.
+                let (dx, dy) = match (direction + DIRECTIONS / 8) % DIRECTIONS / (DIRECTIONS / 4) {
+                    0 => (1, 0),
+                    1 => (1, 1),
+                    2 => (0, 1),
+                    _ => (-1, 1),
+                };
+                let at = |sign: isize| {
+                    let (x, y) = (x as isize + sign * dx, y as isize + sign * dy);
+                    steps[y as usize * self.width + x as usize].squared
+                };
+                if step.squared < at(-1) || step.squared <= at(1) {
+                    continue;
+                }
+                let weight = (1..3).filter(|times| step.squared >= 16 * (self.threshold * (times + 1)).pow(2)).count();
+                self.directions[y * self.width + x] = direction as u8;
+                let (x, y) = (x as f64 + 0.5, y as f64 + 0.5);
+                self.points.push(Point { x, y, direction, weight: 1 + weight as u32 });
+            }
+        }
+    }
+}
+
+/// How far two directions are apart, of [`DIRECTIONS`] to a half turn.
+pub(super) fn apart(a: usize, b: usize) -> usize {
+    let apart = a.abs_diff(b);
+    apart.min(DIRECTIONS - apart)
+}
+
+/// The direction of a vector, its sign left aside: the share of its length (in city blocks) that it has gone down on its way through
+/// the half turn. It grows with the angle, and needs no arc tangent.
+pub(super) fn direction(across: i32, down: i32) -> usize {
+    let (across, down) = if down < 0 || (down == 0 && across < 0) { (-across, -down) } else { (across, down) };
+    let length = across.abs() + down;
+    if length == 0 { 0 } else { (((length - across) * (DIRECTIONS as i32 / 2) / length) as usize).min(DIRECTIONS - 1) }
+}
+
+/// The unit vector in the middle of a direction.
+pub(super) fn unit_vector(direction: usize) -> (f64, f64) {
+    let x = 1.0 - (direction as f64 + 0.5) / (DIRECTIONS as f64 / 2.0);
+    let y = 1.0 - x.abs();
+    let length = (x * x + y * y).sqrt();
+    (x / length, y / length)
+}
+
+/// Sobel's response of the channel that changes most.
+#[derive(Clone, Copy, Default)]
+struct Step {
+    across: i32,
+    down: i32,
+    /// Its square: 16 times that of the levels between two pixels' sides.
+    squared: i32,
+}
+
+fn steps(pixels: &[u8], channels: usize, width: usize, height: usize) -> Vec<Step> {
+    let mut steps = vec![Step::default(); width * height];
+    let at = |x: usize, y: usize, channel: usize| i32::from(pixels[(y * width + x) * channels + channel]);
+    for y in 1..height.saturating_sub(1) {
+        for x in 1..width.saturating_sub(1) {
+            let step = &mut steps[y * width + x];
+            for c in 0..channels {
+                let (nw, n, ne) = (at(x - 1, y - 1, c), at(x, y - 1, c), at(x + 1, y - 1, c));
+                let (w, e) = (at(x - 1, y, c), at(x + 1, y, c));
+                let (sw, s, se) = (at(x - 1, y + 1, c), at(x, y + 1, c), at(x + 1, y + 1, c));
+                let (across, down) = (ne + 2 * e + se - nw - 2 * w - sw, sw + 2 * s + se - nw - 2 * n - ne);
+                let squared = across * across + down * down;
+                if squared > step.squared {
+                    *step = Step { across, down, squared };
+                }
+            }
+        }
+    }
+    steps
+}
+
+/// What a step must have to be an edge: more than most of the ring's, which is the table's grain.
+fn threshold(steps: &[Step], width: usize, height: usize) -> i32 {
+    let ring = ((width.min(height) as f64 * RING) as usize).max(2);
+    let mut around: Vec<i32> = steps
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| {
+            let (x, y) = (at % width, at / width);
+            x < ring || y < ring || x + ring >= width || y + ring >= height
+        })
+        .map(|(_, step)| step.squared)
+        .collect();
+    let rank = (around.len() as f64 * RING_SHARE) as usize;
+    let (_, usual, _) = around.select_nth_unstable(rank);
+    (f64::from(*usual).sqrt() / 4.0).ceil().clamp(f64::from(FAINTEST), f64::from(PLAIN)) as i32
+}
+
+fn reduce<P: PixelTrait + InnerPixel<Component = u8>>(
+    pixels: &[u8],
+    (width, height): (u32, u32),
+    (reduced_width, reduced_height): (u32, u32),
+) -> Vec<u8> {
+    let source =
+        TypedImageRef::<P>::from_buffer(width, height, pixels).expect("a frame has a byte a channel and pixel");
+    let mut reduced = TypedImage::<P>::new(reduced_width, reduced_height);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new().resize_typed(&source, &mut reduced, &options).expect("the whole frame is reduced");
+    P::components(reduced.pixels()).to_vec()
+}

@@ -1,0 +1,153 @@
+//! Lines enter, the four-sided figures they bound leave, the likeliest first.
+//!
+//! A file because it is the one place that says what shape an article has and by what a figure is the likelier one: its sides run
+//! along edges, and those edges end at its corners.
+
+use super::edges::Edges;
+use super::lines::Line;
+
+/// Opposite sides differ by at most 37 degrees, the cosine of which this is: a tilt of 25 degrees from a hand's breadth gives 25.
+const OPPOSITE: f64 = 0.8;
+/// Sides meet at 50 to 130 degrees, the sine of which this is.
+const CORNER: f64 = 0.766;
+/// No side is shorter, in pixels of the reduced picture.
+const SHORTEST: f64 = 16.0;
+/// A figure of a smaller share of the picture is none: it could only be refused.
+const SMALLEST: f64 = 0.02;
+/// The share of a side that must run along an edge to be looked at.
+const SIDE: f64 = 0.45;
+/// A pixel of a side without an edge takes away what so many with one have given.
+const MISSING: f64 = 2.0;
+/// An edge is followed past the corner for this share of its side,
+const PAST: f64 = 0.15;
+/// but so many pixels at least and at most,
+const PAST_PIXELS: (f64, f64) = (8.0, 24.0);
+/// after so many pixels that a rounded corner or a blur may take.
+const AFTER: f64 = 3.0;
+/// Half the worth of an edge: the picture's own border is one only if nothing better is.
+const BORDER_WORTH: f64 = 0.5;
+/// The likeliest so many are kept.
+const KEPT: usize = 32;
+
+/// A four-sided figure in the reduced picture.
+pub(super) struct Quad {
+    /// Its corners, each side's end the next one's start.
+    pub(super) corners: [(f64, f64); 4],
+    /// Some of its sides are edges of the picture itself.
+    pub(super) cut: bool,
+    /// Pixels of edge along its sides, less what speaks against it.
+    pub(super) worth: f64,
+}
+
+impl Quad {
+    /// The likeliest figures, likeliest first.
+    pub(super) fn all(lines: &[Line], edges: &Edges) -> Vec<Self> {
+        let crossings: Vec<Vec<Option<(f64, f64)>>> =
+            lines.iter().map(|a| lines.iter().map(|b| a.crossing(b)).collect()).collect();
+        let bounds = Bounds { lines, crossings, size: (edges.width as f64, edges.height as f64) };
+        let mut quads: Vec<Self> = Vec::new();
+        for first in 0..lines.len() {
+            for third in first + 1..lines.len() {
+                bounds.between(first, third, &mut quads);
+            }
+            quads.sort_by(|a, b| b.worth.total_cmp(&a.worth));
+            quads.truncate(KEPT);
+        }
+        quads
+    }
+}
+
+/// All that is known of the lines.
+struct Bounds<'a> {
+    lines: &'a [Line],
+    crossings: Vec<Vec<Option<(f64, f64)>>>,
+    size: (f64, f64),
+}
+
+impl Bounds<'_> {
+    /// The figures with these two lines for opposite sides.
+    fn between(&self, first: usize, third: usize, quads: &mut Vec<Quad>) {
+        let lines = self.lines;
+        if dot(lines[first].along, lines[third].along).abs() < OPPOSITE {
+            return;
+        }
+        let sides: Vec<(usize, f64)> = (first + 1..lines.len())
+            .filter(|line| *line != third)
+            .filter_map(|line| Some((line, self.side(line, first, third)?)))
+            .collect();
+        for (at, &(second, second_worth)) in sides.iter().enumerate() {
+            for &(fourth, fourth_worth) in &sides[at + 1..] {
+                if dot(lines[second].along, lines[fourth].along).abs() < OPPOSITE {
+                    continue;
+                }
+                let Some(first_worth) = self.side(first, second, fourth) else { continue };
+                let Some(third_worth) = self.side(third, second, fourth) else { continue };
+                let figure = [first, second, third, fourth];
+                let borders = figure.iter().filter(|line| lines[**line].frame).count();
+                let corners = [(first, fourth), (first, second), (third, second), (third, fourth)].map(|(a, b)| {
+                    let (here, _) = self.crossings[a][b].expect("sides were found by where they cross");
+                    lines[a].point(here)
+                });
+                let area = area(&corners);
+                let worth = first_worth + second_worth + third_worth + fourth_worth;
+                if borders <= 2 && convex(&corners) && area >= SMALLEST * self.size.0 * self.size.1 {
+                    quads.push(Quad { corners, cut: borders > 0, worth });
+                }
+            }
+        }
+    }
+
+    /// What a line is worth as the side between two others: `None` when it is none.
+    fn side(&self, line: usize, from: usize, to: usize) -> Option<f64> {
+        let (start, _) = self.crossings[line][from]?;
+        let (end, _) = self.crossings[line][to]?;
+        let it = &self.lines[line];
+        let (start, end) = (start.min(end), start.max(end));
+        let length = end - start;
+        let square = |other: usize| cross(it.along, self.lines[other].along).abs() >= CORNER;
+        if length < SHORTEST
+            || !square(from)
+            || !square(to)
+            || !self.holds(it.point(start))
+            || !self.holds(it.point(end))
+        {
+            return None;
+        }
+        let edge = it.edge(start, end);
+        if it.frame {
+            return Some(BORDER_WORTH * edge);
+        }
+        let past = (PAST * length).clamp(PAST_PIXELS.0, PAST_PIXELS.1);
+        let beyond = it.edge(start - AFTER - past, start - AFTER) + it.edge(end + AFTER, end + AFTER + past);
+        (edge >= SIDE * length).then_some(edge - MISSING * (length - edge) - beyond)
+    }
+
+    /// Whether a corner lies in the picture.
+    fn holds(&self, (x, y): (f64, f64)) -> bool {
+        // A rounding of the border's own corners is no reason.
+        x > -1.0 && y > -1.0 && x < self.size.0 + 1.0 && y < self.size.1 + 1.0
+    }
+}
+
+fn dot(a: (f64, f64), b: (f64, f64)) -> f64 {
+    a.0 * b.0 + a.1 * b.1
+}
+
+fn cross(a: (f64, f64), b: (f64, f64)) -> f64 {
+    a.0 * b.1 - a.1 * b.0
+}
+
+/// Whether a figure turns the same way at each of its corners.
+pub(super) fn convex(corners: &[(f64, f64); 4]) -> bool {
+    let turns = [0, 1, 2, 3].map(|at| {
+        let [a, b, c] = [at, at + 1, at + 2].map(|corner| corners[corner % 4]);
+        cross((b.0 - a.0, b.1 - a.1), (c.0 - b.0, c.1 - b.1))
+    });
+    turns.iter().all(|turn| *turn > 0.0) || turns.iter().all(|turn| *turn < 0.0)
+}
+
+/// Area of a figure, whichever way round its corners go.
+pub(super) fn area(corners: &[(f64, f64); 4]) -> f64 {
+    let [a, b, c, d] = *corners;
+    cross((c.0 - a.0, c.1 - a.1), (d.0 - b.0, d.1 - b.1)).abs() / 2.0
+}
