@@ -45,7 +45,7 @@ const TIP_SHOWN: f64 = 0.4;
 /// An edge that shows in more than this share beyond its corner runs on.
 const RUNS_ON: f64 = 0.5;
 /// Of a likelier figure that runs out of the frame another has this share at least, or is its print.
-const CUT_SHARE: f64 = 0.7;
+const CUT_SHARE: f64 = 0.95;
 /// Fainter outlines may lie around one another so often.
 const HALOES: usize = 3;
 /// Figures that are nearly as likely as the likeliest, by this part of its worth, are tried too.
@@ -100,21 +100,20 @@ impl Outline {
         let cut = quads.first().filter(|quad| quad.cut);
         let least = cut.map_or(0.0, |cut| CUT_SHARE * area(&cut.corners));
         // Of nearly as likely ones the largest that is sure: print often has a frame inside the rim.
-        let rival = |quad: &&Quad| quad.worth >= RIVAL * likeliest.worth && area(&quad.corners) >= least;
-        let mut rivals: Vec<&Quad> = whole.iter().copied().filter(rival).collect();
+        let mut rivals: Vec<&Quad> =
+            whole.iter().copied().filter(|quad| quad.worth >= RIVAL * likeliest.worth).collect();
+        rivals.retain(|quad| area(&quad.corners) >= least);
         rivals.sort_by(|a, b| area(&b.corners).total_cmp(&area(&a.corners)));
-        let mut refused = None;
+        let mut refused = NotFound::NotFourSided;
         for quad in rivals {
             match Self::of_quad(quad, &edges, frame) {
                 Ok(outline) => return Ok(outline),
-                // What is more than four sides that do not show says more.
-                Err(reason) if refused.is_none_or(|refused| refused == NotFound::NotFourSided) => {
-                    refused = Some(reason);
-                }
+                // Any other reason tells a person more.
+                Err(reason) if refused == NotFound::NotFourSided => refused = reason,
                 Err(_) => {}
             }
         }
-        Err(refused.filter(|_| cut.is_none()).unwrap_or(NotFound::CutOff))
+        Err(if cut.is_some() { NotFound::CutOff } else { refused })
     }
 
     /// The corners, clockwise from the upper left, in pixels.
@@ -143,13 +142,14 @@ impl Outline {
         let threshold = f64::from(edges.threshold);
         let mut corners = fit(rough, threshold)?;
         for _ in 0..HALOES {
-            let Some(halo) = Halo::around(&Pixels::of(frame), corners, scale, threshold) else { break };
-            if halo.doubt {
-                return Err(NotFound::NotFourSided);
-            }
-            corners = match fit(halo.corners, threshold / 2.0) {
-                Err(_) if !halo.all_round => break,
-                fitted => fitted?,
+            corners = match Halo::around(&Pixels::of(frame), corners, scale, threshold) {
+                Halo::None => break,
+                Halo::Doubtful => return Err(NotFound::NotFourSided),
+                Halo::AllRound(around) => fit(around, threshold / 2.0)?,
+                Halo::InPart(around) => match fit(around, threshold / 2.0) {
+                    Ok(fitted) => fitted,
+                    Err(_) => break,
+                },
             };
         }
         let (width, height) = (f64::from(frame.width()), f64::from(frame.height()));

@@ -59,8 +59,8 @@ impl Edges {
         let (width, height) = (frame.width(), frame.height());
         let longest = width.max(height);
         let side = |side: u32| {
-            let scaled = (u64::from(side) * u64::from(LONGEST) / u64::from(longest)) as u32;
-            if longest > LONGEST { scaled.max(1) } else { side }
+            let reduced = (u64::from(side) * u64::from(LONGEST) / u64::from(longest)) as u32;
+            if longest > LONGEST { reduced.max(1) } else { side }
         };
         let (reduced_width, reduced_height) = (side(width), side(height));
         let (pixels, channels) = match frame {

@@ -33,20 +33,23 @@ const FLAP: f64 = 0.4;
 /// Places along that piece of a neighbour.
 const FLAP_PLACES: usize = 8;
 
-/// The fainter figure around an outline.
-pub(super) struct Halo {
-    /// Its corners in pixels of the frame.
-    pub(super) corners: [(f64, f64); 4],
-    /// It goes round most of the outline: that one is none by itself.
-    pub(super) all_round: bool,
-    pub(super) doubt: bool,
+/// The fainter figure around an outline, by its corners in pixels of the frame.
+pub(super) enum Halo {
+    /// There is none.
+    None,
+    /// It goes round the outline, which is none by itself.
+    AllRound([(f64, f64); 4]),
+    /// It goes round some of the sides.
+    InPart([(f64, f64); 4]),
+    /// There are edges as plain as the outline's that go round none of them.
+    Doubtful,
 }
 
 impl Halo {
-    /// The fainter figure around an outline whose corners go clockwise; `None` when there is none.
+    /// Looks around an outline whose corners go clockwise.
     ///
     /// `scale` is the frame's pixels to one of the reduced picture, `threshold` the levels of a plain edge.
-    pub(super) fn around(pixels: &Pixels, corners: [(f64, f64); 4], scale: f64, threshold: f64) -> Option<Self> {
+    pub(super) fn around(pixels: &Pixels, corners: [(f64, f64); 4], scale: f64, threshold: f64) -> Self {
         let levels = LEVELS.max(SHARE * threshold);
         let rims = [0, 1, 2, 3].map(|at| Steps::of(pixels, corners[at], corners[(at + 1) % 4], scale).rims(levels));
         let plainest =
@@ -59,30 +62,28 @@ impl Halo {
             // A side without one is as far from its rim as the others are.
             let usual = sum / found as f64;
             let distances = plainest.map(|rim| rim.map_or((usual, usual), |rim| rim.distance));
-            return Some(Self { corners: moved(corners, distances, scale)?, all_round: true, doubt: false });
+            return moved(corners, distances, scale).map_or(Self::Doubtful, Self::AllRound);
         }
         let mut distances = [(0.0, 0.0); 4];
         // A side that moves changes the pieces its neighbours are believed by.
         for at in (0..4).chain(0..4) {
-            let figure = moved(corners, distances, scale)?;
             for rim in rims[at].iter().filter(|rim| rim.distance.0 > distances[at].0) {
                 let mut further = distances;
                 further[at] = rim.distance;
-                let further_figure = moved(corners, further, scale)?;
-                if flap(pixels, figure, further_figure, at, *rim, scale) {
+                let (Some(from), Some(to)) = (moved(corners, distances, scale), moved(corners, further, scale)) else {
+                    return Self::Doubtful;
+                };
+                if flap(pixels, from, to, at, *rim, scale) {
                     distances = further;
                     break;
                 }
             }
         }
         if distances != [(0.0, 0.0); 4] {
-            return Some(Self { corners: moved(corners, distances, scale)?, all_round: false, doubt: false });
+            return moved(corners, distances, scale).map_or(Self::Doubtful, Self::InPart);
         }
-        rims.iter().flatten().any(|rim| rim.levels.abs() >= threshold).then_some(Self {
-            corners,
-            all_round: false,
-            doubt: true,
-        })
+        let plain = rims.iter().flatten().any(|rim| rim.levels.abs() >= threshold);
+        if plain { Self::Doubtful } else { Self::None }
     }
 }
 

@@ -26,6 +26,10 @@ const PAST_PIXELS: (f64, f64) = (8.0, 24.0);
 const AFTER: f64 = 3.0;
 /// Half the worth of an edge: the picture's own border is one only if nothing better is.
 const BORDER_WORTH: f64 = 0.5;
+/// A corner that is cut off lies at most this share of the picture's width or height outside.
+const OUTSIDE: f64 = 0.3;
+/// A figure of less worth is a chance meeting of lines.
+const LEAST_WORTH: f64 = 50.0;
 /// The likeliest so many are kept.
 const KEPT: usize = 32;
 
@@ -90,8 +94,13 @@ impl Bounds<'_> {
                 });
                 let area = area(&corners);
                 let worth = first_worth + second_worth + third_worth + fourth_worth;
-                if borders <= 2 && convex(&corners) && area >= SMALLEST * self.size.0 * self.size.1 {
-                    quads.push(Quad { corners, cut: borders > 0, worth });
+                if borders <= 2
+                    && worth >= LEAST_WORTH
+                    && convex(&corners)
+                    && area >= SMALLEST * self.size.0 * self.size.1
+                {
+                    let cut = borders > 0 || corners.into_iter().any(|corner| self.outside(corner));
+                    quads.push(Quad { corners, cut, worth });
                 }
             }
         }
@@ -105,14 +114,12 @@ impl Bounds<'_> {
         let (start, end) = (start.min(end), start.max(end));
         let length = end - start;
         let square = |other: usize| cross(it.along, self.lines[other].along).abs() >= CORNER;
-        if length < SHORTEST
-            || !square(from)
-            || !square(to)
-            || !self.holds(it.point(start))
-            || !self.holds(it.point(end))
+        if length < SHORTEST || !square(from) || !square(to) || !self.near(it.point(start)) || !self.near(it.point(end))
         {
             return None;
         }
+        let (start, end) = self.seen(it, start, end);
+        let length = end - start;
         let edge = it.edge(start, end);
         if it.frame {
             return Some(BORDER_WORTH * edge);
@@ -122,10 +129,28 @@ impl Bounds<'_> {
         (edge >= SIDE * length).then_some(edge - MISSING * (length - edge) - beyond)
     }
 
-    /// Whether a corner lies in the picture.
-    fn holds(&self, (x, y): (f64, f64)) -> bool {
-        // A rounding of the border's own corners is no reason.
-        x > -1.0 && y > -1.0 && x < self.size.0 + 1.0 && y < self.size.1 + 1.0
+    /// Whether a corner lies in the picture or not far outside.
+    fn near(&self, (x, y): (f64, f64)) -> bool {
+        let within = |at: f64, side: f64| at > -OUTSIDE * side && at < (1.0 + OUTSIDE) * side;
+        within(x, self.size.0) && within(y, self.size.1)
+    }
+
+    /// Whether a corner lies outside of the picture; a rounding of the border's own corners does not.
+    fn outside(&self, (x, y): (f64, f64)) -> bool {
+        x < -1.0 || y < -1.0 || x > self.size.0 + 1.0 || y > self.size.1 + 1.0
+    }
+
+    /// The part of a side that lies in the picture.
+    fn seen(&self, line: &Line, start: f64, end: f64) -> (f64, f64) {
+        let mut part = (start, end);
+        for (foot, along, side) in [(line.foot.0, line.along.0, self.size.0), (line.foot.1, line.along.1, self.size.1)]
+        {
+            if along != 0.0 {
+                let (a, b) = (-foot / along, (side - foot) / along);
+                part = (part.0.max(a.min(b)), part.1.min(a.max(b)));
+            }
+        }
+        (part.0, part.1.max(part.0))
     }
 }
 

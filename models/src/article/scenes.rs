@@ -74,6 +74,12 @@ impl Table {
         }
     }
 
+    /// One colour in an even light.
+    pub(crate) fn plain() -> Self {
+        let (color, light) = ([90.0, 110.0, 120.0], [1.0, 0.0, 0.0]);
+        Self { color, light, grain: 0.0, along: (1.0, 0.0), coarse: 1.0, speckle: 0.0, seed: 0 }
+    }
+
     /// The share of the light at a place, each from 0 to 1.
     fn light(&self, x: f64, y: f64) -> f64 {
         self.light[0] + self.light[1] * (x - 0.5) + self.light[2] * (y - 0.5)
@@ -338,10 +344,12 @@ fn draw_held(
     let blur = dice.between(0.0, 1.0);
     let mut picture = soften(&picture, blur);
     for pixel in picture.pixels_mut() {
+        // Two 10-bit numbers a channel, from -1 to 1 each.
+        let mut bits = dice.next();
         for c in &mut pixel.0 {
-            *c = (f64::from(*c) + table.speckle * (dice.between(-1.0, 1.0) + dice.between(-1.0, 1.0)))
-                .round()
-                .clamp(0.0, 255.0) as u8;
+            let noise = (bits % 1024 + bits / 1024 % 1024) as f64 / 512.0 - 2.0;
+            bits >>= 20;
+            *c = (f64::from(*c) + table.speckle * noise).round().clamp(0.0, 255.0) as u8;
         }
     }
     let mut bytes = Vec::new();
