@@ -14,7 +14,8 @@ mod v4l2;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use counterfoil_models::{Color, Frame, Yuv};
 
@@ -40,6 +41,8 @@ pub enum Spec {
     Folder(PathBuf),
     /// JPEG pictures one after the other on stdin.
     Stdin,
+    /// Nowhere: a box on the network that judges what it is sent.
+    None,
 }
 
 impl FromStr for Spec {
@@ -55,8 +58,9 @@ impl FromStr for Spec {
             ("v4l2", Some(device)) => Ok(Self::V4l2(device.into())),
             ("dir", Some(folder)) => Ok(Self::Folder(folder.into())),
             ("stdin", None) => Ok(Self::Stdin),
+            ("none", None) => Ok(Self::None),
             _ => Err(format!(
-                "`{text}` is no source of pictures; expected rpicam, rpicam:yuv420, v4l2:/dev/v4l/by-id/..., dir:FOLDER or stdin"
+                "`{text}` is no source of pictures; expected rpicam, rpicam:yuv420, v4l2:/dev/v4l/by-id/..., dir:FOLDER, stdin or none"
             )),
         }
     }
@@ -70,6 +74,7 @@ impl fmt::Display for Spec {
             Self::V4l2(device) => write!(f, "v4l2:{}", device.display()),
             Self::Folder(folder) => write!(f, "dir:{}", folder.display()),
             Self::Stdin => f.write_str("stdin"),
+            Self::None => f.write_str("none"),
         }
     }
 }
@@ -81,12 +86,19 @@ impl Spec {
         matches!(self, Self::Folder(_))
     }
 
+    /// Whether it gives pictures at all.
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        *self != Self::None
+    }
+
     fn open(&self, size: (u32, u32)) -> Result<Box<dyn Camera>, Fault> {
         Ok(match self {
             Self::Rpicam(codec) => Box::new(rpicam::Rpicam::open(*codec, size)?),
             Self::V4l2(device) => Box::new(v4l2::V4l2::open(device, size)?),
             Self::Folder(folder) => Box::new(folder::Folder::open(folder)?),
             Self::Stdin => Box::new(stdin::Stdin::open()),
+            Self::None => Box::new(Nowhere),
         })
     }
 }
@@ -96,6 +108,16 @@ trait Camera {
     /// The next picture; `None` when there will be no more. Comes back within a second or so, with [`Next::Waiting`] if it must, so that
     /// whoever asks can be stopped.
     fn next(&mut self) -> Result<Next, Fault>;
+}
+
+/// No camera.
+struct Nowhere;
+
+impl Camera for Nowhere {
+    fn next(&mut self) -> Result<Next, Fault> {
+        thread::sleep(Duration::from_millis(500));
+        Ok(Next::Waiting)
+    }
 }
 
 /// What a camera has.
@@ -164,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_source_is_read_as_it_is_shown() {
-        for text in ["rpicam", "rpicam:yuv420", "v4l2:/dev/v4l/by-id/usb:0", "dir:a folder", "stdin"] {
+        for text in ["rpicam", "rpicam:yuv420", "v4l2:/dev/v4l/by-id/usb:0", "dir:a folder", "stdin", "none"] {
             assert_eq!(text.parse::<Spec>().unwrap().to_string(), text);
         }
         assert_eq!("rpicam:mjpeg".parse::<Spec>().unwrap().to_string(), "rpicam");

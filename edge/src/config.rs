@@ -1,6 +1,8 @@
 //! `/etc/counterfoil/edge.toml` becomes a [`Config`]: every key has a default, an unknown one is refused with the nearest known one.
 
+use std::fmt;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -49,6 +51,81 @@ pub struct Config {
     pub journal: bool,
     /// Whether pictures the box was unsure of are kept in STATE/unsure, for the next training.
     pub keep_unsure: bool,
+    /// The box on the network.
+    pub network: Network,
+    /// The broker of a home automation; without it there is none.
+    pub mqtt: Option<Mqtt>,
+}
+
+/// How a box is on the network.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// Address and port for TLS; without it the box is on no network.
+    pub listen: Option<SocketAddr>,
+    /// Address and port of a plain HTTP page, for reading only; without it there is none.
+    pub page: Option<SocketAddr>,
+    /// Whether the page may be read without a token.
+    pub public: bool,
+    /// Whether the local network is told of the box (mDNS).
+    pub announce: bool,
+    /// What it is called; the machine's own name otherwise.
+    pub name: Option<String>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { listen: None, page: None, public: true, announce: true, name: None }
+    }
+}
+
+/// A broker that the box tells what it says.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mqtt {
+    /// Host and port.
+    #[serde(deserialize_with = "parsed")]
+    pub broker: Broker,
+    /// Who the box says it is.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
+    /// Home Assistant's prefix of discovery messages.
+    #[serde(default = "homeassistant")]
+    pub prefix: String,
+}
+
+fn homeassistant() -> String {
+    "homeassistant".into()
+}
+
+/// A broker's host and port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broker(String, u16);
+
+impl Broker {
+    /// Host and port.
+    #[must_use]
+    pub fn into_parts(self) -> (String, u16) {
+        (self.0, self.1)
+    }
+}
+
+impl FromStr for Broker {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, port) = text.rsplit_once(':').unwrap_or((text, "1883"));
+        let port = port.parse().ok().filter(|_| !host.is_empty());
+        port.map(|port| Self(host.into(), port))
+            .ok_or_else(|| format!("`{text}` is no broker; expected HOST or HOST:PORT"))
+    }
+}
+
+impl fmt::Display for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0, self.1)
+    }
 }
 
 impl Default for Config {
@@ -66,6 +143,8 @@ impl Default for Config {
             screen: 1,
             journal: true,
             keep_unsure: false,
+            network: Network::default(),
+            mqtt: None,
         }
     }
 }
@@ -136,7 +215,10 @@ mod tests {
         let all: String =
             text.lines().map(|line| line.strip_prefix("#= ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
         let all = Config::parse(&all).unwrap();
-        assert_eq!(Config { bundle: None, pins: Pins::default(), ..all }, Config::default());
+        assert!(all.network.listen.is_some() && all.network.page.is_some() && all.mqtt.is_some());
+        let usual = Config::default();
+        let network = usual.network.clone();
+        assert_eq!(Config { bundle: None, pins: Pins::default(), network, mqtt: None, ..all }, usual);
     }
 
     #[test]

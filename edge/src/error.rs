@@ -70,8 +70,8 @@ pub enum Error {
         source: Box<Error>,
     },
 
-    /// The randomness that seals a face-off's labels cannot be had.
-    #[error("the labels cannot be sealed: /dev/urandom gives no random bytes ({0}); check that /dev is mounted")]
+    /// The randomness that a face-off's seal or a token needs cannot be had.
+    #[error("/dev/urandom gives no random bytes ({0}); check that /dev is mounted")]
     Unsealed(#[source] io::Error),
 
     /// Whoever watches a face-off cannot be told about it.
@@ -118,6 +118,15 @@ pub enum Error {
         path: PathBuf,
         /// The line, what was found and what was expected.
         what: String,
+    },
+
+    /// The box cannot be on the network.
+    #[error("{what}; {remedy}")]
+    Network {
+        /// What is wrong.
+        what: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
 
     /// There is no model of that description.

@@ -4,13 +4,12 @@
 //! then shows every exhibit's pixels to all contestants alike, one after the other on one thread, because thinking
 //! breaks ties and threads would disturb its time. It opens the seal at the end.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use counterfoil_models::Frame;
 use counterfoil_models::game::{Answer, Outcome, Seal};
+use counterfoil_models::{Frame, secret};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -87,7 +86,8 @@ pub fn play(
     exhibits.shuffle(&mut ChaCha8Rng::seed_from_u64(rules.seed));
     exhibits.truncate(rules.rounds.unwrap_or(exhibits.len()));
 
-    let seal = Seal { salt: salt().map_err(Error::Unsealed)?, genuine: exhibits.iter().map(|(_, g)| *g).collect() };
+    // Not from the seed: who knows that could try all labels against the digest.
+    let seal = Seal { salt: secret().map_err(Error::Unsealed)?, genuine: exhibits.iter().map(|(_, g)| *g).collect() };
     let digest = seal.digest();
     watch(Event::Sealed { digest: &digest, rounds: exhibits.len() }).map_err(Error::Audience)?;
 
@@ -117,15 +117,4 @@ fn answer(detector: &Detector, frame: &Frame) -> Answer {
     let begun = Instant::now();
     let verdict = detector.judge(frame).ok().map(|judgement| judgement.verdict());
     Answer { verdict, seconds: begun.elapsed().as_secs_f64() }
-}
-
-/// 32 random bytes in hex. Not from the seed: who knows that could try all labels against the digest.
-fn salt() -> io::Result<String> {
-    let mut halves = [[0; 16]; 2];
-    let mut random = File::open("/dev/urandom")?;
-    for half in &mut halves {
-        random.read_exact(half)?;
-    }
-    let [first, second] = halves.map(u128::from_be_bytes);
-    Ok(format!("{first:032x}{second:032x}"))
 }

@@ -18,6 +18,8 @@ pub mod faceoff;
 pub mod indicator;
 pub mod journal;
 mod latest;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod panel;
 pub mod pipeline;
 pub mod screen;

@@ -21,7 +21,9 @@ mod cmd {
     pub(crate) mod lights_out;
     pub(crate) mod model;
     pub(crate) mod selftest;
+    pub(crate) mod serve;
     pub(crate) mod state;
+    pub(crate) mod token;
     pub(crate) mod watch;
 }
 
@@ -44,12 +46,14 @@ struct Cli {
 enum Command {
     Detect(cmd::detect::Cmd),
     Watch(cmd::watch::Cmd),
+    Serve(cmd::serve::Cmd),
     Enroll(cmd::enroll::Cmd),
     Selftest(cmd::selftest::Cmd),
     Bench(cmd::bench::Cmd),
     Faceoff(cmd::faceoff::Cmd),
     Model(cmd::model::Cmd),
     Key(cmd::key::Cmd),
+    Token(cmd::token::Cmd),
     Journal(cmd::journal::Cmd),
     Capture(cmd::capture::Cmd),
     CheckConfig(cmd::check_config::Cmd),
@@ -63,12 +67,14 @@ fn main() -> ExitCode {
     let ran = match command {
         Command::Detect(cmd) => cmd.run(&mut out),
         Command::Watch(cmd) => cmd.run(&mut out),
+        Command::Serve(cmd) => cmd.run(&mut out),
         Command::Enroll(cmd) => cmd.run(&mut out),
         Command::Selftest(cmd) => cmd.run(&mut out),
         Command::Bench(cmd) => cmd.run(&mut out),
         Command::Faceoff(cmd) => cmd.run(&mut out),
         Command::Model(cmd) => cmd.run(&mut out),
         Command::Key(cmd) => cmd.run(&mut out),
+        Command::Token(cmd) => cmd.run(&mut out),
         Command::Journal(cmd) => cmd.run(&mut out),
         Command::Capture(cmd) => cmd.run(&mut out),
         Command::CheckConfig(cmd) => cmd.run(&mut out),

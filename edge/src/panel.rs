@@ -3,10 +3,10 @@
 //! A pulse lasts, a bus can hang and a pin can fail; none of that may hold up a verdict. News that came while a pulse was shown is shown
 //! after it, the newest only.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::indicator::Signal;
 use crate::latest::Latest;
@@ -40,17 +40,21 @@ pub struct Panel {
 #[derive(Debug)]
 struct Shared {
     news: Latest<News>,
+    /// Words that stay on the display until then, whatever else is new.
+    notice: Mutex<Option<(Words, Instant)>>,
     unwanted: AtomicBool,
 }
 
 impl Panel {
     /// Shows news by all of `parts`; what is wrong with one is given to `complain`.
     pub fn new(mut parts: Vec<Box<dyn Shows>>, complain: impl Fn(String) + Send + 'static) -> Self {
-        let shared = Arc::new(Shared { news: Latest::new(), unwanted: AtomicBool::new(false) });
+        let shared =
+            Arc::new(Shared { news: Latest::new(), notice: Mutex::new(None), unwanted: AtomicBool::new(false) });
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             while !theirs.unwanted.load(Ordering::Relaxed) {
-                if let Some(news) = theirs.news.take(PATIENCE) {
+                if let Some(mut news) = theirs.news.take(PATIENCE) {
+                    news.words = theirs.notice().unwrap_or(news.words);
                     parts.iter_mut().filter_map(|part| part.show(&news)).for_each(&complain);
                 }
             }
@@ -71,6 +75,34 @@ impl Panel {
     }
 }
 
+impl Panel {
+    /// For whoever has a notice to show.
+    #[must_use]
+    pub fn notices(&self) -> Notices {
+        Notices(Arc::clone(&self.shared))
+    }
+}
+
+/// Puts words on the display that stay for a while.
+#[derive(Clone, Debug)]
+pub struct Notices(Arc<Shared>);
+
+impl Notices {
+    /// Shows them at once, with the lights dark, and whatever else is new does not take their place for so long.
+    pub fn show(&self, words: Words, long: Duration) {
+        *self.0.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some((words.clone(), Instant::now() + long));
+        self.0.news.put(News { signal: Signal::Nothing, words });
+    }
+}
+
+impl Shared {
+    fn notice(&self) -> Option<Words> {
+        let mut notice = self.notice.lock().unwrap_or_else(PoisonError::into_inner);
+        notice.take_if(|(_, until)| *until <= Instant::now());
+        notice.as_ref().map(|(words, _)| words.clone())
+    }
+}
+
 impl Drop for Panel {
     /// Waits for what is being shown, so that lights are dark after it.
     fn drop(&mut self) {
@@ -84,8 +116,6 @@ impl Drop for Panel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
-    use std::time::Instant;
 
     struct Slow(Arc<Mutex<Vec<Signal>>>);
 

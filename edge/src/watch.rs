@@ -41,6 +41,8 @@ pub struct Answer {
     pub picture: String,
     /// Why it could not be judged, where that was said.
     pub why: Option<Error>,
+    /// Whether somebody asked for it, by the button or from the network.
+    pub asked: bool,
 }
 
 /// What the box has seen.
@@ -58,6 +60,14 @@ pub struct Tally {
     pub spent: Duration,
 }
 
+impl Tally {
+    /// Mean time a frame took that showed something, in milliseconds.
+    #[must_use]
+    pub fn frame_ms(&self) -> f64 {
+        self.spent.as_secs_f64() * 1e3 / (self.judged + self.failed).max(1) as f64
+    }
+}
+
 /// The box's thoughts.
 #[derive(Debug)]
 pub struct Watch {
@@ -67,8 +77,9 @@ pub struct Watch {
     guide: Region,
     agreement: Agreement,
     empty: Option<Empty>,
-    /// Frames still to be judged since the button was pressed.
+    /// Frames still to be judged since somebody asked, and when that was: older ones do not count.
     asked: usize,
+    since: Option<Instant>,
     learning: bool,
     network_failed: bool,
     tally: Tally,
@@ -87,6 +98,7 @@ impl Watch {
             agreement,
             empty,
             asked: 0,
+            since: None,
             learning: false,
             network_failed: false,
             tally: Tally::default(),
@@ -125,12 +137,17 @@ impl Watch {
     /// The button was pressed.
     pub fn press(&mut self, press: Press) {
         match (self.mode, press) {
-            (Mode::Button, Press::Short) => {
-                self.agreement.forget();
-                self.asked = self.quorum.of();
-            }
+            (Mode::Button, Press::Short) => self.ask(Instant::now()),
             (Mode::Always, _) | (Mode::Button, Press::Long) => self.learning = true,
         }
+    }
+
+    /// Somebody wants to know what lies there, from frames that were taken after `since`. There will be an answer after as many frames
+    /// as the quorum is of.
+    pub fn ask(&mut self, since: Instant) {
+        self.agreement.forget();
+        self.asked = self.quorum.of();
+        self.since = Some(since);
     }
 
     /// Looks at a shot.
@@ -147,7 +164,8 @@ impl Watch {
 
     fn looked(&mut self, shot: &Shot) -> Result<Looked> {
         let idle = self.mode == Mode::Button && self.asked == 0;
-        if idle && !self.learning {
+        let old = self.asked > 0 && self.since.is_some_and(|since| shot.taken < since);
+        if (idle || old) && !self.learning {
             self.tally.passed += 1;
             return Ok(Looked::Nothing);
         }
@@ -178,7 +196,8 @@ impl Watch {
             Glimpse::Unjudged => self.tally.failed += 1,
         }
         let mut said = self.agreement.add(glimpse);
-        if self.mode == Mode::Button {
+        let asked = self.asked > 0;
+        if asked {
             self.asked -= 1;
             // Whoever asks is answered: frames that do not agree are unsure, or could not be judged.
             said = said.or_else(|| (self.asked == 0).then(|| Self::undecided(glimpse)));
@@ -187,7 +206,9 @@ impl Watch {
             }
         }
         Ok(match said {
-            Some(said) => Looked::Answer(Answer { said, name: shot.name.clone(), picture: fingerprint(shot), why }),
+            Some(said) => {
+                Looked::Answer(Answer { said, name: shot.name.clone(), picture: fingerprint(shot), why, asked })
+            }
             None => Looked::Nothing,
         })
     }

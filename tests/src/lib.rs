@@ -122,6 +122,26 @@ pub fn counterfoil<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> R
     run(command, None)
 }
 
+/// Runs `counterfoil` and, once it runs, types something in.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn counterfoil_reading<I: AsRef<OsStr>>(
+    arguments: impl IntoIterator<Item = I>,
+    typed: impl FnOnce() -> String,
+) -> Ran {
+    let mut command = Command::new(target().join("counterfoil"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let shown = format!("{command:?}");
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}"));
+    let typed = typed();
+    if let Some(mut pipe) = child.stdin.take() {
+        use std::io::Write;
+        let _ = pipe.write_all(typed.as_bytes());
+    }
+    Ran { command: shown, output: child.wait_with_output().expect("a child that was spawned can be waited for") }
+}
+
 /// Runs `counterfoil` until `ready` exists, interrupts it as Ctrl-C does, and waits for its end.
 ///
 /// # Panics
@@ -184,7 +204,7 @@ pub fn edge_reading<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, std
 #[derive(Debug)]
 pub struct Watching {
     child: Child,
-    lines: Receiver<Value>,
+    lines: Mutex<Receiver<Value>>,
     talk: Arc<Mutex<String>>,
     /// Its stdin, until it is closed.
     pub stdin: Option<ChildStdin>,
@@ -225,7 +245,7 @@ impl Watching {
                 heard.push('\n');
             }
         });
-        Self { child, lines, talk, stdin }
+        Self { child, lines: Mutex::new(lines), talk, stdin }
     }
 
     /// The next thing it says.
@@ -233,12 +253,16 @@ impl Watching {
     /// # Panics
     /// When it says nothing.
     pub fn next(&self) -> Value {
-        self.lines.recv_timeout(STUCK).unwrap_or_else(|_| panic!("it says nothing\n{}", self.talk()))
+        self.lines
+            .lock()
+            .expect("nobody panics with it")
+            .recv_timeout(STUCK)
+            .unwrap_or_else(|_| panic!("it says nothing\n{}", self.talk()))
     }
 
     /// What it said in the meantime, and does not say any more within a moment.
     pub fn rest(&self, moment: Duration) -> Vec<Value> {
-        std::iter::from_fn(|| self.lines.recv_timeout(moment).ok()).collect()
+        std::iter::from_fn(|| self.lines.lock().ok()?.recv_timeout(moment).ok()).collect()
     }
 
     /// Everything it said on stderr so far.
@@ -294,6 +318,130 @@ impl Drop for Watching {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A box on this machine's own network, and a token that lets in.
+#[derive(Debug)]
+pub struct Served {
+    /// The box.
+    pub watching: Watching,
+    /// What it is called.
+    pub name: String,
+    /// Where it listens.
+    pub address: String,
+    /// Its certificate's.
+    pub fingerprint: String,
+    /// Lets in.
+    pub token: String,
+    /// Its state folder.
+    pub state: PathBuf,
+    _folder: TempDir,
+}
+
+impl Served {
+    /// Starts a box by the name, on any port.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::prepared(None, name, arguments, |_| {})
+    }
+
+    /// The same, with something done to its state folder before.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_with(name: &str, arguments: &[&str], prepare: impl FnOnce(&str)) -> Self {
+        Self::prepared(None, name, arguments, prepare)
+    }
+
+    /// The same, with other programs found in `path` first.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_by(path: &Path, name: &str, arguments: &[&str]) -> Self {
+        Self::prepared(Some(path), name, arguments, |_| {})
+    }
+
+    fn prepared(path: Option<&Path>, name: &str, arguments: &[&str], prepare: impl FnOnce(&str)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).expect("a folder of its own");
+        let config = folder.path().join("edge.toml");
+        // Announcing would tell this machine's whole network of a test.
+        let text = format!(
+            "state = {state:?}\nlights = \"none\"\nscreen = -1\n[network]\nname = {name:?}\nannounce = false\n"
+        );
+        std::fs::write(&config, text).expect("a file of its own");
+        let kept = state.display().to_string();
+        prepare(&kept);
+        let given = edge(["token", "--state", &kept, "new", "referee"]).ok().lines().remove(0);
+        let text = |key: &str| given[key].as_str().expect("it is text").to_owned();
+        let config = config.display().to_string();
+        let all = ["serve", "--config", &config, "--listen", "127.0.0.1:0"];
+        let watching = Watching::start(all.iter().chain(arguments), path);
+        watching.hears("listening on https://");
+        let talk = watching.talk();
+        let address = talk.split("https://").nth(1).and_then(|rest| rest.split(';').next()).expect("it says where");
+        Self {
+            address: address.to_owned(),
+            name: name.to_owned(),
+            fingerprint: text("fingerprint"),
+            token: text("token"),
+            watching,
+            state,
+            _folder: folder,
+        }
+    }
+
+    /// Its entry in a file of boxes.
+    pub fn entry(&self) -> String {
+        let Self { name, address, fingerprint, token, .. } = self;
+        format!("[[box]]\nname = {name:?}\naddress = {address:?}\nfingerprint = {fingerprint:?}\ntoken = {token:?}\n")
+    }
+
+    /// Status and answer of a request with the token; what is sent, in curl's words.
+    pub fn asks(&self, path: &str, what: &[&str]) -> (u16, Value) {
+        self.asks_as(&self.token, path, what)
+    }
+
+    /// The same with another token.
+    pub fn asks_as(&self, token: &str, path: &str, what: &[&str]) -> (u16, Value) {
+        let authorization = format!("Authorization: Bearer {token}");
+        let text = self.curl(path, &[&["--header", &authorization, "--write-out", "\n%{http_code}"], what].concat());
+        let text = String::from_utf8_lossy(&text);
+        let (body, status) = text.rsplit_once('\n').unwrap_or(("", "0"));
+        (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// Status and answer of a request without a token.
+    pub fn reads(&self, path: &str) -> (u16, Value) {
+        self.asks_as("", path, &[])
+    }
+
+    /// What is to be read there by everybody.
+    pub fn text(&self, path: &str) -> String {
+        String::from_utf8_lossy(&self.bytes(path)).into_owned()
+    }
+
+    /// The same, and what comes for so long.
+    pub fn text_for(&self, long: Duration, path: &str) -> String {
+        let text = self.curl(path, &["--no-buffer", "--max-time", &long.as_secs_f64().to_string()]);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The same, as bytes.
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
+        self.curl(path, &[])
+    }
+
+    fn curl(&self, path: &str, what: &[&str]) -> Vec<u8> {
+        let url = format!("https://{}{path}", self.address);
+        let mut command = Command::new("curl");
+        // The certificate is nobody's but the box's own; that it is pinned is tested by the referee.
+        command.args(["--silent", "--insecure", "--max-time", "60"]).args(what).arg(url);
+        command.output().expect("a system with curl; scripts/setup installs it").stdout
     }
 }
 

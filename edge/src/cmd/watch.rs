@@ -1,7 +1,8 @@
 //! `watch`: the firmware's loop, from the camera to light, screen and journal, until it is told to stop.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -13,11 +14,15 @@ use clap::Args;
 use counterfoil_edge::agreement::{Quorum, Said};
 use counterfoil_edge::board::{Board, Input, Kind};
 use counterfoil_edge::button::{Button, Press};
-use counterfoil_edge::camera::{Eye, Look, Spec};
-use counterfoil_edge::config::Config;
+use counterfoil_edge::camera::{Eye, Look, Shot, Spec};
+use counterfoil_edge::config::{Config, Network};
 use counterfoil_edge::empty::Empty;
 use counterfoil_edge::journal::Journal;
-use counterfoil_edge::panel::{Panel, Shows};
+use counterfoil_edge::net::door::SHOWN;
+use counterfoil_edge::net::live::{self, Live, LookRequest};
+use counterfoil_edge::net::{self, Herald};
+use counterfoil_edge::panel::{Notices, Panel, Shows};
+use counterfoil_edge::screen::Words;
 use counterfoil_edge::signals::{self, Asked};
 use counterfoil_edge::watch::{Looked, Mode, Watch};
 use counterfoil_models::{Name, Region, Verdict};
@@ -77,13 +82,19 @@ pub(crate) struct Cmd {
 
 impl Cmd {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-        let config = self.configured()?;
+        self.run_on(out, |_| {})
+    }
+
+    /// The same on a network that the caller has a say in.
+    pub(crate) fn run_on(self, out: &mut impl Write, on: impl FnOnce(&mut Network)) -> anyhow::Result<ExitCode> {
+        let mut config = self.configured()?;
+        on(&mut config.network);
         let state = (self.config.is_some() || self.state.is_some()).then_some(config.state.as_path());
         if self.enrolled.is_some() && state.is_none() {
             bail!("--as names what was enrolled in a state folder; say which with --state");
         }
         let models = Models::of(&config, state, self.enrolled.clone())?;
-        let mut unsure = state.filter(|_| config.keep_unsure).map(Unsure::in_state).transpose()?;
+        let unsure = state.filter(|_| config.keep_unsure).map(Unsure::in_state).transpose()?;
         let journal =
             state.filter(|_| config.journal).map(|state| Journal::open(&state.join("journal"))).transpose()?;
         let board = Board::open(config.lights, &config.pins)?;
@@ -99,78 +110,37 @@ impl Cmd {
         parts.extend(board.lights.map(|lights| Box::new(lights) as Box<dyn Shows>));
         parts.extend(display::open(config.screen));
         let panel = Panel::new(parts, |fault| say(&fault));
-        let presses = board.button.map(|button| listen(button, Arc::clone(&stop)));
+
+        let (live, looks) = Live::new(models.detector());
+        let net = net::start(&config, &live, Voice(panel.notices()))?;
+        if let Some((address, fingerprint)) = net.as_ref().and_then(|net| net.listening.as_ref()) {
+            say(&format!("listening on https://{address}; certificate {fingerprint}"));
+        }
 
         let is_queue = config.source.is_queue();
         let quorum = if is_queue { Quorum::ONE } else { config.agree };
         let guide = if is_queue { Region::WHOLE } else { config.guide };
         let empty = state.filter(|_| !is_queue).map(Empty::of).transpose()?.flatten();
-        let mut watch = Watch::new(models.detector(), config.mode, quorum, guide, empty);
-        let mut teller = Teller { out, json: self.json, journal, panel, said_fault: None };
-        let mut models = models;
-        let eye = Eye::open(config.source, config.size.into());
-        let mut result = Ok(());
+        let mut watching = Watching {
+            state,
+            watch: Watch::new(models.detector(), config.mode, quorum, guide, empty),
+            models,
+            presses: board.button.map(|button| listen(button, Arc::clone(&stop))),
+            eye: Eye::open(config.source, config.size.into()),
+            unsure,
+            teller: Teller { out, json: self.json, journal, panel, said_fault: None },
+            live,
+            looks,
+            looking: Vec::new(),
+        };
         let mut pulse = Pulse::ready();
-        while !stop.load(Ordering::Relaxed) {
-            for press in presses.iter().flat_map(mpsc::Receiver::try_iter) {
-                watch.press(press);
-            }
-            if let Some(news) = models.changed(reload.swap(false, Ordering::Relaxed)) {
-                match news {
-                    Ok(detector) => watch.replace(detector),
-                    Err(what) => say(&what),
-                }
-            }
-            let told = match eye.newest(PATIENCE) {
-                None => Ok(()),
-                Some(Look::End) => break,
-                Some(Look::Fault(fault)) => {
-                    watch.interrupted();
-                    teller.fault(&fault.to_string());
-                    Ok(())
-                }
-                Some(Look::Shot(shot)) => {
-                    teller.said_fault = None;
-                    let looked = watch.look(&shot).unwrap_or_else(|error| {
-                        say(&error.to_string());
-                        Looked::Nothing
-                    });
-                    if watch.network_failed() {
-                        models.failed();
-                    }
-                    match looked {
-                        Looked::Nothing => Ok(()),
-                        Looked::Learned(empty) => {
-                            state.map_or(Ok(()), |state| empty.keep(state)).unwrap_or_else(|e| say(&e.to_string()));
-                            say("this is the empty scene from now on");
-                            Ok(())
-                        }
-                        Looked::Answer(answer) => {
-                            if let (Some(unsure), Said::Verdict(Verdict::Unsure, _)) = (&mut unsure, &answer.said) {
-                                unsure.keep(&answer.picture, &shot).unwrap_or_else(|e| say(&e.to_string()));
-                            }
-                            if matches!(answer.said, Said::Verdict(..)) {
-                                models.proven();
-                            }
-                            teller.tell(&answer, watch.detector().bundle().id())
-                        }
-                    }
-                }
-            };
-            pulse.beat(&eye);
-            if told.is_err() {
-                result = told;
-                break;
-            }
+        let mut result = Ok(ControlFlow::Continue(()));
+        while matches!(result, Ok(ControlFlow::Continue(()))) && !stop.load(Ordering::Relaxed) {
+            result = watching.round(reload.swap(false, Ordering::Relaxed));
+            pulse.beat(&watching.eye);
         }
-        let (tally, dropped) = (watch.tally(), eye.dropped());
-        let frames = tally.judged + tally.failed;
-        let each = tally.spent.as_secs_f64() * 1e3 / frames.max(1) as f64;
-        let (judged, failed, passed, oldest) = (tally.judged, tally.failed, tally.passed, tally.oldest.as_millis());
-        say(&format!(
-            "{judged} frames judged, {each:.1} ms each; {failed} could not be, {passed} showed nothing, {dropped} were dropped; the oldest was {oldest} ms old"
-        ));
-        result?;
+        say(&watching.summary());
+        let _: ControlFlow<()> = result?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -188,6 +158,123 @@ impl Cmd {
             config.mode = Mode::Button;
         }
         Ok(config)
+    }
+}
+
+/// Everything that goes round with each picture.
+struct Watching<'a, W> {
+    state: Option<&'a Path>,
+    watch: Watch,
+    models: Models,
+    presses: Option<mpsc::Receiver<Press>>,
+    eye: Eye,
+    unsure: Option<Unsure>,
+    teller: Teller<'a, W>,
+    live: Arc<Live>,
+    looks: mpsc::Receiver<LookRequest>,
+    /// Who waits for the answer to a look.
+    looking: Vec<LookRequest>,
+}
+
+impl<W: Write> Watching<'_, W> {
+    /// Does what was asked for by button and model, and looks at a picture if there is one. Breaks when there will be no more; fails
+    /// when nobody reads stdout.
+    fn round(&mut self, reload: bool) -> io::Result<ControlFlow<()>> {
+        for press in self.presses.iter().flat_map(mpsc::Receiver::try_iter) {
+            self.watch.press(press);
+        }
+        for look in self.looks.try_iter() {
+            self.watch.ask(look.asked);
+            self.looking.push(look);
+        }
+        match self.models.changed(reload) {
+            None => {}
+            Some(Ok(detector)) => {
+                self.live.replace(Arc::clone(&detector));
+                self.watch.replace(detector);
+            }
+            Some(Err(what)) => say(&what),
+        }
+        match self.eye.newest(PATIENCE) {
+            None => {}
+            Some(Look::End) => return Ok(ControlFlow::Break(())),
+            Some(Look::Fault(fault)) => {
+                self.watch.interrupted();
+                let fault = fault.to_string();
+                self.teller.fault(&fault);
+                self.live.fault(&fault);
+                for look in self.looking.drain(..) {
+                    // Whoever has left need not hear it.
+                    let _ = look.answer.send(live::fault(&fault));
+                }
+            }
+            Some(Look::Shot(shot)) => {
+                let looked = self.look(&shot);
+                self.live.looked(shot, self.watch.tally());
+                looked?;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn look(&mut self, shot: &Shot) -> io::Result<()> {
+        self.teller.said_fault = None;
+        let looked = self.watch.look(shot).unwrap_or_else(|error| {
+            say(&error.to_string());
+            Looked::Nothing
+        });
+        if self.watch.network_failed() {
+            self.models.failed();
+        }
+        match looked {
+            Looked::Nothing => Ok(()),
+            Looked::Learned(empty) => {
+                self.state.map_or(Ok(()), |state| empty.keep(state)).unwrap_or_else(|e| say(&e.to_string()));
+                say("this is the empty scene from now on");
+                Ok(())
+            }
+            Looked::Answer(answer) => {
+                if let (Some(unsure), Said::Verdict(Verdict::Unsure, _)) = (&mut self.unsure, &answer.said) {
+                    unsure.keep(&answer.picture, shot).unwrap_or_else(|e| say(&e.to_string()));
+                }
+                if matches!(answer.said, Said::Verdict(..)) {
+                    self.models.proven();
+                }
+                let seen = live::seen(&answer);
+                self.live.said(seen.clone());
+                if answer.asked {
+                    for look in self.looking.drain(..) {
+                        let _ = look.answer.send(seen.clone());
+                    }
+                }
+                self.teller.tell(&answer, self.watch.detector().bundle().id())
+            }
+        }
+    }
+
+    /// What came of all pictures.
+    fn summary(&self) -> String {
+        let (tally, dropped) = (self.watch.tally(), self.eye.dropped());
+        let each = tally.frame_ms();
+        let (judged, failed, passed, oldest) = (tally.judged, tally.failed, tally.passed, tally.oldest.as_millis());
+        format!(
+            "{judged} frames judged, {each:.1} ms each; {failed} could not be, {passed} showed nothing, {dropped} were dropped; the oldest was {oldest} ms old"
+        )
+    }
+}
+
+/// What the network has to say, on the display and on stderr.
+struct Voice(Notices);
+
+impl Herald for Voice {
+    fn code(&self, visitor: &str, code: &str) {
+        let small = ["pairing code for".into(), visitor.to_owned()];
+        self.0.show(Words { large: code.to_owned(), small }, SHOWN);
+        say(&format!("{visitor} wants to pair with this box; the code is {code}"));
+    }
+
+    fn complain(&self, what: &str) {
+        say(what);
     }
 }
 

@@ -9,9 +9,12 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod faceoff;
 pub(crate) mod flash;
 pub(crate) mod key;
+pub(crate) mod league;
 pub(crate) mod material;
+pub(crate) mod pair;
 pub(crate) mod report;
 pub(crate) mod train;
 
@@ -62,6 +65,12 @@ pub(crate) fn told(error: &anyhow::Error) -> String {
         said if said.contains(&cause) => text,
         said => format!("{said}: {cause}"),
     })
+}
+
+/// What speaks to boxes and browsers at the same time.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("the system gives no threads; check its limits (ulimit -u)")
 }
 
 /// Whether progress is worth drawing.

@@ -1,0 +1,260 @@
+//! Requests enter, answers leave: the routes of [`counterfoil_models::protocol`], and the page.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use counterfoil_models::protocol::{
+    Begin, Begun, Confirm, Exchange, GAME, Installed, MAX_BUNDLE, MAX_PICTURE, Model, Paired, Refusal, Status,
+};
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::{Stream, StreamExt};
+use tower_http::timeout::TimeoutLayer;
+
+use super::desk::Desk;
+use super::door::{Door, SHOWN, Shut};
+use super::live::Live;
+use super::table::Table;
+use super::{Herald, bundle, metrics, page, picture};
+use crate::Error;
+use crate::config::Config;
+
+/// A request that took so long is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the routes share.
+pub(super) struct Office {
+    pub(super) name: String,
+    pub(super) config: Config,
+    pub(super) live: Arc<Live>,
+    pub(super) desk: Desk,
+    pub(super) door: Door,
+    pub(super) table: Table,
+    pub(super) herald: Arc<dyn Herald>,
+    pub(super) judged: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+/// All routes, for TLS.
+pub(super) fn all(office: Arc<Office>) -> Router {
+    let timed = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE);
+    let visitors = Router::new()
+        .route("/v1/detect", post(detect).layer(DefaultBodyLimit::max(MAX_PICTURE)))
+        .route("/v1/look", post(look))
+        .route("/v1/bundle", put(install).layer(DefaultBodyLimit::max(MAX_BUNDLE)))
+        .layer(middleware::from_fn_with_state(Arc::clone(&office), only_paired));
+    let pairing = Router::new()
+        .route("/v1/pair/begin", post(begin))
+        .route("/v1/pair/exchange", post(exchange))
+        .route("/v1/pair/confirm", post(confirm))
+        .layer(DefaultBodyLimit::max(4096));
+    let reading = if office.config.network.public {
+        for_reading()
+    } else {
+        for_reading().layer(middleware::from_fn_with_state(Arc::clone(&office), only_paired))
+    };
+    let app = Router::new().merge(visitors).merge(pairing).layer(timed).merge(reading);
+    app.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(office)
+}
+
+/// What may be read without a token, for plain HTTP.
+pub(super) fn open(office: Arc<Office>) -> Router {
+    for_reading().fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(office)
+}
+
+fn for_reading() -> Router<Arc<Office>> {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/v1/status", get(status))
+        .route("/v1/events", get(events))
+        .route("/v1/picture.jpg", get(picture::picture))
+        .route("/metrics", get(metrics::metrics))
+}
+
+/// A refusal: a status and why.
+pub(super) fn refuse(status: StatusCode, error: impl ToString) -> Response {
+    (status, Json(Refusal { error: error.to_string() })).into_response()
+}
+
+async fn nothing_here() -> Response {
+    refuse(StatusCode::NOT_FOUND, "there is nothing here; the box's page is at /, its status at /v1/status")
+}
+
+async fn wrong_method() -> Response {
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "this is asked for in another way; docs/network.md lists how")
+}
+
+/// Lets those in who have a token.
+async fn only_paired(State(office): State<Arc<Office>>, mut request: Request, next: Next) -> Response {
+    let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let whose =
+        bearer.and_then(|value| value.strip_prefix("Bearer ")).map(|token| office.door.tokens().whose(token.trim()));
+    match whose {
+        Some(Ok(Some(name))) => {
+            request.extensions_mut().insert(Visitor(name));
+            next.run(request).await
+        }
+        Some(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
+        None | Some(Ok(None)) => {
+            office.refused.fetch_add(1, Ordering::Relaxed);
+            let mut response = refuse(
+                StatusCode::UNAUTHORIZED,
+                "only those who have paired with this box may do that; `counterfoil pair` gives a token",
+            );
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+        }
+    }
+}
+
+/// Whose token came with the request.
+#[derive(Clone, Debug)]
+struct Visitor(String);
+
+/// Holds the table for the request's game, if it names one.
+fn seat(office: &Office, visitor: &Visitor, headers: &HeaderMap) -> Result<(), Response> {
+    let Some(game) = headers.get(GAME) else { return Ok(()) };
+    let game = game.to_str().map_err(|_| refuse(StatusCode::BAD_REQUEST, "a game's name is letters and digits"))?;
+    office.table.sit(game, &visitor.0).map_err(|busy| refuse(StatusCode::CONFLICT, busy))
+}
+
+async fn detect(
+    State(office): State<Arc<Office>>,
+    axum::Extension(visitor): axum::Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Err(response) = seat(&office, &visitor, &headers) {
+        return response;
+    }
+    let Some(judged) = office.desk.hand_in(body.into()) else { return busy() };
+    match judged.await {
+        Ok(Ok(judged)) => {
+            office.judged.fetch_add(1, Ordering::Relaxed);
+            Json(judged).into_response()
+        }
+        Ok(Err(error)) => {
+            let status = match error {
+                Error::Contract(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            refuse(status, error)
+        }
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the box is stopping"),
+    }
+}
+
+fn busy() -> Response {
+    let mut response =
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "the box has more to judge than it can; try again in a second");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+async fn look(
+    State(office): State<Arc<Office>>,
+    axum::Extension(visitor): axum::Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(response) = seat(&office, &visitor, &headers) {
+        return response;
+    }
+    if !office.config.source.looks() {
+        return refuse(StatusCode::CONFLICT, "this box has no camera of its own; send it pictures");
+    }
+    let Some(seen) = office.live.ask() else { return busy() };
+    match seen.await {
+        Ok(seen) => Json(seen).into_response(),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the box is stopping"),
+    }
+}
+
+async fn install(State(office): State<Arc<Office>>, body: Body) -> Response {
+    match bundle::take(&office.config, body).await {
+        Ok(slot) => {
+            Json(Installed { model: Model { name: slot.name, counter: slot.counter, id: slot.id } }).into_response()
+        }
+        Err((status, why)) => refuse(status, why),
+    }
+}
+
+async fn status(State(office): State<Arc<Office>>) -> Json<Status> {
+    Json(office.status())
+}
+
+impl Office {
+    /// How the box is.
+    pub(super) fn status(&self) -> Status {
+        let now = self.live.now();
+        let detector = self.live.detector();
+        let manifest = detector.bundle().manifest();
+        Status {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            model: Model { name: manifest.name.clone(), counter: manifest.counter, id: detector.bundle().id().into() },
+            source: self.config.source.to_string(),
+            fault: now.fault,
+            seen: now.seen.map(|seen| (*seen).clone()),
+            frames: now.tally.judged,
+            frame_ms: now.tally.frame_ms(),
+            judged: self.judged.load(Ordering::Relaxed),
+            uptime: self.live.uptime().as_secs(),
+        }
+    }
+}
+
+async fn events(State(office): State<Arc<Office>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let first = office.live.now().seen;
+    let news = BroadcastStream::new(office.live.listen()).filter_map(Result::ok);
+    let all = tokio_stream::iter(first).chain(news);
+    Sse::new(all.map(|seen| Ok(Event::default().json_data(&*seen).unwrap_or_default())))
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
+}
+
+async fn begin(State(office): State<Arc<Office>>, Json(begin): Json<Begin>) -> Response {
+    match office.door.begin(&begin.name) {
+        Ok((id, code)) => {
+            office.herald.code(&begin.name, &code);
+            Json(Begun { id, seconds: SHOWN.as_secs(), name: office.name.clone() }).into_response()
+        }
+        Err(shut) => shut.into_response(),
+    }
+}
+
+async fn exchange(State(office): State<Arc<Office>>, Json(exchange): Json<Exchange>) -> Response {
+    match office.door.exchange(&exchange.id, &exchange.message) {
+        Ok(message) => Json(Exchange { id: exchange.id, message }).into_response(),
+        Err(shut) => shut.into_response(),
+    }
+}
+
+async fn confirm(State(office): State<Arc<Office>>, Json(confirm): Json<Confirm>) -> Response {
+    // A token is written to the disk before it is given.
+    let confirmed = tokio::task::spawn_blocking(move || office.door.confirm(&confirm.id, &confirm.proof)).await;
+    match confirmed {
+        Ok(Ok((proof, token))) => Json(Paired { proof, token }).into_response(),
+        Ok(Err(shut)) => shut.into_response(),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, Error::Panicked),
+    }
+}
+
+impl IntoResponse for Shut {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Name => StatusCode::BAD_REQUEST,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoCode | Self::Wrong => StatusCode::FORBIDDEN,
+            Self::Box(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        refuse(status, self)
+    }
+}

@@ -1,0 +1,177 @@
+//! A tar from the network enters, an installed and selected model leaves.
+//!
+//! Only what is signed by a key of this box is taken: a box without a key takes none from the network. What comes is unpacked into a folder
+//! beside the slots under the plain names of a bundle's files, and goes the way of every install from there.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Component, Path};
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use counterfoil_models::protocol::MAX_BUNDLE;
+use tar::EntryType;
+use tokio_stream::StreamExt;
+
+use crate::config::Config;
+use crate::slots::{Slot, Slots};
+use crate::trust::Trust;
+use crate::{Error, Result};
+
+/// Files a bundle may have.
+const MOST_FILES: usize = 64;
+
+type Refused = (StatusCode, String);
+
+/// Takes a bundle in.
+pub(super) async fn take(config: &Config, body: Body) -> Result<Slot, Refused> {
+    if config.bundle.is_some() {
+        let why =
+            "this box judges by the bundle that its configuration names; remove `bundle` there to have it take others";
+        return Err((StatusCode::CONFLICT, why.into()));
+    }
+    let trust = Trust::of(&config.state).map_err(|e| internal(&e))?;
+    if trust.keys().next().is_none() {
+        let why =
+            "this box has no key to tell whose bundles it may take; install one with `counterfoil-edge key install`";
+        return Err((StatusCode::FORBIDDEN, why.into()));
+    }
+    let state = config.state.clone();
+    let mut tar = tempfile::tempfile_in(&state).map_err(|e| no_room(&e))?;
+    let mut pieces = body.into_data_stream();
+    let mut bytes = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|e| (StatusCode::BAD_REQUEST, format!("the bundle did not come whole: {e}")))?;
+        bytes += piece.len();
+        if bytes > MAX_BUNDLE {
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("a bundle has at most {} MB", MAX_BUNDLE >> 20)));
+        }
+        tar.write_all(&piece).map_err(|e| no_room(&e))?;
+    }
+    // Its golden pictures are judged before it is taken.
+    let installed = tokio::task::spawn_blocking(move || install(&state, &trust, tar)).await;
+    installed.unwrap_or_else(|_| Err(internal(&Error::Panicked)))
+}
+
+fn install(state: &Path, trust: &Trust, mut tar: File) -> Result<Slot, Refused> {
+    tar.rewind().map_err(|e| no_room(&e))?;
+    let folder = tempfile::Builder::new().prefix(".incoming-").tempdir_in(state).map_err(|e| no_room(&e))?;
+    unpack(tar, folder.path())?;
+    let refused = |error: Error| {
+        let status = match error {
+            Error::Untrusted { .. } => StatusCode::FORBIDDEN,
+            Error::Older { .. } => StatusCode::CONFLICT,
+            Error::State { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        // Where it lay for a moment says nothing to whoever sent it.
+        (status, error.to_string().replace(&*folder.path().to_string_lossy(), "the bundle"))
+    };
+    let slots = Slots::of(state);
+    let slot = slots.install(folder.path(), trust, false).map_err(refused)?;
+    slots.select(&slot.id).map_err(refused)
+}
+
+/// Puts the files of a tar into a folder: plain files of plain names, so many and so large.
+fn unpack(tar: impl Read, folder: &Path) -> Result<(), Refused> {
+    let bad = |what: String| (StatusCode::UNPROCESSABLE_ENTITY, format!("this is no tar of a bundle: {what}"));
+    let mut left = MAX_BUNDLE as u64;
+    let mut archive = tar::Archive::new(tar);
+    let entries = archive.entries().map_err(|e| bad(e.to_string()))?;
+    for (number, entry) in entries.enumerate() {
+        let mut entry = entry.map_err(|e| bad(e.to_string()))?;
+        let path = entry.path().map_err(|e| bad(e.to_string()))?.into_owned();
+        if number == MOST_FILES {
+            return Err(bad(format!("it has more than {MOST_FILES} files")));
+        }
+        match entry.header().entry_type() {
+            EntryType::Directory => continue,
+            EntryType::Regular => {}
+            _ => return Err(bad(format!("{} is no plain file", path.display()))),
+        }
+        let plain: Option<Vec<_>> = path
+            .components()
+            .filter(|part| *part != Component::CurDir)
+            .map(|part| match part {
+                Component::Normal(name) => Some(name),
+                _ => None,
+            })
+            .collect();
+        let plain = plain.filter(|parts| (1..=2).contains(&parts.len()));
+        let Some(parts) = plain else { return Err(bad(format!("{} leads out of it", path.display()))) };
+        left = left.checked_sub(entry.size()).ok_or_else(|| bad("it is too large".into()))?;
+        let place = parts.iter().fold(folder.to_path_buf(), |place, part| place.join(part));
+        fs::create_dir_all(place.parent().unwrap_or(folder)).map_err(|e| no_room(&e))?;
+        let mut file = File::create_new(&place).map_err(|e| bad(format!("{}: {e}", path.display())))?;
+        io::copy(&mut entry, &mut file).map_err(|e| bad(e.to_string()))?;
+    }
+    Ok(())
+}
+
+fn no_room(error: &io::Error) -> Refused {
+    (StatusCode::INSUFFICIENT_STORAGE, format!("the box cannot keep it ({error}); make room in its state folder"))
+}
+
+fn internal(error: &Error) -> Refused {
+    (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tar_of(entries: &[(&str, EntryType)]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, kind) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_size(if *kind == EntryType::Regular { 3 } else { 0 });
+            header.set_mode(0o644);
+            // `set_path` would refuse what is tested here.
+            header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+            if *kind == EntryType::Symlink {
+                header.set_link_name("/etc").unwrap();
+            }
+            header.set_cksum();
+            let content: &[u8] = if *kind == EntryType::Regular { b"abc" } else { b"" };
+            tar.append(&header, content).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_bundles_files_are_unpacked() {
+        let dir = tempfile::tempdir().unwrap();
+        let tar = tar_of(&[("./manifest.json", EntryType::Regular), ("golden/a.png", EntryType::Regular)]);
+        unpack(&tar[..], dir.path()).unwrap();
+        assert_eq!(fs::read(dir.path().join("golden/a.png")).unwrap(), b"abc");
+        assert_eq!(fs::read(dir.path().join("manifest.json")).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_refused() {
+        for entries in [
+            vec![("../manifest.json", EntryType::Regular)],
+            vec![("/etc/passwd", EntryType::Regular)],
+            vec![("a/b/c", EntryType::Regular)],
+            vec![("golden/../../x", EntryType::Regular)],
+            vec![("golden", EntryType::Symlink), ("golden/passwd", EntryType::Regular)],
+            vec![("a", EntryType::Regular), ("a", EntryType::Regular)],
+            vec![("pipe", EntryType::Fifo)],
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let (status, why) = unpack(&tar_of(&entries)[..], &dir.path().join("in")).unwrap_err();
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{why}");
+        }
+        let many: Vec<String> = (0..=MOST_FILES).map(|i| i.to_string()).collect();
+        let many: Vec<_> = many.iter().map(|name| (name.as_str(), EntryType::Regular)).collect();
+        assert!(unpack(&tar_of(&many)[..], tempfile::tempdir().unwrap().path()).is_err());
+        assert!(
+            unpack(
+                &b"not a tar, and long enough to be read as the head of one".repeat(20)[..],
+                tempfile::tempdir().unwrap().path()
+            )
+            .is_err()
+        );
+    }
+}

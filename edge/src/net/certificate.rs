@@ -1,0 +1,99 @@
+//! The box's own certificate: made once, kept in the state folder, and known by its fingerprint.
+//!
+//! Nobody signs it. Whoever paired with the box knows the fingerprint, and takes no other certificate for it; clocks and names do not matter.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use counterfoil_models::{sha256_hex, sync};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::{Error, Result};
+
+const CERTIFICATE: &str = "network/certificate.pem";
+const KEY: &str = "network/key.pem";
+
+/// A certificate with its key.
+#[derive(Debug)]
+pub struct Certificate {
+    der: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Certificate {
+    /// The one in a state folder; made where there is none.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it is there and cannot be used: another one would shut out everyone who has paired.
+    pub fn of(state: &Path) -> Result<Self> {
+        let (certificate, key) = (state.join(CERTIFICATE), state.join(KEY));
+        if !certificate.exists() || !key.exists() {
+            Self::make(state)?;
+        }
+        let damaged = |path: &Path, what: String| Error::State {
+            path: path.to_path_buf(),
+            what,
+            remedy: "give the file back, or remove it and pair everyone anew",
+        };
+        let der = CertificateDer::from_pem_file(&certificate)
+            .map_err(|e| damaged(&certificate, format!("is no certificate ({e})")))?;
+        let key = PrivateKeyDer::from_pem_file(&key).map_err(|e| damaged(&key, format!("is no key ({e})")))?;
+        Ok(Self { der, key })
+    }
+
+    /// SHA-256 of the certificate, in hex.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        sha256_hex(&self.der)
+    }
+
+    /// What a server needs to show it.
+    ///
+    /// # Errors
+    /// [`Error::Network`] when certificate and key do not belong together.
+    pub fn server(&self) -> Result<Arc<ServerConfig>> {
+        let fault = |e: rustls::Error| Error::Network {
+            what: format!("the box's certificate cannot be shown: {e}"),
+            remedy: "remove network/ in the state folder and pair everyone anew",
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(fault)?
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der.clone()], self.key.clone_key())
+            .map_err(fault)?;
+        Ok(Arc::new(config))
+    }
+
+    fn make(state: &Path) -> Result<()> {
+        let folder = state.join("network");
+        let trouble = |what: String| Error::State {
+            path: folder.clone(),
+            what,
+            remedy: "make room on the disk, or give the folder to whoever runs this",
+        };
+        let io = |e: io::Error| trouble(format!("cannot be written ({e})"));
+        let made = |e: rcgen::Error| trouble(format!("gets no certificate ({e})"));
+        let key = KeyPair::generate().map_err(made)?;
+        // Valid from 1975 to 4096: a box's clock may be anywhere.
+        let certificate = CertificateParams::new(vec!["counterfoil".into()])
+            .and_then(|params| params.self_signed(&key))
+            .map_err(made)?;
+        fs::create_dir_all(&folder).map_err(io)?;
+        // The key first: a certificate without one is made anew.
+        for (name, text, mode) in [(KEY, key.serialize_pem(), 0o600), (CERTIFICATE, certificate.pem(), 0o644)] {
+            let path = state.join(name);
+            let mut options = fs::OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&path).map_err(io)?;
+            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        }
+        Ok(sync(&folder)?)
+    }
+}

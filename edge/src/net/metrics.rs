@@ -1,0 +1,63 @@
+//! What the box knows of itself in Prometheus's text format (0.0.4).
+
+use std::fmt::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::api::Office;
+
+pub(super) async fn metrics(State(office): State<Arc<Office>>) -> Response {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&office, &mut text);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+fn write(office: &Office, text: &mut String) -> fmt::Result {
+    let now = office.live.now();
+    let tally = now.tally;
+    let frames = [("judged", tally.judged), ("nothing", tally.passed), ("failed", tally.failed)];
+    head(text, "frames_total", "counter", "Frames of the camera, by what came of them.")?;
+    for (outcome, count) in frames {
+        writeln!(text, "counterfoil_frames_total{{outcome=\"{outcome}\"}} {count}")?;
+    }
+    for (name, kind, help, value) in [
+        ("frame_seconds_total", "counter", "Time spent on the camera's frames.", tally.spent.as_secs_f64()),
+        (
+            "frame_age_seconds_max",
+            "gauge",
+            "The oldest that a frame was when its judging began.",
+            tally.oldest.as_secs_f64(),
+        ),
+        ("camera_fault", "gauge", "Whether the camera gives no pictures.", f64::from(u8::from(now.fault.is_some()))),
+        (
+            "pictures_judged_total",
+            "counter",
+            "Pictures judged for others.",
+            office.judged.load(Ordering::Relaxed) as f64,
+        ),
+        (
+            "refused_total",
+            "counter",
+            "Requests without a token that counts.",
+            office.refused.load(Ordering::Relaxed) as f64,
+        ),
+        ("uptime_seconds", "gauge", "Seconds since the box was started.", office.live.uptime().as_secs_f64()),
+    ] {
+        head(text, name, kind, help)?;
+        writeln!(text, "counterfoil_{name} {value}")?;
+    }
+    let detector = office.live.detector();
+    let manifest = detector.bundle().manifest();
+    head(text, "model_info", "gauge", "The model that judges.")?;
+    let name = manifest.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    writeln!(text, "counterfoil_model_info{{name=\"{name}\",id=\"{}\"}} {}", detector.bundle().id(), manifest.counter)
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(text, "# HELP counterfoil_{name} {help}\n# TYPE counterfoil_{name} {kind}")
+}

@@ -1,0 +1,47 @@
+//! What the camera shows, as a JPEG picture small enough for a page that is open all day.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use counterfoil_models::{Color, Frame};
+use image::codecs::jpeg::JpegEncoder;
+
+use super::api::{Office, refuse};
+use crate::camera::{Pixels, Shot};
+use crate::{Error, Result, pipeline};
+
+const QUALITY: u8 = 80;
+
+pub(super) async fn picture(State(office): State<Arc<Office>>) -> Response {
+    let Some(shot) = office.live.now().shot else {
+        return refuse(StatusCode::NOT_FOUND, "the camera has shown nothing yet");
+    };
+    let jpeg = tokio::task::spawn_blocking(move || pipeline::guarded(|| jpeg(&shot))).await;
+    match jpeg {
+        Ok(Ok(jpeg)) => {
+            ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")], jpeg).into_response()
+        }
+        Ok(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, Error::Panicked),
+    }
+}
+
+/// The shot as JPEG: as it came where it came so.
+fn jpeg(shot: &Shot) -> Result<Vec<u8>> {
+    match &shot.pixels {
+        Pixels::File(bytes) if bytes.starts_with(b"\xff\xd8") => Ok(bytes.clone()),
+        _ => {
+            let mut bytes = Cursor::new(Vec::new());
+            let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
+            let encoded = match shot.frame(Color::Rgb)? {
+                Frame::Grey(image) => image.write_with_encoder(encoder),
+                Frame::Rgb(image) => image.write_with_encoder(encoder),
+            };
+            encoded.map_err(|_| Error::Panicked)?;
+            Ok(bytes.into_inner())
+        }
+    }
+}

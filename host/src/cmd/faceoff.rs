@@ -1,0 +1,275 @@
+//! `counterfoil faceoff`: boxes, bundles and people judge the same exhibits, under sealed labels.
+
+mod cards;
+mod operator;
+mod replay;
+mod verify;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Subcommand};
+use counterfoil_host::referee::contestant::Contestant;
+use counterfoil_host::referee::exhibits::Collection;
+use counterfoil_host::referee::generated::Generated;
+use counterfoil_host::referee::transcript::{End, Round};
+use counterfoil_host::referee::{EXHIBITS, Game, Pace, Show};
+use counterfoil_host::remote::Remote;
+use counterfoil_host::scoreboard::{self, Hall};
+use tokio::time::sleep;
+
+use super::pair::Boxes;
+use operator::Terminal;
+
+/// Referees a face-off: boxes, bundles and people judge the same exhibits, under sealed labels
+#[derive(Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  counterfoil faceoff --box till.local --box desk.local --exhibits notes --rounds 40 --web 0.0.0.0:8080 --pace 5s
+  counterfoil faceoff --box till.local --bundle bundles/label --generator bundles/label --exhibits notes --rounds 100
+  counterfoil faceoff --box till.local --box desk.local --look --cards 12
+
+Right is +1, wrong is -1, unsure or late is 0, each at its own calibrated threshold; ties go to the quicker. Boxes are those that
+`counterfoil pair` paired with. The game is kept in --out: transcript, exhibits, and until its end what is sealed."
+)]
+pub(crate) struct FaceOff {
+    #[command(subcommand)]
+    after: Option<After>,
+    /// A box that plays; may be given again
+    #[arg(long = "box", value_name = "BOX")]
+    players: Vec<String>,
+    /// A bundle that plays, judged by this machine; may be given again
+    #[arg(long = "bundle", value_name = "BUNDLE")]
+    bundles: Vec<PathBuf>,
+    /// Exhibits: a folder with real/ and fake/FAMILY/
+    #[arg(long, value_name = "DIR")]
+    exhibits: Option<PathBuf>,
+    /// Counterfeits by this bundle's generator
+    #[arg(long, value_name = "BUNDLE", requires = "exhibits")]
+    generator: Option<PathBuf>,
+    /// Exhibits lie on the table, and boxes look through their own cameras
+    #[arg(long, conflicts_with_all = ["exhibits", "generator", "bundles"])]
+    look: bool,
+    /// With --look: a text file that says of each exhibit, in the order in which they will be laid, `genuine` or `counterfeit`
+    #[arg(long, value_name = "FILE", requires = "look")]
+    labels: Option<PathBuf>,
+    /// With --look: so many exhibits have sealed cards, which are scanned (or typed in)
+    #[arg(long, value_name = "N", requires = "look", conflicts_with = "labels")]
+    cards: Option<usize>,
+    /// Exhibits to play [default: as many as can be mixed half and half]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Time for the unveiling after each round, such as 5s; max goes on at once
+    #[arg(long, value_name = "TIME", default_value = "max", value_parser = pace)]
+    pace: Duration,
+    /// Time to answer
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    deadline: Duration,
+    /// Address of the scoreboard, and at /play of the page for the audience's phones
+    #[arg(long, value_name = "ADDR")]
+    web: Option<SocketAddr>,
+    /// Seconds in which people may join before the game begins [default: with --web until Enter is pressed, where there is a terminal]
+    #[arg(long, value_name = "SECONDS")]
+    lobby: Option<u64>,
+    /// The game's folder
+    #[arg(long, value_name = "DIR", default_value = "faceoff")]
+    out: PathBuf,
+    /// Goes on with the game in --out
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    boxes: Boxes,
+    /// Print JSON objects, one a line: each round, then the end
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum After {
+    Verify(verify::Verify),
+    Replay(replay::Replay),
+    Cards(cards::Cards),
+}
+
+impl FaceOff {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.after {
+            Some(After::Verify(verify)) => verify.run(),
+            Some(After::Replay(replay)) => replay.run(),
+            Some(After::Cards(cards)) => cards.run(),
+            None => self.play(),
+        }
+    }
+
+    fn play(self) -> Result<()> {
+        let contestants = self.contestants()?;
+        let pace = Pace { deadline: self.deadline, pause: self.pace };
+        let game = if self.resume {
+            Game::resume(&self.out, &contestants)?
+        } else {
+            Game::begin(&self.out, self.show()?, &contestants, pace)?
+        };
+        let contestants: Vec<Arc<Contestant>> = contestants.into_iter().map(Arc::new).collect();
+        let begun = game.begun();
+        let what = begun
+            .seal
+            .as_ref()
+            .map_or("each has a sealed card".to_owned(), |seal| format!("their labels are sealed, SHA-256 {seal}"));
+        eprintln!("{} exhibits; {what}", begun.rounds);
+        if self.resume {
+            eprintln!("{} of them were played", game.played());
+        }
+        let runtime = super::runtime()?;
+        let end = runtime.block_on(async {
+            let hall = Arc::new(Hall::default());
+            if let Some(web) = self.web {
+                hall.begin(game.begun());
+                let at = scoreboard::open(&hall, web).await?;
+                eprintln!("scoreboard: http://{at}/    to play along: http://{at}/play");
+                self.lobby().await?;
+            }
+            game.practise(&contestants, &hall).await?;
+            let tell = |round: &Round, genuine: bool| {
+                // A reader that went away does not end a game.
+                let _ = if self.json { tell_json(round, genuine) } else { tell(round, genuine) };
+            };
+            let end = game.play(&contestants, &hall, pace, &mut Terminal, tell).await?;
+            if self.web.is_some() {
+                // The final is to be seen by whoever was slow.
+                sleep(self.pace).await;
+            }
+            Ok::<End, anyhow::Error>(end)
+        })?;
+        if self.json {
+            super::print(&format!("{}\n", serde_json::to_string(&end)?))
+        } else {
+            super::print(&standings(&end))
+        }
+    }
+
+    fn contestants(&self) -> Result<Vec<Contestant>> {
+        let boxes = self.boxes.clone().open()?;
+        let mut contestants = Vec::new();
+        for name in &self.players {
+            contestants.push(Contestant::Box(Remote::new(boxes.find(name)?)));
+        }
+        for bundle in &self.bundles {
+            contestants.push(Contestant::bundle(bundle)?);
+        }
+        ensure!(!contestants.is_empty(), "nobody plays; name contestants with --box or --bundle");
+        let mut names: Vec<&str> = contestants.iter().map(Contestant::name).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            bail!("two contestants are called {}; a scoreboard could not tell them apart", twice[0]);
+        }
+        Ok(contestants)
+    }
+
+    fn show(&self) -> Result<Show> {
+        if let Some(count) = self.cards {
+            ensure!(count > 0, "--cards 0: a game has at least one exhibit");
+            return Ok(Show::Cards(count));
+        }
+        if let Some(path) = &self.labels {
+            return Ok(Show::Listed(labels(path)?));
+        }
+        ensure!(!self.look, "--look wants to know what the exhibits are: --labels FILE or --cards N");
+        let folder = self.exhibits.as_deref().context("nothing is shown; name --exhibits, or --look")?;
+        let generated = match &self.generator {
+            Some(bundle) => Some(Generated::of(bundle, std::process::id().into())?),
+            None => None,
+        };
+        let collection = Collection::open(folder, generated)?;
+        Ok(Show::Pictures(collection.draw(self.rounds.map(usize::from), &self.out.join(EXHIBITS))?))
+    }
+
+    async fn lobby(&self) -> Result<()> {
+        match self.lobby {
+            Some(seconds) => sleep(Duration::from_secs(seconds)).await,
+            None if std::io::stdin().is_terminal() => {
+                eprint!("press Enter to begin ");
+                tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await??;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+fn labels(path: &std::path::Path) -> Result<Vec<bool>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+    let labels: Vec<bool> = lines
+        .map(|(number, line)| match line {
+            "genuine" => Ok(true),
+            "counterfeit" => Ok(false),
+            other => bail!("{}:{}: `{other}`; expected genuine or counterfeit", path.display(), number + 1),
+        })
+        .collect::<Result<_>>()?;
+    ensure!(!labels.is_empty(), "{} holds no labels", path.display());
+    Ok(labels)
+}
+
+fn tell_json(round: &Round, genuine: bool) -> Result<()> {
+    let answers: serde_json::Map<_, _> =
+        round.answers.iter().map(|(name, answer)| (name.clone(), serde_json::json!(answer))).collect();
+    let line = serde_json::json!({ "round": round.round, "genuine": genuine, "answers": answers });
+    super::print(&format!("{line}\n"))
+}
+
+fn tell(round: &Round, genuine: bool) -> Result<()> {
+    let truth = if genuine { "genuine" } else { "counterfeit" };
+    let said: Vec<String> = round
+        .answers
+        .iter()
+        .map(|(name, answer)| {
+            let verdict = answer.verdict.map_or_else(|| "nothing".to_owned(), |verdict| verdict.to_string());
+            format!("{name} {verdict} ({:.2} s)", answer.seconds)
+        })
+        .collect();
+    super::print(&format!("{:>4}  {truth:<11}  {}\n", round.round, said.join("  ")))
+}
+
+/// The end as a table.
+fn standings(end: &End) -> String {
+    use std::fmt::Write;
+    let standings = &end.outcome.standings;
+    let width = standings.iter().map(|standing| standing.name.chars().count()).max().unwrap_or(0).max(10);
+    let mut text = format!(
+        "\nplace  {:<width$}  points  right  wrong  unsure  {:<22}   seconds\n",
+        "contestant", "accuracy (95 %)"
+    );
+    for (place, s) in standings.iter().enumerate() {
+        let accuracy = [s.accuracy, s.accuracy_low, s.accuracy_high].map(|share| 100.0 * share);
+        let interval = format!("{:.1} % ({:.1} to {:.1})", accuracy[0], accuracy[1], accuracy[2]);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:>5}  {:<width$}  {:>+6}  {:>5}  {:>5}  {:>6}  {interval:<22}  {:>8.3}",
+            place + 1,
+            s.name,
+            s.points,
+            s.right,
+            s.wrong,
+            s.abstained,
+            s.seconds
+        );
+    }
+    let _ = writeln!(text, "\n{}", end.outcome.sentence());
+    text
+}
+
+fn pace(text: &str) -> Result<Duration, String> {
+    if text == "max" { Ok(Duration::ZERO) } else { time(text) }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix('s').unwrap_or(text);
+    let seconds = number.parse::<f64>().ok().filter(|seconds| (0.05..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("`{text}` is no time; expected seconds, such as 5s"))
+}

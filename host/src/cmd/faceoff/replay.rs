@@ -1,0 +1,62 @@
+//! `counterfoil faceoff replay`: a recorded game on the scoreboard once more.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use counterfoil_host::referee::transcript::{outcome, verified};
+use counterfoil_host::referee::{EXHIBITS, TRANSCRIPT};
+use counterfoil_host::scoreboard::{self, Hall};
+use tokio::time::sleep;
+
+/// Shows a recorded game on the scoreboard once more
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  counterfoil faceoff replay faceoff --web 0.0.0.0:8080 --pace 3s")]
+pub(crate) struct Replay {
+    /// The game's folder
+    #[arg(value_name = "DIR")]
+    game: PathBuf,
+    /// Address of the scoreboard
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    web: SocketAddr,
+    /// Time each round is shown, and unveiled
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = super::time)]
+    pace: Duration,
+    /// Seconds to open the page in, before it begins
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    lobby: u64,
+}
+
+impl Replay {
+    pub(crate) fn run(self) -> Result<()> {
+        let path = self.game.join(TRANSCRIPT);
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let (begin, rounds, end) = verified(&text).with_context(|| format!("{} is not sound", path.display()))?;
+        super::super::runtime()?.block_on(async {
+            let hall = Arc::new(Hall::default());
+            hall.begin(&begin);
+            let at = scoreboard::open(&hall, self.web).await?;
+            eprintln!("scoreboard: http://{at}/");
+            sleep(Duration::from_secs(self.lobby)).await;
+            for (place, round) in rounds.iter().enumerate() {
+                let picture = round
+                    .exhibit
+                    .as_ref()
+                    .and_then(|_| fs::read(self.game.join(EXHIBITS).join(format!("{:04}.png", round.round))).ok());
+                hall.show(round.round, picture.map(Into::into), self.pace);
+                sleep(self.pace).await;
+                hall.unveil(round, end.opened.genuine[place]);
+                hall.scores(&outcome(&rounds[..=place], &end.opened.genuine[..=place]).standings);
+                sleep(self.pace).await;
+            }
+            hall.end(&end);
+            sleep(self.pace.max(Duration::from_secs(5))).await;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! `counterfoil league`: every generator against every detective.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use counterfoil_host::league::{Detective, Forger, Genuine, Matches};
+use counterfoil_models::sha256_hex;
+
+/// Has every bundle's generator play against every bundle's detective, and rates them all
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  counterfoil league runs/*/bundle --genuine digits/real --out league
+
+Ratings (Glicko-2, with their deviations) compare those who played in this league, and nobody else.")]
+pub(crate) struct League {
+    /// Bundles; those without a generator play as detectives only
+    #[arg(required = true, value_name = "BUNDLE")]
+    bundles: Vec<PathBuf>,
+    /// A folder of genuine pictures that none of them was trained on
+    #[arg(long, value_name = "DIR")]
+    genuine: PathBuf,
+    /// Matches of each pair, half of them over genuine pictures
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    matches: u32,
+    /// Seed of what the generators draw
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The league's folder: matches are kept there, and what was played is not played again
+    #[arg(long, value_name = "DIR", default_value = "league")]
+    out: PathBuf,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl League {
+    pub(crate) fn run(self) -> Result<()> {
+        let detectives = self.bundles.iter().map(|dir| Detective::of(dir)).collect::<Result<Vec<_>>>()?;
+        let mut names: Vec<&str> = detectives.iter().map(Detective::name).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            bail!("two bundles are called {}; export one again under another --name", twice[0]);
+        }
+        let found = self.bundles.iter().map(|dir| Forger::of(dir, self.seed)).collect::<Result<Vec<_>>>()?;
+        let forgers: Vec<Forger> = found.into_iter().flatten().collect();
+        ensure!(!forgers.is_empty(), "none of these bundles holds a generator; export one again without --lean");
+        let genuine = Genuine::of(&self.genuine, self.matches as usize / 2)?;
+        let ids: Vec<&str> = detectives.iter().map(Detective::id).collect();
+        let of = sha256_hex(format!("{ids:?} {} {} {}", genuine.fingerprint(), self.seed, self.matches).as_bytes());
+
+        std::fs::create_dir_all(&self.out).with_context(|| format!("cannot create {}", self.out.display()))?;
+        let path = self.out.join("matches.json");
+        let mut matches = Matches::resume(&path, of)?;
+        matches.play(&forgers, &detectives, &genuine, &path, |pair| {
+            eprintln!(
+                "{} against {}: {:.0} % for the detective",
+                pair.generator,
+                pair.detective,
+                100.0 * pair.won_by_detective()
+            );
+        })?;
+        let picture = self.out.join("matrix.svg");
+        std::fs::write(&picture, matches.picture()?).with_context(|| format!("cannot write {}", picture.display()))?;
+        let rated = matches.rated();
+        if self.json {
+            return super::print(&format!("{}\n", serde_json::json!({ "pairs": matches.pairs, "rated": rated })));
+        }
+        let width = rated.iter().map(|rated| rated.name.chars().count()).max().unwrap_or(0).max(6);
+        let mut text = format!("{:<width$}  plays      rating  95 %            won\n", "bundle");
+        for rated in rated {
+            let (low, high) = (rated.rating - 1.96 * rated.deviation, rated.rating + 1.96 * rated.deviation);
+            text += &format!(
+                "{:<width$}  {:<9}  {:>6.0}  {low:>5.0} to {high:<5.0}  {:>3.0} %\n",
+                rated.name,
+                rated.plays,
+                rated.rating,
+                100.0 * rated.won
+            );
+        }
+        text += &format!("\nRatings hold inside this league only. {} shows who beat whom.\n", picture.display());
+        super::print(&text)
+    }
+}

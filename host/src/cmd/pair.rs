@@ -1,0 +1,62 @@
+//! `counterfoil pair`: a box shows a code, and whoever reads it may have the box judge.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use counterfoil_host::remote::{self, known};
+
+/// Pairs with a box: it shows a code, which is typed in here
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  counterfoil pair till.local
+
+The box then judges what this user sends it. `counterfoil-edge token revoke NAME`, on the box, ends that.")]
+pub(crate) struct Pair {
+    /// The box: a name or an address, with a port if it is another than 7443
+    #[arg(value_name = "BOX")]
+    address: String,
+    /// What the box is to call this workstation
+    #[arg(long, value_name = "NAME", default_value = "workstation")]
+    visitor: String,
+    #[command(flatten)]
+    boxes: Boxes,
+}
+
+/// Where the boxes are kept that were paired with.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Boxes {
+    /// The file of boxes that were paired with [default: counterfoil/boxes.toml in the user's folder of configuration]
+    #[arg(long, value_name = "FILE")]
+    boxes: Option<PathBuf>,
+}
+
+impl Boxes {
+    pub(crate) fn open(self) -> Result<known::Boxes> {
+        let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let place = match self.boxes {
+            Some(file) => file,
+            None => known::place(folder("XDG_CONFIG_HOME").as_deref(), folder("HOME").as_deref())?,
+        };
+        Ok(known::Boxes::of(place))
+    }
+}
+
+impl Pair {
+    pub(crate) fn run(self) -> Result<()> {
+        let boxes = self.boxes.open()?;
+        let runtime = super::runtime()?;
+        let pairing = runtime.block_on(remote::begin(&self.address, &self.visitor))?;
+        eprint!("{} shows a code for {} s; type it in: ", pairing.name, pairing.seconds);
+        io::stderr().flush().context("cannot write to stderr")?;
+        let mut code = String::new();
+        io::stdin().read_line(&mut code).context("no code was typed in")?;
+        let known = runtime.block_on(pairing.finish(&code))?;
+        super::print(&format!(
+            "paired with {} at {}; its certificate is {}\n",
+            known.name, known.address, known.fingerprint
+        ))?;
+        boxes.keep(known)
+    }
+}

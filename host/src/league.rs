@@ -1,0 +1,260 @@
+//! Bundles enter, a league leaves: every generator against every detective, and ratings of them all.
+//!
+//! After Skill Rating for Generative Models (Olsson and others, arXiv 1808.04888): a detective meets a generator over exhibits of which
+//! half are genuine, half the generator's. Right is a win for the detective, wrong one for the generator, unsure a draw; so a
+//! detective that cries counterfeit at everything gains nothing by it. Ratings are Glicko-2 with the matches in [`PERIODS`] periods.
+//! They say who is better than whom in this league and nothing about any other.
+
+mod player;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use counterfoil_models::Verdict;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use skillratings::Outcomes;
+use skillratings::glicko2::{Glicko2Config, Glicko2Rating, glicko2_rating_period};
+
+pub use player::{Detective, Forger, Genuine};
+
+/// Matches are rated in so many periods, each with its share of every pair's.
+const PERIODS: usize = 10;
+
+/// What came of the matches of one pair, in their order: W the detective's win, L the generator's, D a draw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The generator's name.
+    pub generator: String,
+    /// The detective's name.
+    pub detective: String,
+    /// A letter a match.
+    pub matches: String,
+}
+
+/// Everybody's matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matches {
+    /// What the matches are of: bundles, pictures, seed and number. Others are others.
+    pub of: String,
+    /// The pairs that were played.
+    pub pairs: Vec<Pair>,
+}
+
+/// One player's standing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rated {
+    /// The bundle's name.
+    pub name: String,
+    /// `generator` or `detective`.
+    pub plays: &'static str,
+    /// Glicko-2 rating.
+    pub rating: f64,
+    /// Its deviation: two of them to either side are some 95 %.
+    pub deviation: f64,
+    /// Share of matches won, draws as halves.
+    pub won: f64,
+}
+
+impl Matches {
+    /// What was played before and kept in a file; nothing where it is of something else.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn resume(path: &Path, of: String) -> Result<Self> {
+        if !path.exists() {
+            return Ok(Self { of, pairs: Vec::new() });
+        }
+        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let kept: Self = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is no league; remove it, or choose another --out", path.display()))?;
+        ensure!(
+            kept.of == of,
+            "{} is of other bundles or pictures; remove it, or choose another --out",
+            path.display()
+        );
+        Ok(kept)
+    }
+
+    /// Plays what was not played yet, and keeps each pair's matches as they are played.
+    ///
+    /// # Errors
+    /// When a network fails, or the file cannot be written.
+    pub fn play(
+        &mut self,
+        forgers: &[Forger],
+        detectives: &[Detective],
+        genuine: &Genuine,
+        path: &Path,
+        mut tell: impl FnMut(&Pair),
+    ) -> Result<()> {
+        for forger in forgers {
+            for detective in detectives {
+                let is_it = |pair: &Pair| pair.generator == forger.name() && pair.detective == detective.name();
+                if self.pairs.iter().any(is_it) {
+                    continue;
+                }
+                let matches = (0..genuine.len() * 2)
+                    .into_par_iter()
+                    .map(|number| {
+                        let (verdict, is_genuine) = if number % 2 == 0 {
+                            (detective.judge(genuine.picture(number / 2)?)?, true)
+                        } else {
+                            (detective.judge_rows(&forger.rows(number as u64 / 2, detective)?)?, false)
+                        };
+                        Ok(match (verdict, is_genuine) {
+                            (Verdict::Unsure, _) => 'D',
+                            (Verdict::Genuine, true) | (Verdict::Counterfeit, false) => 'W',
+                            (Verdict::Genuine, false) | (Verdict::Counterfeit, true) => 'L',
+                        })
+                    })
+                    .collect::<Result<String>>()?;
+                let pair = Pair { generator: forger.name().into(), detective: detective.name().into(), matches };
+                tell(&pair);
+                self.pairs.push(pair);
+                crate::durable::write(path, &serde_json::to_vec_pretty(self)?)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everybody's rating, best first.
+    #[must_use]
+    pub fn rated(&self) -> Vec<Rated> {
+        let mut ratings: BTreeMap<(&'static str, &str), Glicko2Rating> = BTreeMap::new();
+        for pair in &self.pairs {
+            ratings.insert(("generator", &pair.generator), Glicko2Rating::new());
+            ratings.insert(("detective", &pair.detective), Glicko2Rating::new());
+        }
+        for period in 0..PERIODS {
+            let mut results: BTreeMap<(&'static str, &str), Vec<(Glicko2Rating, Outcomes)>> = BTreeMap::new();
+            for pair in &self.pairs {
+                let (forger, detective) = (("generator", &pair.generator[..]), ("detective", &pair.detective[..]));
+                for letter in pair.matches.chars().skip(period).step_by(PERIODS) {
+                    let (ours, theirs) = match letter {
+                        'W' => (Outcomes::WIN, Outcomes::LOSS),
+                        'L' => (Outcomes::LOSS, Outcomes::WIN),
+                        _ => (Outcomes::DRAW, Outcomes::DRAW),
+                    };
+                    results.entry(detective).or_default().push((ratings[&forger], ours));
+                    results.entry(forger).or_default().push((ratings[&detective], theirs));
+                }
+            }
+            let rate = |(player, rating): (&_, &Glicko2Rating)| {
+                let played = results.get(player).map_or(&[][..], Vec::as_slice);
+                (*player, glicko2_rating_period(rating, played, &Glicko2Config::new()))
+            };
+            ratings = ratings.iter().map(rate).collect();
+        }
+        let mut rated: Vec<Rated> = ratings
+            .into_iter()
+            .map(|((plays, name), rating)| {
+                let mine = self
+                    .pairs
+                    .iter()
+                    .filter(|pair| if plays == "generator" { pair.generator == name } else { pair.detective == name });
+                let shares: Vec<f64> = mine.map(Pair::won_by_detective).collect();
+                let won = shares.iter().sum::<f64>() / shares.len().max(1) as f64;
+                let won = if plays == "generator" { 1.0 - won } else { won };
+                Rated { name: name.to_owned(), plays, rating: rating.rating, deviation: rating.deviation, won }
+            })
+            .collect();
+        rated.sort_by(|a, b| b.rating.total_cmp(&a.rating));
+        rated
+    }
+
+    /// The win rates as a picture: a row a generator, a column a detective.
+    ///
+    /// # Errors
+    /// When the picture cannot be made.
+    pub fn picture(&self) -> Result<String> {
+        let names = |of: fn(&Pair) -> &str| {
+            let mut names: Vec<String> = Vec::new();
+            for name in self.pairs.iter().map(|pair| of(pair).to_owned()) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            names
+        };
+        let (generators, detectives) = (names(|pair| &pair.generator), names(|pair| &pair.detective));
+        let cell = |generator: &str, detective: &str| {
+            let pair = self.pairs.iter().find(|pair| pair.generator == generator && pair.detective == detective);
+            pair.map(|pair| (100.0 * pair.won_by_detective()).round() as u32)
+        };
+        let rows: Vec<Vec<Option<u32>>> = generators
+            .iter()
+            .map(|generator| detectives.iter().map(|detective| cell(generator, detective)).collect())
+            .collect();
+        let page = minijinja::Environment::new();
+        page.render_str(include_str!("league/matrix.svg"), minijinja::context! { generators, detectives, rows })
+            .context("the picture cannot be made")
+    }
+}
+
+impl Pair {
+    /// The detective's share of wins, draws as halves.
+    #[must_use]
+    pub fn won_by_detective(&self) -> f64 {
+        let points: f64 = self
+            .matches
+            .chars()
+            .map(|letter| match letter {
+                'W' => 1.0,
+                'L' => 0.0,
+                _ => 0.5,
+            })
+            .sum();
+        points / self.matches.len().max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(generator: &str, detective: &str, matches: &str) -> Pair {
+        Pair { generator: generator.into(), detective: detective.into(), matches: matches.into() }
+    }
+
+    #[test]
+    fn the_better_are_rated_higher_and_all_of_it_stays_near_the_mean() {
+        let (strong, weak) = ("W".repeat(45) + &"L".repeat(5), "W".repeat(25) + &"L".repeat(25));
+        let pairs = vec![
+            pair("good", "sharp", &strong),
+            pair("good", "dull", &weak),
+            pair("poor", "sharp", &"W".repeat(50)),
+            pair("poor", "dull", &strong),
+        ];
+        let rated = Matches { of: String::new(), pairs }.rated();
+        let of = |name: &str| rated.iter().find(|rated| rated.name == name).unwrap();
+        assert!(of("sharp").rating > of("dull").rating && of("good").rating > of("poor").rating, "{rated:?}");
+        assert!(of("dull").rating > of("poor").rating);
+        assert!(rated.iter().all(|rated| rated.deviation < 120.0), "a hundred matches tell something: {rated:?}");
+        assert_eq!((of("sharp").won, of("poor").won), (0.95, 0.05));
+        assert_eq!(rated[0].name, "sharp");
+    }
+
+    #[test]
+    fn the_picture_has_every_pair() {
+        let pairs = vec![pair("<a>", "x", "WWWL"), pair("<a>", "y", "DD"), pair("b", "x", "LLLL")];
+        let svg = Matches { of: String::new(), pairs }.picture().unwrap();
+        for text in [">75<", ">50<", ">0<", "&lt;a&gt;"] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+        assert!(!svg.contains("<a>"));
+    }
+
+    #[test]
+    fn another_leagues_matches_are_not_taken_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("league.json");
+        let kept = Matches { of: "one".into(), pairs: vec![pair("a", "b", "W")] };
+        fs::write(&path, serde_json::to_vec(&kept).unwrap()).unwrap();
+        assert_eq!(Matches::resume(&path, "one".into()).unwrap(), kept);
+        assert!(Matches::resume(&path, "other".into()).unwrap_err().to_string().contains("--out"));
+    }
+}

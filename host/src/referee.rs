@@ -1,0 +1,351 @@
+//! A face-off over the network: exhibits and contestants enter, a recorded game leaves.
+//!
+//! The rules are those of [`counterfoil_models::game`]. `exhibits` are mixed and sealed, every [`Contestant`] is shown the same bytes at the
+//! same time and answers against the referee's clock, [`transcript`] keeps what happened, and [`crate::scoreboard`] shows it.
+
+pub mod cards;
+pub mod contestant;
+pub mod exhibits;
+pub mod generated;
+pub mod transcript;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use counterfoil_models::game::{Answer, Seal};
+use counterfoil_models::secret;
+use hyper::body::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::durable;
+use crate::scoreboard::{Hall, Stage};
+use contestant::Contestant;
+use exhibits::Exhibit;
+use transcript::{Begin, End, Entry, Round, Transcript};
+
+/// The record in a game's folder,
+pub const TRANSCRIPT: &str = "transcript.jsonl";
+/// the exhibits there,
+pub const EXHIBITS: &str = "exhibits";
+/// and what must stay secret until the game is over.
+const SECRET: &str = "secret.json";
+
+/// What is judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Show {
+    /// Pictures that are sent.
+    Pictures(Vec<Exhibit>),
+    /// Things on the table, in an order the operator knows: their labels.
+    Listed(Vec<bool>),
+    /// Things on the table, each with a sealed card: how many.
+    Cards(usize),
+}
+
+/// What must stay secret until the end.
+#[derive(Debug, Serialize, Deserialize)]
+struct Secret {
+    begin: Begin,
+    seal: Option<Seal>,
+    show: Show,
+}
+
+/// How fast a game goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Time to answer.
+    pub deadline: Duration,
+    /// Time for the unveiling.
+    pub pause: Duration,
+}
+
+/// Whoever lays exhibits on the table and scans their cards.
+pub trait Operator: Send {
+    /// Says what is next and comes back when it lies there.
+    fn lay(&mut self, round: usize, rounds: usize) -> Result<()>;
+    /// The face of its card.
+    fn face(&mut self, round: usize) -> Result<String>;
+    /// The back of its card.
+    fn back(&mut self, round: usize) -> Result<String>;
+}
+
+/// A game that is played, or goes on.
+#[derive(Debug)]
+pub struct Game {
+    folder: PathBuf,
+    secret: Secret,
+    transcript: Transcript,
+    rounds: Vec<Round>,
+    opened: Vec<bool>,
+}
+
+impl Game {
+    /// Seals a new game into a folder of its own.
+    ///
+    /// # Errors
+    /// When there is a game already.
+    pub fn begin(folder: &Path, show: Show, contestants: &[Contestant], pace: Pace) -> Result<Self> {
+        let genuine = match &show {
+            Show::Pictures(exhibits) => Some(exhibits.iter().map(|exhibit| exhibit.genuine).collect()),
+            Show::Listed(labels) => Some(labels.clone()),
+            Show::Cards(_) => None,
+        };
+        let seal = match genuine {
+            Some(genuine) => Some(Seal { salt: secret().context("the labels cannot be sealed")?, genuine }),
+            None => None,
+        };
+        let begin = Begin {
+            game: secret().context("the game cannot be named")?[..16].to_owned(),
+            contestants: contestants.iter().map(|contestant| contestant.name().to_owned()).collect(),
+            rounds: show.rounds(),
+            deadline: pace.deadline.as_secs_f64(),
+            seal: seal.as_ref().map(Seal::digest),
+            look: !matches!(show, Show::Pictures(_)),
+        };
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let path = folder.join(TRANSCRIPT);
+        ensure!(
+            !path.exists(),
+            "{} holds a game already; --resume goes on with it, another --out begins anew",
+            folder.display()
+        );
+        let secret = Secret { begin, seal, show };
+        durable::write_private(&folder.join(SECRET), &serde_json::to_vec(&secret)?)
+            .with_context(|| format!("cannot write into {}", folder.display()))?;
+        let mut transcript = Transcript::create(&path)?;
+        transcript.write(&Entry::Begin(secret.begin.clone()))?;
+        Ok(Self { folder: folder.to_path_buf(), secret, transcript, rounds: Vec::new(), opened: Vec::new() })
+    }
+
+    /// Takes a game up again that its referee left.
+    ///
+    /// # Errors
+    /// When it was finished, changed, or is played by others.
+    pub fn resume(folder: &Path, contestants: &[Contestant]) -> Result<Self> {
+        let path = folder.join(SECRET);
+        let text = fs::read(&path).with_context(|| {
+            format!("{} holds no game to go on with: it was finished, or is no game's folder", folder.display())
+        })?;
+        let secret: Secret = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        let (transcript, entries) = Transcript::resume(&folder.join(TRANSCRIPT))?;
+        let mut entries = entries.into_iter();
+        ensure!(entries.next() == Some(Entry::Begin(secret.begin.clone())), "{} is of two games", folder.display());
+        let names: Vec<&str> = contestants.iter().map(Contestant::name).collect();
+        ensure!(
+            names == secret.begin.contestants,
+            "this game is played by {}; name the same contestants in the same order",
+            secret.begin.contestants.join(", ")
+        );
+        let mut rounds = Vec::new();
+        for entry in entries {
+            match entry {
+                Entry::Round(round) => rounds.push(round),
+                Entry::Begin(_) | Entry::End(_) => bail!("{} holds a game that is over", folder.display()),
+            }
+        }
+        let mut game =
+            Self { folder: folder.to_path_buf(), secret, transcript, rounds: Vec::new(), opened: Vec::new() };
+        for round in rounds {
+            let genuine = game.truth(round.round, round.card.as_ref())?;
+            game.rounds.push(round);
+            game.opened.push(genuine);
+        }
+        Ok(game)
+    }
+
+    /// How it began.
+    #[must_use]
+    pub fn begun(&self) -> &Begin {
+        &self.secret.begin
+    }
+
+    /// Rounds that were played.
+    #[must_use]
+    pub fn played(&self) -> usize {
+        self.rounds.len()
+    }
+
+    /// Has everyone judge something that does not count: whoever cannot is found out before the game.
+    ///
+    /// # Errors
+    /// Who cannot play, and why.
+    pub async fn practise(&self, contestants: &[Arc<Contestant>], hall: &Hall) -> Result<()> {
+        hall.set(|scene| scene.stage = Stage::Practice);
+        let picture: Bytes = practice_picture()?.into();
+        let mut all = JoinSet::new();
+        for contestant in contestants.iter().map(Arc::clone) {
+            let (game, picture) = (self.begun().game.clone(), picture.clone());
+            let look = self.begun().look;
+            all.spawn(async move {
+                let asked = if look { contestant.look(&game).await } else { contestant.judge(&game, picture).await };
+                asked.map(drop).with_context(|| format!("{} cannot play", contestant.name()))
+            });
+        }
+        while let Some(asked) = all.join_next().await {
+            asked.context("a contestant's thread ended")??;
+        }
+        Ok(())
+    }
+
+    /// Plays what is left of it.
+    ///
+    /// # Errors
+    /// When an exhibit was changed, or the game cannot be written down; what was played stays.
+    pub async fn play(
+        mut self,
+        contestants: &[Arc<Contestant>],
+        hall: &Hall,
+        pace: Pace,
+        operator: &mut dyn Operator,
+        mut tell: impl FnMut(&Round, bool),
+    ) -> Result<End> {
+        hall.begin(self.begun());
+        self.tell_scores(hall);
+        for number in self.rounds.len() + 1..=self.begun().rounds {
+            let (round, genuine) = self.round(number, contestants, hall, pace, operator).await?;
+            self.transcript.write(&Entry::Round(round.clone()))?;
+            tell(&round, genuine);
+            hall.unveil(&round, genuine);
+            self.rounds.push(round);
+            self.opened.push(genuine);
+            self.tell_scores(hall);
+            sleep(pace.pause).await;
+        }
+        let seal = self.secret.seal.take();
+        let opened = seal.unwrap_or(Seal { salt: String::new(), genuine: self.opened.clone() });
+        let exhibits = match &self.secret.show {
+            Show::Pictures(exhibits) => exhibits.iter().map(|exhibit| exhibit.name.clone()).collect(),
+            Show::Listed(_) | Show::Cards(_) => {
+                (1..=self.rounds.len()).map(|number| format!("exhibit {number}")).collect()
+            }
+        };
+        let outcome = transcript::outcome(&self.rounds, &opened.genuine);
+        let end = End { opened, exhibits, outcome };
+        self.transcript.write(&Entry::End(end.clone()))?;
+        hall.end(&end);
+        let secret = self.folder.join(SECRET);
+        fs::remove_file(&secret).with_context(|| format!("cannot remove {}", secret.display()))?;
+        Ok(end)
+    }
+
+    async fn round(
+        &self,
+        number: usize,
+        contestants: &[Arc<Contestant>],
+        hall: &Hall,
+        pace: Pace,
+        operator: &mut dyn Operator,
+    ) -> Result<(Round, bool)> {
+        let (picture, sha256) = match &self.secret.show {
+            Show::Pictures(exhibits) => {
+                let exhibit = &exhibits[number - 1];
+                let path = self.folder.join(EXHIBITS).join(&exhibit.file);
+                let bytes =
+                    fs::read(&path).with_context(|| format!("the exhibit {} cannot be read", path.display()))?;
+                ensure!(
+                    counterfoil_models::sha256_hex(&bytes) == exhibit.sha256,
+                    "{} was changed since the labels were sealed; give it back and --resume",
+                    path.display()
+                );
+                (Some(Bytes::from(bytes)), Some(exhibit.sha256.clone()))
+            }
+            Show::Listed(_) | Show::Cards(_) => (None, None),
+        };
+        let face = match &self.secret.show {
+            Show::Cards(_) => Some(operator.face(number)?),
+            Show::Pictures(_) | Show::Listed(_) => None,
+        };
+        if picture.is_none() {
+            operator.lay(number, self.begun().rounds)?;
+        }
+        hall.show(number, picture.clone(), pace.deadline);
+        let answers = self.answers(contestants, hall, pace.deadline, picture).await;
+        let card = match face {
+            Some(face) => Some((face, operator.back(number)?)),
+            None => None,
+        };
+        let genuine = self.truth(number, card.as_ref())?;
+        Ok((Round { round: number, exhibit: sha256, card, answers }, genuine))
+    }
+
+    /// What everyone says within the deadline: contestants in their order, then people.
+    async fn answers(
+        &self,
+        contestants: &[Arc<Contestant>],
+        hall: &Hall,
+        deadline: Duration,
+        picture: Option<Bytes>,
+    ) -> Vec<(String, Answer)> {
+        let begun = Instant::now();
+        let mut thinking = JoinSet::new();
+        for (place, contestant) in contestants.iter().map(Arc::clone).enumerate() {
+            let (game, picture) = (self.begun().game.clone(), picture.clone());
+            thinking.spawn(async move {
+                let asked = async {
+                    match picture {
+                        Some(picture) => contestant.judge(&game, picture).await,
+                        None => contestant.look(&game).await,
+                    }
+                };
+                let verdict = timeout(deadline, asked).await;
+                let answer = match verdict {
+                    Ok(Ok(verdict)) => Answer { verdict, seconds: begun.elapsed().as_secs_f64() },
+                    // Who fails has said nothing, and is as slow as can be.
+                    Ok(Err(_)) | Err(_) => Answer { verdict: None, seconds: deadline.as_secs_f64() },
+                };
+                (place, answer)
+            });
+        }
+        let late = Answer { verdict: None, seconds: deadline.as_secs_f64() };
+        let mut answers: Vec<(String, Answer)> =
+            contestants.iter().map(|contestant| (contestant.name().to_owned(), late)).collect();
+        while let Some(thought) = thinking.join_next().await {
+            if let Ok((place, answer)) = thought {
+                answers[place].1 = answer;
+                hall.answered(&answers[place].0);
+            }
+        }
+        answers.extend(hall.people(begun, deadline).await);
+        answers
+    }
+
+    /// What a round's exhibit is.
+    fn truth(&self, round: usize, card: Option<&(String, String)>) -> Result<bool> {
+        match (&self.secret.seal, card) {
+            (Some(seal), _) => seal.genuine.get(round - 1).copied().context("there is no such round"),
+            (None, Some(card)) => cards::opens(card).with_context(|| {
+                format!(
+                    "the back of round {round}'s card does not fit its face; scan the same card's back and --resume"
+                )
+            }),
+            (None, None) => bail!("round {round} has no card"),
+        }
+    }
+
+    fn tell_scores(&self, hall: &Hall) {
+        hall.scores(&transcript::outcome(&self.rounds, &self.opened).standings);
+    }
+}
+
+impl Show {
+    fn rounds(&self) -> usize {
+        match self {
+            Self::Pictures(exhibits) => exhibits.len(),
+            Self::Listed(labels) => labels.len(),
+            Self::Cards(count) => *count,
+        }
+    }
+}
+
+/// A picture of nothing: waves that no article has.
+fn practice_picture() -> Result<Vec<u8>> {
+    let picture = image::RgbImage::from_fn(192, 128, |x, y| {
+        let wave = ((x * x + y * y) / 61 % 256) as u8;
+        image::Rgb([wave, wave.wrapping_add(64), (x ^ y) as u8])
+    });
+    Ok(counterfoil_models::Frame::Rgb(picture).to_png()?)
+}

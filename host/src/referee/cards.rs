@@ -1,0 +1,51 @@
+//! Sealed cards for exhibits that lie on a table: what is on a card's face is the SHA-256 of what is behind it.
+//!
+//! Before a round the operator scans the face, which is written down; after it the back, which says what the exhibit is. Nobody can guess
+//! the back from the face, and no other back fits it.
+
+use anyhow::Result;
+use counterfoil_models::{secret, sha256_hex};
+
+const KIND: &str = "counterfoil-card-1";
+
+/// What is behind a card.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn back(genuine: bool) -> Result<String> {
+    Ok(format!("{KIND} {} {}", if genuine { "genuine" } else { "counterfeit" }, &secret()?[..32]))
+}
+
+/// What is on its face.
+#[must_use]
+pub fn face(back: &str) -> String {
+    sha256_hex(back.as_bytes())
+}
+
+/// Whether a card, face and back, is of a genuine exhibit; `None` when they do not belong together.
+#[must_use]
+pub fn opens((front, back): &(String, String)) -> Option<bool> {
+    if face(back) != *front {
+        return None;
+    }
+    match back.strip_prefix(KIND)?.split_whitespace().next()? {
+        "genuine" => Some(true),
+        "counterfeit" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_back_fits_its_own_face_only() {
+        let (one, other) = (back(true).unwrap(), back(false).unwrap());
+        assert_eq!(opens(&(face(&one), one.clone())), Some(true));
+        assert_eq!(opens(&(face(&other), other.clone())), Some(false));
+        assert_eq!(opens(&(face(&one), other)), None);
+        assert_eq!(opens(&(face("counterfoil-card-1 maybe 00"), "counterfoil-card-1 maybe 00".into())), None);
+        assert_ne!(face(&one), face(&back(true).unwrap()));
+    }
+}

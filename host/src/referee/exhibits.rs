@@ -1,0 +1,242 @@
+//! Folders and a generator enter, exhibits leave: fairly mixed, all encoded alike, in an order nobody can know.
+//!
+//! Half are genuine, and the counterfeits are shared out among their families. Each exhibit is decoded and written anew as PNG under
+//! its number, so that neither a name, nor a file's metadata, nor its compression tells what it is; and what happens to the
+//! folder after that does not matter.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use counterfoil_edge::source::{self, Source};
+use counterfoil_models::{Frame, secret, sha256_hex};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::generated::Generated;
+
+/// A picture that may become an exhibit.
+#[derive(Clone, Debug)]
+enum Candidate {
+    File(PathBuf),
+    /// The generator's, by its number.
+    Generated(u64),
+}
+
+/// An exhibit as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exhibit {
+    /// Its file's name in the game's folder.
+    pub file: String,
+    /// SHA-256 of that file.
+    pub sha256: String,
+    /// Whether it is genuine.
+    pub genuine: bool,
+    /// What it was called, for after the game.
+    pub name: String,
+}
+
+/// What exhibits are drawn from.
+#[derive(Debug)]
+pub struct Collection {
+    genuine: Vec<Candidate>,
+    /// By family.
+    fakes: Vec<Vec<Candidate>>,
+    generated: Option<Generated>,
+}
+
+impl Collection {
+    /// A folder with `real/` and `fake/`, as `counterfoil dataset` makes them, and counterfeits of a generator.
+    ///
+    /// # Errors
+    /// When a folder lacks, or holds no picture.
+    pub fn open(folder: &Path, generated: Option<Generated>) -> Result<Self> {
+        let genuine = pictures(&folder.join("real"))?;
+        let fake = folder.join("fake");
+        let mut fakes = Vec::new();
+        if generated.is_none() || fake.is_dir() {
+            let mut families = Vec::new();
+            for entry in fs::read_dir(&fake).with_context(|| missing(&fake))? {
+                families.push(entry.with_context(|| missing(&fake))?.path());
+            }
+            families.sort();
+            let (folders, files): (Vec<_>, Vec<_>) = families.into_iter().partition(|path| path.is_dir());
+            fakes = folders.iter().map(|family| pictures(family)).collect::<Result<_>>()?;
+            if files.iter().any(|file| file.is_file()) {
+                let loose = pictures_of(files)?;
+                fakes.extend((!loose.is_empty()).then_some(loose));
+            }
+        }
+        ensure!(
+            generated.is_some() || !fakes.is_empty(),
+            "{} holds no counterfeits; give some, or a --generator",
+            fake.display()
+        );
+        Ok(Self { genuine, fakes, generated })
+    }
+
+    /// Draws so many, or as many as can be mixed fairly, by chance that nobody can know beforehand, and writes them to `folder`.
+    ///
+    /// # Errors
+    /// When there are too few, or one cannot be read.
+    pub fn draw(&self, rounds: Option<usize>, folder: &Path) -> Result<Vec<Exhibit>> {
+        let secret = secret().context("no random bytes")?;
+        let mut bytes = [0; 32];
+        for (byte, digits) in bytes.iter_mut().zip(secret.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits)?, 16)?;
+        }
+        let mut rng = ChaCha8Rng::from_seed(bytes);
+        let mixed = self.mixed(rounds, &mut rng)?;
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let mut exhibits = Vec::with_capacity(mixed.len());
+        for (number, (genuine, candidate)) in mixed.into_iter().enumerate() {
+            let (frame, name) = self.frame(&candidate)?;
+            let png = frame.to_png()?;
+            let file = format!("{:04}.png", number + 1);
+            crate::durable::write(&folder.join(&file), &png).with_context(|| format!("cannot write {file}"))?;
+            exhibits.push(Exhibit { file, sha256: sha256_hex(&png), genuine, name });
+        }
+        Ok(exhibits)
+    }
+
+    /// Half genuine, half of all families alike, in random order.
+    fn mixed(&self, rounds: Option<usize>, rng: &mut ChaCha8Rng) -> Result<Vec<(bool, Candidate)>> {
+        let found: usize = self.fakes.iter().map(Vec::len).sum();
+        let half = match rounds {
+            // A generator has as many as are wanted.
+            None if self.generated.is_some() => self.genuine.len(),
+            None => self.genuine.len().min(found),
+            Some(rounds) => rounds.div_ceil(2),
+        };
+        let fakes = rounds.map_or(half, |rounds| rounds - half);
+        ensure!(
+            half <= self.genuine.len() && (self.generated.is_some() || fakes <= found),
+            "{} rounds take {half} genuine pictures and {fakes} counterfeits; there are {} and {found}: give --rounds {} or fewer",
+            half + fakes,
+            self.genuine.len(),
+            2 * self.genuine.len().min(found),
+        );
+        let mut genuine = self.genuine.clone();
+        genuine.shuffle(rng);
+        genuine.truncate(half);
+        let mut families = self.fakes.clone();
+        families.iter_mut().for_each(|family| family.shuffle(rng));
+        if self.generated.is_some() {
+            families.push((0..fakes as u64).map(Candidate::Generated).collect());
+        }
+        families.shuffle(rng);
+        // One of each family in turn, until there are enough.
+        let mut drawn = Vec::with_capacity(fakes);
+        while drawn.len() < fakes {
+            let before = drawn.len();
+            for family in &mut families {
+                if drawn.len() < fakes {
+                    drawn.extend(family.pop());
+                }
+            }
+            ensure!(drawn.len() > before, "there are too few counterfeits");
+        }
+        let mut all: Vec<(bool, Candidate)> = genuine.into_iter().map(|it| (true, it)).collect();
+        all.extend(drawn.into_iter().map(|it| (false, it)));
+        all.shuffle(rng);
+        Ok(all)
+    }
+
+    fn frame(&self, candidate: &Candidate) -> Result<(Frame, String)> {
+        match candidate {
+            Candidate::File(path) => {
+                let bytes = fs::read(path).with_context(|| format!("the exhibit {} cannot be read", path.display()))?;
+                let frame = Frame::decode(&bytes)
+                    .with_context(|| format!("the exhibit {} is no picture; replace or remove it", path.display()))?;
+                Ok((frame, path.display().to_string()))
+            }
+            Candidate::Generated(number) => {
+                let generated = self.generated.as_ref().context("there is no generator")?;
+                Ok((generated.picture(*number)?, format!("{} {number}", generated.name())))
+            }
+        }
+    }
+}
+
+fn pictures(folder: &Path) -> Result<Vec<Candidate>> {
+    ensure!(folder.is_dir(), missing(folder));
+    let found = pictures_of(vec![folder.to_path_buf()])?;
+    ensure!(!found.is_empty(), "{} holds no pictures", folder.display());
+    Ok(found)
+}
+
+fn pictures_of(paths: Vec<PathBuf>) -> Result<Vec<Candidate>> {
+    let mut found = Vec::new();
+    for source in source::pictures(paths) {
+        match source {
+            Source::File(path) => found.push(Candidate::File(path)),
+            Source::Stdin => bail!("exhibits cannot come from stdin"),
+            Source::Refused { path, error } => bail!("{}: {error}", path.display()),
+        }
+    }
+    Ok(found)
+}
+
+fn missing(folder: &Path) -> String {
+    format!(
+        "there is no folder {}; exhibits stand in real/ and fake/FAMILY/, as `counterfoil dataset` makes them",
+        folder.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, Luma};
+    use std::collections::BTreeMap;
+
+    fn collection(dir: &Path, genuine: usize, families: &[(&str, usize)]) -> Collection {
+        let put = |folder: &str, number: usize| {
+            let folder = dir.join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            GrayImage::from_pixel(8, 8, Luma([number as u8])).save(folder.join(format!("{number}.png"))).unwrap();
+        };
+        (0..genuine).for_each(|number| put("real", number));
+        for (family, count) in families {
+            (0..*count).for_each(|number| put(&format!("fake/{family}"), number));
+        }
+        Collection::open(dir, None).unwrap()
+    }
+
+    #[test]
+    fn half_are_genuine_and_families_share_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let collection = collection(dir.path(), 20, &[("a", 20), ("b", 3), ("c", 20)]);
+        let drawn = collection.draw(Some(21), &dir.path().join("game")).unwrap();
+        assert_eq!(drawn.iter().filter(|exhibit| exhibit.genuine).count(), 11);
+        let mut families: BTreeMap<&str, usize> = BTreeMap::new();
+        for exhibit in drawn.iter().filter(|exhibit| !exhibit.genuine) {
+            *families.entry(exhibit.name.rsplit('/').nth(1).unwrap()).or_default() += 1;
+        }
+        assert_eq!(families["b"], 3);
+        assert!(families["a"].abs_diff(families["c"]) <= 1, "{families:?}");
+        for exhibit in &drawn {
+            assert_eq!(exhibit.sha256, sha256_hex(&fs::read(dir.path().join("game").join(&exhibit.file)).unwrap()));
+        }
+        let again = collection.draw(Some(21), &dir.path().join("again")).unwrap();
+        assert_ne!(
+            drawn.iter().map(|e| &e.name).collect::<Vec<_>>(),
+            again.iter().map(|e| &e.name).collect::<Vec<_>>()
+        );
+        assert_eq!(collection.draw(None, &dir.path().join("all")).unwrap().len(), 40);
+    }
+
+    #[test]
+    fn too_few_are_refused_with_what_would_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let collection = collection(dir.path(), 4, &[("a", 3)]);
+        let error = collection.draw(Some(10), &dir.path().join("game")).unwrap_err().to_string();
+        assert!(error.contains("--rounds 6"), "{error}");
+        fs::write(dir.path().join("real/0.png"), "no picture").unwrap();
+        fs::remove_dir_all(dir.path().join("fake")).unwrap();
+        let error = Collection::open(dir.path(), None).unwrap_err().to_string();
+        assert!(error.contains("fake"), "{error}");
+    }
+}

@@ -1,0 +1,324 @@
+//! A game's record: a line for everything that happened, each bound to all before it.
+//!
+//! ```text
+//! {"entry":{"kind":"begin",...},"chain":"..."}      who plays, and the digest of the sealed labels
+//! {"entry":{"kind":"round",...},"chain":"..."}      an exhibit's SHA-256 and what was said of it
+//! {"entry":{"kind":"end",...},"chain":"..."}        the opened seal, and the outcome
+//! ```
+//!
+//! A line's chain is the SHA-256 of the chain before it and of its own entry as it is written, so that no byte of a finished record can be
+//! changed without all after it. Lines are written whole and synced: a referee that crashes goes on where it was.
+
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use counterfoil_models::game::{Answer, Outcome, Seal};
+use counterfoil_models::sha256_hex;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// What the first chain is bound to.
+const ROOT: &str = "counterfoil-faceoff-1";
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Entry {
+    /// The game begins.
+    Begin(Begin),
+    /// An exhibit was judged.
+    Round(Round),
+    /// The game is over.
+    End(End),
+}
+
+/// How a game begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begin {
+    /// What it is called, to the boxes too.
+    pub game: String,
+    /// Who plays; people join later.
+    pub contestants: Vec<String>,
+    /// Rounds there will be.
+    pub rounds: usize,
+    /// Seconds to answer in.
+    pub deadline: f64,
+    /// [`Seal::digest`] of the labels; none where each exhibit has a sealed card of its own.
+    pub seal: Option<String>,
+    /// Whether boxes look through their own cameras.
+    pub look: bool,
+}
+
+/// One round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Its number, from 1.
+    pub round: usize,
+    /// SHA-256 of the exhibit as it was shown; none where it lay on the table.
+    pub exhibit: Option<String>,
+    /// What was on the face of its card, and behind it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub card: Option<(String, String)>,
+    /// Who said what, with the referee's time.
+    pub answers: Vec<(String, Answer)>,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    /// The opened seal: labels in the order of play.
+    pub opened: Seal,
+    /// The exhibits' own names, in the order of play.
+    pub exhibits: Vec<String>,
+    /// Standings and statistics.
+    pub outcome: Outcome,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    entry: &'a RawValue,
+    chain: String,
+}
+
+/// The record while it is written.
+#[derive(Debug)]
+pub struct Transcript {
+    path: PathBuf,
+    file: File,
+    chain: String,
+}
+
+impl Transcript {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// When there is one already, or the folder cannot be written to.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = File::create_new(path).with_context(|| format!("cannot begin {}", path.display()))?;
+        Ok(Self { path: path.to_path_buf(), file, chain: ROOT.into() })
+    }
+
+    /// Takes one up again: what was torn by a crash is cut off.
+    ///
+    /// # Errors
+    /// When what is there is no record, or was changed.
+    pub fn resume(path: &Path) -> Result<(Self, Vec<Entry>)> {
+        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let (entries, chain) =
+            entries(&text[..whole]).with_context(|| format!("{} cannot be taken up", path.display()))?;
+        let mut file =
+            File::options().write(true).open(path).with_context(|| format!("cannot write {}", path.display()))?;
+        file.set_len(whole as u64)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok((Self { path: path.to_path_buf(), file, chain }, entries))
+    }
+
+    /// Writes down what happened; once this is back, it did.
+    ///
+    /// # Errors
+    /// A full disk, for one.
+    pub fn write(&mut self, entry: &Entry) -> Result<()> {
+        let entry = serde_json::value::to_raw_value(entry)?;
+        let chain = bound(&self.chain, entry.get());
+        let mut line = serde_json::to_vec(&Line { entry: &entry, chain: chain.clone() })?;
+        line.push(b'\n');
+        let wrote = self.file.write_all(&line).and_then(|()| self.file.sync_all());
+        wrote.with_context(|| {
+            format!("the game cannot be written to {}; make room and resume it", self.path.display())
+        })?;
+        self.chain = chain;
+        Ok(())
+    }
+}
+
+/// A finished game, read from its record and found sound.
+///
+/// # Errors
+/// When a byte of it was changed, it is not finished, the seal does not open, or the outcome does not follow from the answers.
+pub fn verified(text: &[u8]) -> Result<(Begin, Vec<Round>, End)> {
+    let (entries, _) = entries(text)?;
+    let mut entries = entries.into_iter();
+    let Some(Entry::Begin(begin)) = entries.next() else { bail!("it does not begin with who plays") };
+    let mut rounds = Vec::new();
+    let mut end = None;
+    for entry in entries {
+        match entry {
+            Entry::Round(round) if end.is_none() && round.round == rounds.len() + 1 => rounds.push(round),
+            Entry::End(found) if end.is_none() => end = Some(found),
+            _ => bail!("its lines are out of order"),
+        }
+    }
+    let end = end.context("the game is not finished; `counterfoil faceoff --resume` goes on with it")?;
+    ensure!(rounds.len() == begin.rounds, "{} rounds were to be played, {} were", begin.rounds, rounds.len());
+    ensure!(
+        end.opened.genuine.len() == rounds.len(),
+        "the seal holds {} labels for {} rounds",
+        end.opened.genuine.len(),
+        rounds.len()
+    );
+    match &begin.seal {
+        Some(digest) => {
+            ensure!(end.opened.opens(digest), "the opened labels are not those that were sealed before the game")
+        }
+        None => {
+            for (round, genuine) in rounds.iter().zip(&end.opened.genuine) {
+                let card = round.card.as_ref().with_context(|| format!("round {} has no card", round.round))?;
+                ensure!(
+                    super::cards::opens(card) == Some(*genuine),
+                    "the card of round {} does not open to its label",
+                    round.round
+                );
+            }
+        }
+    }
+    ensure!(outcome(&rounds, &end.opened.genuine) == end.outcome, "the outcome does not follow from the answers");
+    Ok((begin, rounds, end))
+}
+
+/// Standings and statistics of what was said: whoever answered in any round played in all.
+#[must_use]
+pub fn outcome(rounds: &[Round], genuine: &[bool]) -> Outcome {
+    let mut names: Vec<&String> = Vec::new();
+    for (name, _) in rounds.iter().flat_map(|round| &round.answers) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let silent = Answer { verdict: None, seconds: 0.0 };
+    let of = |name: &String| {
+        let in_round =
+            |round: &Round| round.answers.iter().find(|(other, _)| other == name).map_or(silent, |(_, answer)| *answer);
+        (name.clone(), rounds.iter().map(in_round).collect())
+    };
+    let sheets: Vec<(String, Vec<Answer>)> = names.into_iter().map(of).collect();
+    Outcome::new(&sheets, genuine)
+}
+
+fn bound(before: &str, entry: &str) -> String {
+    sha256_hex(format!("{before}\n{entry}").as_bytes())
+}
+
+/// The entries of a record, and its last chain.
+fn entries(text: &[u8]) -> Result<(Vec<Entry>, String)> {
+    let text = std::str::from_utf8(text).context("it is not text")?;
+    ensure!(text.ends_with('\n'), "its last line is not whole");
+    let mut chain = ROOT.to_owned();
+    let mut entries = Vec::new();
+    for (number, text) in text.lines().enumerate() {
+        let at = || format!("line {}", number + 1);
+        let line: Line = serde_json::from_str(text).with_context(at)?;
+        chain = bound(&chain, line.entry.get());
+        // As it was written, to the byte.
+        let again = serde_json::to_string(&line).with_context(at)?;
+        ensure!(line.chain == chain && again == text, "{}: it was changed after it was written", at());
+        entries.push(serde_json::from_str(line.entry.get()).with_context(at)?);
+    }
+    Ok((entries, chain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use counterfoil_models::Verdict;
+
+    fn answer(verdict: Verdict, seconds: f64) -> Answer {
+        Answer { verdict: Some(verdict), seconds }
+    }
+
+    /// A game of three rounds, whole.
+    fn game(path: &Path) {
+        let seal = Seal { salt: "00".repeat(32), genuine: vec![true, false, true] };
+        let mut transcript = Transcript::create(path).unwrap();
+        let begin = Begin {
+            game: "g".into(),
+            contestants: vec!["a".into(), "b".into()],
+            rounds: 3,
+            deadline: 5.0,
+            seal: Some(seal.digest()),
+            look: false,
+        };
+        transcript.write(&Entry::Begin(begin)).unwrap();
+        let mut rounds = Vec::new();
+        for round in 1..=3 {
+            let answers = vec![
+                ("a".into(), answer(Verdict::Genuine, 0.125)),
+                ("b".into(), Answer { verdict: None, seconds: 5.0 }),
+            ];
+            let round = Round { round, exhibit: Some("ff".into()), card: None, answers };
+            transcript.write(&Entry::Round(round.clone())).unwrap();
+            rounds.push(round);
+        }
+        let outcome = outcome(&rounds, &seal.genuine);
+        let exhibits = vec!["x".into(), "y".into(), "z".into()];
+        transcript.write(&Entry::End(End { opened: seal, exhibits, outcome })).unwrap();
+    }
+
+    #[test]
+    fn a_whole_game_is_sound_and_with_any_byte_changed_it_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("game.jsonl");
+        game(&path);
+        let text = fs::read(&path).unwrap();
+        let (begin, rounds, end) = verified(&text).unwrap();
+        assert_eq!((begin.game.as_str(), rounds.len(), end.outcome.standings[0].points), ("g", 3, 1));
+        for at in 0..text.len() {
+            for flip in [1, 32] {
+                let mut changed = text.clone();
+                changed[at] ^= flip;
+                assert!(verified(&changed).is_err(), "byte {at} of {}", String::from_utf8_lossy(&changed));
+            }
+            let mut shorter = text.clone();
+            shorter.remove(at);
+            assert!(verified(&shorter).is_err(), "byte {at} removed");
+        }
+    }
+
+    #[test]
+    fn a_torn_game_goes_on_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("game.jsonl");
+        game(&path);
+        let text = fs::read(&path).unwrap();
+        let ends: Vec<usize> = (0..text.len()).filter(|at| text[*at] == b'\n').map(|at| at + 1).collect();
+        for cut in 0..=text.len() {
+            fs::write(&path, &text[..cut]).unwrap();
+            if cut < ends[0] {
+                assert!(Transcript::resume(&path).is_err(), "a game that has not begun");
+                continue;
+            }
+            let (mut transcript, entries) = Transcript::resume(&path).unwrap();
+            assert_eq!(entries.len(), ends.iter().filter(|end| **end <= cut).count());
+            // What comes next is bound to what was kept.
+            transcript
+                .write(&Entry::Round(Round { round: 9, exhibit: None, card: None, answers: Vec::new() }))
+                .unwrap();
+            assert!(Transcript::resume(&path).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_outcome_that_was_made_up_is_refused_though_its_chain_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("game.jsonl");
+        game(&path);
+        let (_, entries) = Transcript::resume(&path).unwrap();
+        for forged in 0..3 {
+            let path = dir.path().join(format!("forged-{forged}"));
+            let mut transcript = Transcript::create(&path).unwrap();
+            for mut entry in entries.clone() {
+                match (&mut entry, forged) {
+                    (Entry::End(end), 0) => end.outcome.standings[0].points += 1,
+                    (Entry::End(end), 1) => end.opened.genuine[1] = true,
+                    (Entry::Round(round), 2) if round.round == 2 => continue,
+                    _ => {}
+                }
+                transcript.write(&entry).unwrap();
+            }
+            assert!(verified(&fs::read(&path).unwrap()).is_err(), "{forged}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The boxes this workstation has paired with, in a file that only its user may read; and how a box is found by its name.
+//!
+//! ```toml
+//! [[box]]
+//! name = "till"
+//! address = "till.local:7443"
+//! fingerprint = "..."
+//! token = "..."
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use counterfoil_models::protocol::{PORT, SERVICE};
+use mdns_sd::{ServiceDaemon, ServiceEvent};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::CONNECT;
+
+/// How long the network is asked for a box that the system knows no address of.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A box that was paired with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// What it is called.
+    pub name: String,
+    /// Host and port.
+    pub address: String,
+    /// SHA-256 of its certificate.
+    pub fingerprint: String,
+    /// What lets in.
+    pub token: String,
+}
+
+/// The file of them.
+#[derive(Clone, Debug)]
+pub struct Boxes {
+    path: PathBuf,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "box", default)]
+    boxes: Vec<Known>,
+}
+
+impl Boxes {
+    /// Those in a file, which need not be there yet.
+    #[must_use]
+    pub fn of(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn list(&self) -> Result<Vec<Known>> {
+        match fs::read_to_string(&self.path) {
+            Ok(text) => {
+                let file: File = toml::from_str(&text).with_context(|| {
+                    format!("{} is no list of boxes; mend it, or remove it and pair again", self.path.display())
+                })?;
+                Ok(file.boxes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", self.path.display())),
+        }
+    }
+
+    /// The box of that name or address.
+    ///
+    /// # Errors
+    /// When it was not paired with.
+    pub fn find(&self, name: &str) -> Result<Known> {
+        let address = with_port(name);
+        let boxes = self.list()?;
+        boxes.into_iter().find(|known| known.name == name || known.address == address).ok_or_else(|| {
+            anyhow!(
+                "{name} was not paired with; `counterfoil pair {name}` does that ({} was looked at)",
+                self.path.display()
+            )
+        })
+    }
+
+    /// Keeps a box in the place of another of its name.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep(&self, known: Known) -> Result<()> {
+        let mut boxes = self.list()?;
+        boxes.retain(|other| other.name != known.name);
+        boxes.push(known);
+        let text = toml::to_string(&File { boxes }).context("a list of boxes is TOML")?;
+        let wrote = || {
+            if let Some(folder) = self.path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            crate::durable::write_private(&self.path, text.as_bytes())
+        };
+        wrote().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// Where the file is unless told otherwise: in the user's folder of configuration.
+///
+/// # Errors
+/// When there is none.
+pub fn place(config_home: Option<&Path>, home: Option<&Path>) -> Result<PathBuf> {
+    let folder = config_home.map(Path::to_path_buf).or_else(|| home.map(|home| home.join(".config")));
+    let folder = folder.context("neither XDG_CONFIG_HOME nor HOME is set; name the file with --boxes")?;
+    Ok(folder.join("counterfoil/boxes.toml"))
+}
+
+/// An address with a port.
+#[must_use]
+pub fn with_port(address: &str) -> String {
+    let has_port =
+        address.rsplit_once(':').is_some_and(|(host, port)| port.parse::<u16>().is_ok() && !host.ends_with(':'));
+    if has_port { address.to_owned() } else { format!("{address}:{PORT}") }
+}
+
+/// A connection to an address; a `.local` name that the system does not know is asked for on the network.
+pub(super) async fn reach(address: &str) -> Result<TcpStream> {
+    let first = match timeout(CONNECT, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(error)) => anyhow!(error),
+        Err(_) => anyhow!("no answer in {} s", CONNECT.as_secs()),
+    };
+    let Some(instance) = address.rsplit_once(':').and_then(|(host, _)| host.strip_suffix(".local")) else {
+        bail!(first)
+    };
+    let instance = instance.to_owned();
+    let found = tokio::task::spawn_blocking(move || announced(&instance)).await??;
+    let Some(found) = found else { bail!(first) };
+    Ok(timeout(CONNECT, TcpStream::connect(&found[..])).await??)
+}
+
+/// The addresses of a box that announces itself by that name.
+fn announced(instance: &str) -> Result<Option<Vec<std::net::SocketAddr>>> {
+    let daemon = ServiceDaemon::new()?;
+    let events = daemon.browse(SERVICE)?;
+    let until = Instant::now() + LOOK;
+    let mut found = None;
+    while let Ok(event) = events.recv_deadline(until) {
+        if let ServiceEvent::ServiceResolved(service) = event
+            && service.get_fullname() == format!("{instance}.{SERVICE}")
+        {
+            let port = service.get_port();
+            found = Some(service.get_addresses_v4().into_iter().map(|ip| (ip, port).into()).collect());
+            break;
+        }
+    }
+    let _ = daemon.shutdown();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn boxes_are_kept_where_nobody_else_reads_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let boxes = Boxes::of(dir.path().join("deep/boxes.toml"));
+        assert!(boxes.list().unwrap().is_empty());
+        let known = |name: &str, token: &str| Known {
+            name: name.into(),
+            address: format!("{name}.local:7443"),
+            fingerprint: "ff".into(),
+            token: token.into(),
+        };
+        for (name, token) in [("till", "1"), ("desk", "2"), ("till", "3")] {
+            boxes.keep(known(name, token)).unwrap();
+        }
+        assert_eq!(boxes.list().unwrap(), [known("desk", "2"), known("till", "3")]);
+        assert_eq!(boxes.find("till").unwrap(), boxes.find("till.local").unwrap());
+        let error = boxes.find("other").unwrap_err().to_string();
+        assert!(error.contains("counterfoil pair other"), "{error}");
+        let mode = fs::metadata(dir.path().join("deep/boxes.toml")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(dir.path().join("deep/boxes.toml"), "boxes = 1").unwrap();
+        assert!(boxes.list().is_err());
+    }
+
+    #[test]
+    fn an_address_without_a_port_gets_the_boxes_own() {
+        for (typed, meant) in [
+            ("till.local", "till.local:7443"),
+            ("10.0.0.2:80", "10.0.0.2:80"),
+            ("[::1]:80", "[::1]:80"),
+            ("[::1]", "[::1]:7443"),
+        ] {
+            assert_eq!(with_port(typed), meant);
+        }
+    }
+}

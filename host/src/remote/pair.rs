@@ -1,0 +1,95 @@
+//! Pairing from the visitor's side: a code is asked for, and typed in.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use counterfoil_models::pairing::Side;
+use counterfoil_models::protocol::{Begin, Begun, Confirm, Exchange, Paired, Refusal};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use rustls::pki_types::ServerName;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::{CONNECT, Known, MAX_ANSWER, certificate, known, open};
+
+/// A box that shows a code.
+pub struct Pairing {
+    sender: SendRequest<Full<Bytes>>,
+    address: String,
+    fingerprint: String,
+    id: String,
+    /// What the box calls itself.
+    pub name: String,
+    /// For how many seconds it shows the code.
+    pub seconds: u64,
+}
+
+/// Has the box at an address show a code for `visitor`.
+///
+/// # Errors
+/// When it cannot be reached, or shows none.
+pub async fn begin(address: &str, visitor: &str) -> Result<Pairing> {
+    let address = known::with_port(address);
+    let away = || {
+        format!("no box answers at {address}; check that it is on, on this network, and runs `counterfoil-edge serve`")
+    };
+    let stream = known::reach(&address).await.with_context(away)?;
+    let (tls, seen) = certificate::any();
+    let host = ServerName::try_from("counterfoil").expect("it is a name");
+    let stream =
+        timeout(CONNECT, TlsConnector::from(Arc::clone(&tls)).connect(host, stream)).await.context("no handshake")?;
+    let mut sender = open(stream.with_context(away)?).await?;
+    let fingerprint = seen.get().cloned().context("the box showed no certificate")?;
+    let begin = Begin { name: visitor.to_owned() };
+    let begun: Begun = ask(&mut sender, Method::POST, &address, "/v1/pair/begin", &begin).await?;
+    Ok(Pairing { sender, address, fingerprint, id: begun.id, name: begun.name, seconds: begun.seconds })
+}
+
+impl Pairing {
+    /// Types the code in.
+    ///
+    /// # Errors
+    /// When it is another one, or somebody sits between.
+    pub async fn finish(mut self, code: &str) -> Result<Known> {
+        let (waiting, message) = Side::Visitor.start(code.trim(), &self.fingerprint);
+        let exchange = Exchange { id: self.id.clone(), message };
+        let theirs: Exchange =
+            ask(&mut self.sender, Method::POST, &self.address, "/v1/pair/exchange", &exchange).await?;
+        let agreed = waiting.finish(&theirs.message).context("the box's message is none of the protocol's")?;
+        let confirm = Confirm { id: self.id, proof: agreed.proof() };
+        let paired: Paired = ask(&mut self.sender, Method::POST, &self.address, "/v1/pair/confirm", &confirm).await?;
+        if !agreed.accepts(&paired.proof) {
+            bail!("whoever answers at {} does not know the code itself: somebody sits between", self.address);
+        }
+        Ok(Known { name: self.name, address: self.address, fingerprint: self.fingerprint, token: paired.token })
+    }
+}
+
+async fn ask<T: DeserializeOwned>(
+    sender: &mut SendRequest<Full<Bytes>>,
+    method: Method,
+    address: &str,
+    path: &str,
+    what: &impl Serialize,
+) -> Result<T> {
+    let body = if method == Method::GET { Bytes::new() } else { serde_json::to_vec(what)?.into() };
+    let request =
+        Request::builder().method(method).uri(path).header(HOST, address).header(CONTENT_TYPE, "application/json");
+    sender.ready().await?;
+    let response = sender.send_request(request.body(Full::new(body))?).await?;
+    let status = response.status();
+    let body =
+        Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| anyhow::anyhow!(e))?.to_bytes();
+    if !status.is_success() {
+        let no: Refusal = serde_json::from_slice(&body).with_context(|| format!("{address} answers {status}"))?;
+        bail!("{address} says no: {}", no.error);
+    }
+    serde_json::from_slice(&body)
+        .with_context(|| format!("{address} speaks another language; update it, or this program"))
+}

@@ -1,0 +1,357 @@
+//! Face-offs over the network: a game to its end, and games that somebody leaves.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use counterfoil_tests::{Served, Stage, counterfoil, counterfoil_killed, counterfoil_reading, root};
+use serde_json::Value;
+
+fn pretrained(name: &str) -> String {
+    root().join("models/pretrained").join(name).display().to_string()
+}
+
+/// Two boxes with one file that lets the referee in to both.
+fn two_boxes() -> (Served, Served, String) {
+    let served = ["till", "desk"]
+        .map(|name| Served::start(name, &["--source", "none", "--bundle", &pretrained("specimen-note-statistics")]));
+    let boxes = served[0].state.join("boxes.toml");
+    fs::write(&boxes, served.each_ref().map(Served::entry).concat()).unwrap();
+    let [till, desk] = served;
+    (till, desk, boxes.display().to_string())
+}
+
+fn exhibits() -> String {
+    Stage::get().path("test").display().to_string()
+}
+
+fn game(boxes: &str, out: &Path) -> Vec<String> {
+    [
+        "faceoff",
+        "--box",
+        "till",
+        "--box",
+        "desk",
+        "--boxes",
+        boxes,
+        "--exhibits",
+        &exhibits(),
+        "--rounds",
+        "12",
+        "--json",
+        "--out",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([out.display().to_string()])
+    .collect()
+}
+
+#[test]
+fn two_boxes_play_and_the_record_stands_up() {
+    let (_till, _desk, boxes) = two_boxes();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("game");
+    let played = counterfoil(game(&boxes, &out)).ok();
+    let lines = played.lines();
+    assert_eq!(lines.len(), 13);
+    let end = &lines[12];
+    let truths: Vec<bool> = lines[..12].iter().map(|line| line["genuine"].as_bool().unwrap()).collect();
+    assert_eq!(truths.iter().filter(|genuine| **genuine).count(), 6, "fairly mixed");
+    assert_eq!(end["opened"]["genuine"], serde_json::json!(truths));
+    // The same bytes to all, the same detector in all: nothing but time tells them apart.
+    for line in &lines[..12] {
+        assert_eq!(line["answers"]["till"]["verdict"], line["answers"]["desk"]["verdict"], "{line}");
+    }
+    assert!(end["outcome"]["p_value"] == 1.0 && end["outcome"]["decided"] == false, "{end}");
+    assert!(!out.join("secret.json").exists());
+    let verify = || counterfoil(["faceoff", "verify", &out.display().to_string()]);
+    verify().ok().says("sound: 12 rounds, 12 exhibits as they were shown, the seal opens; too close to call");
+    // One byte of the record, one byte of an exhibit.
+    for file in ["transcript.jsonl", "exhibits/0007.png"] {
+        let sound = fs::read(out.join(file)).unwrap();
+        let mut changed = sound.clone();
+        changed[sound.len() / 2] ^= 1;
+        fs::write(out.join(file), changed).unwrap();
+        verify().code(2);
+        fs::write(out.join(file), sound).unwrap();
+    }
+    verify().ok();
+    counterfoil(game(&boxes, &out)).code(2).says("--resume");
+}
+
+#[test]
+fn a_box_that_dies_scores_nothing_and_the_game_goes_on() {
+    let (till, desk, boxes) = two_boxes();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("game");
+    let mut arguments = game(&boxes, &out);
+    arguments.extend(["--pace", "0.3s", "--deadline", "2s"].map(str::to_owned));
+    let end = thread::scope(|scope| {
+        let playing = scope.spawn(|| counterfoil(arguments).ok());
+        while fs::read_to_string(out.join("transcript.jsonl")).unwrap_or_default().lines().count() < 4 {
+            thread::sleep(Duration::from_millis(20));
+        }
+        desk.watching.signal("KILL");
+        playing.join().unwrap().lines().pop().unwrap()
+    });
+    let standing = |name: &str| {
+        end["outcome"]["standings"].as_array().unwrap().iter().find(|s| s["name"] == name).unwrap().clone()
+    };
+    let (till_stands, desk_stands) = (standing("till"), standing("desk"));
+    let answered = |s: &Value| s["right"].as_u64().unwrap() + s["wrong"].as_u64().unwrap();
+    assert!(
+        desk_stands["abstained"].as_u64().unwrap() >= 6 && answered(&till_stands) > answered(&desk_stands),
+        "{end}"
+    );
+    counterfoil(["faceoff", "verify", &out.display().to_string()]).ok();
+    drop(till);
+}
+
+#[test]
+fn a_referee_that_is_killed_goes_on_where_it_was() {
+    let (_till, _desk, boxes) = two_boxes();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("game");
+    let mut arguments = game(&boxes, &out);
+    arguments.extend(["--pace", "0.1s"].map(str::to_owned));
+    let mut sealed = None;
+    let mut kills = 0;
+    loop {
+        let mut again = arguments.clone();
+        if out.join("secret.json").exists() {
+            again.push("--resume".into());
+        }
+        let ran = counterfoil_killed(&again, Duration::from_millis(900 + 150 * kills), &[]);
+        let first =
+            fs::read_to_string(out.join("transcript.jsonl")).unwrap_or_default().lines().next().map(str::to_owned);
+        assert!(sealed.is_none() || sealed == first, "sealed once");
+        sealed = sealed.or(first);
+        if ran.exit() == Some(0) {
+            break;
+        }
+        assert!(ran.exit().is_none() || !out.join("secret.json").exists(), "{ran}");
+        kills += 1;
+        assert!(kills < 60, "it never gets to the end: {ran}");
+    }
+    assert!(kills > 0, "it was never killed");
+    counterfoil(["faceoff", "verify", &out.display().to_string()]).ok().says("sound: 12 rounds");
+}
+
+#[test]
+fn two_referees_cannot_have_one_box() {
+    let (_till, _desk, boxes) = two_boxes();
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = game(&boxes, &dir.path().join("first"));
+    first.extend(["--pace", "0.5s"].map(str::to_owned));
+    thread::scope(|scope| {
+        let playing = scope.spawn(|| counterfoil(first).ok());
+        while fs::read_to_string(dir.path().join("first/transcript.jsonl")).unwrap_or_default().lines().count() < 2 {
+            thread::sleep(Duration::from_millis(20));
+        }
+        counterfoil(game(&boxes, &dir.path().join("second"))).code(2).says("plays a game that referee referees");
+        playing.join().unwrap();
+    });
+}
+
+#[test]
+fn an_exhibit_that_is_changed_in_mid_game_stops_it_until_it_is_given_back() {
+    let (_till, _desk, boxes) = two_boxes();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("game");
+    let mut arguments = game(&boxes, &out);
+    arguments.extend(["--pace", "0.3s"].map(str::to_owned));
+    let last = out.join("exhibits/0012.png");
+    let sound = thread::scope(|scope| {
+        let playing = scope.spawn(|| counterfoil(&arguments).code(2));
+        while fs::read_to_string(out.join("transcript.jsonl")).unwrap_or_default().lines().count() < 3 {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let sound = fs::read(&last).unwrap();
+        fs::write(&last, b"another").unwrap();
+        playing.join().unwrap().says("0012.png was changed since the labels were sealed");
+        sound
+    });
+    fs::write(&last, sound).unwrap();
+    arguments.push("--resume".into());
+    counterfoil(&arguments).ok();
+    counterfoil(["faceoff", "verify", &out.display().to_string()]).ok();
+}
+
+#[test]
+fn what_cannot_be_played_is_said_before_the_game() {
+    let (till, _desk, boxes) = two_boxes();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("game").display().to_string();
+    let say =
+        |arguments: &[&str]| counterfoil(["faceoff", "--boxes", &boxes, "--out", &out].iter().chain(arguments)).code(2);
+    say(&["--exhibits", &exhibits()]).says("nobody plays");
+    say(&["--box", "other", "--exhibits", &exhibits()]).says("counterfoil pair other");
+    say(&["--box", "till", "--box", "till", "--exhibits", &exhibits()]).says("two contestants are called till");
+    say(&["--box", "till"]).says("nothing is shown");
+    say(&["--box", "till", "--look"]).says("--cards");
+    say(&["--box", "till", "--exhibits", "/nowhere"]).says("real/ and fake/FAMILY/");
+    say(&["--box", "till", "--exhibits", &exhibits(), "--rounds", "5000"]).says("--rounds");
+    say(&["--box", "till", "--exhibits", &exhibits(), "--pace", "soon"]).says("such as 5s");
+    counterfoil(["faceoff", "verify", &out]).code(2).says("transcript.jsonl");
+    // Another box at the address that was paired with.
+    let another = fs::read_to_string(&boxes).unwrap().replace(&till.fingerprint, &"0".repeat(64));
+    let forged = dir.path().join("boxes.toml");
+    fs::write(&forged, another).unwrap();
+    let forged = forged.display().to_string();
+    counterfoil([
+        "faceoff",
+        "--boxes",
+        &forged,
+        "--box",
+        "till",
+        "--exhibits",
+        &exhibits(),
+        "--rounds",
+        "2",
+        "--out",
+        &out,
+    ])
+    .code(2)
+    .says("shows another certificate");
+}
+
+#[test]
+fn a_table_with_sealed_cards_is_played_by_two_cameras() {
+    let stage = Stage::get();
+    let jpeg = |folder: &str| {
+        let mut files: Vec<_> = walk(&stage.path(folder));
+        files.sort();
+        let picture = image::open(&files[0]).unwrap().into_rgb8();
+        let mut bytes = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95).encode_image(&picture).unwrap();
+        bytes
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join("table.jpg");
+    fs::write(&table, jpeg("test/real")).unwrap();
+    // A camera over the table: what lies there, ten times a second.
+    let bin = dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let script = format!("#!/bin/sh\nwhile cat {}; do sleep 0.1; done\n", table.display());
+    fs::write(bin.join("rpicam-vid"), script).unwrap();
+    Command::new("chmod").args(["+x", &bin.join("rpicam-vid").display().to_string()]).status().unwrap();
+    let served = ["till", "desk"].map(|name| {
+        Served::start_by(&bin, name, &["--source", "rpicam", "--bundle", &pretrained("specimen-note-statistics")])
+    });
+    let boxes = dir.path().join("boxes.toml");
+    fs::write(&boxes, served.each_ref().map(Served::entry).concat()).unwrap();
+    let cards = dir.path().join("cards.html");
+    counterfoil(["faceoff", "cards", "--genuine", "1", "--counterfeit", "1", "--out", &cards.display().to_string()])
+        .ok();
+    let page = fs::read_to_string(&cards).unwrap();
+    let codes: Vec<&str> = page.split("<code>").skip(1).map(|rest| rest.split("</code>").next().unwrap()).collect();
+    let [genuine_face, genuine_back, fake_face, fake_back] = codes[..] else { panic!("{codes:?}") };
+    let out = dir.path().join("game");
+    let arguments = [
+        "faceoff",
+        "--box",
+        "till",
+        "--box",
+        "desk",
+        "--boxes",
+        &boxes.display().to_string(),
+        "--look",
+        "--cards",
+        "2",
+        "--json",
+        "--out",
+        &out.display().to_string(),
+    ]
+    .map(str::to_owned);
+    let fake = jpeg("test/fake");
+    let played = counterfoil_reading(arguments, || {
+        // The scanner types all of it ahead; the table changes once the first round is written down.
+        let (out, table) = (out.clone(), table.clone());
+        thread::spawn(move || {
+            while fs::read_to_string(out.join("transcript.jsonl")).unwrap_or_default().lines().count() < 2 {
+                thread::sleep(Duration::from_millis(5));
+            }
+            let laid = table.with_extension("new");
+            fs::write(&laid, fake).unwrap();
+            fs::rename(laid, table).unwrap();
+        });
+        format!("{genuine_face}\n\n{genuine_back}\n{fake_face}\n\n{fake_back}\n")
+    })
+    .ok();
+    let lines = played.lines();
+    assert_eq!([&lines[0]["genuine"], &lines[1]["genuine"]], [true, false]);
+    for line in &lines[..2] {
+        assert!(
+            line["answers"]["till"]["verdict"].is_string() && line["answers"]["desk"]["verdict"].is_string(),
+            "{line}"
+        );
+    }
+    counterfoil(["faceoff", "verify", &out.display().to_string()]).ok().says("all cards open");
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+#[test]
+fn a_league_is_played_once_and_rates_everybody() {
+    let stage = Stage::get();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for (name, seed) in [("one", "1"), ("two", "2")] {
+        let run = path(&format!("run-{name}"));
+        let notes = stage.path("notes").display().to_string();
+        counterfoil([
+            "train", "--data", &notes, "--out", &run, "--steps", "6", "--batch", "8", "--width", "4", "--latent", "8",
+            "--seed", seed,
+        ])
+        .ok();
+        counterfoil(["export", &run, "--out", &path(name), "--alpha", "0.05"]).ok();
+    }
+    let genuine = stage.path("test/real").display().to_string();
+    let league = || {
+        counterfoil([
+            "league",
+            &path("one"),
+            &path("two"),
+            "--genuine",
+            &genuine,
+            "--matches",
+            "20",
+            "--out",
+            &path("league"),
+            "--json",
+        ])
+        .ok()
+    };
+    let first = league();
+    let result = &first.lines()[0];
+    assert_eq!(result["pairs"].as_array().unwrap().len(), 4);
+    assert_eq!(result["rated"].as_array().unwrap().len(), 4);
+    assert!(result["pairs"][0]["matches"].as_str().unwrap().len() == 20, "{result}");
+    let again = league();
+    assert_eq!(&again.lines()[0], result);
+    assert!(!again.stderr().contains("for the detective"), "nothing is played twice: {again}");
+    assert!(fs::read_to_string(dir.path().join("league/matrix.svg")).unwrap().contains("coin toss"));
+    counterfoil([
+        "league",
+        &path("one"),
+        &path("two"),
+        "--genuine",
+        &genuine,
+        "--matches",
+        "100",
+        "--out",
+        &path("league"),
+    ])
+    .code(2)
+    .says("--matches 24");
+}

@@ -1,0 +1,299 @@
+//! A box on the network: who gets in, what it answers, and what it does while others do their worst.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use counterfoil_tests::{Served, Stage, Watching, counterfoil, counterfoil_reading, edge, root};
+use serde_json::Value;
+
+fn bundle() -> String {
+    root().join("models/pretrained/specimen-note-statistics").display().to_string()
+}
+
+fn note() -> String {
+    let stage = Stage::get();
+    let mut notes: Vec<_> = fs::read_dir(stage.path("test/real")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    notes.sort();
+    notes.remove(0).display().to_string()
+}
+
+#[test]
+fn a_paired_visitor_gets_the_verdict_that_the_box_itself_would_give() {
+    let served = Served::start("till", &["--source", "none", "--bundle", &bundle()]);
+    let (status, judged) = served.asks("/v1/detect", &["--data-binary", &format!("@{}", note())]);
+    assert_eq!(status, 200, "{judged}");
+    let own = edge(["detect", "--json", "--bundle", &bundle(), &note()]).lines().remove(0);
+    for key in ["score", "p_value", "verdict"] {
+        assert_eq!(judged[key], own[key], "{judged} {own}");
+    }
+    assert_eq!(judged["model"].as_str().unwrap().len(), 64);
+    let (_, status) = served.reads("/v1/status");
+    assert_eq!(status["name"], "till");
+    assert_eq!((&status["source"], &status["judged"]), (&"none".into(), &1.into()));
+    let (_, refused) = served.asks("/v1/look", &["--data", ""]);
+    assert!(refused["error"].as_str().unwrap().contains("no camera"), "{refused}");
+    let page = served.text("/");
+    assert!(
+        page.contains("<title>Counterfoil</title>") && !page.contains("http://") && !page.contains("https://"),
+        "fetches nothing"
+    );
+    let metrics = served.text("/metrics");
+    assert!(
+        metrics.contains("counterfoil_pictures_judged_total 1") && metrics.contains("counterfoil_model_info{"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn nobody_gets_in_without_a_token_that_counts() {
+    let served = Served::start("till", &["--source", "none", "--bundle", &bundle()]);
+    let picture = format!("@{}", note());
+    let post = ["--data-binary", &picture];
+    for token in ["", "0", &"f".repeat(64), &served.token[1..], &served.token.to_uppercase()] {
+        let (status, refused) = served.asks_as(token, "/v1/detect", &post);
+        assert_eq!(status, 401, "{refused}");
+        assert!(refused["error"].as_str().unwrap().contains("counterfoil pair"), "{refused}");
+        assert_eq!(served.asks_as(token, "/v1/look", &["--data", ""]).0, 401);
+        assert_eq!(served.asks_as(token, "/v1/bundle", &["--upload-file", &note()]).0, 401);
+    }
+    assert_eq!(served.asks("/v1/detect", &post).0, 200);
+    let state = served.state.display().to_string();
+    edge(["token", "--state", &state, "list"]).ok().says("referee");
+    edge(["token", "--state", &state, "revoke", "referee"]).ok();
+    assert_eq!(served.asks("/v1/detect", &post).0, 401, "revoked is out at once");
+    edge(["token", "--state", &state, "revoke", "referee"]).code(2).says("token list");
+}
+
+#[test]
+fn bad_requests_get_clear_answers() {
+    let served = Served::start("till", &["--source", "none", "--bundle", &bundle()]);
+    let large = served.state.join("large");
+    fs::File::create(&large).unwrap().set_len(100 << 20).unwrap();
+    let large = format!("@{}", large.display());
+    let refused = |path: &str, what: &[&str]| {
+        let (status, answer) = served.asks(path, what);
+        (status, answer["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let (status, why) = refused("/v1/detect", &["--data-binary", "no picture"]);
+    assert!(status == 422 && why.contains("PNG or JPEG"), "{status} {why}");
+    assert_eq!(refused("/v1/detect", &["--data-binary", &large]).0, 413);
+    assert_eq!(refused("/v1/detect", &["--header", "Expect:", "--data-binary", &large]).0, 413);
+    assert_eq!(refused("/v1/nothing", &[]).0, 404);
+    assert_eq!(refused("/v1/../../etc/passwd", &["--path-as-is"]).0, 404);
+    assert_eq!(refused("/v1/detect", &[]).0, 405);
+    assert_eq!(refused("/v1/pair/begin", &["--json", "{}"]).0, 422);
+    assert_eq!(refused("/v1/pair/begin", &["--json", r#"{"name":"a b"}"#]).0, 400);
+    assert_eq!(refused("/v1/pair/confirm", &["--json", r#"{"id":"0","proof":"0"}"#]).0, 403);
+    assert_eq!(served.asks("/v1/detect", &["--data-binary", &format!("@{}", note())]).0, 200, "and goes on");
+}
+
+#[test]
+fn a_code_that_the_box_shows_pairs_and_another_does_not() {
+    let served = Served::start("till", &["--source", "none", "--bundle", &bundle()]);
+    let boxes = served.state.join("boxes.toml").display().to_string();
+    let pair = |typed: &dyn Fn(&str) -> String| {
+        let before = served.watching.talk().matches("the code is").count();
+        counterfoil_reading(["pair", &served.address, "--visitor", "desk", "--boxes", &boxes], || {
+            let code = loop {
+                let talk = served.watching.talk();
+                if let Some(line) = talk.lines().filter(|line| line.contains("the code is")).nth(before) {
+                    break line.rsplit(' ').next().unwrap().to_owned();
+                }
+                thread::sleep(Duration::from_millis(20));
+            };
+            typed(&code) + "\n"
+        })
+    };
+    let wrong = |code: &str| format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
+    pair(&wrong).code(2).says("not the code the box shows");
+    assert!(!served.state.join("boxes.toml").exists());
+    pair(&str::to_owned).ok().says(&served.fingerprint);
+    let kept = fs::read_to_string(&boxes).unwrap();
+    assert!(kept.contains("name = \"till\"") && kept.contains(&served.fingerprint), "{kept}");
+    counterfoil(["pair", "127.0.0.1:1", "--boxes", &boxes]).code(2).says("counterfoil-edge serve");
+}
+
+#[test]
+fn who_dawdles_or_floods_holds_up_nobody() {
+    let picture = note();
+    let picture = image::open(&picture).unwrap().into_rgb8();
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95).encode_image(&picture).unwrap();
+    let mut served = Served::start("till", &["--source", "stdin", "--json", "--bundle", &bundle()]);
+    // Heads that never end, half-closed sockets, rubbish, and handshakes that never begin.
+    let mut dawdlers = Vec::new();
+    for number in 0..60 {
+        let mut stream = TcpStream::connect(&served.address).unwrap();
+        match number % 3 {
+            0 => {
+                let _ = stream.write_all(&[0x16, 3, 1]);
+            }
+            1 => {
+                let _ = stream.shutdown(Shutdown::Write);
+            }
+            _ => {
+                let _ = stream.write_all(&[b'A'; 4096]);
+            }
+        }
+        dawdlers.push(stream);
+    }
+    let mut camera = served.watching.stdin.take().unwrap();
+    for _ in 0..6 {
+        camera.write_all(&jpeg).unwrap();
+        thread::sleep(Duration::from_millis(300));
+    }
+    assert!(served.watching.next()["said"].is_string(), "the camera's loop goes on");
+    // From another address there is room; from this one again once the dawdlers are thrown out.
+    let elsewhere = served.asks("/v1/detect", &["--interface", "127.0.0.2", "--data-binary", &format!("@{}", note())]);
+    assert_eq!(elsewhere.0, 200, "{}", elsewhere.1);
+    let begun = Instant::now();
+    while served.reads("/v1/status").0 != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "dawdlers are never thrown out");
+        thread::sleep(Duration::from_millis(500));
+    }
+    for mut stream in dawdlers {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+    }
+    // More at once than it can judge: each is judged or told to come again, none waits for ever.
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let ask = || served.asks("/v1/detect", &["--data-binary", &format!("@{}", note())]).0;
+        let asking: Vec<_> = (0..24).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)) && statuses.contains(&200), "{statuses:?}");
+    drop(camera);
+}
+
+#[test]
+fn a_box_looks_when_it_is_asked_and_tells_all_who_listen() {
+    let picture = image::open(note()).unwrap().into_rgb8();
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95).encode_image(&picture).unwrap();
+    let mut served = Served::start("till", &["--source", "stdin", "--json", "--bundle", &bundle()]);
+    let mut camera = served.watching.stdin.take().unwrap();
+    let filming = thread::spawn(move || {
+        for _ in 0..100 {
+            if camera.write_all(&jpeg).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let said = served.watching.next();
+    let (status, seen) = served.asks("/v1/look", &["--data", ""]);
+    assert_eq!((status, &seen["said"]), (200, &said["said"]), "{seen}");
+    assert!(seen["picture"].as_str().unwrap().len() == 64 && seen["p_value"].is_f64(), "{seen}");
+    let shown = served.bytes("/v1/picture.jpg");
+    assert!(shown.starts_with(b"\xff\xd8"), "the camera's own JPEG");
+    let events = served.text_for(Duration::from_secs(2), "/v1/events");
+    let event = events.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_else(|| panic!("{events}"));
+    assert_eq!(serde_json::from_str::<Value>(event).unwrap()["said"], said["said"]);
+    drop(served);
+    filming.join().unwrap();
+}
+
+#[test]
+fn a_bundle_comes_over_the_network_only_if_it_is_signed_by_a_key_of_the_box() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for key in ["ours", "theirs"] {
+        counterfoil(["key", "new", &path(key), "--no-password"]).ok();
+    }
+    let stage = Stage::get();
+    let bundle = stage.copy("statistics", &dir.path().join("bundle"));
+    let pack = |name: &str| {
+        let packed = Command::new("tar").args(["-C", &bundle.display().to_string(), "-cf", &path(name), "."]).status();
+        assert!(packed.unwrap().success());
+        path(name)
+    };
+    let served = Served::start_with("till", &["--source", "none"], |state| {
+        edge(["model", "install", &self::bundle(), "--select", "--state", state]).ok();
+    });
+    let put = |tar: &str| served.asks("/v1/bundle", &["--upload-file", tar]);
+    let unsigned = pack("unsigned.tar");
+    let (status, why) = put(&unsigned);
+    assert!(status == 403 && why["error"].as_str().unwrap().contains("key install"), "{status} {why}");
+    let state = served.state.display().to_string();
+    edge(["key", "install", &path("ours.pub"), "--state", &state]).ok();
+    assert_eq!(put(&unsigned).0, 403, "not signed");
+    counterfoil(["key", "sign", &bundle.display().to_string(), "--key", &path("theirs.key")]).ok();
+    assert_eq!(put(&pack("theirs.tar")).0, 403, "signed by another");
+    fs::remove_file(bundle.join("manifest.json.minisig")).unwrap();
+    counterfoil(["key", "sign", &bundle.display().to_string(), "--key", &path("ours.key")]).ok();
+    let signed = pack("ours.tar");
+    let cut = fs::read(&signed).unwrap();
+    fs::write(path("cut.tar"), &cut[..cut.len() / 2]).unwrap();
+    assert_eq!(put(&path("cut.tar")).0, 422);
+    let (status, installed) = put(&signed);
+    assert_eq!(status, 200, "{installed}");
+    // It runs within a second, and what was there before can run again.
+    let begun = Instant::now();
+    while served.reads("/v1/status").1["model"]["id"] != installed["model"]["id"] {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it never runs");
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(
+        fs::read_dir(&served.state)
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(".incoming"))
+            .count(),
+        0
+    );
+    edge(["model", "rollback", "--state", &state]).ok();
+}
+
+#[test]
+fn a_home_automation_hears_of_the_box() {
+    if Command::new("mosquitto").arg("-h").output().is_err() {
+        counterfoil_tests::skip("no mosquitto; scripts/setup installs it");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let mut broker = Command::new("mosquitto").args(["-p", &port]).spawn().unwrap();
+    let picture = image::open(note()).unwrap().into_rgb8();
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95).encode_image(&picture).unwrap();
+    let config = dir.path().join("edge.toml");
+    let text = format!(
+        "source = \"stdin\"\nbundle = {:?}\nstate = {:?}\nlights = \"none\"\nscreen = -1\n[network]\nname = \"till\"\n[mqtt]\nbroker = \"127.0.0.1:{port}\"\n",
+        bundle(),
+        dir.path().join("state")
+    );
+    fs::write(&config, text).unwrap();
+    let mut watching = Watching::start(["watch", "--config", &config.display().to_string(), "--json"], None);
+    let mut camera = watching.stdin.take().unwrap();
+    for _ in 0..6 {
+        thread::sleep(Duration::from_millis(400));
+        camera.write_all(&jpeg).unwrap();
+    }
+    let said = watching.next()["said"].clone();
+    let heard = |topic: &str| {
+        let output = Command::new("mosquitto_sub")
+            .args(["-p", &port, "-t", topic, "-C", "1", "-W", "20"])
+            .output()
+            .expect("mosquitto-clients come with mosquitto");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let discovery: Value = serde_json::from_str(&heard("homeassistant/device/till/config")).unwrap();
+    assert_eq!(discovery["cmps"]["verdict"]["state_topic"], "counterfoil/till/seen");
+    assert_eq!(discovery["availability_topic"], "counterfoil/till/online");
+    assert_eq!(heard("counterfoil/till/online"), "online");
+    let seen: Value = serde_json::from_str(&heard("counterfoil/till/seen")).unwrap();
+    assert_eq!(seen["said"], said);
+    // A box whose power is cut is offline by its last will.
+    watching.signal("KILL");
+    let begun = Instant::now();
+    while heard("counterfoil/till/online") != "offline" {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        thread::sleep(Duration::from_millis(500));
+    }
+    broker.kill().unwrap();
+    broker.wait().unwrap();
+}
