@@ -11,6 +11,7 @@ use super::watch;
 
 /// Watches as `watch` does and is on the network too: it judges what paired visitors send, and takes part in face-offs
 #[derive(Args)]
+#[group(skip)]
 #[command(after_help = "\
 Examples:
   counterfoil-edge serve --state /var/lib/counterfoil

@@ -183,6 +183,7 @@ impl<W: Write> Watching<'_, W> {
         for press in self.presses.iter().flat_map(mpsc::Receiver::try_iter) {
             self.watch.press(press);
         }
+        self.looking.retain(|look| !look.answer.is_closed());
         for look in self.looks.try_iter() {
             self.watch.ask(look.asked);
             self.looking.push(look);

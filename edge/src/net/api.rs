@@ -28,6 +28,8 @@ use super::{Herald, bundle, metrics, page, picture};
 use crate::Error;
 use crate::config::Config;
 
+/// Of a request that is refused at most so many bytes are taken.
+const UNHEARD: usize = 1 << 20;
 /// A request that took so long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -106,6 +108,8 @@ async fn only_paired(State(office): State<Arc<Office>>, mut request: Request, ne
         Some(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
         None | Some(Ok(None)) => {
             office.refused.fetch_add(1, Ordering::Relaxed);
+            // Who is still sending would not hear the answer; what was sent is thrown away.
+            let _ = axum::body::to_bytes(request.into_body(), UNHEARD).await;
             let mut response = refuse(
                 StatusCode::UNAUTHORIZED,
                 "only those who have paired with this box may do that; `counterfoil pair` gives a token",

@@ -19,7 +19,8 @@ pub(super) fn announce(name: &str, port: u16, fingerprint: &str) -> Result<Annou
     };
     let daemon = ServiceDaemon::new().map_err(fault)?;
     let properties = [("fingerprint", fingerprint), ("version", env!("CARGO_PKG_VERSION"))];
-    let host = format!("{name}.local.");
+    let host: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let host = format!("{host}.local.");
     let info = ServiceInfo::new(SERVICE, name, &host, "", port, &properties[..]).map_err(fault)?.enable_addr_auto();
     let fullname = info.get_fullname().to_owned();
     daemon.register(info).map_err(fault)?;

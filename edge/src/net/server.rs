@@ -42,12 +42,11 @@ struct Guest {
 impl Guests {
     fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Guest> {
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = guests.values().sum();
-        let here = guests.entry(from).or_default();
-        if all >= MOST || *here >= MOST_FROM_ONE {
+        let (all, here) = (guests.values().sum::<usize>(), guests.get(&from).copied().unwrap_or(0));
+        if all >= MOST || here >= MOST_FROM_ONE {
             return None;
         }
-        *here += 1;
+        guests.insert(from, here + 1);
         Some(Guest { guests: Arc::clone(self), from })
     }
 }
@@ -108,4 +107,25 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, from
         .header_read_timeout(HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_are_counted_in_all_and_by_address() {
+        let guests = Arc::new(Guests::default());
+        let from = |number: u8| IpAddr::from([10, 0, 0, number]);
+        let mut inside: Vec<Guest> = (0..MOST_FROM_ONE).map(|_| guests.enter(from(1)).unwrap()).collect();
+        assert!(guests.enter(from(1)).is_none());
+        for number in 2..=(MOST / MOST_FROM_ONE) as u8 {
+            inside.extend((0..MOST_FROM_ONE).map(|_| guests.enter(from(number)).unwrap()));
+        }
+        assert!(guests.enter(from(9)).is_none(), "the house is full");
+        inside.truncate(1);
+        assert!(guests.enter(from(9)).is_some() && guests.enter(from(1)).is_some());
+        inside.clear();
+        assert!(guests.0.lock().unwrap().is_empty(), "nothing is kept of who has left");
+    }
 }

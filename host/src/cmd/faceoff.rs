@@ -89,6 +89,9 @@ pub(crate) struct FaceOff {
     json: bool,
 }
 
+/// How long the final stays where nobody says when it has been seen.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 #[derive(Subcommand, Debug)]
 enum After {
     Verify(verify::Verify),
@@ -140,8 +143,7 @@ impl FaceOff {
             };
             let end = game.play(&contestants, &hall, pace, &mut Terminal, tell).await?;
             if self.web.is_some() {
-                // The final is to be seen by whoever was slow.
-                sleep(self.pace).await;
+                self.farewell().await?;
             }
             Ok::<End, anyhow::Error>(end)
         })?;
@@ -191,14 +193,30 @@ impl FaceOff {
     async fn lobby(&self) -> Result<()> {
         match self.lobby {
             Some(seconds) => sleep(Duration::from_secs(seconds)).await,
-            None if std::io::stdin().is_terminal() => {
-                eprint!("press Enter to begin ");
-                tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await??;
+            None => {
+                pressed("press Enter to begin ").await?;
             }
-            None => {}
         }
         Ok(())
     }
+
+    /// The final stays to be seen.
+    async fn farewell(&self) -> Result<()> {
+        if self.lobby.is_some() || !pressed("press Enter to close the scoreboard ").await? {
+            sleep(self.pace.max(FAREWELL)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for Enter; false where there is no terminal to press it at.
+async fn pressed(what: &str) -> Result<bool> {
+    let is_there = std::io::stdin().is_terminal();
+    if is_there {
+        eprint!("{what}");
+        tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await??;
+    }
+    Ok(is_there)
 }
 
 fn labels(path: &std::path::Path) -> Result<Vec<bool>> {

@@ -5,18 +5,16 @@ use candle_core::{Result, Tensor};
 use super::genuine::Genuine;
 use super::texture::texture;
 use super::usual::Usual;
-use crate::net::{EPSILON, Layer, infer};
+use crate::net::{Layer, infer};
 
 /// The parts of a detective, first to last. Maps are [N, C, H, W] here, in -1..1 at the entrance.
 #[derive(Clone, Debug)]
 pub struct Anatomy {
-    /// One convolution and its bend.
-    pub senses: Vec<Layer>,
-    /// What genuine pictures are made up of: more maps for the trunk. The moments of all maps it gets are the first features.
+    /// What genuine pictures are made up of: maps for the trunk, beside the picture's own.
     pub genuine: Genuine,
     /// What is usual in them: one more feature, after those of the trunk.
     pub usual: Usual,
-    /// Convolutions, the moments of each bent map being features, and at its end features of the whole.
+    /// Convolutions, and at their end features of the whole, which are the first.
     pub trunk: Vec<Layer>,
     /// What is subtracted from the features, the last of which are the texture, [1, F].
     pub mean: Tensor,
@@ -39,40 +37,17 @@ pub struct Judged {
     pub score: Tensor,
 }
 
-/// Mean and deviation of each channel of maps [N, C, H, W]: [N, C] each.
-fn moments(maps: &Tensor) -> Result<[Tensor; 2]> {
-    let rows = maps.flatten_from(2)?; // [N, C, HW]
-    let centred = rows.broadcast_sub(&rows.mean_keepdim(2)?)?;
-    Ok([rows.mean(2)?, (centred.sqr()?.mean(2)? + f64::from(EPSILON))?.sqrt()?])
-}
-
-/// Whether a layer's output is a map whose moments are features.
-#[must_use]
-pub fn is_tap(layer: &Layer, rank: usize) -> bool {
-    matches!(layer, Layer::LeakyRelu(_)) && rank == 4
-}
-
 impl Anatomy {
     /// Judges rows [N, C, H, W] in -1..1, those of a picture next to each other, by candle's own operations.
     ///
     /// # Errors
     /// When the pictures do not fit.
     pub fn judge(&self, pictures: &Tensor) -> Result<Judged> {
-        let mut features = Vec::new();
-        let mut x = Tensor::cat(&[infer(&self.senses, pictures)?, self.genuine.beside(pictures)?], 1)?;
-        features.extend(moments(&x)?);
-        for layer in &self.trunk {
-            x = infer(std::slice::from_ref(layer), &x)?;
-            if is_tap(layer, x.rank()) {
-                features.extend(moments(&x)?);
-            }
-        }
-        features.push(x);
+        let whole = infer(&self.trunk, &Tensor::cat(&[pictures, &self.genuine.beside(pictures)?], 1)?)?; // [N, T]
         let rows = pictures.permute((0, 2, 3, 1))?;
         let texture = texture(&rows)?;
         let after = texture.dim(1)?;
-        features.extend([self.usual.of_rows(&rows)?, texture]);
-        let features = Tensor::cat(&features, 1)?.broadcast_sub(&self.mean)?.broadcast_mul(&self.inverse)?; // [N, F]
+        let features = Tensor::cat(&[whole, self.usual.of_rows(&rows)?, texture], 1)?.broadcast_sub(&self.mean)?.broadcast_mul(&self.inverse)?; // [N, F]
         let (hidden, last) = self.head.split_at(self.head.len() - 1);
         let embedding = infer(hidden, &features)?;
         let logit = infer(last, &embedding)?;

@@ -7,7 +7,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::senses::luma;
+use super::luma;
 use super::short;
 use crate::export::graph::{Attribute, Graph};
 use crate::export::onnx::tensor;

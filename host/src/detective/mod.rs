@@ -2,7 +2,7 @@
 //!
 //! The game's own discriminator is a poor detector: at its end it knows one forger, the newest, and fluctuates from step to step (Zaheer
 //! et al., 2004.07657). This network looks on while the game is played and learns genuine pictures from everything else there is:
-//! forgeries of every age (`replay`), damaged genuine pictures (`negatives`) and known fakes. It judges by the running average of its
+//! the forger's work as it grows better, damaged genuine pictures (`negatives`) and known fakes. It judges by the running average of its
 //! weights, so that a score does not depend on the step at which somebody stopped.
 
 mod anatomy;
@@ -11,15 +11,12 @@ mod genuine;
 mod lines;
 mod negatives;
 mod plane;
-mod replay;
-mod senses;
 mod spectrum;
 pub(crate) mod texture;
 mod usual;
 
-pub use anatomy::{Anatomy, Judged, is_tap};
+pub use anatomy::{Anatomy, Judged};
 pub use negatives::negative;
-pub use replay::Replay;
 pub use texture::MIN_SIDE;
 
 use std::collections::BTreeMap;
@@ -32,10 +29,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::adam::{Adam, Moments};
 use crate::loss::softplus;
-use crate::net::{Activation, Block, Layer, Map, Network, Pass, Window, map_moments, moving_average, with_floats};
+use crate::net::{Activation, Block, Layer, Map, Network, Pass, Window, moving_average, with_floats};
 use crate::stream::stream;
 use genuine::Genuine;
-use senses::senses;
 use usual::Usual;
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
@@ -66,22 +62,24 @@ const TOGETHER: usize = 64;
 /// Added to a feature's deviation among the genuine, so that one that hardly varies does not shout.
 const QUIET: f64 = 0.02;
 
+/// What each channel adds to the grey picture, BT.601.
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// What each channel of a picture of so many adds to its grey.
+fn luma(channels: usize) -> &'static [f32] {
+    if channels == 1 { &[1.0] } else { &LUMA }
+}
+
 /// A part of a detective, to be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// The forger's work, old and new.
+    /// The forger's work.
     Forger,
-    /// The forger's old work.
-    Replay,
     /// Damaged genuine pictures.
     Negatives,
-    /// What is seen beside the picture itself.
-    Senses,
     /// What the genuine pictures can be made up of.
     Genuine,
-    /// The moments of the maps.
-    Moments,
     /// The features of the whole last map.
     Whole,
     /// How usual a row is.
@@ -95,7 +93,6 @@ pub enum Part {
 /// A detective that learns.
 #[derive(Debug)]
 pub struct Detective {
-    senses: Network,
     genuine: Genuine,
     usual: Usual,
     players: Players,
@@ -104,8 +101,6 @@ pub struct Detective {
     pub(crate) adams: [Adam; 3],
     /// Mean of each feature among the genuine before anything was learned, and the inverse of its deviation: [1, F] each.
     scale: [Tensor; 2],
-    /// Forgeries of every age.
-    pub replay: Replay,
     seed: u64,
     channels: usize,
     without: Vec<Part>,
@@ -114,7 +109,7 @@ pub struct Detective {
 /// The networks that learn.
 #[derive(Clone, Debug)]
 struct Players {
-    /// Maps of the senses to the moments of its own maps and to features of the whole: [B, H, W, S] to [B, T].
+    /// Maps to features of the whole: [B, H, W, S] to [B, T].
     trunk: Network,
     /// Features [B, F] to logits [B, 1].
     head: Network,
@@ -125,16 +120,11 @@ struct Players {
 impl Players {
     /// Players with their first weights for rows of (channels, height, width).
     fn new(seed: u64, shape: (usize, usize, usize), width: usize) -> Result<Self> {
-        let trunk = trunk(shape, width);
-        let maps = trunk.iter().map(|block| match block.map {
-            Map::Conv(_, channels, _) => 2 * channels,
-            _ => HIDDEN,
-        });
-        let features = 2 * maps_seen(shape.0) + maps.sum::<usize>() + 1 + texture::count(shape.0);
+        let features = HIDDEN + 1 + texture::count(shape.0);
         let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
         let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
         Ok(Self {
-            trunk: Network::new(trunk, seed, "detective trunk")?.tapped(),
+            trunk: Network::new(trunk(shape, width), seed, "detective trunk")?,
             head: Network::new(head, seed, "detective head")?,
             odds: odds(seed)?,
         })
@@ -155,7 +145,7 @@ fn odds(seed: u64) -> Result<Network> {
 
 /// How many maps the trunk is shown of pictures of so many channels.
 pub(crate) fn maps_seen(channels: usize) -> usize {
-    senses::count(channels) + genuine::count(channels)
+    channels + genuine::count(channels)
 }
 
 /// Convolutions that halve the sides and double the channels, `width` of them after the first, until no side is above 4; then the whole.
@@ -199,8 +189,7 @@ impl Detective {
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
         let mut inverse = (deviation + QUIET)?.recip()?;
         let texture = texture::count(shape.0);
-        let moments = inverse.dim(1)? - HIDDEN - 1 - texture;
-        let blocks = [(Part::Moments, moments), (Part::Whole, HIDDEN), (Part::Usual, 1), (Part::Texture, texture)];
+        let blocks = [(Part::Whole, HIDDEN), (Part::Usual, 1), (Part::Texture, texture)];
         let kept = blocks.iter().flat_map(|(part, length)| vec![f32::from(!without.contains(part)); *length]);
         inverse = inverse.broadcast_mul(&Tensor::from_iter(kept, &Device::Cpu)?)?;
         detective.scale = [mean, inverse];
@@ -220,14 +209,12 @@ impl Detective {
         let blank = Tensor::ones((1, features), DType::F32, &Device::Cpu)?;
         let adam = |network: &Network, rate| Adam::new(network.parameters(), rate, DECAYS.0, DECAYS.1);
         Ok(Self {
-            senses: senses(shape.0, without.contains(&Part::Senses))?,
             genuine: Genuine::unknown(shape)?,
             usual: Usual::unknown(regions, shape)?,
             average: players.copy()?,
             adams: [adam(&players.trunk, RATE), adam(&players.head, RATE), adam(&players.odds, ODDS_RATE)],
             players,
             scale: [blank.clone(), blank],
-            replay: Replay::new(shape.0 * shape.1 * shape.2),
             seed,
             channels: shape.0,
             without: without.to_vec(),
@@ -273,19 +260,17 @@ impl Detective {
         }
     }
 
-    /// All that the trunk is shown of pictures [B, H, W, C] in -1..1: [B, H, W, S].
+    /// All that the trunk is shown of pictures [B, H, W, C] in -1..1, which come first of it: [B, H, W, S].
     fn maps(&self, pictures: &Tensor) -> Result<Tensor> {
-        let sensed = self.senses.forward(pictures, &mut stream(0, "no dropout", 0))?.output;
         let beside = self.genuine.beside(&pictures.detach().permute((0, 3, 1, 2))?.contiguous()?)?;
-        woven(&sensed.contiguous()?, &beside.contiguous()?)
+        woven(&pictures.contiguous()?, &beside.contiguous()?)
     }
 
     /// Features [B, F] of pictures [B, H, W, C] in -1..1, not yet scaled, and the trunk's pass.
     fn see(&self, trunk: &Network, pictures: &Tensor) -> Result<(Tensor, Pass)> {
-        let maps = self.maps(pictures)?;
-        let seen = trunk.forward(&maps, &mut stream(0, "no dropout", 0))?;
+        let seen = trunk.forward(&self.maps(pictures)?, &mut stream(0, "no dropout", 0))?;
         let (usualness, texture) = (self.usual.of_rows(&pictures.detach())?, texture::texture(pictures)?);
-        Ok((Tensor::cat(&[&map_moments(&maps)?, &seen.output, &usualness, &texture], 1)?, seen))
+        Ok((Tensor::cat(&[&seen.output, &usualness, &texture], 1)?, seen))
     }
 
     /// Learns from rows [B, H, W, C] in -1..1 each: genuine ones, forged ones, and known fakes, each picture's `regions` rows next to each
@@ -354,7 +339,6 @@ impl Detective {
     pub fn anatomy(&self) -> Result<Anatomy> {
         let [mean, inverse] = &self.scale;
         Ok(Anatomy {
-            senses: self.senses.layers()?,
             genuine: self.genuine.clone(),
             usual: self.usual.clone(),
             trunk: shortened(&self.average.trunk, 1.0)?,

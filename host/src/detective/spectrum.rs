@@ -8,7 +8,7 @@ use std::f64::consts::{PI, SQRT_2};
 
 use candle_core::{Device, Result, Tensor};
 
-use super::senses::luma;
+use super::luma;
 use crate::export::graph::{Attribute, Graph};
 use crate::statistics::dft;
 

@@ -9,7 +9,7 @@
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::senses::luma;
+use super::luma;
 use crate::export::graph::{Attribute, Graph};
 use crate::net::with_floats;
 

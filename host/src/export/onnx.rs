@@ -5,8 +5,8 @@ use candle_core::Tensor;
 
 use super::ExportError;
 use super::graph::{Attribute, Dim, Graph};
-use crate::detective::{Anatomy, is_tap, maps_seen, texture};
-use crate::net::{EPSILON, Layer};
+use crate::detective::{Anatomy, maps_seen, texture};
+use crate::net::Layer;
 
 /// The discriminator as an ONNX file: `image` float32 [N, C, H, W] in 0..1 in; `score` [N, 1], `logit` [N, 1] and
 /// `embedding` [N, E] out. The network itself sees -1..1, that step is inside the graph. `embedding` is what layer number
@@ -56,30 +56,20 @@ pub fn detective(
     let centred = graph.with_number("Sub", &doubled, 1.0);
     let pictures = || Value { name: centred.clone(), shape: vec![c, h, w] };
 
-    let sensed = append(&mut graph, &anatomy.senses, 0, pictures())?;
     let beside = anatomy.genuine.append(&mut graph, &centred)?;
-    let maps: Vec<&str> = [&sensed.name].into_iter().chain(&beside).map(String::as_str).collect();
+    let maps: Vec<&str> = [&centred].into_iter().chain(&beside).map(String::as_str).collect();
     let name = graph.node("Concat", &maps, &[("axis", Attribute::Int(1))]);
-    let mut features = moments(&mut graph, &name).to_vec();
-    let mut value = Value { name, shape: vec![maps_seen(c), h, w] };
-    for (index, layer) in (anatomy.senses.len()..).zip(&anatomy.trunk) {
-        value = append_one(&mut graph, index, layer, value)?;
-        if is_tap(layer, value.shape.len() + 1) {
-            features.extend(moments(&mut graph, &value.name)); // [N, C] twice
-        }
-    }
-    features.push(flat(&mut graph, &value).name);
+    let whole = append(&mut graph, &anatomy.trunk, 0, Value { name, shape: vec![maps_seen(c), h, w] })?;
+    let whole = flat(&mut graph, &whole).name; // [N, T]
     let (usualness, together) = anatomy.usual.append(&mut graph, &centred)?;
-    features.push(usualness);
-    features.push(texture::append(&mut graph, &image, (c, h, w)));
-    let features: Vec<&str> = features.iter().map(String::as_str).collect();
-    let features = graph.node("Concat", &features, &[("axis", Attribute::Int(1))]); // [N, F]
+    let texture = texture::append(&mut graph, &image, (c, h, w));
+    let features = graph.node("Concat", &[&whole, &usualness, &texture], &[("axis", Attribute::Int(1))]); // [N, F]
     let (mean, inverse) = (tensor(&mut graph, &anatomy.mean)?, tensor(&mut graph, &anatomy.inverse)?);
     let features = graph.node("Sub", &[&features, &mean], &[]);
     let scaled = graph.node("Mul", &[&features, &inverse], &[]);
 
     let (hidden, last) = anatomy.head.split_at(anatomy.head.len() - 1);
-    let first = anatomy.senses.len() + anatomy.trunk.len();
+    let first = anatomy.trunk.len();
     let features = Value { name: scaled.clone(), shape: vec![anatomy.mean.elem_count()] };
     let embedding = append(&mut graph, hidden, first, features)?; // [N, E]
     let width = embedding.shape[0];
@@ -113,20 +103,6 @@ pub fn detective(
         graph.output(&plain.name, "plain", &[Dim::Batch, Dim::Fixed(1)]);
     }
     Ok(graph.finish(metadata))
-}
-
-/// Mean and deviation of each channel over a map's pixels: [N, C, H, W] to [N, C] each.
-fn moments(graph: &mut Graph, map: &str) -> [String; 2] {
-    let whole = |graph: &mut Graph, value: &str, keep: i64| {
-        graph.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&[2, 3])), ("keepdims", Attribute::Int(keep))])
-    };
-    let mean = whole(graph, map, 1); // [N, C, 1, 1]
-    let centred = graph.node("Sub", &[map, &mean], &[]);
-    let square = graph.node("Mul", &[&centred, &centred], &[]);
-    let variance = whole(graph, &square, 0); // [N, C]
-    let variance = graph.with_number("Add", &variance, EPSILON);
-    let deviation = graph.node("Sqrt", &[&variance], &[]);
-    [graph.node("Flatten", &[&mean], &[("axis", Attribute::Int(1))]), deviation]
 }
 
 /// The generator as an ONNX file: `z` float32 [N, Z] in, `image` [N, C, H, W] in 0..1 out. The network itself ends in -1..1.

@@ -13,7 +13,6 @@ pub mod dcgan;
 mod floats;
 pub mod layer;
 pub mod mlp;
-mod moments;
 pub mod network;
 mod norm;
 #[cfg(test)]
@@ -31,9 +30,7 @@ pub use conv::Window;
 pub(crate) use floats::with_floats;
 pub(crate) use floats::{floats, floats_mut};
 pub use layer::{Layer, embedding, infer};
-pub(crate) use moments::map_moments;
 pub use network::Network;
-pub(crate) use norm::EPSILON;
 pub use pass::{Gradient, Gradients, Pass};
 #[cfg(test)]
 pub(crate) use workspace::Workspace;

@@ -27,8 +27,6 @@ pub struct Network {
     workspace: Workspace,
     /// Whether candle's own operations run it, see `stock`.
     on_stock: bool,
-    /// Whether the moments of every map are its output.
-    is_tapped: bool,
 }
 
 impl Network {
@@ -58,15 +56,7 @@ impl Network {
             parameters,
             workspace: Workspace::default(),
             on_stock: false,
-            is_tapped: false,
         })
-    }
-
-    /// The same network, tapped: its output is [B, F], the mean and deviation of each channel of every map it makes (2C for a map of C), first
-    /// block to last, and behind them the last block's features where it makes features.
-    #[must_use]
-    pub fn tapped(self) -> Self {
-        Self { is_tapped: true, ..self }
     }
 
     /// The same network as it judges: no dropout.
@@ -74,11 +64,6 @@ impl Network {
     pub fn without_dropout(&self) -> Self {
         let blocks = self.blocks.iter().map(|block| Block { dropout: 0.0, ..block.clone() }).collect();
         Self { blocks, ..self.clone() }
-    }
-
-    /// Whether it is tapped.
-    pub(super) fn is_tapped(&self) -> bool {
-        self.is_tapped
     }
 
     /// The parameters by name.

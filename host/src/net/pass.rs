@@ -13,7 +13,6 @@ use rand_chacha::ChaCha8Rng;
 use super::activation::{drop_out, drop_out_backward};
 use super::block::{Block, Fit};
 use super::floats::with_floats;
-use super::moments::{add_gradient, moments};
 use super::network::Network;
 use super::norm::{Moments, norm_activate, norm_gradients};
 use super::product::Finish;
@@ -69,10 +68,8 @@ struct Kept {
     fit: Fit,
     /// A norm's input with its moments.
     norm: Option<(Buffer, Moments)>,
-    /// The block's output, but for the last block of a network without taps: that is the pass' own.
+    /// The block's output, but for the last block's: that is the pass' own.
     output: Option<Buffer>,
-    /// Mean and deviation of each channel of each picture, where the network is tapped and the output is maps.
-    moments: Option<Vec<f32>>,
 }
 
 /// Numbers and their shape.
@@ -111,30 +108,11 @@ fn forward(network: &Network, input: &[f32], dims: &[usize], rng: &mut ChaCha8Rn
         if block.dropout > 0.0 {
             drop_out(&mut output, block.dropout, rng);
         }
-        let tap = (network.is_tapped() && shape.len() == 4).then(|| moments(&output, (shape[0], shape[3])));
-        kept.push(Kept { fit, norm, output: Some(output), moments: tap });
+        kept.push(Kept { fit, norm, output: Some(output) });
         dims = shape;
-    }
-    if network.is_tapped() {
-        let output = tapped(&kept, &dims);
-        return Ok((kept, output));
     }
     let Some(output) = kept.last_mut().and_then(|last| last.output.take()) else { bail!("a network without blocks") };
     Ok((kept, (output.into_vec(), dims)))
-}
-
-/// The moments of every map, first to last, and behind them the last block's features, if features they are: [B, F].
-fn tapped(kept: &[Kept], dims: &[usize]) -> Output {
-    let features = kept.last().and_then(|last| last.output.as_deref()).filter(|_| dims.len() == 2);
-    let taps: Vec<&[f32]> = kept.iter().filter_map(|kept| kept.moments.as_deref()).chain(features).collect();
-    let columns: usize = taps.iter().map(|tap| tap.len() / dims[0]).sum();
-    let row = |picture: usize| {
-        taps.iter().flat_map(move |tap| {
-            let width = tap.len() / dims[0];
-            &tap[picture * width..(picture + 1) * width]
-        })
-    };
-    ((0..dims[0]).flat_map(row).copied().collect(), vec![dims[0], columns])
 }
 
 /// What a block makes of its input, dropout left out.
@@ -180,24 +158,12 @@ impl Played {
         x: &[f32],
         y: &[f32],
         grad: &[f32],
-        (pictures, asks): (usize, bool),
+        asks: bool,
     ) -> Result<Option<Vec<f32>>> {
         let (network, workspace) = (&self.network, self.network.workspace());
         let learns = network.learns();
         let mut gradients = Gradients::new();
-        let mut columns = grad.len() / pictures; // of the output's gradient that are not yet passed on
-        let taken = |columns: &mut usize, width: usize| -> Vec<f32> {
-            let row = grad.len() / pictures;
-            *columns -= width;
-            grad.chunks_exact(row).flat_map(|row| &row[*columns..*columns + width]).copied().collect()
-        };
-        let mut grad = match self.kept.last() {
-            Some(Kept { output: Some(output), moments, .. }) => match moments {
-                Some(_) => workspace.copy(&vec![0.0; output.len()]),
-                None => workspace.copy(&taken(&mut columns, output.len() / pictures)),
-            },
-            _ => workspace.copy(grad),
-        };
+        let mut grad = workspace.copy(grad);
         for (index, (block, kept)) in network.blocks().iter().zip(&self.kept).enumerate().rev() {
             let input = index.checked_sub(1).and_then(|before| self.kept[before].output.as_deref()).unwrap_or(x);
             let output = kept.output.as_deref().unwrap_or(y);
@@ -206,11 +172,6 @@ impl Played {
                     gradients.insert(format!("{}.{kind}", block.name), Gradient::Numbers(gradient));
                 }
             };
-            if let Some(moments) = &kept.moments {
-                let width = moments.len() / pictures;
-                let dmoments = taken(&mut columns, width);
-                add_gradient(&mut grad, output, moments, &dmoments, (pictures, width / 2));
-            }
             if block.dropout > 0.0 {
                 drop_out_backward(output, &mut grad, block.dropout);
             }
@@ -252,7 +213,7 @@ impl CustomOp2 for Played {
         let grad = grad.contiguous()?;
         let dx = with_floats(x, self.name(), |x_floats| {
             with_floats(y, self.name(), |y| {
-                with_floats(&grad, self.name(), |grad| self.backward(x_floats, y, grad, (x.dims()[0], x.track_op())))
+                with_floats(&grad, self.name(), |grad| self.backward(x_floats, y, grad, x.track_op()))
             })
         })????;
         Ok((dx.map(|dx| Tensor::from_vec(dx, x.shape(), x.device())).transpose()?, None))

@@ -13,8 +13,7 @@ use super::norm::EPSILON;
 
 /// Runs `network` on x as in training, with dropout masks from `rng`.
 pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {
-    let mut taps = Vec::new();
-    let last = network.blocks().iter().try_fold(x.clone(), |x, block| {
+    network.blocks().iter().try_fold(x.clone(), |x, block| {
         let parameter = |kind| network.parameter(&block.name, kind);
         let sums = product(block.map, &x, parameter("weight")?)?; // [..., C]
         let sums = if block.norm {
@@ -24,20 +23,8 @@ pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Resul
             sums.flatten_from(1)?.reshape(((), bias.elem_count()))?.broadcast_add(bias)?.reshape(sums.shape())?
         };
         let y = activate(block.activation, &sums)?;
-        let y = if block.dropout > 0.0 { y.mul(&mask(block, &y, rng)?)? } else { y };
-        if network.is_tapped() && y.rank() == 4 {
-            let rows = y.flatten(1, 2)?; // [B, HW, C]
-            let centred = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
-            taps.push(rows.mean(1)?);
-            taps.push((centred.sqr()?.mean(1)? + f64::from(EPSILON))?.sqrt()?);
-        }
-        Ok::<_, candle_core::Error>(y)
-    })?;
-    if !network.is_tapped() {
-        return Ok(last);
-    }
-    taps.extend((last.rank() == 2).then_some(last));
-    Tensor::cat(&taps, 1)
+        if block.dropout > 0.0 { y.mul(&mask(block, &y, rng)?) } else { Ok(y) }
+    })
 }
 
 /// The product of a block; shapes are those of [`Map`].

@@ -1,7 +1,7 @@
 //! Saving a game and opening it again: a game goes out to RUN/checkpoints/step-NNNNNNNN.safetensors and comes back bit for bit.
 //!
 //! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); of a detective
-//! `detective.*` in the same way, its constants and the bytes of its replay. One metadata entry,
+//! `detective.*` in the same way, its constants. One metadata entry,
 //! `counterfoil`, holds format, step, shape, configuration and the forger's distance as JSON. No random state: streams have none. A file
 //! appears under its name only when it is whole and on the disk; which ones stay is for `kept` to say.
 
@@ -20,16 +20,14 @@ use super::kept::place;
 use super::lesson::LESSONS;
 use crate::adam::Moments;
 use crate::data::Samples;
-use crate::detective::{Detective, Replay};
+use crate::detective::Detective;
 use crate::durable;
 use crate::net::Network;
 
 /// Changes when an older program could not read the file.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 /// Those it reads: one of format 2 has no detective.
 const READS: [u32; 2] = [2, FORMAT];
-/// What the detective's replay is called.
-const REPLAY: &str = "detective.replay";
 /// The metadata entry. One only: the file format keeps them in no fixed order, and the bytes shall be the same every time.
 const ENTRY: &str = "counterfoil";
 
@@ -43,9 +41,6 @@ pub(super) struct Header {
     pub(super) config: Config,
     /// How far the averaged generator's pictures are from the genuine, see `distance`.
     pub(super) distance: f64,
-    /// Forgeries that the detective's replay was offered.
-    #[serde(default)]
-    replayed: u64,
 }
 
 /// A game read back: everything of it, checked, not yet playing.
@@ -113,27 +108,20 @@ fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
         // It would not open again, and must not push out one that does.
         return Err(Error::NotFinite { step: game.step, last: None });
     }
-    let replay = game.detective.as_ref().map(|detective| &detective.replay);
     let header = Header {
         format: FORMAT,
         step: game.step,
         shape: game.shape,
         config: game.config.recipe(),
         distance,
-        replayed: replay.map_or(0, |replay| replay.offered),
     };
     let header = serde_json::to_string(&header).expect("a header of numbers and names is JSON");
     let numbers = tensors.iter().map(|(name, shape, bytes)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes a number were laid out above");
         (name.as_str(), view)
     });
-    let replayed = replay.filter(|replay| !replay.is_empty()).map(|replay| {
-        let view = TensorView::new(Dtype::U8, vec![replay.rows.len()], &replay.rows).expect("a byte a byte");
-        (REPLAY, view)
-    });
-    let views = numbers.chain(replayed);
     let entries = HashMap::from([(ENTRY.to_owned(), header)]);
-    Ok(safetensors::serialize(views, Some(entries)).expect("tensors in memory fit the format"))
+    Ok(safetensors::serialize(numbers, Some(entries)).expect("tensors in memory fit the format"))
 }
 
 impl Header {
@@ -171,7 +159,7 @@ impl Checkpoint {
     /// When anything of that fails; the message names file and tensor.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(Error::io("read", path))?;
-        let Header { step, shape, config, replayed, .. } = Header::parse(&bytes, path)?;
+        let Header { step, shape, config, .. } = Header::parse(&bytes, path)?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error))?;
 
         let (generator, discriminator) = networks(&config, shape)?;
@@ -205,10 +193,6 @@ impl Checkpoint {
             let (kinds, _) = read("detective.usual.mean".to_owned())?;
             let regions = kinds.first().copied().unwrap_or(1).max(1);
             let mut blank = Detective::blank(config.seed, shape, config.width, &config.without, regions)?;
-            let held = tensors.tensor(REPLAY).map_or_else(|_| Vec::new(), |tensor| tensor.data().to_vec());
-            let row = shape.0 * shape.1 * shape.2;
-            blank.replay =
-                Replay::holding(row, replayed, held).ok_or_else(|| damaged(path, &"its replay does not fit"))?;
             for (name, constant) in blank.constants_mut() {
                 let (dims, data) = read(format!("detective.{name}"))?;
                 if dims != constant.dims() {

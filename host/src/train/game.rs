@@ -11,15 +11,11 @@ use super::feed::{Draw, maps, rows};
 use super::lesson::Lesson;
 use crate::adam::Adam;
 use crate::data::Samples;
-use crate::detective::{Detective, MIN_SIDE, Part};
+use crate::detective::{Detective, MIN_SIDE};
 use crate::loss::sigmoid;
 use crate::net::{Network, dcgan, mlp, moving_average};
 use crate::stream::{Deck, stream};
 
-/// The step from which forgeries are kept for replay; those before are noise.
-const REPLAY_FROM: u64 = 50;
-/// Forgeries of a step that are offered for replay.
-const REPLAYED: usize = 4;
 
 /// The players, their optimisers and the step they are at.
 #[derive(Debug)]
@@ -198,32 +194,18 @@ impl Game {
         })
     }
 
-    /// Shows the detective its lessons, with the forger's newest work and older; gives the mean loss.
+    /// Shows the detective its lessons, with the forger's newest work; gives the mean loss.
     fn teach(&mut self, lessons: &[Lesson], fake: &Tensor) -> Result<Option<f32>, Error> {
         let (Some(detective), false) = (&mut self.detective, lessons.is_empty()) else { return Ok(None) };
         let forgeries = rows(fake)?; // [B][CHW]
-        let rng = &mut stream(self.config.seed, "replay", self.step);
-        let replays = !self.config.without.contains(&Part::Replay);
         let (mut total, mut newest) = (0.0, forgeries.iter().cycle());
         for lesson in lessons {
-            let shown: Vec<Vec<u8>> = (0..lesson.forger)
-                .map(|i| {
-                    let old = i % 2 == 1 && replays && !detective.replay.is_empty();
-                    if old {
-                        detective.replay.draw(rng).to_vec()
-                    } else {
-                        newest.next().expect("a round has forgeries").clone()
-                    }
-                })
-                .collect();
+            let shown: Vec<Vec<u8>> = newest.by_ref().take(lesson.forger).cloned().collect();
             let parts = [&maps(&shown, self.shape)?, &lesson.negatives];
             let parts: Vec<&Tensor> = parts.into_iter().filter(|part| part.elem_count() > 0).collect();
             let forged = Tensor::cat(&parts, 0)?; // [B, H, W, C] with the known ones
             let known = lesson.known.as_ref().map(|(rows, regions)| (rows, *regions));
             total += detective.learn(&lesson.genuine, &forged, known)?;
-        }
-        if self.step >= REPLAY_FROM {
-            forgeries.iter().take(REPLAYED).for_each(|row| detective.replay.offer(row, rng));
         }
         Ok(Some(total / lessons.len() as f32))
     }

@@ -485,11 +485,8 @@ mod tests {
         let known = [Samples::new(1, 28, 28, vec![99; 3 * 784]).unwrap()];
         let parts = [
             Part::Forger,
-            Part::Replay,
             Part::Negatives,
-            Part::Senses,
             Part::Genuine,
-            Part::Moments,
             Part::Whole,
             Part::Texture,
             Part::Average,

@@ -37,10 +37,9 @@ fn a_paired_visitor_gets_the_verdict_that_the_box_itself_would_give() {
     let (_, refused) = served.asks("/v1/look", &["--data", ""]);
     assert!(refused["error"].as_str().unwrap().contains("no camera"), "{refused}");
     let page = served.text("/");
-    assert!(
-        page.contains("<title>Counterfoil</title>") && !page.contains("http://") && !page.contains("https://"),
-        "fetches nothing"
-    );
+    // The name of SVG is no address that anything is fetched from.
+    let elsewhere = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(page.contains("<title>Counterfoil</title>") && !elsewhere.contains("http"), "fetches nothing");
     let metrics = served.text("/metrics");
     assert!(
         metrics.contains("counterfoil_pictures_judged_total 1") && metrics.contains("counterfoil_model_info{"),
@@ -62,7 +61,7 @@ fn nobody_gets_in_without_a_token_that_counts() {
     }
     assert_eq!(served.asks("/v1/detect", &post).0, 200);
     let state = served.state.display().to_string();
-    edge(["token", "--state", &state, "list"]).ok().says("referee");
+    assert!(edge(["token", "--state", &state, "list"]).ok().stdout().starts_with("referee "));
     edge(["token", "--state", &state, "revoke", "referee"]).ok();
     assert_eq!(served.asks("/v1/detect", &post).0, 401, "revoked is out at once");
     edge(["token", "--state", &state, "revoke", "referee"]).code(2).says("token list");
@@ -111,7 +110,7 @@ fn a_code_that_the_box_shows_pairs_and_another_does_not() {
     let wrong = |code: &str| format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
     pair(&wrong).code(2).says("not the code the box shows");
     assert!(!served.state.join("boxes.toml").exists());
-    pair(&str::to_owned).ok().says(&served.fingerprint);
+    assert!(pair(&str::to_owned).ok().stdout().contains(&served.fingerprint));
     let kept = fs::read_to_string(&boxes).unwrap();
     assert!(kept.contains("name = \"till\"") && kept.contains(&served.fingerprint), "{kept}");
     counterfoil(["pair", "127.0.0.1:1", "--boxes", &boxes]).code(2).says("counterfoil-edge serve");
@@ -203,7 +202,7 @@ fn a_bundle_comes_over_the_network_only_if_it_is_signed_by_a_key_of_the_box() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
     for key in ["ours", "theirs"] {
-        counterfoil(["key", "new", &path(key), "--no-password"]).ok();
+        counterfoil(["key", "new", "--out", &path(key)]).ok();
     }
     let stage = Stage::get();
     let bundle = stage.copy("statistics", &dir.path().join("bundle"));
