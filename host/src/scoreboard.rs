@@ -42,8 +42,8 @@ pub async fn open(hall: &Arc<Hall>, address: SocketAddr) -> Result<SocketAddr> {
         .with_context(|| format!("cannot listen on {address}; choose another --web, or stop what listens there"))?;
     let at = listener.local_addr()?;
     let app = Router::new()
-        .route("/", get(|| page(PROJECTOR)))
-        .route("/play", get(|| page(PHONE)))
+        .route("/", get(async || page(PROJECTOR)))
+        .route("/play", get(async || page(PHONE)))
         .route("/events", get(events))
         .route("/exhibit/{round}", get(exhibit))
         .route("/api/join", post(join))
@@ -54,7 +54,7 @@ pub async fn open(hall: &Arc<Hall>, address: SocketAddr) -> Result<SocketAddr> {
     Ok(at)
 }
 
-async fn page(text: &'static str) -> Response {
+fn page(text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -371,7 +371,8 @@ impl Served {
         let config = folder.path().join("edge.toml");
         // Announcing would tell this machine's whole network of a test.
         let text = format!(
-            "state = {state:?}\nlights = \"none\"\nscreen = -1\n[network]\nname = {name:?}\nannounce = false\n"
+            "state = \"{}\"\nlights = \"none\"\nscreen = -1\n[network]\nname = {name:?}\nannounce = false\n",
+            state.display()
         );
         std::fs::write(&config, text).expect("a file of its own");
         let kept = state.display().to_string();

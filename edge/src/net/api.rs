@@ -83,7 +83,7 @@ fn for_reading() -> Router<Arc<Office>> {
 }
 
 /// A refusal: a status and why.
-pub(super) fn refuse(status: StatusCode, error: impl ToString) -> Response {
+pub(super) fn refuse(status: StatusCode, error: &(impl ToString + ?Sized)) -> Response {
     (status, Json(Refusal { error: error.to_string() })).into_response()
 }
 
@@ -105,7 +105,7 @@ async fn only_paired(State(office): State<Arc<Office>>, mut request: Request, ne
             request.extensions_mut().insert(Visitor(name));
             next.run(request).await
         }
-        Some(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
+        Some(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error),
         None | Some(Ok(None)) => {
             office.refused.fetch_add(1, Ordering::Relaxed);
             // Who is still sending would not hear the answer; what was sent is thrown away.
@@ -124,11 +124,12 @@ async fn only_paired(State(office): State<Arc<Office>>, mut request: Request, ne
 #[derive(Clone, Debug)]
 struct Visitor(String);
 
-/// Holds the table for the request's game, if it names one.
-fn seat(office: &Office, visitor: &Visitor, headers: &HeaderMap) -> Result<(), Response> {
-    let Some(game) = headers.get(GAME) else { return Ok(()) };
-    let game = game.to_str().map_err(|_| refuse(StatusCode::BAD_REQUEST, "a game's name is letters and digits"))?;
-    office.table.sit(game, &visitor.0).map_err(|busy| refuse(StatusCode::CONFLICT, busy))
+/// Holds the table for the request's game, if it names one; a refusal where it cannot.
+fn seat(office: &Office, visitor: &Visitor, headers: &HeaderMap) -> Option<Response> {
+    let Ok(game) = headers.get(GAME)?.to_str() else {
+        return Some(refuse(StatusCode::BAD_REQUEST, "a game's name is letters and digits"));
+    };
+    office.table.sit(game, &visitor.0).err().map(|busy| refuse(StatusCode::CONFLICT, &busy))
 }
 
 async fn detect(
@@ -137,7 +138,7 @@ async fn detect(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Err(response) = seat(&office, &visitor, &headers) {
+    if let Some(response) = seat(&office, &visitor, &headers) {
         return response;
     }
     let Some(judged) = office.desk.hand_in(body.into()) else { return busy() };
@@ -151,7 +152,7 @@ async fn detect(
                 Error::Contract(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
-            refuse(status, error)
+            refuse(status, &error)
         }
         Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the box is stopping"),
     }
@@ -169,7 +170,7 @@ async fn look(
     axum::Extension(visitor): axum::Extension<Visitor>,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(response) = seat(&office, &visitor, &headers) {
+    if let Some(response) = seat(&office, &visitor, &headers) {
         return response;
     }
     if !office.config.source.looks() {
@@ -187,7 +188,7 @@ async fn install(State(office): State<Arc<Office>>, body: Body) -> Response {
         Ok(slot) => {
             Json(Installed { model: Model { name: slot.name, counter: slot.counter, id: slot.id } }).into_response()
         }
-        Err((status, why)) => refuse(status, why),
+        Err((status, why)) => refuse(status, &why),
     }
 }
 
@@ -247,7 +248,7 @@ async fn confirm(State(office): State<Arc<Office>>, Json(confirm): Json<Confirm>
     match confirmed {
         Ok(Ok((proof, token))) => Json(Paired { proof, token }).into_response(),
         Ok(Err(shut)) => shut.into_response(),
-        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, Error::Panicked),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &Error::Panicked),
     }
 }
 
@@ -259,6 +260,6 @@ impl IntoResponse for Shut {
             Self::NoCode | Self::Wrong => StatusCode::FORBIDDEN,
             Self::Box(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        refuse(status, self)
+        refuse(status, &self)
     }
 }

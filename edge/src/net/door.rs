@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// A code is shown for so long.
-pub const SHOWN: Duration = Duration::from_secs(120);
+pub const SHOWN: Duration = Duration::from_mins(2);
 /// So many codes are shown in [`WINDOW`] at most: a guesser tries six in a million a quarter of an hour.
 const MOST: usize = 6;
-const WINDOW: Duration = Duration::from_secs(900);
+const WINDOW: Duration = Duration::from_mins(15);
 /// Letters a visitor's name may have.
 const NAME: usize = 40;
 
@@ -201,7 +201,7 @@ impl Door {
             state.before.pop_front();
         }
         if let Some(first) = state.before.front().filter(|_| state.before.len() >= MOST) {
-            return Err(Shut::TooMany((WINDOW - first.elapsed()).as_secs() + 1));
+            return Err(Shut::TooMany(WINDOW.saturating_sub(first.elapsed()).as_secs() + 1));
         }
         let random = secret().map_err(Error::Unsealed)?;
         let number = u64::from_str_radix(&random[..16], 16).expect("a secret is in hex");

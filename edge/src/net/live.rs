@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
+use counterfoil_models::Judgement;
 use counterfoil_models::protocol::Seen;
 use tokio::sync::{broadcast, oneshot};
 
@@ -144,7 +145,7 @@ pub fn seen(answer: &Answer) -> Seen {
     };
     Seen {
         said,
-        p_value: judgement.map(|judgement| judgement.p_value()),
+        p_value: judgement.map(Judgement::p_value),
         score: judgement.map(|judgement| judgement.score().get()),
         why: answer.why.as_ref().map(ToString::to_string),
         picture: Some(answer.picture.clone()),

@@ -26,7 +26,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Between two attempts to reach the broker.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Between two messages about how the box is.
-const STATUS: Duration = Duration::from_secs(60);
+const STATUS: Duration = Duration::from_mins(1);
 
 /// The topics of one box.
 struct Topics {

@@ -24,8 +24,8 @@ pub(super) async fn picture(State(office): State<Arc<Office>>) -> Response {
         Ok(Ok(jpeg)) => {
             ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")], jpeg).into_response()
         }
-        Ok(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
-        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, Error::Panicked),
+        Ok(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error),
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &Error::Panicked),
     }
 }
 

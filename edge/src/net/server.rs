@@ -68,13 +68,10 @@ pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, app: R
     let guests = Arc::new(Guests::default());
     let tls = tls.map(TlsAcceptor::from);
     loop {
-        let (stream, from) = match listener.accept().await {
-            Ok(accepted) => accepted,
+        let Ok((stream, from)) = listener.accept().await else {
             // No file descriptors left, for one: others have to leave first.
-            Err(_) => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
         };
         let Some(guest) = guests.enter(from.ip()) else { continue };
         let (tls, app) = (tls.clone(), app.clone());

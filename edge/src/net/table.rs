@@ -31,20 +31,15 @@ impl Table {
     ///
     /// # Errors
     /// [`Busy`] while another game is played.
-    pub(super) fn sit(&self, game: &str, referee: &str) -> Result<(), Busy> {
+    pub(super) fn sit(&self, name: &str, referee: &str) -> Result<(), Busy> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match table
-            .as_ref()
-            .filter(|other| other.last.elapsed() < IDLE && (other.name != game || other.referee != referee))
-        {
-            Some(other) => {
-                Err(Busy { referee: other.referee.clone(), seconds: (IDLE - other.last.elapsed()).as_secs() + 1 })
-            }
-            None => {
-                *table = Some(Game { name: game.to_owned(), referee: referee.to_owned(), last: Instant::now() });
-                Ok(())
-            }
+        let others = |game: &Game| game.last.elapsed() < IDLE && (game.name != name || game.referee != referee);
+        if let Some(other) = table.as_ref().filter(|game| others(game)) {
+            let seconds = IDLE.saturating_sub(other.last.elapsed()).as_secs() + 1;
+            return Err(Busy { referee: other.referee.clone(), seconds });
         }
+        *table = Some(Game { name: name.to_owned(), referee: referee.to_owned(), last: Instant::now() });
+        Ok(())
     }
 }
 

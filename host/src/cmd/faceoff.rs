@@ -166,8 +166,8 @@ impl FaceOff {
         ensure!(!contestants.is_empty(), "nobody plays; name contestants with --box or --bundle");
         let mut names: Vec<&str> = contestants.iter().map(Contestant::name).collect();
         names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            bail!("two contestants are called {}; a scoreboard could not tell them apart", twice[0]);
+        if let Some([twice, _]) = names.array_windows().find(|[one, other]| one == other) {
+            bail!("two contestants are called {twice}; a scoreboard could not tell them apart");
         }
         Ok(contestants)
     }

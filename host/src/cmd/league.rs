@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use counterfoil_host::league::{Detective, Forger, Genuine, Matches};
+use counterfoil_host::league::{Detective, Forger, Genuine, Matches, Rated};
 use counterfoil_models::sha256_hex;
 
 /// Has every bundle's generator play against every bundle's detective, and rates them all
@@ -39,8 +39,8 @@ impl League {
         let detectives = self.bundles.iter().map(|dir| Detective::of(dir)).collect::<Result<Vec<_>>>()?;
         let mut names: Vec<&str> = detectives.iter().map(Detective::name).collect();
         names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            bail!("two bundles are called {}; export one again under another --name", twice[0]);
+        if let Some([twice, _]) = names.array_windows().find(|[one, other]| one == other) {
+            bail!("two bundles are called {twice}; export one again under another --name");
         }
         let found = self.bundles.iter().map(|dir| Forger::of(dir, self.seed)).collect::<Result<Vec<_>>>()?;
         let forgers: Vec<Forger> = found.into_iter().flatten().collect();
@@ -67,18 +67,17 @@ impl League {
             return super::print(&format!("{}\n", serde_json::json!({ "pairs": matches.pairs, "rated": rated })));
         }
         let width = rated.iter().map(|rated| rated.name.chars().count()).max().unwrap_or(0).max(6);
-        let mut text = format!("{:<width$}  plays      rating  95 %            won\n", "bundle");
-        for rated in rated {
-            let (low, high) = (rated.rating - 1.96 * rated.deviation, rated.rating + 1.96 * rated.deviation);
-            text += &format!(
-                "{:<width$}  {:<9}  {:>6.0}  {low:>5.0} to {high:<5.0}  {:>3.0} %\n",
-                rated.name,
-                rated.plays,
-                rated.rating,
-                100.0 * rated.won
-            );
-        }
-        text += &format!("\nRatings hold inside this league only. {} shows who beat whom.\n", picture.display());
+        let row = |rated: &Rated| {
+            let Rated { name, plays, rating, deviation, won } = rated;
+            let (low, high) = (rating - 1.96 * deviation, rating + 1.96 * deviation);
+            format!("{name:<width$}  {plays:<9}  {rating:>6.0}  {low:>5.0} to {high:<5.0}  {:>3.0} %\n", 100.0 * won)
+        };
+        let rows: String = rated.iter().map(row).collect();
+        let text = format!(
+            "{:<width$}  plays      rating  95 %            won\n{rows}\nRatings hold inside this league only. {} shows who beat whom.\n",
+            "bundle",
+            picture.display()
+        );
         super::print(&text)
     }
 }

@@ -47,7 +47,9 @@ impl Anatomy {
         let rows = pictures.permute((0, 2, 3, 1))?;
         let texture = texture(&rows)?;
         let after = texture.dim(1)?;
-        let features = Tensor::cat(&[whole, self.usual.of_rows(&rows)?, texture], 1)?.broadcast_sub(&self.mean)?.broadcast_mul(&self.inverse)?; // [N, F]
+        let features = Tensor::cat(&[whole, self.usual.of_rows(&rows)?, texture], 1)?
+            .broadcast_sub(&self.mean)?
+            .broadcast_mul(&self.inverse)?; // [N, F]
         let (hidden, last) = self.head.split_at(self.head.len() - 1);
         let embedding = infer(hidden, &features)?;
         let logit = infer(last, &embedding)?;

@@ -33,13 +33,16 @@ pub(super) struct Drawn {
 /// When the network cannot be run on them.
 pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration: &Calibration) -> Result<Vec<Drawn>> {
     let mut drawn = Vec::new();
-    for (name, picture) in [("rings.jpg", rings()), ("weave.png", weave()), ("patches.jpg", patches())] {
+    use ImageFormat::{Jpeg, Png};
+    for (name, format, picture) in
+        [("rings.jpg", Jpeg, rings()), ("weave.png", Png, weave()), ("patches.jpg", Jpeg, patches())]
+    {
         let picture = if input.article == Article::Outlined { laid_on_a_table(&picture) } else { picture };
         let mut bytes = Vec::new();
-        if name.ends_with(".png") {
-            picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
-        } else {
+        if format == Jpeg {
             JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&picture)?;
+        } else {
+            picture.write_to(&mut Cursor::new(&mut bytes), format)?;
         }
         let plane = input.plane(&Frame::decode(&bytes)?)?;
         let rows = engine.run(&plane.to_f32())?.score;

@@ -107,8 +107,8 @@ impl Detective {
         self.detector.bundle().id()
     }
 
-    pub(super) fn judge(&self, picture: Frame) -> Result<Verdict> {
-        Ok(self.detector.judge(&picture)?.verdict())
+    pub(super) fn judge(&self, picture: &Frame) -> Result<Verdict> {
+        Ok(self.detector.judge(picture)?.verdict())
     }
 
     pub(super) fn judge_rows(&self, rows: &[f32]) -> Result<Verdict> {

@@ -51,12 +51,7 @@ impl Network {
                 insert("bias", vec![0.0; channels], &[channels])?;
             }
         }
-        Ok(Self {
-            blocks: blocks.into(),
-            parameters,
-            workspace: Workspace::default(),
-            on_stock: false,
-        })
+        Ok(Self { blocks: blocks.into(), parameters, workspace: Workspace::default(), on_stock: false })
     }
 
     /// The same network as it judges: no dropout.

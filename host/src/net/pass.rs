@@ -153,13 +153,7 @@ pub(super) fn step(network: &Network, block: &Block, x: &[f32], dims: &[usize]) 
 
 impl Played {
     /// Fills the gradients and gives that of the input if asked for.
-    fn backward(
-        &self,
-        x: &[f32],
-        y: &[f32],
-        grad: &[f32],
-        asks: bool,
-    ) -> Result<Option<Vec<f32>>> {
+    fn backward(&self, x: &[f32], y: &[f32], grad: &[f32], asks: bool) -> Result<Option<Vec<f32>>> {
         let (network, workspace) = (&self.network, self.network.workspace());
         let learns = network.learns();
         let mut gradients = Gradients::new();

@@ -122,7 +122,9 @@ impl Collection {
         genuine.shuffle(rng);
         genuine.truncate(half);
         let mut families = self.fakes.clone();
-        families.iter_mut().for_each(|family| family.shuffle(rng));
+        for family in &mut families {
+            family.shuffle(rng);
+        }
         if self.generated.is_some() {
             families.push((0..fakes as u64).map(Candidate::Generated).collect());
         }

@@ -162,7 +162,7 @@ pub fn verified(text: &[u8]) -> Result<(Begin, Vec<Round>, End)> {
     );
     match &begin.seal {
         Some(digest) => {
-            ensure!(end.opened.opens(digest), "the opened labels are not those that were sealed before the game")
+            ensure!(end.opened.opens(digest), "the opened labels are not those that were sealed before the game");
         }
         None => {
             for (round, genuine) in rounds.iter().zip(&end.opened.genuine) {

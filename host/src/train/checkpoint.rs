@@ -108,13 +108,7 @@ fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
         // It would not open again, and must not push out one that does.
         return Err(Error::NotFinite { step: game.step, last: None });
     }
-    let header = Header {
-        format: FORMAT,
-        step: game.step,
-        shape: game.shape,
-        config: game.config.recipe(),
-        distance,
-    };
+    let header = Header { format: FORMAT, step: game.step, shape: game.shape, config: game.config.recipe(), distance };
     let header = serde_json::to_string(&header).expect("a header of numbers and names is JSON");
     let numbers = tensors.iter().map(|(name, shape, bytes)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes a number were laid out above");

@@ -16,7 +16,6 @@ use crate::loss::sigmoid;
 use crate::net::{Network, dcgan, mlp, moving_average};
 use crate::stream::{Deck, stream};
 
-
 /// The players, their optimisers and the step they are at.
 #[derive(Debug)]
 pub struct Game {

@@ -483,14 +483,7 @@ mod tests {
     fn whatever_part_of_the_detective_is_left_out_the_rest_learns_and_is_opened_again() {
         let (samples, folder) = (samples((1, 28, 28)), tempfile::tempdir().unwrap());
         let known = [Samples::new(1, 28, 28, vec![99; 3 * 784]).unwrap()];
-        let parts = [
-            Part::Forger,
-            Part::Negatives,
-            Part::Genuine,
-            Part::Whole,
-            Part::Texture,
-            Part::Average,
-        ];
+        let parts = [Part::Forger, Part::Negatives, Part::Genuine, Part::Whole, Part::Texture, Part::Average];
         for (number, without) in parts.into_iter().map(|part| vec![part]).chain([vec![]]).enumerate() {
             let config = Config { without, ..config(Net::Dcgan, 2) };
             for (known, name) in [(&known[..], "known"), (&[], "none")] {

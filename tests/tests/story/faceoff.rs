@@ -69,7 +69,10 @@ fn two_boxes_play_and_the_record_stands_up() {
     assert!(!out.join("secret.json").exists());
     let verify = || counterfoil(["faceoff", "verify", &out.display().to_string()]);
     let sound = verify().ok().stdout();
-    assert!(sound.starts_with("sound: 12 rounds, 12 exhibits as they were shown, the seal opens; too close to call"), "{sound}");
+    assert!(
+        sound.starts_with("sound: 12 rounds, 12 exhibits as they were shown, the seal opens; too close to call"),
+        "{sound}"
+    );
     // One byte of the record, one byte of an exhibit.
     for file in ["transcript.jsonl", "exhibits/0007.png"] {
         let sound = fs::read(out.join(file)).unwrap();
@@ -138,7 +141,9 @@ fn a_referee_that_is_killed_goes_on_where_it_was() {
         assert!(kills < 60, "it never gets to the end: {ran}");
     }
     assert!(kills > 0, "it was never killed");
-    assert!(counterfoil(["faceoff", "verify", &out.display().to_string()]).ok().stdout().starts_with("sound: 12 rounds"));
+    assert!(
+        counterfoil(["faceoff", "verify", &out.display().to_string()]).ok().stdout().starts_with("sound: 12 rounds")
+    );
 }
 
 #[test]
