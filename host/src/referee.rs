@@ -227,6 +227,9 @@ impl Game {
         let end = End { opened, exhibits, outcome };
         self.transcript.write(&Entry::End(end.clone()))?;
         hall.end(&end);
+        for contestant in contestants {
+            contestant.leave(&self.begun().game).await;
+        }
         let secret = self.folder.join(SECRET);
         fs::remove_file(&secret).with_context(|| format!("cannot remove {}", secret.display()))?;
         Ok(end)

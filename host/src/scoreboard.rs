@@ -7,7 +7,7 @@ mod audience;
 mod hall;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub async fn open(hall: &Arc<Hall>, address: SocketAddr) -> Result<SocketAddr> {
         .await
         .with_context(|| format!("cannot listen on {address}; choose another --web, or stop what listens there"))?;
     let at = listener.local_addr()?;
+    let at = if at.ip().is_unspecified() { SocketAddr::new(own_address().unwrap_or(at.ip()), at.port()) } else { at };
+    hall.set(|scene| scene.play = format!("http://{at}/play"));
     let app = Router::new()
         .route("/", get(async || page(PROJECTOR)))
         .route("/play", get(async || page(PHONE)))
@@ -52,6 +54,14 @@ pub async fn open(hall: &Arc<Hall>, address: SocketAddr) -> Result<SocketAddr> {
         .with_state(Arc::clone(hall));
     tokio::spawn(server::serve(listener, None, app));
     Ok(at)
+}
+
+/// This machine's address on the network that leads to all others, as whoever listens on all of its own is to be reached by.
+fn own_address() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Nothing is sent: the kernel only looks up the way to an address that is set aside for documentation (RFC 5737).
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 fn page(text: &'static str) -> Response {

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `POST /v1/detect` | yes | a picture's bytes | [`Judged`] |
 //! | `POST /v1/look` | yes | - | [`Seen`], of the box's own camera |
+//! | `POST /v1/leave` | yes | - | [`Left`]: the game that the header names is over |
 //! | `PUT /v1/bundle` | yes | a tar of a signed bundle | [`Installed`] |
 //! | `GET /v1/status` | no | - | [`Status`] |
 //! | `GET /v1/events` | no | - | server-sent events, each a [`Seen`] |
@@ -121,6 +122,10 @@ pub struct Installed {
     /// It.
     pub model: Model,
 }
+
+/// A game was left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Left {}
 
 /// Why something was not done, and what to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

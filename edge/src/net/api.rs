@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use counterfoil_models::protocol::{
-    Begin, Begun, Confirm, Exchange, GAME, Installed, MAX_BUNDLE, MAX_PICTURE, Model, Paired, Refusal, Status,
+    Begin, Begun, Confirm, Exchange, GAME, Installed, Left, MAX_BUNDLE, MAX_PICTURE, Model, Paired, Refusal, Status,
 };
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt};
@@ -52,6 +52,7 @@ pub(super) fn all(office: Arc<Office>) -> Router {
     let visitors = Router::new()
         .route("/v1/detect", post(detect).layer(DefaultBodyLimit::max(MAX_PICTURE)))
         .route("/v1/look", post(look))
+        .route("/v1/leave", post(leave))
         .route("/v1/bundle", put(install).layer(DefaultBodyLimit::max(MAX_BUNDLE)))
         .layer(middleware::from_fn_with_state(Arc::clone(&office), only_paired));
     let pairing = Router::new()
@@ -181,6 +182,17 @@ async fn look(
         Ok(seen) => Json(seen).into_response(),
         Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the box is stopping"),
     }
+}
+
+async fn leave(
+    State(office): State<Arc<Office>>,
+    axum::Extension(visitor): axum::Extension<Visitor>,
+    headers: HeaderMap,
+) -> Json<Left> {
+    if let Some(Ok(game)) = headers.get(GAME).map(HeaderValue::to_str) {
+        office.table.leave(game, &visitor.0);
+    }
+    Json(Left {})
 }
 
 async fn install(State(office): State<Arc<Office>>, body: Body) -> Response {

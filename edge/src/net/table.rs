@@ -41,6 +41,12 @@ impl Table {
         *table = Some(Game { name: name.to_owned(), referee: referee.to_owned(), last: Instant::now() });
         Ok(())
     }
+
+    /// Gets up when a game is over; whoever does not sit there changes nothing.
+    pub(super) fn leave(&self, name: &str, referee: &str) {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        table.take_if(|game| game.name == name && game.referee == referee);
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +63,9 @@ mod tests {
         let long_ago = Instant::now().checked_sub(IDLE).unwrap();
         table.0.lock().unwrap().as_mut().unwrap().last = long_ago;
         assert!(table.sit("two", "bob").is_ok());
+        table.leave("two", "ann");
+        assert!(table.sit("three", "ann").is_err(), "another's game is not ended");
+        table.leave("two", "bob");
+        assert!(table.sit("three", "ann").is_ok());
     }
 }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use counterfoil_edge::Detector;
-use counterfoil_models::protocol::{Judged, Seen};
+use counterfoil_models::protocol::{Judged, Left, Seen};
 use counterfoil_models::{Frame, Verdict};
 use hyper::Method;
 use hyper::body::Bytes;
+use tokio::time::timeout;
 
 use crate::remote::Remote;
 
@@ -54,6 +56,14 @@ impl Contestant {
                 let judged = tokio::task::spawn_blocking(move || detector.judge(&Frame::decode(&picture)?)).await;
                 Ok(Some(judged.context("the detector's thread ended")??.verdict()))
             }
+        }
+    }
+
+    /// Lets it go at a game's end; a box that is not told so is free a minute later.
+    pub async fn leave(&self, game: &str) {
+        if let Self::Box(remote) = self {
+            let asked = remote.ask::<Left>(Method::POST, "/v1/leave", Some(game), Bytes::new());
+            let _ = timeout(Duration::from_secs(2), asked).await;
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Scene {
     pub picture: bool,
     /// Seconds there are to answer.
     pub deadline: f64,
+    /// Where people play along.
+    pub play: String,
     /// Who plays.
     pub contestants: Vec<String>,
     /// People who play.
