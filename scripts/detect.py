@@ -30,7 +30,7 @@ def arguments(parser, minutes):
 
 class Bench:
     def __init__(self, options):
-        self.work, self.jobs = options.work, options.jobs
+        self.work, self.jobs, self.steps = options.work, options.jobs, options.steps
         self.length = ("--steps", options.steps) if options.steps else ("--minutes", options.minutes)
         self.program = built("--package", "counterfoil-host", "--bin", "counterfoil")
         threads = str(max(1, len(os.sched_getaffinity(0)) // self.jobs))

@@ -161,14 +161,18 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| {
+        let config: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             let message = error.message();
             let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
             let nearest = unknown.and_then(|unknown| nearest(unknown, message));
             let hint = nearest.map_or(String::new(), |nearest| format!("; did you mean `{nearest}`?"));
             format!("line {line}: {message}{hint}")
-        })
+        })?;
+        if config.network.page.is_some() && !config.network.public {
+            return Err("[network] `page` would show to all what `public = false` closes; leave one of them out".into());
+        }
+        Ok(config)
     }
 }
 
@@ -237,6 +241,8 @@ mod tests {
             ("mode = \"sometimes\"", "`always`"),
             ("journal = 1", "expected a boolean"),
             ("guide = [0.5, 0.5, 0.6, 0.5]", "inside the picture"),
+            ("[network]\npage = \"0.0.0.0:80\"\npublic = false", "leave one of them out"),
+            ("[mqtt]\nbroker = \"here:there\"", "expected HOST or HOST:PORT"),
         ] {
             let error = Config::parse(text).unwrap_err();
             assert!(error.contains(expected), "{error}");

@@ -3,6 +3,7 @@
 //! The one place where the contract and the engine meet. The workstation evaluates, calibrates reports and referees with
 //! this type too, so that every number it states is the box's number.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use counterfoil_models::{
@@ -11,7 +12,7 @@ use counterfoil_models::{
 
 use crate::engine::{Engine, Outputs};
 use crate::standard::Standard;
-use crate::{Error, Result};
+use crate::{Error, Result, pipeline};
 
 /// A bundle that opened, loaded and passed its own golden pictures. Shared by threads.
 #[derive(Debug)]
@@ -141,10 +142,19 @@ impl Detector {
         if pictures.is_empty() {
             return Err(failed("it holds no golden pictures to test itself on".into()));
         }
-        pictures.iter().try_fold(0f32, |largest, golden| {
-            let deviation = self.deviation_of(golden).map_err(|what| failed(what.to_string()))?;
-            Ok(largest.max(deviation))
-        })
+        let (mut largest, mut wrong) = (0f32, None);
+        let work = |golden| self.deviation_of(golden).map_err(|what| what.to_string());
+        pipeline::in_order(pictures.iter(), pipeline::all_cores(), work, |deviation| match deviation {
+            Ok(deviation) => {
+                largest = largest.max(deviation);
+                ControlFlow::Continue(())
+            }
+            Err(what) => {
+                wrong = Some(what);
+                ControlFlow::Break(())
+            }
+        });
+        wrong.map_or(Ok(largest), |what| Err(failed(what)))
     }
 
     fn deviation_of(&self, golden: &Golden) -> Result<f32, Box<dyn std::error::Error>> {

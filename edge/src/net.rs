@@ -12,7 +12,7 @@ pub mod live;
 mod mdns;
 mod metrics;
 mod mqtt;
-mod page;
+pub mod page;
 mod picture;
 pub mod server;
 mod table;

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use skillratings::Outcomes;
 use skillratings::glicko2::{Glicko2Config, Glicko2Rating, glicko2_rating_period};
 
-pub use player::{Detective, Forger, Genuine};
+use crate::forger::Forger;
+pub use player::{Detective, Genuine};
 
 /// Matches are rated in so many periods, each with its share of every pair's.
 const PERIODS: usize = 10;
@@ -102,7 +103,7 @@ impl Matches {
                         let (verdict, is_genuine) = if number % 2 == 0 {
                             (detective.judge(&genuine.picture(number / 2)?)?, true)
                         } else {
-                            (detective.judge_rows(&forger.rows(number as u64 / 2, detective)?)?, false)
+                            (detective.judge_forgery(forger, number as u64 / 2)?, false)
                         };
                         Ok(match (verdict, is_genuine) {
                             (Verdict::Unsure, _) => 'D',

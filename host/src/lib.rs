@@ -13,6 +13,7 @@ pub mod drift;
 mod durable;
 pub mod eval;
 pub mod export;
+pub mod forger;
 pub mod judge;
 pub mod league;
 pub mod loss;

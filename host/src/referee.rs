@@ -6,7 +6,6 @@
 pub mod cards;
 pub mod contestant;
 pub mod exhibits;
-pub mod generated;
 pub mod transcript;
 
 use std::fs;

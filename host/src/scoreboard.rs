@@ -18,6 +18,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use counterfoil_edge::net::page::html;
 use counterfoil_edge::net::server;
 use serde::{Deserialize, Serialize};
 use tokio_stream::wrappers::WatchStream;
@@ -28,10 +29,6 @@ pub use hall::{Hall, Scene, Stage};
 
 const PROJECTOR: &str = include_str!("scoreboard/projector.html");
 const PHONE: &str = include_str!("scoreboard/phone.html");
-/// Their own style and script, the game's pictures, and nothing else.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self'; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 /// Opens the hall's doors; says where.
 ///
 /// # Errors
@@ -44,8 +41,8 @@ pub async fn open(hall: &Arc<Hall>, address: SocketAddr) -> Result<SocketAddr> {
     let at = if at.ip().is_unspecified() { SocketAddr::new(own_address().unwrap_or(at.ip()), at.port()) } else { at };
     hall.set(|scene| scene.play = format!("http://{at}/play"));
     let app = Router::new()
-        .route("/", get(async || page(PROJECTOR)))
-        .route("/play", get(async || page(PHONE)))
+        .route("/", get(async || html(PROJECTOR)))
+        .route("/play", get(async || html(PHONE)))
         .route("/events", get(events))
         .route("/exhibit/{round}", get(exhibit))
         .route("/api/join", post(join))
@@ -62,16 +59,6 @@ fn own_address() -> Option<IpAddr> {
     // Nothing is sent: the kernel only looks up the way to an address that is set aside for documentation (RFC 5737).
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     Some(socket.local_addr().ok()?.ip())
-}
-
-fn page(text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (headers, text).into_response()
 }
 
 async fn events(State(hall): State<Arc<Hall>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

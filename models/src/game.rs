@@ -136,6 +136,28 @@ impl Outcome {
         Self { decided: ahead && p_value < SIGNIFICANT, standings, p_value }
     }
 
+    /// The standings as a table for a terminal, and the sentence below it.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let names = self.standings.iter().map(|standing| standing.name.chars().count());
+        let width = names.max().unwrap_or(0).max("contestant".len());
+        let row = |(place, s): (usize, &Standing)| {
+            let accuracy = [s.accuracy, s.accuracy_low, s.accuracy_high].map(|share| 100.0 * share);
+            let interval = format!("{:.1} % ({:.1} to {:.1})", accuracy[0], accuracy[1], accuracy[2]);
+            let Standing { name, points, right, wrong, abstained, seconds, .. } = s;
+            format!(
+                "{:>5}  {name:<width$}  {points:>+6}  {right:>6}  {wrong:>6}  {abstained:>6}  {interval:<22}  {seconds:>8.3}\n",
+                place + 1
+            )
+        };
+        let rows: String = self.standings.iter().enumerate().map(row).collect();
+        let [contestant, accuracy] = ["contestant", "accuracy (95 %)"];
+        format!(
+            "place  {contestant:<width$}  points   right   wrong  unsure  {accuracy:<22}   seconds\n{rows}\n{}\n",
+            self.sentence()
+        )
+    }
+
     /// The verdict on the verdicts, in a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {

@@ -494,6 +494,18 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// A picture file as a camera's JPEG.
+///
+/// # Panics
+/// When it is no picture.
+pub fn jpeg(picture: &Path) -> Vec<u8> {
+    let picture = image::open(picture).expect("a picture of the stage").into_rgb8();
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95);
+    picture.write_with_encoder(encoder).expect("memory takes a picture");
+    bytes
+}
+
 /// What every story starts from: a few specimen notes and bundles trained on them, made once.
 #[derive(Debug)]
 pub struct Stage {

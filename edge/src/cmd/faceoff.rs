@@ -121,19 +121,7 @@ fn tell_json(out: &mut impl Write, names: &[&str], event: &Event) -> io::Result<
 fn close(out: &mut impl Write, played: &Played) -> io::Result<()> {
     let labels: String = played.seal.genuine.iter().map(|genuine| if *genuine { 'G' } else { 'C' }).collect();
     writeln!(out, "\nthe seal is opened: salt {}\nlabels {labels}\n", played.seal.salt)?;
-    let standings = &played.outcome.standings;
-    let width = standings.iter().map(|standing| standing.name.chars().count()).max().unwrap_or(0).max(10);
-    let heads = ["points", "right", "wrong", "unsure"];
-    write!(out, "place  {:<width$}", "contestant")?;
-    heads.iter().try_for_each(|head| write!(out, "  {head:>6}"))?;
-    writeln!(out, "  {:<22}  {:>8}", "accuracy (95 %)", "seconds")?;
-    for (place, s) in standings.iter().enumerate() {
-        let accuracy = [s.accuracy, s.accuracy_low, s.accuracy_high].map(|share| 100.0 * share);
-        let interval = format!("{:.1} % ({:.1} to {:.1})", accuracy[0], accuracy[1], accuracy[2]);
-        write!(out, "{:>5}  {:<width$}  {:>+6}", place + 1, s.name, s.points)?;
-        writeln!(out, "  {:>6}  {:>6}  {:>6}  {interval:<22}  {:>8.3}", s.right, s.wrong, s.abstained, s.seconds)?;
-    }
-    writeln!(out, "\n{}", played.outcome.sentence())
+    write!(out, "{}", played.outcome.table())
 }
 
 fn close_json(out: &mut impl Write, played: &Played) -> io::Result<()> {

@@ -1,20 +1,25 @@
-//! The live page: one file, nothing fetched from elsewhere.
+//! Pages: each one file that fetches nothing from elsewhere.
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-const PAGE: &str = include_str!("page.html");
-
-/// Its own style and script, pictures of this box, and nothing else.
+/// A page's own style and script, pictures of whoever serves it, and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) async fn page() -> Response {
+/// A page with what keeps it to itself.
+#[must_use]
+pub fn html(text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    (headers, PAGE).into_response()
+    (headers, text).into_response()
+}
+
+/// The box's live page.
+pub(super) async fn page() -> Response {
+    html(include_str!("page.html"))
 }

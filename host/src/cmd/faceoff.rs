@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
+use counterfoil_host::forger::Forger;
 use counterfoil_host::referee::contestant::Contestant;
 use counterfoil_host::referee::exhibits::Collection;
-use counterfoil_host::referee::generated::Generated;
 use counterfoil_host::referee::transcript::{End, Round};
 use counterfoil_host::referee::{EXHIBITS, Game, Pace, Show};
 use counterfoil_host::remote::Remote;
@@ -150,7 +150,7 @@ impl FaceOff {
         if self.json {
             super::print(&format!("{}\n", serde_json::to_string(&end)?))
         } else {
-            super::print(&standings(&end))
+            super::print(&format!("\n{}", end.outcome.table()))
         }
     }
 
@@ -183,7 +183,12 @@ impl FaceOff {
         ensure!(!self.look, "--look wants to know what the exhibits are: --labels FILE or --cards N");
         let folder = self.exhibits.as_deref().context("nothing is shown; name --exhibits, or --look")?;
         let generated = match &self.generator {
-            Some(bundle) => Some(Generated::of(bundle, std::process::id().into())?),
+            Some(bundle) => {
+                let forger = Forger::of(bundle, std::process::id().into())?;
+                Some(forger.with_context(|| {
+                    format!("{} holds no generator; export it again without --lean", bundle.display())
+                })?)
+            }
             None => None,
         };
         let collection = Collection::open(folder, generated)?;
@@ -251,35 +256,6 @@ fn tell(round: &Round, genuine: bool) -> Result<()> {
         })
         .collect();
     super::print(&format!("{:>4}  {truth:<11}  {}\n", round.round, said.join("  ")))
-}
-
-/// The end as a table.
-fn standings(end: &End) -> String {
-    use std::fmt::Write;
-    let standings = &end.outcome.standings;
-    let width = standings.iter().map(|standing| standing.name.chars().count()).max().unwrap_or(0).max(10);
-    let mut text = format!(
-        "\nplace  {:<width$}  points  right  wrong  unsure  {:<22}   seconds\n",
-        "contestant", "accuracy (95 %)"
-    );
-    for (place, s) in standings.iter().enumerate() {
-        let accuracy = [s.accuracy, s.accuracy_low, s.accuracy_high].map(|share| 100.0 * share);
-        let interval = format!("{:.1} % ({:.1} to {:.1})", accuracy[0], accuracy[1], accuracy[2]);
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:>5}  {:<width$}  {:>+6}  {:>5}  {:>5}  {:>6}  {interval:<22}  {:>8.3}",
-            place + 1,
-            s.name,
-            s.points,
-            s.right,
-            s.wrong,
-            s.abstained,
-            s.seconds
-        );
-    }
-    let _ = writeln!(text, "\n{}", end.outcome.sentence());
-    text
 }
 
 fn pace(text: &str) -> Result<Duration, String> {

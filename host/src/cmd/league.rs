@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use counterfoil_host::league::{Detective, Forger, Genuine, Matches, Rated};
+use counterfoil_host::forger::Forger;
+use counterfoil_host::league::{Detective, Genuine, Matches, Rated};
 use counterfoil_models::sha256_hex;
 
 /// Has every bundle's generator play against every bundle's detective, and rates them all

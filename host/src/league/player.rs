@@ -1,26 +1,13 @@
-//! Who plays in a league: a bundle's generator, its detective, and the genuine articles between them.
+//! Who plays in a league beside the forgers: a bundle's detective, and the genuine articles between them.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use counterfoil_edge::Detector;
-use counterfoil_edge::engine::Graph;
 use counterfoil_edge::source::{self, Source};
-use counterfoil_models::{Bundle, Frame, GENERATOR, Verdict, sha256_hex};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
+use counterfoil_models::{Frame, Verdict, sha256_hex};
 
-/// A generator.
-#[derive(Debug)]
-pub struct Forger {
-    name: String,
-    graph: Graph,
-    latent: usize,
-    /// Channels, height and width of what it draws.
-    shape: [usize; 3],
-    seed: u64,
-}
+use crate::forger::Forger;
 
 /// A detective.
 #[derive(Debug)]
@@ -33,56 +20,6 @@ pub struct Detective {
 #[derive(Debug)]
 pub struct Genuine {
     pictures: Vec<PathBuf>,
-}
-
-impl Forger {
-    /// The generator of a bundle; `None` where it has none.
-    ///
-    /// # Errors
-    /// When the bundle cannot be read.
-    pub fn of(dir: &Path, seed: u64) -> Result<Option<Self>> {
-        let bundle = Bundle::open(dir)?;
-        let manifest = bundle.manifest();
-        let Some(latent) = manifest.latent else { return Ok(None) };
-        let graph = Graph::load(&bundle.read(GENERATOR)?, &[1, latent])
-            .with_context(|| format!("the generator of {}", dir.display()))?;
-        let Some([1, c, h, w]) =
-            graph.outputs().first().map(|(_, shape)| <[usize; 4]>::try_from(&shape[..]).unwrap_or_default())
-        else {
-            bail!("the generator of {} draws no pictures", dir.display());
-        };
-        Ok(Some(Self { name: manifest.name.clone(), graph, latent, shape: [c, h, w], seed }))
-    }
-
-    /// The bundle's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// A forgery as a detective's network takes it: `[R, C, H, W]` in 0..1, in 256 levels, as a picture has. The same number gives the
-    /// same forgery to everybody.
-    pub(super) fn rows(&self, number: u64, detective: &Detective) -> Result<Vec<f32>> {
-        let [rows, c, h, w] = detective.detector.bundle().manifest().input.shape();
-        ensure!(
-            self.shape == [c, h, w],
-            "{} draws {:?} and {} judges {:?}; a league is of bundles that were trained on pictures of one size and colour",
-            self.name,
-            self.shape,
-            detective.name,
-            [c, h, w]
-        );
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(number);
-        let mut picture = Vec::with_capacity(rows * c * h * w);
-        for _ in 0..rows {
-            let z: Vec<f32> = StandardNormal.sample_iter(&mut rng).take(self.latent).collect(); // [1, Z]
-            let outputs = self.graph.run(&z)?;
-            let image = outputs.first().context("the generator gives nothing")?;
-            picture.extend(image.values.iter().map(|v| (v.clamp(0.0, 1.0) * 255.0).round() / 255.0));
-        }
-        Ok(picture)
-    }
 }
 
 impl Detective {
@@ -111,8 +48,18 @@ impl Detective {
         Ok(self.detector.judge(picture)?.verdict())
     }
 
-    pub(super) fn judge_rows(&self, rows: &[f32]) -> Result<Verdict> {
-        Ok(self.detector.judge_outputs(&self.detector.run(rows)?)?.verdict())
+    /// What it says of a forgery, whose rows are its own regions.
+    pub(super) fn judge_forgery(&self, forger: &Forger, number: u64) -> Result<Verdict> {
+        let [rows, c, h, w] = self.detector.bundle().manifest().input.shape();
+        ensure!(
+            forger.shape() == [c, h, w],
+            "{} draws {:?} and {} judges {:?}; a league is of bundles that were trained on pictures of one size and colour",
+            forger.name(),
+            forger.shape(),
+            self.name,
+            [c, h, w]
+        );
+        Ok(self.detector.judge_outputs(&self.detector.run(&forger.rows(number, rows)?)?)?.verdict())
     }
 }
 

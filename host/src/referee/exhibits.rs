@@ -15,7 +15,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::generated::Generated;
+use crate::forger::Forger;
 
 /// A picture that may become an exhibit.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub struct Collection {
     genuine: Vec<Candidate>,
     /// By family.
     fakes: Vec<Vec<Candidate>>,
-    generated: Option<Generated>,
+    generated: Option<Forger>,
 }
 
 impl Collection {
@@ -52,7 +52,7 @@ impl Collection {
     ///
     /// # Errors
     /// When a folder lacks, or holds no picture.
-    pub fn open(folder: &Path, generated: Option<Generated>) -> Result<Self> {
+    pub fn open(folder: &Path, generated: Option<Forger>) -> Result<Self> {
         let genuine = pictures(&folder.join("real"))?;
         let fake = folder.join("fake");
         let mut fakes = Vec::new();

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use counterfoil_tests::{Served, Stage, counterfoil, counterfoil_killed, counterfoil_reading, root};
+use counterfoil_tests::{Served, Stage, counterfoil, counterfoil_killed, counterfoil_reading, jpeg, root};
 use serde_json::Value;
 
 fn pretrained(name: &str) -> String {
@@ -21,6 +21,13 @@ fn two_boxes() -> (Served, Served, String) {
     fs::write(&boxes, served.each_ref().map(Served::entry).concat()).unwrap();
     let [till, desk] = served;
     (till, desk, boxes.display().to_string())
+}
+
+/// Waits until the game in a folder has so many lines in its record.
+fn wait_for_lines(game: &Path, lines: usize) {
+    while fs::read_to_string(game.join("transcript.jsonl")).unwrap_or_default().lines().count() < lines {
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn exhibits() -> String {
@@ -95,9 +102,7 @@ fn a_box_that_dies_scores_nothing_and_the_game_goes_on() {
     arguments.extend(["--pace", "0.3s", "--deadline", "2s"].map(str::to_owned));
     let end = thread::scope(|scope| {
         let playing = scope.spawn(|| counterfoil(arguments).ok());
-        while fs::read_to_string(out.join("transcript.jsonl")).unwrap_or_default().lines().count() < 4 {
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for_lines(&out, 4);
         desk.watching.signal("KILL");
         playing.join().unwrap().lines().pop().unwrap()
     });
@@ -154,9 +159,7 @@ fn two_referees_cannot_have_one_box() {
     first.extend(["--pace", "0.5s"].map(str::to_owned));
     thread::scope(|scope| {
         let playing = scope.spawn(|| counterfoil(first).ok());
-        while fs::read_to_string(dir.path().join("first/transcript.jsonl")).unwrap_or_default().lines().count() < 2 {
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for_lines(&dir.path().join("first"), 2);
         counterfoil(game(&boxes, &dir.path().join("second"))).code(2).says("plays a game that referee referees");
         playing.join().unwrap();
     });
@@ -172,9 +175,7 @@ fn an_exhibit_that_is_changed_in_mid_game_stops_it_until_it_is_given_back() {
     let last = out.join("exhibits/0012.png");
     let sound = thread::scope(|scope| {
         let playing = scope.spawn(|| counterfoil(&arguments).code(2));
-        while fs::read_to_string(out.join("transcript.jsonl")).unwrap_or_default().lines().count() < 3 {
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for_lines(&out, 3);
         let sound = fs::read(&last).unwrap();
         fs::write(&last, b"another").unwrap();
         playing.join().unwrap().says("0012.png was changed since the labels were sealed");
@@ -227,17 +228,14 @@ fn what_cannot_be_played_is_said_before_the_game() {
 #[test]
 fn a_table_with_sealed_cards_is_played_by_two_cameras() {
     let stage = Stage::get();
-    let jpeg = |folder: &str| {
-        let mut files: Vec<_> = walk(&stage.path(folder));
+    let laid = |folder: &str| {
+        let mut files = walk(&stage.path(folder));
         files.sort();
-        let picture = image::open(&files[0]).unwrap().into_rgb8();
-        let mut bytes = Vec::new();
-        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95).encode_image(&picture).unwrap();
-        bytes
+        jpeg(&files[0])
     };
     let dir = tempfile::tempdir().unwrap();
     let table = dir.path().join("table.jpg");
-    fs::write(&table, jpeg("test/real")).unwrap();
+    fs::write(&table, laid("test/real")).unwrap();
     // A camera over the table: what lies there, ten times a second.
     let bin = dir.path().join("bin");
     fs::create_dir(&bin).unwrap();
@@ -272,17 +270,15 @@ fn a_table_with_sealed_cards_is_played_by_two_cameras() {
         &out.display().to_string(),
     ]
     .map(str::to_owned);
-    let fake = jpeg("test/fake");
+    let fake = laid("test/fake");
     let played = counterfoil_reading(arguments, || {
         // The scanner types all of it ahead; the table changes once the first round is written down.
         let (out, table) = (out.clone(), table.clone());
         thread::spawn(move || {
-            while fs::read_to_string(out.join("transcript.jsonl")).unwrap_or_default().lines().count() < 2 {
-                thread::sleep(Duration::from_millis(5));
-            }
-            let laid = table.with_extension("new");
-            fs::write(&laid, fake).unwrap();
-            fs::rename(laid, table).unwrap();
+            wait_for_lines(&out, 2);
+            let new = table.with_extension("new");
+            fs::write(&new, fake).unwrap();
+            fs::rename(new, table).unwrap();
         });
         format!("{genuine_face}\n\n{genuine_back}\n{fake_face}\n\n{fake_back}\n")
     })

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use counterfoil_tests::{Served, Stage, Watching, counterfoil, counterfoil_reading, edge, root};
+use counterfoil_tests::{Served, Stage, Watching, counterfoil, counterfoil_reading, edge, jpeg, root};
 use serde_json::Value;
 
 fn bundle() -> String {
@@ -118,10 +119,7 @@ fn a_code_that_the_box_shows_pairs_and_another_does_not() {
 
 #[test]
 fn who_dawdles_or_floods_holds_up_nobody() {
-    let picture = note();
-    let picture = image::open(&picture).unwrap().into_rgb8();
-    let mut jpeg = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95).encode_image(&picture).unwrap();
+    let jpeg = jpeg(Path::new(&note()));
     let mut served = Served::start("till", &["--source", "stdin", "--json", "--bundle", &bundle()]);
     // Heads that never end, half-closed sockets, rubbish, and handshakes that never begin.
     let mut dawdlers = Vec::new();
@@ -171,9 +169,7 @@ fn who_dawdles_or_floods_holds_up_nobody() {
 
 #[test]
 fn a_box_looks_when_it_is_asked_and_tells_all_who_listen() {
-    let picture = image::open(note()).unwrap().into_rgb8();
-    let mut jpeg = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95).encode_image(&picture).unwrap();
+    let jpeg = jpeg(Path::new(&note()));
     let mut served = Served::start("till", &["--source", "stdin", "--json", "--bundle", &bundle()]);
     let mut camera = served.watching.stdin.take().unwrap();
     let filming = thread::spawn(move || {
@@ -256,9 +252,7 @@ fn a_home_automation_hears_of_the_box() {
     let dir = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let mut broker = Command::new("mosquitto").args(["-p", &port]).spawn().unwrap();
-    let picture = image::open(note()).unwrap().into_rgb8();
-    let mut jpeg = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95).encode_image(&picture).unwrap();
+    let jpeg = jpeg(Path::new(&note()));
     let config = dir.path().join("edge.toml");
     let text = format!(
         "source = \"stdin\"\nbundle = {:?}\nstate = {:?}\nlights = \"none\"\nscreen = -1\n[network]\nname = \"till\"\n[mqtt]\nbroker = \"127.0.0.1:{port}\"\n",

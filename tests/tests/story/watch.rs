@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use counterfoil_tests::{Stage, Watching, edge, root};
+use counterfoil_tests::{Stage, Watching, edge, jpeg, root};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
@@ -14,15 +14,6 @@ const MOMENT: Duration = Duration::from_millis(1500);
 
 fn bundle() -> String {
     root().join("models/pretrained/specimen-note-statistics").display().to_string()
-}
-
-/// A picture of the stage as a camera's JPEG.
-fn jpeg(picture: &Path) -> Vec<u8> {
-    let picture = image::open(picture).unwrap().into_rgb8();
-    let mut bytes = Vec::new();
-    let (width, height) = picture.dimensions();
-    JpegEncoder::new_with_quality(&mut bytes, 95).encode(&picture, width, height, ExtendedColorType::Rgb8).unwrap();
-    bytes
 }
 
 /// Camera pictures that the bundle judges as asked for, at least one each.
