@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use counterfoil_tests::{Ran, counterfoil, edge, edge_program, root, skip};
+use counterfoil_tests::{Ran, built, counterfoil, edge, root, skip};
 
 /// A real sshd on a port of its own, which lets this user in with a key made for it.
 struct Sshd {
@@ -90,7 +90,7 @@ fn pretrained() -> PathBuf {
 /// The box's program, but for what a script does before it.
 fn program(dir: &Path, before: &str) -> PathBuf {
     let path = dir.join("edge");
-    fs::write(&path, format!("#!/bin/sh\n{before}\nexec {} \"$@\"\n", edge_program().display())).unwrap();
+    fs::write(&path, format!("#!/bin/sh\n{before}\nexec {} \"$@\"\n", built("counterfoil-edge").display())).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
@@ -127,7 +127,7 @@ fn a_bundle_is_deployed_by_ssh_and_taken_back_where_the_box_does_not_get_well() 
         dir.path(),
         &format!(
             "case \"$*\" in *list*) {} model rollback --state \"{}\" >/dev/null;; esac",
-            edge_program().display(),
+            built("counterfoil-edge").display(),
             state.display()
         ),
     );

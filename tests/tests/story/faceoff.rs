@@ -1,26 +1,40 @@
 //! Face-offs over the network: a game to its end, and games that somebody leaves.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use counterfoil_tests::{Served, Stage, counterfoil, counterfoil_killed, counterfoil_reading, jpeg, root};
-use serde_json::Value;
+use counterfoil_tests::{
+    Environment, Served, Stage, at_another_time, counterfoil, counterfoil_killed, counterfoil_reading, found_in, jpeg,
+    root,
+};
+use serde_json::{Value, json};
 
 fn pretrained(name: &str) -> String {
     root().join("models/pretrained").join(name).display().to_string()
 }
 
-/// Two boxes with one file that lets the referee in to both.
-fn two_boxes() -> (Served, Served, String) {
-    let served = ["till", "desk"]
-        .map(|name| Served::start(name, &["--source", "none", "--bundle", &pretrained("specimen-note-statistics")]));
+/// A box that judges what it is sent, with something around it.
+fn contestant(name: &str, environment: &Environment) -> Served {
+    Served::start_in(environment, name, &["--source", "none", "--bundle", &pretrained("specimen-note-statistics")])
+}
+
+/// A file that lets the referee in to all of them.
+fn known(served: &[Served]) -> String {
     let boxes = served[0].state.join("boxes.toml");
-    fs::write(&boxes, served.each_ref().map(Served::entry).concat()).unwrap();
+    fs::write(&boxes, served.iter().map(Served::entry).collect::<String>()).unwrap();
+    boxes.display().to_string()
+}
+
+/// Two boxes and the file that lets the referee in.
+fn two_boxes() -> (Served, Served, String) {
+    let served = ["till", "desk"].map(|name| contestant(name, &[]));
+    let boxes = known(&served);
     let [till, desk] = served;
-    (till, desk, boxes.display().to_string())
+    (till, desk, boxes)
 }
 
 /// Waits until the game in a folder has so many lines in its record.
@@ -35,25 +49,14 @@ fn exhibits() -> String {
 }
 
 fn game(boxes: &str, out: &Path) -> Vec<String> {
-    [
-        "faceoff",
-        "--box",
-        "till",
-        "--box",
-        "desk",
-        "--boxes",
-        boxes,
-        "--exhibits",
-        &exhibits(),
-        "--rounds",
-        "12",
-        "--json",
-        "--out",
-    ]
-    .map(str::to_owned)
-    .into_iter()
-    .chain([out.display().to_string()])
-    .collect()
+    game_of(&["till", "desk"], boxes, out)
+}
+
+fn game_of(names: &[&str], boxes: &str, out: &Path) -> Vec<String> {
+    let (exhibits, out) = (exhibits(), out.display().to_string());
+    let players = names.iter().flat_map(|name| ["--box", name]);
+    let rest = ["--boxes", boxes, "--exhibits", &exhibits, "--rounds", "12", "--json", "--out", &out];
+    ["faceoff"].into_iter().chain(players).chain(rest).map(str::to_owned).collect()
 }
 
 #[test]
@@ -243,10 +246,13 @@ fn a_table_with_sealed_cards_is_played_by_two_cameras() {
     fs::write(bin.join("rpicam-vid"), script).unwrap();
     Command::new("chmod").args(["+x", &bin.join("rpicam-vid").display().to_string()]).status().unwrap();
     let served = ["till", "desk"].map(|name| {
-        Served::start_by(&bin, name, &["--source", "rpicam", "--bundle", &pretrained("specimen-note-statistics")])
+        Served::start_in(
+            &[found_in(&bin)],
+            name,
+            &["--source", "rpicam", "--bundle", &pretrained("specimen-note-statistics")],
+        )
     });
-    let boxes = dir.path().join("boxes.toml");
-    fs::write(&boxes, served.each_ref().map(Served::entry).concat()).unwrap();
+    let boxes = known(&served);
     let cards = dir.path().join("cards.html");
     counterfoil(["faceoff", "cards", "--genuine", "1", "--counterfeit", "1", "--out", &cards.display().to_string()])
         .ok();
@@ -254,6 +260,7 @@ fn a_table_with_sealed_cards_is_played_by_two_cameras() {
     let codes: Vec<&str> = page.split("<code>").skip(1).map(|rest| rest.split("</code>").next().unwrap()).collect();
     let [genuine_face, genuine_back, fake_face, fake_back] = codes[..] else { panic!("{codes:?}") };
     let out = dir.path().join("game");
+    let hall = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let arguments = [
         "faceoff",
         "--box",
@@ -261,16 +268,24 @@ fn a_table_with_sealed_cards_is_played_by_two_cameras() {
         "--box",
         "desk",
         "--boxes",
-        &boxes.display().to_string(),
+        &boxes,
         "--look",
         "--cards",
         "2",
+        "--web",
+        &hall,
+        "--lobby",
+        "1",
         "--json",
         "--out",
         &out.display().to_string(),
     ]
     .map(str::to_owned);
     let fake = laid("test/fake");
+    let ann = thread::spawn({
+        let hall = hall.clone();
+        move || plays_along(&hall, "Ann", &[true, true])
+    });
     let played = counterfoil_reading(arguments, || {
         // The scanner types all of it ahead; the table changes once the first round is written down.
         let (out, table) = (out.clone(), table.clone());
@@ -290,8 +305,77 @@ fn a_table_with_sealed_cards_is_played_by_two_cameras() {
             line["answers"]["till"]["verdict"].is_string() && line["answers"]["desk"]["verdict"].is_string(),
             "{line}"
         );
+        assert_eq!(line["answers"]["Ann"]["verdict"], "genuine", "{line}");
     }
+    ann.join().unwrap();
+    let ann = lines[2]["outcome"]["standings"].as_array().unwrap().iter().find(|standing| standing["name"] == "Ann");
+    let points = |s: &Value| [&s["right"], &s["wrong"], &s["points"]].map(|n| n.as_i64().unwrap());
+    assert_eq!(points(ann.unwrap()), [1, 1, 0]);
     assert!(counterfoil(["faceoff", "verify", &out.display().to_string()]).ok().stdout().contains("all cards open"));
+}
+
+/// Somebody who looks at the table and says by phone what each exhibit is, as soon as the hall takes it.
+fn plays_along(hall: &str, name: &str, says: &[bool]) {
+    let asks = |path: &str, what: &Value| {
+        let url = format!("http://{hall}/api/{path}");
+        let what = what.to_string();
+        let json = ["--json", &what, "--silent", "--write-out", "\n%{http_code}", &url];
+        let said = Command::new("curl").args(json).output().unwrap().stdout;
+        let (body, status) = String::from_utf8(said)
+            .map(|said| said.rsplit_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())))
+            .unwrap()
+            .unwrap();
+        (status, serde_json::from_str::<Value>(&body).unwrap_or_default())
+    };
+    let until = |wanted: &str, path: &str, what: &Value| {
+        for _ in 0..1200 {
+            let (status, answer) = asks(path, what);
+            if status == wanted {
+                return answer;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the hall never took {path} {what}");
+    };
+    let id = until("200", "join", &json!({ "name": name }))["id"].clone();
+    for (number, genuine) in says.iter().enumerate() {
+        until("204", "answer", &json!({ "id": id, "round": number + 1, "genuine": genuine }));
+    }
+}
+
+#[test]
+fn ten_boxes_play_at_one_table() {
+    let names: Vec<String> = (1..=10).map(|number| format!("box-{number}")).collect();
+    let served: Vec<Served> = names.iter().map(|name| contestant(name, &[])).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("game");
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let lines = counterfoil(game_of(&names, &known(&served), &out)).ok().lines();
+    assert_eq!(lines.len(), 13);
+    for line in &lines[..12] {
+        let answers = line["answers"].as_object().unwrap();
+        let verdicts: BTreeSet<_> = answers.values().map(|answer| answer["verdict"].as_str().unwrap()).collect();
+        assert!(answers.len() == 10 && verdicts.len() == 1, "all have the same detector, and time to answer: {line}");
+    }
+    assert_eq!(lines[12]["outcome"]["standings"].as_array().unwrap().len(), 10);
+    counterfoil(["faceoff", "verify", &out.display().to_string()]).ok();
+}
+
+#[test]
+fn clocks_that_disagree_decide_nothing() {
+    let Some(past) = at_another_time("1970-01-02 00:00:00") else { return };
+    let Some(future) = at_another_time("2093-01-01 00:00:00") else { return };
+    // Nothing rests on what a box thinks the time is: not its certificate, not its token, not how quick it was.
+    let served = [contestant("till", &past), contestant("desk", &future)];
+    let dir = tempfile::tempdir().unwrap();
+    let lines = counterfoil(game(&known(&served), &dir.path().join("game"))).ok().lines();
+    for line in &lines[..12] {
+        let said = ["till", "desk"].map(|name| line["answers"][name].clone());
+        assert!(said[0]["verdict"].is_string() && said[0]["verdict"] == said[1]["verdict"], "{line}");
+        // By the referee's clock.
+        assert!(said.iter().all(|answer| answer["seconds"].as_f64().unwrap() < 10.0), "{line}");
+    }
+    assert!(lines[12]["outcome"]["decided"] == false, "{}", lines[12]);
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use counterfoil_tests::{Served, Stage, Watching, counterfoil, counterfoil_reading, edge, jpeg, root};
+use counterfoil_tests::{Served, Stage, Watching, built, counterfoil, counterfoil_reading, edge, jpeg, root, skip};
 use serde_json::Value;
 
 fn bundle() -> String {
@@ -260,7 +260,7 @@ fn a_home_automation_hears_of_the_box() {
         dir.path().join("state")
     );
     fs::write(&config, text).unwrap();
-    let mut watching = Watching::start(["watch", "--config", &config.display().to_string(), "--json"], None);
+    let mut watching = Watching::start(["watch", "--config", &config.display().to_string(), "--json"], &[]);
     let mut camera = watching.stdin.take().unwrap();
     for _ in 0..6 {
         thread::sleep(Duration::from_millis(400));
@@ -289,4 +289,58 @@ fn a_home_automation_hears_of_the_box() {
     }
     broker.kill().unwrap();
     broker.wait().unwrap();
+}
+
+/// Plays a face-off with a box on another machine, which is a network namespace at the other end of a wire.
+const FROM_ANOTHER_MACHINE: &str = r#"
+set -e
+counterfoil=$1 edge=$2 folder=$3 bundle=$4 exhibits=$5
+ip link set lo up
+ip link add here type veth peer name there
+ip addr add 10.9.8.1/24 dev here
+ip link set here up
+unshare -n sleep 120 & machine=$!
+trap 'kill $machine $box' EXIT
+while [ "$(readlink /proc/$machine/ns/net)" = "$(readlink /proc/$$/ns/net)" ]; do sleep 0.05; done
+ip link set there netns $machine
+on_it() { nsenter -n -t $machine "$@"; }
+on_it ip addr add 10.9.8.2/24 dev there
+on_it ip link set there up
+nsenter -n -t $machine "$edge" serve --config "$folder/edge.toml" --source none --bundle "$bundle" 2>"$folder/talk" & box=$!
+until grep -q 'listening on' "$folder/talk"; do kill -0 $box; sleep 0.05; done
+"$counterfoil" faceoff --boxes "$folder/boxes.toml" --box till.local --exhibits "$exhibits" --rounds 2 --json --out "$folder/game"
+"#;
+
+#[test]
+fn a_box_is_found_by_its_name_from_another_machine() {
+    let namespaces = Command::new("unshare").args(["--map-root-user", "--net", "ip", "link"]).output();
+    if !namespaces.is_ok_and(|tried| tried.status.success()) {
+        return skip("no network namespaces of one's own (unshare, ip); scripts/setup installs ip");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().display().to_string();
+    let given = edge(["token", "--state", &folder, "new", "referee"]).ok().lines().remove(0);
+    let config = format!(
+        "state = {folder:?}\nlights = \"none\"\nscreen = -1\n[network]\nname = \"till\"\nlisten = \"10.9.8.2:0\"\n"
+    );
+    fs::write(dir.path().join("edge.toml"), config).unwrap();
+    let known = format!(
+        "[[box]]\nname = \"till\"\naddress = \"till.local:7443\"\nfingerprint = {}\ntoken = {}\n",
+        given["fingerprint"], given["token"]
+    );
+    fs::write(dir.path().join("boxes.toml"), known).unwrap();
+    let exhibits = Stage::get().path("test");
+    let played = Command::new("unshare")
+        .args(["--map-root-user", "--net", "sh", "-c", FROM_ANOTHER_MACHINE, "sh"])
+        .args([built("counterfoil"), built("counterfoil-edge"), dir.path().to_owned(), bundle().into(), exhibits])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&played.stdout);
+    let talk = String::from_utf8_lossy(&played.stderr);
+    let box_says = fs::read_to_string(dir.path().join("talk")).unwrap_or_default();
+    assert!(played.status.success() && said.lines().count() == 3, "{said}{talk}{box_says}");
+    for line in said.lines().take(2) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line["answers"]["till"]["verdict"].is_string(), "{line}");
+    }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use counterfoil_tests::{Stage, Watching, edge, jpeg, root};
+use counterfoil_tests::{Stage, Watching, edge, found_in, jpeg, root};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
@@ -48,7 +48,7 @@ fn rpicam(dir: &Path, script: &str) -> PathBuf {
 fn frames_that_agree_are_a_verdict_and_one_that_does_not_is_none() {
     let (genuine, counterfeit) = (judged("genuine"), judged("counterfeit"));
     let mut watching =
-        Watching::start(["watch", "--source", "stdin", "--json", "--lights", "console", "--bundle", &bundle()], None);
+        Watching::start(["watch", "--source", "stdin", "--json", "--lights", "console", "--bundle", &bundle()], &[]);
     let mut show = |picture: &[u8], times: usize| {
         for _ in 0..times {
             // A camera's pace: what is not judged in time is dropped, and must not be here.
@@ -78,7 +78,7 @@ fn a_folder_is_watched_and_every_verdict_written_down() {
     fs::write(inbox.join("old.jpg"), judged("genuine")).unwrap();
     let [source, kept] = [format!("dir:{}", inbox.display()), state.display().to_string()];
     let watching =
-        Watching::start(["watch", "--source", &source, "--json", "--bundle", &bundle(), "--state", &kept], None);
+        Watching::start(["watch", "--source", &source, "--json", "--bundle", &bundle(), "--state", &kept], &[]);
     watching.hears("watching dir:");
     std::thread::sleep(Duration::from_millis(500));
     fs::write(inbox.join("1.jpg"), judged("counterfeit")).unwrap();
@@ -115,7 +115,7 @@ fn a_cameras_program_that_dies_is_started_again() {
     let bin = rpicam(dir.path(), &script);
     let watching = Watching::start(
         ["watch", "--source", "rpicam", "--json", "--lights", "console", "--bundle", &bundle()],
-        Some(&bin),
+        &[found_in(&bin)],
     );
     assert_eq!(watching.next()["said"], "genuine");
     watching.hears("the cable is loose");
@@ -134,7 +134,7 @@ fn a_cameras_raw_pictures_are_judged_as_they_are() {
     // Grey: what is drawn does not matter, that every picture is whole does. Two and a half pictures of 1280 x 720.
     let bin = rpicam(dir.path(), "head -c 3456000 /dev/zero | tr '\\000' '\\200'; sleep 60");
     let arguments = ["watch", "--source", "rpicam:yuv420", "--json", "--bundle", &bundle()];
-    let watching = Watching::start(arguments, Some(&bin));
+    let watching = Watching::start(arguments, &[found_in(&bin)]);
     watching.hears("watching rpicam:yuv420");
     std::thread::sleep(Duration::from_secs(3));
     watching.signal("TERM");
@@ -148,7 +148,7 @@ fn a_cameras_raw_pictures_are_judged_as_they_are() {
 
 #[test]
 fn what_is_missing_is_said_once_and_tried_again() {
-    let watching = Watching::start(["watch", "--source", "v4l2:/dev/video-nowhere", "--bundle", &bundle()], None);
+    let watching = Watching::start(["watch", "--source", "v4l2:/dev/video-nowhere", "--bundle", &bundle()], &[]);
     watching.hears("there is no camera at /dev/video-nowhere; plug it in");
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(watching.talk().matches("no camera").count(), 1, "{}", watching.talk());
@@ -232,7 +232,7 @@ fn pictures_worth_learning_from_are_captured_and_others_said_why_not() {
     notes.sort();
     let mut watching = Watching::start(
         ["capture", "--source", "stdin", "--out", &out, "--count", "3", "--every", "0", "--config", "/nonexistent"],
-        None,
+        &[],
     );
     let mut show = |picture: &[u8]| {
         std::thread::sleep(Duration::from_millis(700));

@@ -1,0 +1,50 @@
+"""A box of ours on this machine's own network, for scripts that play with it or wear it down."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+
+class Box:
+    """A box by a name, with a folder of its own in `work`, and how a referee gets in."""
+
+    def __init__(self, work, name, program, bundle, *arguments):
+        self.state = work / name
+        self.state.mkdir()
+        config = work / f"{name}.toml"
+        config.write_text(f'state = "{self.state}"\nlights = "none"\nscreen = -1\n[network]\nname = "{name}"\nannounce = false\n')
+        access = json.loads(subprocess.check_output([*program, "token", "--state", self.state, "new", "referee"]))
+        command = [*program, "serve", "--config", config, "--listen", "127.0.0.1:0", "--bundle", bundle, *arguments]
+        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for line in self.process.stderr:
+            if match := re.search(rb"listening on https://(\S+);", line):
+                self.address = match[1].decode()
+                break
+        else:
+            sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {name} does not listen")
+        threading.Thread(target=lambda: [None for _ in self.process.stderr], daemon=True).start()
+        self.token = access["token"]
+        entry = {"name": name, "address": self.address, "fingerprint": access["fingerprint"], "token": self.token}
+        self.entry = "[[box]]\n" + "".join(f'{key} = "{value}"\n' for key, value in entry.items())
+
+    def film(self, frames, each, period):
+        """Holds pictures before its camera (`--source stdin`), one every `period` seconds and each of them for `each`, until the box ends."""
+
+        def show():
+            try:
+                while True:
+                    self.process.stdin.write(frames[int(time.monotonic() / each) % len(frames)])
+                    self.process.stdin.flush()
+                    time.sleep(period)
+            except OSError:
+                return
+
+        threading.Thread(target=show, daemon=True).start()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()

@@ -1,0 +1,278 @@
+//! The box's program while it runs, alone ([`Watching`]) or on this machine's own network ([`Served`]).
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{edge, skip, target};
+
+/// What a program finds around it: names and values.
+pub type Environment = [(&'static str, String)];
+
+/// Where other programs are found in `path` first.
+pub fn found_in(path: &Path) -> (&'static str, String) {
+    let usual = std::env::var("PATH").unwrap_or_default();
+    ("PATH", format!("{}:{usual}", path.display()))
+}
+
+/// Where a program's clock starts at another time, such as `1970-01-02 00:00:00`, or says that it cannot.
+pub fn at_another_time(time: &str) -> Option<[(&'static str, String); 3]> {
+    let library = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
+    if !Path::new(&library).exists() {
+        skip("no libfaketime; scripts/setup installs it");
+        return None;
+    }
+    // What it does to clocks that nobody sets would make the system's own waits go wrong.
+    Some([("LD_PRELOAD", library), ("FAKETIME", format!("@{time}")), ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into())])
+}
+
+/// `counterfoil-edge` while it runs.
+#[derive(Debug)]
+pub struct Watching {
+    child: Child,
+    lines: Mutex<Receiver<Value>>,
+    talk: Arc<Mutex<String>>,
+    /// Its stdin, until it is closed.
+    pub stdin: Option<ChildStdin>,
+}
+
+/// A program under test that says nothing for so long is stuck.
+const STUCK: Duration = Duration::from_mins(1);
+
+impl Watching {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, environment: &Environment) -> Self {
+        let mut command = Command::new(target().join("counterfoil-edge"));
+        command.args(arguments).envs(environment.iter().cloned());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout.expect("it is piped")).lines().map_while(Result::ok) {
+                let parsed = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if send.send(parsed).is_err() {
+                    return;
+                }
+            }
+        });
+        let talk = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&talk);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr.expect("it is piped")).lines().map_while(Result::ok) {
+                let mut heard = heard.lock().expect("nobody panics with it");
+                *heard += &line;
+                heard.push('\n');
+            }
+        });
+        Self { child, lines: Mutex::new(lines), talk, stdin }
+    }
+
+    /// The next thing it says.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    pub fn next(&self) -> Value {
+        self.lines
+            .lock()
+            .expect("nobody panics with it")
+            .recv_timeout(STUCK)
+            .unwrap_or_else(|_| panic!("it says nothing\n{}", self.talk()))
+    }
+
+    /// What it said in the meantime, and does not say any more within a moment.
+    pub fn rest(&self, moment: Duration) -> Vec<Value> {
+        std::iter::from_fn(|| self.lines.lock().ok()?.recv_timeout(moment).ok()).collect()
+    }
+
+    /// Everything it said on stderr so far.
+    ///
+    /// # Panics
+    /// When whoever listens panicked.
+    pub fn talk(&self) -> String {
+        self.talk.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Waits until stderr holds a text.
+    ///
+    /// # Panics
+    /// When it does not say so.
+    pub fn hears(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.talk().contains(text) {
+            assert!(begun.elapsed() < STUCK, "expected to hear {text:?}\n{}", self.talk());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends it a signal: TERM, HUP, ...
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("a system with kill").success());
+    }
+
+    /// Waits for its end; gives its exit code and what it said on stderr.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        drop(self.stdin.take());
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                break status;
+            }
+            assert!(begun.elapsed() < STUCK, "it does not end\n{}", self.talk());
+            thread::sleep(Duration::from_millis(10));
+        };
+        // The listeners may be a line behind.
+        thread::sleep(Duration::from_millis(100));
+        (status.code(), self.talk())
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A box on this machine's own network, and a token that lets in.
+#[derive(Debug)]
+pub struct Served {
+    /// The box.
+    pub watching: Watching,
+    /// What it is called.
+    pub name: String,
+    /// Where it listens.
+    pub address: String,
+    /// Its certificate's.
+    pub fingerprint: String,
+    /// Lets in.
+    pub token: String,
+    /// Its state folder.
+    pub state: PathBuf,
+    _folder: TempDir,
+}
+
+impl Served {
+    /// Starts a box by the name, on any port.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::prepared(&[], name, arguments, |_| {})
+    }
+
+    /// The same, with something done to its state folder before.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_with(name: &str, arguments: &[&str], prepare: impl FnOnce(&str)) -> Self {
+        Self::prepared(&[], name, arguments, prepare)
+    }
+
+    /// The same, with something around it.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_in(environment: &Environment, name: &str, arguments: &[&str]) -> Self {
+        Self::prepared(environment, name, arguments, |_| {})
+    }
+
+    fn prepared(environment: &Environment, name: &str, arguments: &[&str], prepare: impl FnOnce(&str)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).expect("a folder of its own");
+        let config = folder.path().join("edge.toml");
+        // Announcing would tell this machine's whole network of a test.
+        let text = format!(
+            "state = \"{}\"\nlights = \"none\"\nscreen = -1\n[network]\nname = {name:?}\nannounce = false\n",
+            state.display()
+        );
+        std::fs::write(&config, text).expect("a file of its own");
+        let kept = state.display().to_string();
+        prepare(&kept);
+        let given = edge(["token", "--state", &kept, "new", "referee"]).ok().lines().remove(0);
+        let text = |key: &str| given[key].as_str().expect("it is text").to_owned();
+        let config = config.display().to_string();
+        let all = ["serve", "--config", &config, "--listen", "127.0.0.1:0"];
+        let watching = Watching::start(all.iter().chain(arguments), environment);
+        watching.hears("listening on https://");
+        let talk = watching.talk();
+        let address = talk.split("https://").nth(1).and_then(|rest| rest.split(';').next()).expect("it says where");
+        Self {
+            address: address.to_owned(),
+            name: name.to_owned(),
+            fingerprint: text("fingerprint"),
+            token: text("token"),
+            watching,
+            state,
+            _folder: folder,
+        }
+    }
+
+    /// Its entry in a file of boxes.
+    pub fn entry(&self) -> String {
+        let Self { name, address, fingerprint, token, .. } = self;
+        format!("[[box]]\nname = {name:?}\naddress = {address:?}\nfingerprint = {fingerprint:?}\ntoken = {token:?}\n")
+    }
+
+    /// Status and answer of a request with the token; what is sent, in curl's words.
+    pub fn asks(&self, path: &str, what: &[&str]) -> (u16, Value) {
+        self.asks_as(&self.token, path, what)
+    }
+
+    /// The same with another token.
+    pub fn asks_as(&self, token: &str, path: &str, what: &[&str]) -> (u16, Value) {
+        let authorization = format!("Authorization: Bearer {token}");
+        let text = self.curl(path, &[&["--header", &authorization, "--write-out", "\n%{http_code}"], what].concat());
+        let text = String::from_utf8_lossy(&text);
+        let (body, status) = text.rsplit_once('\n').unwrap_or(("", "0"));
+        (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// Status and answer of a request without a token.
+    pub fn reads(&self, path: &str) -> (u16, Value) {
+        self.asks_as("", path, &[])
+    }
+
+    /// What is to be read there by everybody.
+    pub fn text(&self, path: &str) -> String {
+        String::from_utf8_lossy(&self.bytes(path)).into_owned()
+    }
+
+    /// The same, and what comes for so long.
+    pub fn text_for(&self, long: Duration, path: &str) -> String {
+        let text = self.curl(path, &["--no-buffer", "--max-time", &long.as_secs_f64().to_string()]);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The same, as bytes.
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
+        self.curl(path, &[])
+    }
+
+    fn curl(&self, path: &str, what: &[&str]) -> Vec<u8> {
+        let url = format!("https://{}{path}", self.address);
+        let mut command = Command::new("curl");
+        // The certificate is nobody's but the box's own; that it is pinned is tested by the referee.
+        command.args(["--silent", "--insecure", "--max-time", "60"]).args(what).arg(url);
+        command.output().expect("a system with curl; scripts/setup installs it").stdout
+    }
+}
