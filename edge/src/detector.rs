@@ -3,6 +3,7 @@
 //! The one place where the contract and the engine meet. The workstation evaluates, calibrates reports and referees with
 //! this type too, so that every number it states is the box's number.
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -13,6 +14,9 @@ use counterfoil_models::{
 use crate::engine::{Engine, Outputs};
 use crate::standard::Standard;
 use crate::{Error, Result, pipeline};
+
+/// Golden pictures that are worked out at once: each takes memory that the box never needs again.
+const AT_ONCE: NonZero<usize> = NonZero::new(2).expect("two is not zero");
 
 /// A bundle that opened, loaded and passed its own golden pictures. Shared by threads.
 #[derive(Debug)]
@@ -144,7 +148,7 @@ impl Detector {
         }
         let (mut largest, mut wrong) = (0f32, None);
         let work = |golden| self.deviation_of(golden).map_err(|what| what.to_string());
-        pipeline::in_order(pictures.iter(), pipeline::all_cores(), work, |deviation| match deviation {
+        pipeline::in_order(pictures.iter(), pipeline::all_cores().min(AT_ONCE), work, |deviation| match deviation {
             Ok(deviation) => {
                 largest = largest.max(deviation);
                 ControlFlow::Continue(())
