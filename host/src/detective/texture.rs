@@ -216,8 +216,8 @@ pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): 
             let flat = graph.integers(&[0, levels as i64, -1]);
             graph.node("Reshape", &[&value, &flat], &[]) // [N, L, hw]
         });
-        let second = graph.node("Transpose", &[&second], &[("perm", Attribute::Ints(&[0, 2, 1]))]);
-        let joint = graph.node("MatMul", &[&first, &second], &[]); // [N, L, L]
+        // By name of its axes: engines need not turn either over.
+        let joint = graph.node("Einsum", &[&first, &second], &[("equation", Attribute::Text("nap,nbp->nab"))]); // [N, L, L]
         cells.push(graph.node("Flatten", &[&joint], &[("axis", Attribute::Int(1))]));
         shares.extend(vec![1.0 / (area.size.0 * area.size.1) as f32; levels * levels]);
     }
@@ -246,25 +246,26 @@ fn window(graph: &mut Graph, value: &str, from: (usize, usize), size: (usize, us
 /// How much of each level is in each number: [N, 1, H, W] to [N, L, H, W]. A ramp rises from each level to the next; a level has what the
 /// ramp below it has reached and the one above it has not.
 fn memberships(graph: &mut Graph, value: &str, levels: &[f32]) -> String {
-    let ramps = levels.len() - 1;
-    let slopes: Vec<f32> = levels.windows(2).map(|pair| 1.0 / (pair[1] - pair[0])).collect();
-    let offsets: Vec<f32> = levels.iter().zip(&slopes).map(|(level, slope)| -level * slope).collect();
-    let (slopes, offsets) = (graph.constant(&[ramps, 1, 1, 1], &slopes), graph.constant(&[ramps], &offsets));
-    let rising = graph.node("Conv", &[value, &slopes, &offsets], &[]);
+    let ramp = |pair: &[f32]| {
+        let slope = 1.0 / (pair[1] - pair[0]);
+        [slope, -pair[0] * slope]
+    };
+    let ramps: Vec<f32> = levels.windows(2).flat_map(ramp).collect();
+    // A channel of ones carries the offsets: an engine adds a bias to each number by itself, and a product costs it nothing.
+    let with_ones = channel(graph, value, (0, 1), 1.0); // [N, 2, H, W]
+    let ramps = graph.constant(&[levels.len() - 1, 2, 1, 1], &ramps);
+    let rising = graph.node("Conv", &[&with_ones, &ramps], &[]);
     let (zero, one) = (graph.constant(&[], &[0.0]), graph.constant(&[], &[1.0]));
     let reached = graph.node("Clip", &[&rising, &zero, &one], &[]); // [N, L - 1, H, W]
+    let (below, above) = (channel(graph, &reached, (1, 0), 1.0), channel(graph, &reached, (0, 1), 0.0));
+    graph.node("Sub", &[&below, &above], &[])
+}
 
-    let weight = |index: usize| match (index / ramps, index % ramps) {
-        (level, ramp) if level == ramp + 1 => 1.0,
-        (level, ramp) if level == ramp => -1.0,
-        _ => 0.0,
-    };
-    let differences: Vec<f32> = (0..levels.len() * ramps).map(weight).collect();
-    let mut lowest = vec![0.0; levels.len()];
-    lowest[0] = 1.0;
-    let differences = graph.constant(&[levels.len(), ramps, 1, 1], &differences);
-    let lowest = graph.constant(&[levels.len()], &lowest);
-    graph.node("Conv", &[&reached, &differences, &lowest], &[])
+/// So many channels of one number before and after those of `value` ([N, C, H, W]).
+fn channel(graph: &mut Graph, value: &str, (before, after): (i64, i64), number: f32) -> String {
+    let pads = graph.integers(&[0, before, 0, 0, 0, after, 0, 0]);
+    let number = graph.constant(&[], &[number]);
+    graph.node("Pad", &[value, &pads, &number], &[])
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub enum Attribute<'a> {
     Ints(&'a [i64]),
     /// One float.
     Float(f32),
+    /// A word.
+    Text(&'a str),
 }
 
 /// A graph under construction. Values are referred to by their names; each node and constant returns the name of what it makes.
@@ -149,6 +151,10 @@ fn attribute(name: &str, value: Attribute) -> pb::AttributeProto {
         Attribute::Float(f) => {
             proto.f = f;
             AttributeType::Float
+        }
+        Attribute::Text(text) => {
+            proto.s = text.as_bytes().to_vec();
+            AttributeType::String
         }
     };
     proto.r#type = kind as i32;
