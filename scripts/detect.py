@@ -101,7 +101,7 @@ def pooled(folds):
         value = sum(part * fold[measure] for part, fold in zip(share, folds))
         # Folds are judged on other forgeries each; their errors are taken as independent.
         half = math.hypot(*(part * (fold[f"{measure}_high"] - fold[f"{measure}_low"]) / 2 for part, fold in zip(share, folds)))
-        found[measure] = [value, value - half, min(1.0, value + half)]
+        found[measure] = [value, max(0.0, value - half), min(1.0, value + half)]
     return found
 
 
