@@ -38,6 +38,8 @@ use table::Table;
 
 /// Threads that speak to the network; none of them judges.
 const THREADS: usize = 2;
+/// What all threads of the network give way to others by (`nice`).
+const HUMBLE: i32 = 10;
 /// Whoever is still spoken to when the box stops has so long.
 const FAREWELL: Duration = Duration::from_millis(300);
 
@@ -86,7 +88,8 @@ pub fn start(config: &Config, live: &Arc<Live>, herald: impl Herald) -> Result<O
         what: format!("the system gives no threads for the network: {e}"),
         remedy: "check its limits (ulimit -u)",
     };
-    let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build().map_err(no_threads)?;
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(THREADS).on_thread_start(give_way).enable_all().build().map_err(no_threads)?;
     let entered = runtime.enter();
     let mut listening = None;
     let mut announced = None;
@@ -116,6 +119,11 @@ impl Drop for Net {
             runtime.shutdown_timeout(FAREWELL);
         }
     }
+}
+
+/// Puts this thread behind the loop that watches. Where it may not give way, it does not.
+fn give_way() {
+    let _ = rustix::process::nice(HUMBLE);
 }
 
 /// A listener, and where it is: port 0 is any.

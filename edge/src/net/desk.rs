@@ -15,8 +15,6 @@ use crate::{Result, pipeline};
 
 /// Pictures that wait for each thread.
 const WAITING: usize = 4;
-/// What these threads give way to others by (`nice`).
-const HUMBLE: i32 = 10;
 
 /// Where pictures are handed in.
 #[derive(Debug, Clone)]
@@ -40,8 +38,7 @@ impl Desk {
         for _ in 0..threads {
             let (live, waiting) = (Arc::clone(live), Arc::clone(&waiting));
             thread::spawn(move || {
-                // Where it may not give way, it does not.
-                let _ = rustix::process::nice(HUMBLE);
+                super::give_way();
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 while let Ok(Picture { bytes, judged }) = next() {
                     // Whoever hung up is not judged for.
