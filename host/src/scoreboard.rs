@@ -29,6 +29,7 @@ pub use hall::{Hall, Scene, Stage};
 
 const PROJECTOR: &str = include_str!("scoreboard/projector.html");
 const PHONE: &str = include_str!("scoreboard/phone.html");
+
 /// Opens the hall's doors; says where.
 ///
 /// # Errors

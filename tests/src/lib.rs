@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use served::{Environment, Served, Watching, at_another_time, found_in};
+pub use served::{Environment, Served, Watching, at_another_time, found_in, status_and_answer};
 
 /// The box's program for aarch64, relative to the target folder; `scripts/cross` builds it.
 const AARCH64: &str = "aarch64-unknown-linux-gnu/box/counterfoil-edge";

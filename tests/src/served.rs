@@ -152,6 +152,13 @@ impl Drop for Watching {
     }
 }
 
+/// Status and answer of what curl printed with `--write-out "\n%{http_code}"`.
+pub fn status_and_answer(printed: &[u8]) -> (u16, Value) {
+    let text = String::from_utf8_lossy(printed);
+    let (body, status) = text.rsplit_once('\n').unwrap_or(("", "0"));
+    (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
 /// A box on this machine's own network, and a token that lets in.
 #[derive(Debug)]
 pub struct Served {
@@ -242,9 +249,7 @@ impl Served {
     pub fn asks_as(&self, token: &str, path: &str, what: &[&str]) -> (u16, Value) {
         let authorization = format!("Authorization: Bearer {token}");
         let text = self.curl(path, &[&["--header", &authorization, "--write-out", "\n%{http_code}"], what].concat());
-        let text = String::from_utf8_lossy(&text);
-        let (body, status) = text.rsplit_once('\n').unwrap_or(("", "0"));
-        (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
+        status_and_answer(&text)
     }
 
     /// Status and answer of a request without a token.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use counterfoil_tests::{
     Environment, Served, Stage, at_another_time, counterfoil, counterfoil_killed, counterfoil_reading, found_in, jpeg,
-    root,
+    root, status_and_answer,
 };
 use serde_json::{Value, json};
 
@@ -320,14 +320,9 @@ fn plays_along(hall: &str, name: &str, says: &[bool]) {
         let url = format!("http://{hall}/api/{path}");
         let what = what.to_string();
         let json = ["--json", &what, "--silent", "--write-out", "\n%{http_code}", &url];
-        let said = Command::new("curl").args(json).output().unwrap().stdout;
-        let (body, status) = String::from_utf8(said)
-            .map(|said| said.rsplit_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())))
-            .unwrap()
-            .unwrap();
-        (status, serde_json::from_str::<Value>(&body).unwrap_or_default())
+        status_and_answer(&Command::new("curl").args(json).output().unwrap().stdout)
     };
-    let until = |wanted: &str, path: &str, what: &Value| {
+    let until = |wanted: u16, path: &str, what: &Value| {
         for _ in 0..1200 {
             let (status, answer) = asks(path, what);
             if status == wanted {
@@ -337,9 +332,9 @@ fn plays_along(hall: &str, name: &str, says: &[bool]) {
         }
         panic!("the hall never took {path} {what}");
     };
-    let id = until("200", "join", &json!({ "name": name }))["id"].clone();
+    let id = until(200, "join", &json!({ "name": name }))["id"].clone();
     for (number, genuine) in says.iter().enumerate() {
-        until("204", "answer", &json!({ "id": id, "round": number + 1, "genuine": genuine }));
+        until(204, "answer", &json!({ "id": id, "round": number + 1, "genuine": genuine }));
     }
 }
 
