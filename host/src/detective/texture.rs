@@ -209,24 +209,30 @@ pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): 
         seen.push(memberships(graph, &value, look.levels()));
     }
     let (mut cells, mut shares) = (Vec::new(), Vec::new());
-    for pair in pairs(channels) {
-        let (levels, area) = (pair.levels(), pair.area((height, width)));
-        let [first, second] = [(pair.0, area.first), (pair.1, area.second)].map(|(look, from)| {
-            let value = window(graph, &seen[look as usize], from, area.size); // [N, L, h, w]
-            let flat = graph.integers(&[0, levels as i64, -1]);
-            graph.node("Reshape", &[&value, &flat], &[]) // [N, L, hw]
-        });
-        // By name of its axes: engines need not turn either over.
-        let joint = graph.node("Einsum", &[&first, &second], &[("equation", Attribute::Text("nap,nbp->nab"))]); // [N, L, L]
-        cells.push(graph.node("Flatten", &[&joint], &[("axis", Attribute::Int(1))]));
-        shares.extend(vec![1.0 / (area.size.0 * area.size.1) as f32; levels * levels]);
+    for alike in pairs(channels).chunk_by(|one, other| one.levels() == other.levels()) {
+        let mut joints = Vec::new();
+        for pair in alike {
+            let area = pair.area((height, width));
+            let [first, second] = [(pair.0, area.first), (pair.1, area.second)]
+                .map(|(look, from)| window(graph, &seen[look as usize], from, area.size)); // [N, L, h, w]
+            // By name of its axes: engines need not turn either over.
+            joints.push(graph.node("Einsum", &[&first, &second], &[("equation", Attribute::Text("nahw,nbhw->nab"))]));
+            shares.extend(vec![1.0 / (area.size.0 * area.size.1) as f32; pair.levels().pow(2)]);
+        }
+        let joints = joined(graph, &joints); // [N, L + L + .., L]
+        cells.push(graph.node("Flatten", &[&joints], &[("axis", Attribute::Int(1))]));
     }
-    let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-    let cells = graph.node("Concat", &cells, &[("axis", Attribute::Int(1))]); // [N, T]
+    let cells = joined(graph, &cells); // [N, T]
     let shares = graph.constant(&[1, shares.len()], &shares);
     let shares = graph.node("Mul", &[&cells, &shares], &[]);
     let shares = graph.with_number("Add", &shares, FLOOR);
     graph.node("Log", &[&shares], &[])
+}
+
+/// Several values behind each other along the axis after the batch.
+fn joined(graph: &mut Graph, values: &[String]) -> String {
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    graph.node("Concat", &values, &[("axis", Attribute::Int(1))])
 }
 
 /// One channel made of all: [N, C, H, W] to [N, 1, H, W].

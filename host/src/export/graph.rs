@@ -79,12 +79,15 @@ impl Graph {
         self.initializer(DataType::Int64, &[values.len()], bytes)
     }
 
+    /// Numbers that the graph holds already are not held twice.
     fn initializer(&mut self, kind: DataType, dims: &[usize], raw_data: Vec<u8>) -> String {
-        let name = format!("constant_{}", self.proto.initializer.len());
-        let dims = dims.iter().map(|&dim| dim as i64).collect();
-        let tensor =
-            pb::TensorProto { name: name.clone(), dims, data_type: kind as i32, raw_data, ..Default::default() };
-        self.proto.initializer.push(tensor);
+        let (kind, dims): (_, Vec<i64>) = (kind as i32, dims.iter().map(|&dim| dim as i64).collect());
+        let held = &mut self.proto.initializer;
+        if let Some(same) = held.iter().find(|t| t.data_type == kind && t.dims == dims && t.raw_data == raw_data) {
+            return same.name.clone();
+        }
+        let name = format!("constant_{}", held.len());
+        held.push(pb::TensorProto { name: name.clone(), dims, data_type: kind, raw_data, ..Default::default() });
         name
     }
 
