@@ -34,11 +34,11 @@ impl Detector {
     /// [`Error::Contract`] for a bundle that is not whole, [`Error::Engine`] for a network that does not load or is not
     /// the manifest's, [`Error::SelfTest`] when a golden picture gives something else than when the bundle was made.
     pub fn open(dir: &Path) -> Result<Self> {
-        let bundle = Bundle::open(dir)?;
-        let onnx = bundle.read(DISCRIMINATOR)?;
+        let (bundle, onnx) = Bundle::open_to_run(dir)?;
         let [rows, channels, height, width] = bundle.manifest().input.shape();
         let engine = Engine::load(&onnx, rows, channels, height, width)
             .map_err(|source| Error::Engine { model: dir.join(DISCRIMINATOR), source })?;
+        drop(onnx);
         let mut detector = Self { bundle, engine, deviation: 0.0, standard: Standard::Bundle };
         detector.deviation = detector.self_test()?;
         Ok(detector)

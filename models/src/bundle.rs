@@ -55,6 +55,14 @@ impl Bundle {
     /// [`Error::Bundle`] when the manifest is missing, of a newer schema or contradicts itself, or when a file is
     /// missing, changed or lies outside the bundle; [`Error::Io`].
     pub fn open(dir: &Path) -> Result<Self> {
+        Self::open_to_run(dir).map(|(bundle, _)| bundle)
+    }
+
+    /// The same, with the bytes of its [`DISCRIMINATOR`]: large, they are read and hashed once.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_to_run(dir: &Path) -> Result<(Self, Vec<u8>)> {
         let fault = |what: String, remedy| Error::Bundle { bundle: dir.to_path_buf(), what, remedy };
         let path = dir.join(MANIFEST);
         let text = read_limited(&path, MAX_MANIFEST).map_err(|e| match e.kind() {
@@ -83,10 +91,14 @@ impl Bundle {
         }
 
         let bundle = Self { dir: dir.to_path_buf(), id: sha256_hex(&text), manifest };
+        let mut discriminator = Vec::new();
         for name in bundle.manifest.files.keys() {
-            bundle.read(name)?;
+            let bytes = bundle.read(name)?;
+            if name == DISCRIMINATOR {
+                discriminator = bytes;
+            }
         }
-        Ok(bundle)
+        Ok((bundle, discriminator))
     }
 
     /// The bundle's folder.

@@ -3,11 +3,11 @@
 
 use std::ops::RangeInclusive;
 
+use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
-use tract_onnx::prelude::*;
 
-use super::EngineError;
+use super::{EngineError, halves};
 
 /// Largest model read, in bytes. The box has 256 MB of memory, and tract holds the weights twice while it packs them.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -15,19 +15,20 @@ pub const MAX_BYTES: usize = 64 << 20;
 /// The operator sets that tract 0.23 is tested with.
 pub const OPSETS: RangeInclusive<i64> = 9..=18;
 
-/// Decodes `onnx` and refuses what must not reach tract.
+/// Decodes `onnx`, refuses what must not reach tract, and widens what travels narrow.
 pub(super) fn read(onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
     if onnx.len() > MAX_BYTES {
         return Err(EngineError::TooLarge { bytes: onnx.len() });
     }
-    let proto = tract_onnx::onnx().proto_model_for_read(&mut &*onnx).map_err(|error| not_onnx(format!("{error:#}")))?;
-    let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
+    let mut proto = pb::ModelProto::decode(onnx).map_err(|error| not_onnx(error.to_string()))?;
+    let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph"))?;
     let opset = proto.opset_import.iter().find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"));
     let found = opset.map_or(0, |import| import.version);
     if !OPSETS.contains(&found) {
         return Err(EngineError::Opset { found });
     }
     tensors(graph)?;
+    halves::widen(graph);
     Ok(proto)
 }
 

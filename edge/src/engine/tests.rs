@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use half::f16;
+use pb::attribute_proto::AttributeType;
 use pb::tensor_proto::{DataLocation, DataType};
 use pb::tensor_shape_proto::{Dimension, dimension};
+
+use prost::Message;
 
 use super::*;
 
@@ -54,94 +58,10 @@ fn detective() -> pb::ModelProto {
     pb::ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
 }
 
-/// The protobuf wire format of the few messages above: this crate reads models and has no encoder of its own.
-mod wire {
-    use super::{dimension, pb};
-
-    fn varint(out: &mut Vec<u8>, mut x: u64) {
-        while x >= 0x80 {
-            out.push(x as u8 | 0x80);
-            x >>= 7;
-        }
-        out.push(x as u8);
-    }
-    fn number(out: &mut Vec<u8>, field: u64, x: i64) {
-        varint(out, field << 3);
-        varint(out, x as u64);
-    }
-    fn bytes(out: &mut Vec<u8>, field: u64, x: &[u8]) {
-        varint(out, field << 3 | 2);
-        varint(out, x.len() as u64);
-        out.extend(x);
-    }
-    fn message(out: &mut Vec<u8>, field: u64, fill: impl FnOnce(&mut Vec<u8>)) {
-        let mut inner = Vec::new();
-        fill(&mut inner);
-        bytes(out, field, &inner);
-    }
-    fn value(out: &mut Vec<u8>, field: u64, value: &pb::ValueInfoProto) {
-        let pb::type_proto::Value::TensorType(tensor) = value.r#type.as_ref().unwrap().value.as_ref().unwrap();
-        message(out, field, |info| {
-            bytes(info, 1, value.name.as_bytes());
-            message(info, 2, |kind| {
-                message(kind, 1, |out| {
-                    number(out, 1, i64::from(tensor.elem_type));
-                    message(out, 2, |shape| {
-                        for dim in &tensor.shape.as_ref().unwrap().dim {
-                            message(shape, 1, |out| match dim.value.as_ref().unwrap() {
-                                dimension::Value::DimValue(length) => number(out, 1, *length),
-                                dimension::Value::DimParam(name) => bytes(out, 2, name.as_bytes()),
-                            });
-                        }
-                    });
-                });
-            });
-        });
-    }
-    pub(super) fn encode(model: &pb::ModelProto) -> Vec<u8> {
-        let mut out = Vec::new();
-        number(&mut out, 1, model.ir_version);
-        for opset in &model.opset_import {
-            message(&mut out, 8, |out| number(out, 2, opset.version));
-        }
-        let Some(graph) = &model.graph else { return out };
-        message(&mut out, 7, |out| {
-            for node in &graph.node {
-                message(out, 1, |out| {
-                    node.input.iter().for_each(|input| bytes(out, 1, input.as_bytes()));
-                    node.output.iter().for_each(|output| bytes(out, 2, output.as_bytes()));
-                    bytes(out, 3, node.name.as_bytes());
-                    bytes(out, 4, node.op_type.as_bytes());
-                });
-            }
-            for tensor in &graph.initializer {
-                message(out, 5, |out| {
-                    tensor.dims.iter().for_each(|&dim| number(out, 1, dim));
-                    number(out, 2, i64::from(tensor.data_type));
-                    bytes(out, 8, tensor.name.as_bytes());
-                    bytes(out, 9, &tensor.raw_data);
-                    for entry in &tensor.external_data {
-                        message(out, 13, |out| {
-                            bytes(out, 1, entry.key.as_bytes());
-                            bytes(out, 2, entry.value.as_bytes());
-                        });
-                    }
-                    if let Some(location) = tensor.data_location {
-                        number(out, 14, i64::from(location));
-                    }
-                });
-            }
-            graph.input.iter().for_each(|input| value(out, 11, input));
-            graph.output.iter().for_each(|output| value(out, 12, output));
-        });
-        out
-    }
-}
-
 fn load(change: impl FnOnce(&mut pb::ModelProto)) -> Result<Engine, EngineError> {
     let mut model = detective();
     change(&mut model);
-    Engine::load(&wire::encode(&model), 2, 1, 1, 2)
+    Engine::load(&model.encode_to_vec(), 2, 1, 1, 2)
 }
 
 /// The message of the refusal, which must hold every one of `parts`.
@@ -164,6 +84,50 @@ fn scores_each_row_by_name_not_by_order() {
     assert_eq!(outputs.logit, [1.5, -0.5]);
     assert_eq!(outputs.embedding, [1.0, 0.5, 0.25, 1.0]);
     assert_eq!(engine.embedding_len(), 2);
+}
+
+/// The detective with its weights as float16, cast by the node `wide`.
+fn narrow(model: &mut pb::ModelProto) {
+    let graph = graph(model);
+    let raw_data = [2.0, -1.0].into_iter().flat_map(|x| f16::from_f32(x).to_le_bytes()).collect();
+    let data_type = DataType::Float16 as i32;
+    graph.initializer =
+        vec![pb::TensorProto { name: "half".to_owned(), dims: vec![2, 1], data_type, raw_data, ..Default::default() }];
+    graph.node.insert(0, cast("half", "w", DataType::Float));
+}
+
+fn cast(input: &str, output: &str, to: DataType) -> pb::NodeProto {
+    let to = to as i64;
+    let kind = AttributeType::Int as i32;
+    let attribute = pb::AttributeProto { name: "to".to_owned(), r#type: kind, i: to, ..Default::default() };
+    pb::NodeProto { attribute: vec![attribute], ..node("Cast", &[input], output) }
+}
+
+#[test]
+fn weights_in_half_precision_are_widened_before_tract_sees_them() {
+    assert_eq!(load(narrow).unwrap().run(&[1.0, 0.5, 0.25, 1.0]).unwrap().score, [1.5, -0.5]);
+    let held = |change: fn(&mut pb::GraphProto)| {
+        let mut model = detective();
+        narrow(&mut model);
+        change(graph(&mut model));
+        let read = check::read(&model.encode_to_vec()).unwrap().graph.unwrap();
+        let casts = read.node.iter().filter(|node| node.op_type == "Cast").count();
+        (casts, read.initializer.into_iter().map(|tensor| tensor.name).collect::<Vec<_>>())
+    };
+    assert_eq!(held(|_| ()), (0, vec!["w".to_owned()]));
+    // What something else reads stays, and so does a cast to something else.
+    let both = ["half", "w"].map(str::to_owned).to_vec();
+    assert_eq!(held(|graph| graph.node.push(node("Identity", &["half"], "other"))), (0, both.clone()));
+    assert_eq!(held(|graph| graph.node.push(cast("half", "other", DataType::Double))), (1, both));
+    // A branch sees what the graph around it holds.
+    let inner = |graph: &mut pb::GraphProto| {
+        let branch = pb::GraphProto { node: vec![node("Identity", &["half"], "inner")], ..Default::default() };
+        let kind = AttributeType::Graph as i32;
+        let branch =
+            pb::AttributeProto { name: "then_branch".to_owned(), r#type: kind, g: Some(branch), ..Default::default() };
+        graph.node.push(pb::NodeProto { attribute: vec![branch], ..node("If", &["condition"], "other") });
+    };
+    assert_eq!(held(inner).1, ["half", "w"]);
 }
 
 #[test]
@@ -263,7 +227,7 @@ fn other_bytes_are_refused() {
 /// Every truncation and every single flipped bit of a model either loads or is refused; none panics.
 #[test]
 fn damaged_models_never_panic() {
-    let whole = wire::encode(&detective());
+    let whole = detective().encode_to_vec();
     for length in 0..whole.len() {
         let _ = Engine::load(&whole[..length], 2, 1, 1, 2);
     }
