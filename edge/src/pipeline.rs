@@ -57,13 +57,17 @@ pub fn all_cores() -> NonZero<usize> {
     thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// `work` on every item by several threads, the results given to `sink` in the items' order.
+/// `work` on every item by several threads, or by the caller's where there is to be one, the results given to `sink` in the items' order.
 pub(crate) fn in_order<T, R: Send>(
-    items: impl Iterator<Item = T> + Send,
+    mut items: impl Iterator<Item = T> + Send,
     threads: NonZero<usize>,
     work: impl Fn(T) -> R + Sync,
     mut sink: impl FnMut(R) -> ControlFlow<()>,
 ) {
+    if threads == NonZero::<usize>::MIN {
+        let _ = items.try_for_each(|item| sink(work(item)));
+        return;
+    }
     let items = Mutex::new(items.fuse());
     let (queue, places) = mpsc::sync_channel(threads.get() * WAITING_PER_THREAD);
     let worker = |queue: mpsc::SyncSender<mpsc::Receiver<R>>| {
@@ -140,16 +144,14 @@ mod tests {
 
     #[test]
     fn a_sink_that_breaks_off_ends_an_endless_list() {
-        let mut seen = 0;
-        in_order(
-            0..,
-            FOUR,
-            |i: u64| i,
-            |i| {
-                seen = i;
+        for threads in [NonZero::<usize>::MIN, FOUR] {
+            let mut seen = Vec::new();
+            let sink = |i| {
+                seen.push(i);
                 if i == 9 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            },
-        );
-        assert_eq!(seen, 9);
+            };
+            in_order(0.., threads, |i: u64| i, sink);
+            assert_eq!(seen, (0..10).collect::<Vec<_>>());
+        }
     }
 }
