@@ -3,61 +3,82 @@
 
 use serde::Serialize;
 
-use super::{Detector, Report, Role, number};
+use super::number::{self, Printed};
+use super::{Detector, Report, Role};
 use crate::eval::{Lead, ZooSummary};
+
+/// What holding one detective against every baseline comes to.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Finding<'a> {
+    /// Whether to say it in red: of one baseline or more there is no proof that the detective is better.
+    pub(super) bad: bool,
+    pub(super) name: &'a str,
+    pub(super) sentence: String,
+    pub(super) against: Vec<Against<'a>>,
+}
 
 /// One detective against one baseline.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Finding {
-    /// Whether to say it in red: there is no proof that the detective is better.
+pub(super) struct Against<'a> {
     pub(super) bad: bool,
-    pub(super) text: String,
+    /// "beats", and what else may stand between the two names.
+    pub(super) verb: &'static str,
+    pub(super) name: &'a str,
+    /// The baseline's area.
+    pub(super) area: String,
+    /// How far the detective's area lies above it.
+    pub(super) ahead: Printed,
+    /// Empty where they have no families in common.
+    pub(super) families: String,
 }
 
 /// Every detective of ours against every baseline, by the paired difference of the AUROC: both are resampled on the same pictures, so
 /// that what is hard for both does not hide a lead. In a zoo by the mean AUROC of the families.
-pub(super) fn findings(report: &Report) -> Vec<Finding> {
+pub(super) fn findings(report: &Report) -> Vec<Finding<'_>> {
     let of = |role| report.detectors.iter().filter(move |detector| detector.role == role);
-    of(Role::Ours).flat_map(|ours| of(Role::Baseline).map(move |baseline| compare(report, ours, baseline))).collect()
+    let what = if report.kinship.is_some() { "mean AUROC" } else { "AUROC" };
+    let found = of(Role::Ours).map(|ours| {
+        let against: Vec<_> = of(Role::Baseline).map(|baseline| compare(report, ours, baseline)).collect();
+        let (all, beaten) = (against.len(), against.iter().filter(|one| !one.bad).count());
+        let sentence = format!("“{}”, {what} {}, beats {beaten} of {all}", ours.name, area(report, ours));
+        Finding { bad: beaten < all, name: &ours.name, sentence, against }
+    });
+    found.filter(|finding| !finding.against.is_empty()).collect()
 }
 
-fn compare(report: &Report, ours: &Detector, baseline: &Detector) -> Finding {
-    let (what, lead, a, b) = if let Some(kinship) = &report.kinship {
-        let [own, other] = [ours, baseline].map(|one| ZooSummary::of(&one.evaluation, kinship));
-        let [a, b] = [&own, &other].map(|zoo| zoo.all.auroc.estimate());
-        ("mean AUROC", Lead::in_zoo(&own, &other), a, b)
-    } else {
-        let [a, b] = [ours, baseline].map(|one| one.evaluation.overall.auroc);
-        ("AUROC", Lead::of(&ours.evaluation, &baseline.evaluation), a, b)
+fn area(report: &Report, detector: &Detector) -> String {
+    let area = match &report.kinship {
+        Some(kinship) => ZooSummary::of(&detector.evaluation, kinship).all.auroc.estimate(),
+        None => detector.evaluation.overall.auroc,
     };
-    let shared: Vec<bool> = ours
-        .evaluation
-        .families
-        .iter()
-        .filter_map(|(name, family)| {
-            let other = baseline.evaluation.families.get(name)?;
-            Some(family.metrics.auroc.value > other.metrics.auroc.value)
-        })
-        .collect();
+    number::area(area).value
+}
+
+fn compare<'a>(report: &Report, ours: &Detector, baseline: &'a Detector) -> Against<'a> {
+    let lead = match &report.kinship {
+        Some(kinship) => {
+            let [own, other] = [ours, baseline].map(|one| ZooSummary::of(&one.evaluation, kinship));
+            Lead::in_zoo(&own, &other)
+        }
+        None => Lead::of(&ours.evaluation, &baseline.evaluation),
+    };
+    let shared = ours.evaluation.families.iter().filter_map(|(name, family)| {
+        let other = baseline.evaluation.families.get(name)?;
+        Some(family.metrics.auroc.value > other.metrics.auroc.value)
+    });
+    let shared: Vec<bool> = shared.collect();
     let families = match (shared.len(), shared.iter().filter(|ahead| **ahead).count()) {
         (0, _) => String::new(),
-        (all, ahead) => format!(" Family by family it is ahead on {ahead} of {all}."),
+        (all, ahead) => format!("{ahead} of {all}"),
     };
-    let difference = if lead.ahead.is_known() {
-        let [value, low, high] = [lead.ahead.value, lead.ahead.low, lead.ahead.high].map(|x| number::decimals(x, 3));
-        format!(", difference {value} ({low} to {high})")
-    } else {
-        String::new()
-    };
-    let text = format!(
-        "“{}” {} “{}”: {what} {} against {}{difference}.{families}",
-        ours.name,
-        lead.verb(),
-        baseline.name,
-        number::area(a).value,
-        number::area(b).value,
-    );
-    Finding { bad: !lead.beats, text }
+    Against {
+        bad: !lead.beats,
+        verb: lead.verb(),
+        name: &baseline.name,
+        area: area(report, baseline),
+        ahead: number::difference(lead.ahead),
+        families,
+    }
 }
 
 #[cfg(test)]
@@ -82,26 +103,35 @@ mod tests {
     #[test]
     fn only_a_clear_lead_is_a_win() {
         let said = |ours, theirs| {
-            let found = findings(&report(vec![detector(Role::Ours, ours), detector(Role::Baseline, theirs)]));
-            (found[0].bad, found[0].text.clone())
+            let report = report(vec![detector(Role::Ours, ours), detector(Role::Baseline, theirs)]);
+            let found = findings(&report);
+            let one = &found[0].against[0];
+            assert_eq!((found[0].bad, one.name), (one.bad, "statistics"));
+            (one.bad, one.verb, found[0].sentence.clone(), one.ahead.value.clone(), one.families.clone())
         };
         // The intervals of the two overlap; picture by picture there is no doubt.
-        let (bad, text) = said(0.3, 0.27);
-        assert!(!bad && text.starts_with("“gan” beats “statistics”: AUROC 0.7"), "{text}");
-        assert!(text.contains(", difference 0.0") && text.contains("ahead on 1 of 1"), "{text}");
-        assert!(said(0.3, 0.3).0 && said(0.3, 0.3).1.contains("does not beat"));
-        let (bad, text) = said(0.27, 0.3);
-        assert!(bad && text.contains("does not beat") && text.contains("difference −0.0"), "{text}");
+        let (bad, verb, sentence, ahead, families) = said(0.3, 0.27);
+        assert_eq!((bad, verb, families.as_str()), (false, "beats", "1 of 1"));
+        assert!(sentence.starts_with("“gan”, AUROC 0.7") && sentence.ends_with("beats 1 of 1"), "{sentence}");
+        assert!(ahead.starts_with("+0.0"), "{ahead}");
+        assert_eq!((said(0.3, 0.3).0, said(0.3, 0.3).1), (true, "does not beat"));
+        let (bad, verb, sentence, ahead, _) = said(0.27, 0.3);
+        assert!(
+            bad && verb == "does not beat" && sentence.ends_with("beats 0 of 1") && ahead.starts_with("−0.0"),
+            "{ahead}"
+        );
         let mut other = detector(Role::Baseline, 0.1);
         other.evaluation.genuine -= 1;
-        let found = findings(&report(vec![detector(Role::Ours, 0.9), other]));
-        assert!(found[0].bad && found[0].text.contains("cannot be compared"), "{found:?}");
+        let report = report(vec![detector(Role::Ours, 0.9), other]);
+        let found = findings(&report);
+        assert!(found[0].bad && found[0].against[0].verb == "cannot be compared with", "{found:?}");
     }
+
     #[test]
     fn in_a_zoo_a_family_counts_as_one() {
         let mut report = report(vec![detector(Role::Ours, 0.3), detector(Role::Baseline, 0.27)]);
         report.kinship = Some(BTreeMap::from([("rescan".to_owned(), Kinship::Alien)]));
         let found = findings(&report);
-        assert!(!found[0].bad && found[0].text.contains(": mean AUROC 0.7"), "{found:?}");
+        assert!(!found[0].bad && found[0].sentence.contains(", mean AUROC 0.7"), "{found:?}");
     }
 }

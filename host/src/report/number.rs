@@ -20,6 +20,14 @@ pub(super) fn area(estimate: Estimate) -> Printed {
     printed(estimate, |x| decimals(x, 3), "")
 }
 
+/// A difference of areas: `+0.012`, `−0.003 to 0.027`.
+pub(super) fn difference(estimate: Estimate) -> Printed {
+    let Printed { value, interval } = area(estimate);
+    let value = if estimate.value > 0.0 { format!("+{value}") } else { value };
+    // A dash between signs reads as one of them.
+    Printed { value, interval: interval.replace('–', " to ") }
+}
+
 /// A rate: `93.1%`, `90.2–95.7%`.
 pub(super) fn rate(estimate: Estimate) -> Printed {
     printed(estimate, |x| decimals(100.0 * x, 1), "%")

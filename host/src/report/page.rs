@@ -23,7 +23,7 @@ pub(super) struct Page<'a> {
     about: &'a str,
     facts: Vec<Line<'a>>,
     figures: Vec<Figure>,
-    findings: Vec<Finding>,
+    findings: Vec<Finding<'a>>,
     detectors: Vec<Row<'a>>,
     zoo: Vec<Part<'a>>,
     families: Vec<FamilyRow<'a>>,
