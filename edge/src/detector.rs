@@ -38,6 +38,7 @@ impl Detector {
         let [rows, channels, height, width] = bundle.manifest().input.shape();
         let engine = Engine::load(&onnx, rows, channels, height, width)
             .map_err(|source| Error::Engine { model: dir.join(DISCRIMINATOR), source })?;
+        // Megabytes that need not lie beside the golden pictures' own.
         drop(onnx);
         let mut detector = Self { bundle, engine, deviation: 0.0, standard: Standard::Bundle };
         detector.deviation = detector.self_test()?;
@@ -146,7 +147,7 @@ impl Detector {
         if pictures.is_empty() {
             return Err(failed("it holds no golden pictures to test itself on".into()));
         }
-        let work = |golden| self.deviation_of(golden).map_err(|what| failed(what.to_string()));
+        let work = |golden| pipeline::guarded(|| self.deviation_of(golden).map_err(|what| failed(what.to_string())));
         let mut largest = 0f32;
         for together in pictures.chunks(pipeline::all_cores().min(AT_ONCE).get()) {
             // This thread takes part: what planning the network freed is at hand in its heap.

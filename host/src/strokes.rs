@@ -198,8 +198,7 @@ fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, usize)) -> S
     for counts in [&directions].into_iter().chain(&patterns).chain(&along) {
         columns.push(root_of_shares(graph, counts));
     }
-    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    graph.node("Concat", &columns, &[("axis", Attribute::Int(1))])
+    graph.concat(&columns)
 }
 
 /// The root of each count's share of all, [N, K]: the Euclidean distance of such roots is Hellinger's of the histograms, in which rare

@@ -6,7 +6,6 @@ use half::f16;
 use pb::attribute_proto::AttributeType;
 use pb::tensor_proto::{DataLocation, DataType};
 use pb::tensor_shape_proto::{Dimension, dimension};
-
 use prost::Message;
 
 use super::*;
@@ -86,7 +85,7 @@ fn scores_each_row_by_name_not_by_order() {
     assert_eq!(engine.embedding_len(), 2);
 }
 
-/// The detective with its weights as float16, cast by the node `wide`.
+/// The detective with its weights as float16, which a node casts to `w`.
 fn narrow(model: &mut pb::ModelProto) {
     let graph = graph(model);
     let raw_data = [2.0, -1.0].into_iter().flat_map(|x| f16::from_f32(x).to_le_bytes()).collect();

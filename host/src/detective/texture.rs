@@ -219,20 +219,14 @@ pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): 
             joints.push(graph.node("Einsum", &[&first, &second], &[("equation", Attribute::Text("nahw,nbhw->nab"))]));
             shares.extend(vec![1.0 / (area.size.0 * area.size.1) as f32; pair.levels().pow(2)]);
         }
-        let joints = joined(graph, &joints); // [N, L + L + .., L]
+        let joints = graph.concat(&joints); // [N, L + L + .., L]
         cells.push(graph.node("Flatten", &[&joints], &[("axis", Attribute::Int(1))]));
     }
-    let cells = joined(graph, &cells); // [N, T]
+    let cells = graph.concat(&cells); // [N, T]
     let shares = graph.constant(&[1, shares.len()], &shares);
     let shares = graph.node("Mul", &[&cells, &shares], &[]);
     let shares = graph.with_number("Add", &shares, FLOOR);
     graph.node("Log", &[&shares], &[])
-}
-
-/// Several values behind each other along the axis after the batch.
-fn joined(graph: &mut Graph, values: &[String]) -> String {
-    let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    graph.node("Concat", &values, &[("axis", Attribute::Int(1))])
 }
 
 /// One channel made of all: [N, C, H, W] to [N, 1, H, W].

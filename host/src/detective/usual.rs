@@ -204,7 +204,7 @@ impl Usual {
         let sides = [("kernel_shape", Attribute::Ints(&square)), ("strides", Attribute::Ints(&square))];
         let squares = graph.node("AveragePool", &[rows], &sides);
         let squares = graph.node("Flatten", &[&squares], &[("axis", Attribute::Int(1))]);
-        let seen = graph.node("Concat", &[&fine, &squares], &[("axis", Attribute::Int(1))]); // [N, V]
+        let seen = graph.concat(&[&fine, &squares]); // [N, V]
         let of_rows = self.rows.append(graph, &seen)?;
         let regions = self.regions()? as i64;
         if regions == 1 {
@@ -212,7 +212,7 @@ impl Usual {
         }
         let mean = [("axes", Attribute::Ints(&[2, 3])), ("keepdims", Attribute::Int(0))];
         let color = graph.node("ReduceMean", &[rows], &mean); // [N, C]
-        let seen = graph.node("Concat", &[&coarse, &color], &[("axis", Attribute::Int(1))]); // [N, T]
+        let seen = graph.concat(&[&coarse, &color]); // [N, T]
         let together = graph.integers(&[-1, regions * counts(self.shape)[1] as i64]);
         let seen = graph.node("Reshape", &[&seen, &together], &[]); // [N / R, R * T]
         let usualness = self.pictures.append(graph, &seen)?; // [N / R, 1]

@@ -104,6 +104,12 @@ impl Graph {
         self.node(op, &[value, &number], &[])
     }
 
+    /// Values one behind the other along the axis after the batch's.
+    pub fn concat(&mut self, values: &[impl AsRef<str>]) -> String {
+        let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        self.node("Concat", &values, &[("axis", Attribute::Int(1))])
+    }
+
     /// Declares `value` as the graph's float32 output `name`.
     pub fn output(&mut self, value: &str, name: &str, dims: &[Dim]) {
         // An Identity gives the output its name whatever made the value; engines drop it.

@@ -57,13 +57,13 @@ pub fn detective(
     let pictures = || Value { name: centred.clone(), shape: vec![c, h, w] };
 
     let beside = anatomy.genuine.append(&mut graph, &centred)?;
-    let maps: Vec<&str> = [&centred].into_iter().chain(&beside).map(String::as_str).collect();
-    let name = graph.node("Concat", &maps, &[("axis", Attribute::Int(1))]);
+    let maps: Vec<&String> = [&centred].into_iter().chain(&beside).collect();
+    let name = graph.concat(&maps);
     let whole = append(&mut graph, &anatomy.trunk, 0, Value { name, shape: vec![maps_seen(c), h, w] })?;
     let whole = flat(&mut graph, &whole).name; // [N, T]
     let (usualness, together) = anatomy.usual.append(&mut graph, &centred)?;
     let texture = texture::append(&mut graph, &image, (c, h, w));
-    let features = graph.node("Concat", &[&whole, &usualness, &texture], &[("axis", Attribute::Int(1))]); // [N, F]
+    let features = graph.concat(&[&whole, &usualness, &texture]); // [N, F]
     let (mean, inverse) = (tensor(&mut graph, &anatomy.mean)?, tensor(&mut graph, &anatomy.inverse)?);
     let features = graph.node("Sub", &[&features, &mean], &[]);
     let scaled = graph.node("Mul", &[&features, &inverse], &[]);

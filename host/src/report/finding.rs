@@ -35,35 +35,48 @@ pub(super) struct Against<'a> {
 /// Every detective of ours against every baseline, by the paired difference of the AUROC: both are resampled on the same pictures, so
 /// that what is hard for both does not hide a lead. In a zoo by the mean AUROC of the families.
 pub(super) fn findings(report: &Report) -> Vec<Finding<'_>> {
-    let of = |role| report.detectors.iter().filter(move |detector| detector.role == role);
+    let of = |role| report.detectors.iter().filter(move |one| one.role == role).map(|one| Measured::of(one, report));
+    let baselines: Vec<_> = of(Role::Baseline).collect();
+    if baselines.is_empty() {
+        return Vec::new();
+    }
     let what = if report.kinship.is_some() { "mean AUROC" } else { "AUROC" };
     let found = of(Role::Ours).map(|ours| {
-        let against: Vec<_> = of(Role::Baseline).map(|baseline| compare(report, ours, baseline)).collect();
+        let against: Vec<_> = baselines.iter().map(|baseline| compare(&ours, baseline)).collect();
         let (all, beaten) = (against.len(), against.iter().filter(|one| !one.bad).count());
-        let sentence = format!("“{}”, {what} {}, beats {beaten} of {all}", ours.name, area(report, ours));
-        Finding { bad: beaten < all, name: &ours.name, sentence, against }
+        let name = &ours.detector.name;
+        let sentence = format!("“{name}”, {what} {}, beats {beaten} of {all}", ours.area());
+        Finding { bad: beaten < all, name, sentence, against }
     });
-    found.filter(|finding| !finding.against.is_empty()).collect()
+    found.collect()
 }
 
-fn area(report: &Report, detector: &Detector) -> String {
-    let area = match &report.kinship {
-        Some(kinship) => ZooSummary::of(&detector.evaluation, kinship).all.auroc.estimate(),
-        None => detector.evaluation.overall.auroc,
-    };
-    number::area(area).value
+/// A detector, and in a zoo its figures over the families.
+struct Measured<'a> {
+    detector: &'a Detector,
+    zoo: Option<ZooSummary>,
 }
 
-fn compare<'a>(report: &Report, ours: &Detector, baseline: &'a Detector) -> Against<'a> {
-    let lead = match &report.kinship {
-        Some(kinship) => {
-            let [own, other] = [ours, baseline].map(|one| ZooSummary::of(&one.evaluation, kinship));
-            Lead::in_zoo(&own, &other)
-        }
-        None => Lead::of(&ours.evaluation, &baseline.evaluation),
+impl<'a> Measured<'a> {
+    fn of(detector: &'a Detector, report: &Report) -> Self {
+        let zoo = report.kinship.as_ref().map(|kinship| ZooSummary::of(&detector.evaluation, kinship));
+        Self { detector, zoo }
+    }
+
+    fn area(&self) -> String {
+        let overall = || self.detector.evaluation.overall.auroc;
+        number::area(self.zoo.as_ref().map_or_else(overall, |zoo| zoo.all.auroc.estimate())).value
+    }
+}
+
+fn compare<'a>(ours: &Measured, baseline: &Measured<'a>) -> Against<'a> {
+    let evaluations = [ours, baseline].map(|one| &one.detector.evaluation);
+    let lead = match (&ours.zoo, &baseline.zoo) {
+        (Some(own), Some(other)) => Lead::in_zoo(own, other),
+        _ => Lead::of(evaluations[0], evaluations[1]),
     };
-    let shared = ours.evaluation.families.iter().filter_map(|(name, family)| {
-        let other = baseline.evaluation.families.get(name)?;
+    let shared = evaluations[0].families.iter().filter_map(|(name, family)| {
+        let other = evaluations[1].families.get(name)?;
         Some(family.metrics.auroc.value > other.metrics.auroc.value)
     });
     let shared: Vec<bool> = shared.collect();
@@ -74,8 +87,8 @@ fn compare<'a>(report: &Report, ours: &Detector, baseline: &'a Detector) -> Agai
     Against {
         bad: !lead.beats,
         verb: lead.verb(),
-        name: &baseline.name,
-        area: area(report, baseline),
+        name: &baseline.detector.name,
+        area: baseline.area(),
         ahead: number::difference(lead.ahead),
         families,
     }

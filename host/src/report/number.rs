@@ -17,28 +17,27 @@ pub(super) struct Printed {
 
 /// An area under a curve: `0.957`, `0.941–0.970`.
 pub(super) fn area(estimate: Estimate) -> Printed {
-    printed(estimate, |x| decimals(x, 3), "")
+    printed(estimate, |x| decimals(x, 3), "", "–")
 }
 
 /// A difference of areas: `+0.012`, `−0.003 to 0.027`.
 pub(super) fn difference(estimate: Estimate) -> Printed {
-    let Printed { value, interval } = area(estimate);
-    let value = if estimate.value > 0.0 { format!("+{value}") } else { value };
     // A dash between signs reads as one of them.
-    Printed { value, interval: interval.replace('–', " to ") }
+    let Printed { value, interval } = printed(estimate, |x| decimals(x, 3), "", " to ");
+    Printed { value: if estimate.value > 0.0 { format!("+{value}") } else { value }, interval }
 }
 
 /// A rate: `93.1%`, `90.2–95.7%`.
 pub(super) fn rate(estimate: Estimate) -> Printed {
-    printed(estimate, |x| decimals(100.0 * x, 1), "%")
+    printed(estimate, |x| decimals(100.0 * x, 1), "%", "–")
 }
 
-fn printed(estimate: Estimate, digits: impl Fn(f64) -> String, unit: &str) -> Printed {
+fn printed(estimate: Estimate, digits: impl Fn(f64) -> String, unit: &str, between: &str) -> Printed {
     let with_unit = |text: String| if text == UNKNOWN { text } else { text + unit };
     Printed {
         value: with_unit(digits(estimate.value)),
         interval: match (estimate.low.is_finite(), estimate.high.is_finite()) {
-            (true, true) => format!("{}–{}{unit}", digits(estimate.low), digits(estimate.high)),
+            (true, true) => format!("{}{between}{}{unit}", digits(estimate.low), digits(estimate.high)),
             _ => String::new(),
         },
     }

@@ -49,8 +49,7 @@ pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, u
     }
     let flat: Vec<String> =
         columns.iter().map(|(value, _)| graph.node("Flatten", &[value], &[("axis", Attribute::Int(1))])).collect();
-    let flat: Vec<&str> = flat.iter().map(String::as_str).collect();
-    let all = graph.node("Concat", &flat, &[("axis", Attribute::Int(1))]); // [N, K]
+    let all = graph.concat(&flat); // [N, K]
     (all, columns.into_iter().flat_map(|(_, names)| names).collect())
 }
 
@@ -111,7 +110,7 @@ fn moments(graph: &mut Graph, plane: &Plane, centred: &str) -> (String, Vec<Stri
     let skewness = plane.mean(graph, &cube);
     let kurtosis = plane.mean(graph, &fourth);
     let tail = graph.node("Sqrt", &[&kurtosis], &[]);
-    let all = graph.node("Concat", &[&deviation, &skewness, &tail], &[("axis", Attribute::Int(1))]); // [N, 3, 1, 1]
+    let all = graph.concat(&[&deviation, &skewness, &tail]); // [N, 3, 1, 1]
     (all, names(&["deviation", "skewness", "root kurtosis"]))
 }
 

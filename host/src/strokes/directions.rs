@@ -69,7 +69,7 @@ fn doubled(graph: &mut Graph, ink: &str) -> String {
     let (xx, yy, xy) = (product(&x, &x), product(&y, &y), product(&x, &y));
     let cosine = graph.node("Sub", &[&xx, &yy], &[]);
     let sine = graph.with_number("Mul", &xy, 2.0);
-    graph.node("Concat", &[&cosine, &sine], &[("axis", Attribute::Int(1))])
+    graph.concat(&[&cosine, &sine])
 }
 
 fn length(graph: &mut Graph, vectors: &str) -> String {
