@@ -6,8 +6,10 @@
 mod exif;
 mod jpeg;
 mod kind;
+mod png;
 mod scan;
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::ops::Deref;
 
@@ -87,15 +89,18 @@ impl Frame {
             let picture = DynamicImage::from_decoder(decoder(&plain, format)?).map_err(|e| damaged(&e))?;
             return Self::finish(picture, orientation, held);
         }
-        let mut decoder = decoder(bytes, format)?;
+        let bytes = if format == ImageFormat::Png { png::ended(bytes) } else { Cow::Borrowed(bytes) };
+        let mut decoder = decoder(&bytes, format)?;
         let orientation = match format {
             // The file is such a structure itself.
-            ImageFormat::Tiff => exif::orientation(bytes, &[]),
+            ImageFormat::Tiff => exif::orientation(&bytes, &[]),
             _ => {
-                let exif = decoder.exif_metadata().ok().flatten();
-                let exif = exif.or_else(|| late_exif(bytes, format).map(<[u8]>::to_vec));
-                let xmp = decoder.xmp_metadata().ok().flatten();
-                exif::orientation(&exif.unwrap_or_default(), &xmp.unwrap_or_default())
+                let xmp = decoder.xmp_metadata().ok().flatten().unwrap_or_default();
+                let exif = match format {
+                    ImageFormat::Png => png::exif(&bytes).map(<[u8]>::to_vec),
+                    _ => decoder.exif_metadata().ok().flatten(),
+                };
+                exif::orientation(&exif.unwrap_or_default(), &xmp)
             }
         };
         let color = decoder.color_type();
@@ -232,22 +237,6 @@ fn reserve(
     let most = (decoded + turned).max(decoded + converted).max(2 * kept);
     let bytes = pixels.saturating_mul(u64::from(most)).saturating_add(scratch);
     Reservation::of(bytes, &format!("the picture is {width}x{height} pixels"))
-}
-
-/// The EXIF block of a PNG file that stands behind its pixels, where decoders do not look.
-fn late_exif(bytes: &[u8], format: ImageFormat) -> Option<&[u8]> {
-    if format != ImageFormat::Png {
-        return None;
-    }
-    let mut at = 8;
-    loop {
-        let (length, rest) = bytes.get(at..)?.split_first_chunk()?;
-        let length = u32::from_be_bytes(*length) as usize;
-        if rest.starts_with(b"eXIf") {
-            return rest.get(4..4 + length);
-        }
-        at += 12 + length;
-    }
 }
 
 fn damaged(error: &image::ImageError) -> Error {

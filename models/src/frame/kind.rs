@@ -58,7 +58,7 @@ impl FileKind {
                 format => Self::Decoded(format),
             };
         }
-        by_signature(head).or_else(|| by_text(head)).or_else(|| targa(head)).unwrap_or_else(|| blank(head))
+        targa(head).or_else(|| by_signature(head)).or_else(|| by_text(head)).unwrap_or_else(|| blank(head))
     }
 
     /// A named pipe, a socket or a device, which is not opened to learn more.
@@ -241,7 +241,7 @@ fn blank(head: &[u8]) -> FileKind {
 }
 
 /// Whether a TIFF file is a raw photograph: DNG says so by its tag 50706; Canon by "CR"; others hold a small picture in the first
-/// directory (tag 254 is 1) and the sensor's in those that tag 330 names. `None` where the first directory is not among the bytes.
+/// directory (tag 254 is 1) or none (no width, tag 256), and the sensor's in those that tag 330 names. `None` where the first directory is not among the bytes.
 fn is_raw(file: &[u8]) -> Option<bool> {
     if file.get(8..10)? == b"CR" {
         return Some(true);
@@ -256,17 +256,18 @@ fn is_raw(file: &[u8]) -> Option<bool> {
         Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) } as usize)
     };
     let directory = long(4)?;
-    let (mut small, mut others) = (false, false);
+    let (mut small, mut others, mut picture) = (false, false, false);
     for entry in 0..usize::from(short(directory)?) {
         let at = directory + 2 + 12 * entry;
         match short(at)? {
+            256 => picture = true,
             254 => small = long(at + 8)? & 1 == 1,
             330 => others = true,
             50706 => return Some(true),
             _ => {}
         }
     }
-    Some(small && others)
+    Some(small && others || !picture)
 }
 
 #[cfg(test)]
