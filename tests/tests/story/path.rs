@@ -37,6 +37,7 @@ fn eval_and_detect_print_the_same_digits() {
             fake.as_os_str(),
             "--scores".as_ref(),
             file.as_os_str(),
+            "--force".as_ref(),
             "--json".as_ref(),
         ];
         let evaluation = counterfoil(arguments).ok().lines().remove(0);
