@@ -83,6 +83,7 @@ impl Deploy {
                  {sudo} mv {PLACE}.new {PLACE}",
                 quoted(&name)
             ))?;
+            eprintln!("the box's former configuration, if it had one, is kept as {PLACE}.before");
         }
         eprintln!("checking the bundle on the box ...");
         self.ask(&format!("{sudo} {program} model install --state {state} {folder}/bundle"))

@@ -48,6 +48,7 @@ impl Pair {
         let boxes = self.boxes.open()?;
         let runtime = super::runtime()?;
         let pairing = runtime.block_on(remote::begin(&self.address, &self.visitor))?;
+        boxes.refuse_namesake(&pairing.name, &pairing.address, &pairing.fingerprint)?;
         eprint!("{} shows a code for {} s; type it in: ", pairing.name, pairing.seconds);
         io::stderr().flush().context("cannot write to stderr")?;
         let mut code = String::new();
