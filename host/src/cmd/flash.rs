@@ -15,7 +15,9 @@ use counterfoil_models::{MANIFEST, SIGNATURE, vacant_folder, write_whole};
 const FOLDER: &str = "counterfoil";
 /// Where the boot partition is when the card runs.
 const MOUNTED: &str = "/boot/firmware";
-/// What the first start runs, last in our folder: where it is, the folder is ours.
+/// The box's package, first in our folder: where it is, the folder is ours.
+const PACKAGE: &str = "counterfoil-edge.deb";
+/// What the first start runs, last in our folder.
 const INSTALL: &str = "install.sh";
 /// The card's name for cloud-init, on one that has none.
 const META_DATA: &str = "instance-id: counterfoil\n";
@@ -93,8 +95,8 @@ impl Flash {
                  card with Raspberry Pi Imager, take the card out and in again, and give the folder that shows up as `bootfs`"
             );
         }
-        const REMEDY: &str = "write Raspberry Pi OS Lite (64-bit), Trixie or newer, to it with Raspberry Pi Imager, and run this again; a box \
-                              that runs another system already can be sent to with `counterfoil deploy --package`";
+        const REMEDY: &str =
+            "write Raspberry Pi OS Lite (64-bit), Trixie or newer, to it with Raspberry Pi Imager, and run this again";
         if let Some(kernel) = KERNELS_32.into_iter().find(|kernel| has(kernel)) {
             bail!("{boot} is of a 32-bit system ({kernel} is in it), which cannot run the box's program; {REMEDY}");
         }
@@ -106,10 +108,10 @@ impl Flash {
             let issue = issue.lines().next().map_or_else(String::new, |line| format!(" (issue.txt: {line})"));
             bail!(
                 "{boot} is of a system without cloud-init{issue}, such as Raspberry Pi OS Bookworm and older, where nothing would read what is \
-                 written here; {REMEDY}"
+                 written here; {REMEDY}; a 64-bit box that runs already can be sent to with `counterfoil deploy --package`"
             );
         }
-        vacant_folder(&self.boot.join(FOLDER), &[INSTALL])?;
+        vacant_folder(&self.boot.join(FOLDER), &[PACKAGE, INSTALL])?;
         Ok(())
     }
 
@@ -121,15 +123,16 @@ impl Flash {
         } else {
             String::new()
         };
-        user_data::with_command(&text, &command()).map_err(|why| {
+        user_data::with_script(&text, &script()).map_err(|why| {
             anyhow!(
                 "{} cannot be added to, since {why}. Add to it by hand:\n\
-                 1. open the file in a text editor; its first line has to be #cloud-config\n\
+                 1. open the file in a text editor; where it is a shell script, add the line `sh {}` to it and go on with 4\n\
                  2. find the line `runcmd:`, or add it at the end, at the start of a line\n\
-                 3. below it, after other commands that are there, add the line\n  - {}\n   with as many spaces before it as they have\n\
+                 3. below it, after other commands that are there, add the line\n     - {}\n   with as many spaces before it as they have\n\
                  4. save the file and run this command again: it finds that line and does the rest",
                 path.display(),
-                command()
+                script(),
+                user_data::item(&script())
             )
         })
     }
@@ -144,7 +147,7 @@ impl Flash {
         if !package.starts_with(b"!<arch>\n") {
             bail!("--package {} is no Debian package; scripts/package makes one", self.package.display());
         }
-        let mut files = vec![(format!("{FOLDER}/counterfoil-edge.deb"), package)];
+        let mut files = vec![(format!("{FOLDER}/{PACKAGE}"), package)];
 
         // What would be refused on the box is refused here, where somebody looks.
         let detector = Detector::open(&self.bundle)?;
@@ -182,7 +185,7 @@ impl Flash {
 set -eu
 cd {MOUNTED}/{FOLDER}
 state=/var/lib/counterfoil
-{config}dpkg --force-confold -i counterfoil-edge.deb
+{config}dpkg --force-confold -i {PACKAGE}
 install -d -o counterfoil -g counterfoil $state
 {key}counterfoil-edge model install --state $state --select bundle
 chown -R counterfoil:counterfoil $state
@@ -194,12 +197,12 @@ systemctl restart counterfoil-edge
     }
 }
 
-/// What cloud-init is to run, as an item of YAML's.
-fn command() -> String {
-    format!("[sh, {MOUNTED}/{FOLDER}/{INSTALL}]")
+/// What cloud-init is to run, where the card will be mounted.
+fn script() -> String {
+    format!("{MOUNTED}/{FOLDER}/{INSTALL}")
 }
 
 /// `user-data` as it is written where none was.
 fn fresh() -> String {
-    format!("#cloud-config\nruncmd:\n  - {}\n", command())
+    format!("#cloud-config\nruncmd:\n  - {}\n", user_data::item(&script()))
 }

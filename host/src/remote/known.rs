@@ -95,7 +95,8 @@ impl Boxes {
     /// # Errors
     /// When there is one, or the file cannot be read.
     pub fn refuse_namesake(&self, name: &str, address: &str, fingerprint: &str) -> Result<()> {
-        let is_other = |known: &&Known| known.name == name && known.address != address && known.fingerprint != fingerprint;
+        let is_other =
+            |known: &&Known| known.name == name && known.address != address && known.fingerprint != fingerprint;
         match self.list()?.iter().find(is_other) {
             None => Ok(()),
             Some(other) => bail!(

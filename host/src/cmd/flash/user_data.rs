@@ -6,15 +6,21 @@
 /// What the first line must be for cloud-init to read the file as settings.
 const HEADER: &str = "#cloud-config";
 
-/// Adds `command`, an item of YAML's, to the commands of the first start; text that has it already stays as it is.
+/// A script as a command of the first start, an item of a list in YAML.
+pub(super) fn item(script: &str) -> String {
+    format!("[sh, {script}]")
+}
+
+/// Adds a script to the commands of the first start; text that names it already stays as it is.
 ///
 /// # Errors
 /// Why it cannot be added.
-pub(super) fn with_command(text: &str, command: &str) -> Result<String, &'static str> {
+pub(super) fn with_script(text: &str, script: &str) -> Result<String, &'static str> {
     let lines: Vec<&str> = text.lines().collect();
-    if lines.iter().any(|line| line.trim_start().trim_start_matches("- ").trim() == command) {
+    if lines.iter().any(|line| is_content(line) && line.contains(script)) {
         return Ok(text.to_owned());
     }
+    let command = &item(script);
     let Some(first) = lines.iter().position(|line| is_content(line)) else {
         let has_header = lines.iter().any(|line| line.trim_end() == HEADER);
         let header: &[&str] = if has_header { &[] } else { &[HEADER] };
@@ -84,6 +90,7 @@ fn is_content(line: &str) -> bool {
 mod tests {
     use super::*;
 
+    const SCRIPT: &str = "/boot/firmware/counterfoil/install.sh";
     const COMMAND: &str = "[sh, /boot/firmware/counterfoil/install.sh]";
 
     /// What Raspberry Pi Imager writes for Trixie, with invented values.
@@ -112,8 +119,8 @@ runcmd:
 "#;
 
     fn added(text: &str) -> String {
-        let once = with_command(text, COMMAND).unwrap();
-        assert_eq!(with_command(&once, COMMAND).unwrap(), once, "a second time changes nothing");
+        let once = with_script(text, SCRIPT).unwrap();
+        assert_eq!(with_script(&once, SCRIPT).unwrap(), once, "a second time changes nothing");
         once
     }
 
@@ -155,7 +162,13 @@ runcmd:
             "#cloud-config\nruncmd:\n- ls\n'runcmd':\n- ls\n",
             "#cloud-config\nhostname: x\n---\nhostname: y\n",
         ] {
-            assert!(with_command(text, COMMAND).is_err(), "{text}");
+            assert!(with_script(text, SCRIPT).is_err(), "{text}");
+        }
+        for by_hand in [
+            "#!/bin/sh\nsh /boot/firmware/counterfoil/install.sh\n",
+            "#cloud-config\nruncmd: [ [ sh, /boot/firmware/counterfoil/install.sh ] ]\n",
+        ] {
+            assert_eq!(with_script(by_hand, SCRIPT).unwrap(), by_hand);
         }
     }
 }
