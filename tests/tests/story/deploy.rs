@@ -193,7 +193,11 @@ fn a_card_is_given_all_that_its_first_start_needs() {
     assert_eq!(merged, format!("{imager}- [sh, /boot/firmware/counterfoil/install.sh]\n"));
     let script = "#!/bin/sh\necho mine\n";
     fs::write(boot.join("user-data"), script).unwrap();
-    flash(&[]).code(2).says("does not begin with #cloud-config").says("1. open the file").says("`sh /boot/firmware/counterfoil/install.sh`");
+    flash(&[])
+        .code(2)
+        .says("does not begin with #cloud-config")
+        .says("1. open the file")
+        .says("`sh /boot/firmware/counterfoil/install.sh`");
     assert_eq!(fs::read_to_string(boot.join("user-data")).unwrap(), script);
 
     // Bookworm and older read none of it, nor where our own files lie from another time; neither does a 32-bit system run it.

@@ -21,10 +21,16 @@ const READ: [&str; 9] = [
 
 fn files(below: &Path, found: &mut Vec<PathBuf>) {
     if below.is_dir() {
-        fs::read_dir(below).unwrap().for_each(|entry| files(&entry.unwrap().path(), found));
+        for entry in fs::read_dir(below).unwrap() {
+            files(&entry.unwrap().path(), found);
+        }
     } else if fs::read_to_string(below).is_ok() {
         found.push(below.to_path_buf());
     }
+}
+
+fn is_markdown(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == "md")
 }
 
 /// Every text that is read, by its path.
@@ -105,7 +111,7 @@ fn every_command_line_that_is_named_exists() {
                 let is_command = before.ends_with(['`', '$'])
                     || before.ends_with(": ")
                     || (before.ends_with("  ") && before.trim().is_empty())
-                    || (before.is_empty() && path.extension().is_some_and(|kind| kind == "md"));
+                    || (before.is_empty() && is_markdown(&path));
                 let (commands, rest) = match rest.strip_prefix("counterfoil-edge ") {
                     Some(rest) => (&mut on_box, rest),
                     None => match rest.strip_prefix("counterfoil ") {
@@ -135,7 +141,8 @@ fn every_script_and_document_that_is_named_exists() {
     for (path, text) in texts() {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
         for named in text.split(|c| !is_part(c)).map(|word| word.trim_end_matches(['.', '/', '-'])) {
-            let is_ours = named.starts_with("scripts/") || (named.starts_with("docs/") && named.ends_with(".md"));
+            let is_ours =
+                named.starts_with("scripts/") || (named.starts_with("docs/") && is_markdown(Path::new(named)));
             if is_ours && !root().join(named).exists() {
                 missing.push(format!("{} names {named}", path.display()));
             }

@@ -140,6 +140,8 @@ fn a_report_is_one_page_that_fetches_nothing() {
     let html = fs::read_to_string(page).unwrap();
     assert!(html.contains("<svg") && html.contains("data:image/png;base64,") && html.contains("rescan"));
     assert!(!html.contains("src=\"http") && !html.contains("<script"));
+    // The run is shorter than an epoch, and yet not the untrained forger is shown.
+    assert!(html.contains("forger draws at step 12<"), "the newest grid is of the last step, and is called so");
 }
 
 #[test]
@@ -197,6 +199,10 @@ fn what_a_person_has_is_not_overwritten_unasked() {
         counterfoil(&arguments).code(2).says("mine").says("me.jpg").says("empty folder");
         assert_eq!((mine(), fs::read_dir(&folder).unwrap().count()), ("years of work".to_owned(), 1), "{arguments:?}");
     }
+
+    fs::write(path("mine.pub"), "years of work").unwrap();
+    counterfoil(["key", "new", "--out", &folder]).code(2).says("mine.pub exists already");
+    assert!(!dir.path().join("mine.key").exists() && fs::read_to_string(path("mine.pub")).unwrap() == "years of work");
 
     let page = path("page.html");
     let report = ["report", "--bundle", &gan, "--genuine", &real, "--fake", &fake, "--out", &page];

@@ -59,7 +59,7 @@ fn foreign(out: &Path, below: &Path) -> Result<Option<PathBuf>> {
 /// Whether a demo makes a file of this path below its folder.
 fn is_made(path: &Path) -> bool {
     let parts: Vec<_> = path.iter().map(|part| part.to_str().unwrap_or_default()).collect();
-    let is_note = |name: &str| name.starts_with("note_") && name.ends_with(".png");
+    let is_note = |name: &str| name.strip_suffix(".png").is_some_and(|stem| stem.starts_with("note_"));
     match parts[..] {
         [MARK | REPORT] | [NOTES | TEST_NOTES, "sheet.png" | "dataset.toml"] => true,
         [NOTES | TEST_NOTES, "real", note] | [NOTES | TEST_NOTES, "fake", _, note] => is_note(note),
