@@ -60,7 +60,7 @@ pub enum EngineError {
     },
     /// The model lacks an output of the contract, or has it in another type or shape.
     #[error(
-        "the model's outputs are {found}, expected {expected}; `counterfoil import` turns other detectors into bundles"
+        "the model's outputs are {found}, expected {expected}; give a bundle that `counterfoil export` made, since networks of other tools are not taken"
     )]
     Output {
         /// The outputs as the model has them.

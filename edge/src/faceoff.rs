@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use counterfoil_models::game::{Answer, Outcome, Seal};
-use counterfoil_models::{DecodedFrame, Frame, secret};
+use counterfoil_models::{DecodedFrame, Frame, random_seed, secret};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -20,8 +20,9 @@ use crate::{Detector, Error, Result};
 /// What two games must share to show the same exhibits in the same order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
-    /// Seed of the shuffle.
-    pub seed: u64,
+    /// Seed of the shuffle: the same shows the same exhibits in the same order, to everybody who knows it. `None` is an order that nobody
+    /// can know.
+    pub seed: Option<u64>,
     /// Exhibits to play; all of them when `None`.
     pub rounds: Option<usize>,
 }
@@ -83,10 +84,11 @@ pub fn play(
     mut watch: impl FnMut(Event<'_>) -> io::Result<()>,
 ) -> Result<Played> {
     let mut exhibits = exhibits.to_vec();
-    exhibits.shuffle(&mut ChaCha8Rng::seed_from_u64(rules.seed));
+    let seed = rules.seed.map_or_else(random_seed, Ok).map_err(Error::Unsealed)?;
+    exhibits.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     exhibits.truncate(rules.rounds.unwrap_or(exhibits.len()));
 
-    // Not from the seed: who knows that could try all labels against the digest.
+    // Never from the seed: the labels of every order could be tried against the digest.
     let seal = Seal { salt: secret().map_err(Error::Unsealed)?, genuine: exhibits.iter().map(|(_, g)| *g).collect() };
     let digest = seal.digest();
     watch(Event::Sealed { digest: &digest, rounds: exhibits.len() }).map_err(Error::Audience)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::durable;
-use crate::run::{CONFIG, FITTED, HELD_OUT, RECORD, remove};
+use crate::run::{CONFIG, FITTED, HELD_OUT, RECORD, remove, vacant_run};
 use crate::train::{Config, METRICS, checkpoints, grids};
 
 /// A run and where its copy lies.
@@ -105,7 +105,7 @@ impl Backup {
         let (run, dir) = (&self.run, &self.dir);
         let theirs = checkpoints(dir);
         if theirs.is_empty() && FITTED.iter().all(|file| !dir.join(file).exists()) {
-            return Ok(());
+            return vacant_run(dir).with_context(|| format!("--backup {}", dir.display()));
         }
         let record = |folder: &Path| fs::read(folder.join(RECORD)).ok();
         // A copy that failed in its middle has no record yet.

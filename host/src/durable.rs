@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The file beside. One name a folder: what a kill leaves there the folder's next write takes for itself.
-const PART: &str = ".part";
+pub(crate) const PART: &str = ".part";
 
 /// Writes `bytes` to `path`, replacing what is there.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -8,14 +8,15 @@ pub mod contestant;
 pub mod exhibits;
 pub mod transcript;
 
-use std::fs;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use counterfoil_models::game::{Answer, Seal};
-use counterfoil_models::secret;
+use counterfoil_models::{claim, secret, sync, vacant_folder};
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -76,6 +77,8 @@ pub trait Operator: Send {
 #[derive(Debug)]
 pub struct Game {
     folder: PathBuf,
+    /// Keeps other referees from the folder.
+    _claim: File,
     secret: Secret,
     transcript: Transcript,
     rounds: Vec<Round>,
@@ -83,11 +86,24 @@ pub struct Game {
 }
 
 impl Game {
-    /// Seals a new game into a folder of its own.
+    /// Seals a new game into a folder of its own, which `show` puts the exhibits into. The folder is whole or not there: it is made beside
+    /// its place, so that a game that cannot begin touches nothing.
     ///
     /// # Errors
-    /// When there is a game already.
-    pub fn begin(folder: &Path, show: Show, contestants: &[Contestant], pace: Pace) -> Result<Self> {
+    /// When the place is taken, or the exhibits cannot be shown.
+    pub fn begin(
+        folder: &Path,
+        show: impl FnOnce(&Path) -> Result<Show>,
+        contestants: &[Contestant],
+        pace: Pace,
+    ) -> Result<Self> {
+        refuse_played(folder)?;
+        vacant_folder(folder, &[])?;
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let written = || format!("cannot write into {}", parent.display());
+        fs::create_dir_all(parent).with_context(written)?;
+        let draft = tempfile::Builder::new().prefix(".faceoff-").tempdir_in(parent).with_context(written)?;
+        let show = show(draft.path())?;
         let genuine = match &show {
             Show::Pictures(exhibits) => Some(exhibits.iter().map(|exhibit| exhibit.genuine).collect()),
             Show::Listed(labels) => Some(labels.clone()),
@@ -105,26 +121,24 @@ impl Game {
             seal: seal.as_ref().map(Seal::digest),
             look: !matches!(show, Show::Pictures(_)),
         };
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let path = folder.join(TRANSCRIPT);
-        ensure!(
-            !path.exists(),
-            "{} holds a game already; --resume goes on with it, another --out begins anew",
-            folder.display()
-        );
         let secret = Secret { begin, seal, show };
-        durable::write_private(&folder.join(SECRET), &serde_json::to_vec(&secret)?)
-            .with_context(|| format!("cannot write into {}", folder.display()))?;
-        let mut transcript = Transcript::create(&path)?;
-        transcript.write(&Entry::Begin(secret.begin.clone()))?;
-        Ok(Self { folder: folder.to_path_buf(), secret, transcript, rounds: Vec::new(), opened: Vec::new() })
+        durable::write_private(&draft.path().join(SECRET), &serde_json::to_vec(&secret)?).with_context(written)?;
+        Transcript::create(&draft.path().join(TRANSCRIPT))?.write(&Entry::Begin(secret.begin))?;
+        // Temporary folders are private; a game is for all to verify.
+        fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(written)?;
+        // Takes the place of nothing but an empty folder.
+        fs::rename(draft.path(), folder).with_context(|| format!("the game cannot be put at {}", folder.display()))?;
+        sync(parent)?;
+        drop(draft);
+        Self::resume(folder, contestants)
     }
 
     /// Takes a game up again that its referee left.
     ///
     /// # Errors
-    /// When it was finished, changed, or is played by others.
+    /// When it was finished, changed, is played by others, or by another referee at this moment.
     pub fn resume(folder: &Path, contestants: &[Contestant]) -> Result<Self> {
+        let claim = claim(folder)?;
         let path = folder.join(SECRET);
         let text = fs::read(&path).with_context(|| {
             format!("{} holds no game to go on with: it was finished, or is no game's folder", folder.display())
@@ -146,8 +160,8 @@ impl Game {
                 Entry::Begin(_) | Entry::End(_) => bail!("{} holds a game that is over", folder.display()),
             }
         }
-        let mut game =
-            Self { folder: folder.to_path_buf(), secret, transcript, rounds: Vec::new(), opened: Vec::new() };
+        let folder = folder.to_path_buf();
+        let mut game = Self { folder, _claim: claim, secret, transcript, rounds: Vec::new(), opened: Vec::new() };
         for round in rounds {
             let genuine = game.truth(round.round, round.card.as_ref())?;
             game.rounds.push(round);
@@ -341,6 +355,21 @@ impl Show {
             Self::Cards(count) => *count,
         }
     }
+}
+
+/// Refuses a folder with a game, and says what can be done with that.
+fn refuse_played(folder: &Path) -> Result<()> {
+    ensure!(
+        !folder.join(SECRET).exists(),
+        "{} holds a game that is not over; --resume goes on with it, another --out begins anew",
+        folder.display()
+    );
+    ensure!(
+        !folder.join(TRANSCRIPT).exists(),
+        "{} holds a finished game, which is kept; choose another --out",
+        folder.display()
+    );
+    Ok(())
 }
 
 /// A picture of nothing: waves that no article has.

@@ -9,7 +9,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -280,6 +280,7 @@ impl Prepared {
             "{} holds a run already; add --resume to go on with it, or choose another --out",
             run.display()
         );
+        vacant_run(run)?;
         make(run)?;
         // A former try's record goes first and ours comes last: where one stands, everything stands that it speaks of.
         remove(&run.join(RECORD))?;
@@ -322,6 +323,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     durable::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Refuses to put a run into a folder that holds anything but an earlier try, which may have ended before it was recorded.
+pub(crate) fn vacant_run(run: &Path) -> Result<()> {
+    Ok(counterfoil_models::vacant_folder(run, &[RECORD, HELD_OUT, durable::PART])?)
+}
+
 fn make(run: &Path) -> Result<()> {
     fs::create_dir_all(run).with_context(|| format!("cannot create the run folder {}", run.display()))
 }
@@ -342,14 +348,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 /// When the folder cannot be made, or another process has it: two would write the same files.
 pub fn claim(run: &Path) -> Result<File> {
     make(run)?;
-    let folder = File::open(run).with_context(|| format!("cannot open the run folder {}", run.display()))?;
-    // Some network shares know no locks; a run there goes unclaimed.
-    ensure!(
-        !matches!(folder.try_lock(), Err(TryLockError::WouldBlock)),
-        "{} is being trained by another process; wait for it or end it (Ctrl-C saves)",
-        run.display()
-    );
-    Ok(folder)
+    counterfoil_models::claim(run).context("a run is trained by one process at a time, whose Ctrl-C saves")
 }
 
 impl Record {

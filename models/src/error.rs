@@ -105,9 +105,25 @@ pub enum Error {
         remedy: &'static str,
     },
 
-    /// Something stands where a bundle is to be written.
-    #[error("{} exists already; choose another --out, or replace it with --force", .0.display())]
+    /// Something stands where a file or a bundle is to be written.
+    #[error("{} exists already; choose another place, or replace it with --force", .0.display())]
     Exists(PathBuf),
+
+    /// A folder that is to be filled holds something else.
+    #[error(
+        "{} is not empty ({} is in it), and what is there would be mixed up with what is to be written; choose a new or empty folder",
+        folder.display(), found.display()
+    )]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+        /// The name of something in it.
+        found: PathBuf,
+    },
+
+    /// Another process writes into the same folder.
+    #[error("{} is in use by another process of this program; wait for it, or end it", .0.display())]
+    Claimed(PathBuf),
 }
 
 impl Error {

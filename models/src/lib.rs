@@ -43,7 +43,7 @@ pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, SIGNATURE, s
 pub use calibration::Calibration;
 pub use clarity::{Exposure, Light, SHARP, sharpness};
 pub use distance::{Distance, Part};
-pub use durable::{sync, write_whole};
+pub use durable::{claim, sync, vacant, vacant_folder, write_whole};
 pub use enrolment::{Enrolment, Level, MAX_REFERENCES, References, Scale};
 pub use error::{Error, Result};
 pub use frame::{DecodedFrame, FileKind, Frame, KIND_BYTES};
@@ -54,6 +54,6 @@ pub use memory::{DEFAULT_MEMORY, limit_memory, longest_file};
 pub use overlay::{Name, Overlay};
 pub use preprocess::{Article, Color, Plane, Preprocess, Region, Resize, unit};
 pub use score::{Join, JoinRule, Score};
-pub use secret::secret;
+pub use secret::{random, random_seed, secret};
 pub use verdict::{Judgement, Verdict};
 pub use yuv::{Matrix, Packing, Yuv};

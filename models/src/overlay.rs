@@ -79,12 +79,18 @@ impl Overlay {
         Self { state: state.to_path_buf(), bundle: bundle.id().to_owned() }
     }
 
+    /// Where the calibration made on site lies, or will.
+    #[must_use]
+    pub fn calibration_file(&self) -> PathBuf {
+        self.folder().join(CALIBRATION)
+    }
+
     /// The calibration made on site, where there is one.
     ///
     /// # Errors
     /// [`Error::Overlay`] for a file that is damaged, too new or another bundle's; [`Error::Io`].
     pub fn calibration(&self) -> Result<Option<Calibration>> {
-        self.read(&self.folder().join(CALIBRATION))
+        self.read(&self.calibration_file())
     }
 
     /// Files a calibration made on site, in place of an older one.
@@ -92,7 +98,7 @@ impl Overlay {
     /// # Errors
     /// [`Error::Io`].
     pub fn calibrate(&self, calibration: &Calibration) -> Result<()> {
-        self.write(&self.folder().join(CALIBRATION), calibration)
+        self.write(&self.calibration_file(), calibration)
     }
 
     /// The references enrolled under a name.

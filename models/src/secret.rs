@@ -1,20 +1,38 @@
-//! Bytes that nobody can guess, for seals and tokens.
+//! Bytes that nobody can guess leave, for seals, tokens and orders of play.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
+
+/// 32 random bytes of the kernel's.
+///
+/// # Errors
+/// When there is no /dev/urandom.
+pub fn random() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A seed that nobody can guess.
+///
+/// # Errors
+/// As [`random`].
+pub fn random_seed() -> io::Result<u64> {
+    let [a, b, c, d, e, f, g, h, ..] = random()?;
+    Ok(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+}
 
 /// 32 random bytes of the kernel's, in hex.
 ///
 /// # Errors
-/// When there is no /dev/urandom.
+/// As [`random`].
 pub fn secret() -> io::Result<String> {
-    let mut halves = [[0; 16]; 2];
-    let mut random = File::open("/dev/urandom")?;
-    for half in &mut halves {
-        random.read_exact(half)?;
+    let mut hex = String::with_capacity(64);
+    for byte in random()? {
+        write!(hex, "{byte:02x}").expect("a string takes what is written to it");
     }
-    let [first, second] = halves.map(u128::from_be_bytes);
-    Ok(format!("{first:032x}{second:032x}"))
+    Ok(hex)
 }
 
 #[cfg(test)]
@@ -22,8 +40,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_differ() {
+    fn secrets_and_seeds_differ() {
         let [one, other] = [secret().unwrap(), secret().unwrap()];
-        assert!(one.len() == 64 && one != other);
+        assert!(one.len() == 64 && one != other && one.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        assert_ne!(random_seed().unwrap(), random_seed().unwrap());
     }
 }

@@ -1,7 +1,7 @@
 //! `capture`: genuine pictures from the box's own camera, for the next training: only those that are worth learning from.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +20,8 @@ use counterfoil_edge::panel::{News, Panel, Shows};
 use counterfoil_edge::screen::Words;
 use counterfoil_edge::signals;
 use counterfoil_models::{
-    Article, Color, Exposure, Frame, Light, Preprocess, Region, Resize, SHARP, sharpness, write_whole,
+    Article, Color, Exposure, Frame, Light, Preprocess, Region, Resize, SHARP, claim, sharpness, vacant_folder,
+    write_whole,
 };
 
 use super::watch::{display, say};
@@ -43,7 +44,7 @@ pub(crate) struct Cmd {
     /// Where pictures come from [default: the configuration's]
     #[arg(long, value_name = "SPEC")]
     source: Option<Spec>,
-    /// The folder of pictures; more are added to those that are there
+    /// The folder of pictures: a new or empty one, or one that an earlier capture began, to which more are added
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Pictures to take
@@ -175,8 +176,13 @@ impl Guide {
     }
 }
 
+/// What a training is told of the folder's pictures, and the sign that an earlier capture made the folder.
+const SETTINGS: &str = "dataset.toml";
+
 /// A folder of pictures that `counterfoil train --data` takes as it is.
 struct Album {
+    /// Keeps a second capture from the same numbers.
+    _claim: File,
     folder: PathBuf,
     held: usize,
     next: usize,
@@ -184,8 +190,11 @@ struct Album {
 
 impl Album {
     fn open(folder: &Path, article: Article) -> anyhow::Result<Self> {
+        // Pictures of another origin may want to be looked at in another way, and real/ would hide these from a training.
+        vacant_folder(folder, &[SETTINGS])?;
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let settings = folder.join("dataset.toml");
+        let claim = claim(folder)?;
+        let settings = folder.join(SETTINGS);
         let wanted = match article {
             Article::Whole => "article = \"whole\"\n",
             Article::Outlined => "article = \"outlined\"\n",
@@ -206,6 +215,7 @@ impl Album {
             })
             .collect();
         Ok(Self {
+            _claim: claim,
             folder: folder.to_path_buf(),
             held: numbers.len(),
             next: numbers.into_iter().max().map_or(1, |last| last + 1),

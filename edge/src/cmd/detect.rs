@@ -56,6 +56,9 @@ pub(crate) struct Cmd {
     /// Draw each picture with what speaks for counterfeit in red: a PNG file, or a folder for several pictures; some 50 times the work
     #[arg(long, value_name = "OUT")]
     explain: Option<PathBuf>,
+    /// Let --explain write over what is there
+    #[arg(long, requires = "explain")]
+    force: bool,
 }
 
 /// What a shell shows for a program that SIGINT ended.
@@ -70,7 +73,7 @@ impl Cmd {
                 process::exit(INTERRUPTED);
             })?;
         }
-        let mut maps = self.explain.map(|out| Maps::at(out, &self.paths)).transpose()?;
+        let mut maps = self.explain.map(|out| Maps::at(out, &self.paths, self.force)).transpose()?;
         let (detector, basis) = self.state.apply(self.bundle.open()?)?;
         let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
         if !self.json {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use counterfoil_edge::Error;
 use counterfoil_edge::explain::{Explanation, Patch};
-use counterfoil_models::Frame;
+use counterfoil_models::{Frame, vacant, vacant_folder};
 
 /// Where maps are written.
 pub(crate) enum Maps {
@@ -19,8 +19,9 @@ pub(crate) enum Maps {
 }
 
 impl Maps {
-    /// A file for one picture, a folder for a folder or several pictures; neither where pictures are read from.
-    pub(crate) fn at(out: PathBuf, pictures: &[PathBuf]) -> anyhow::Result<Self> {
+    /// A file for one picture, a folder for a folder or several pictures; neither where pictures are read from, nor, without `force`, where
+    /// something is.
+    pub(crate) fn at(out: PathBuf, pictures: &[PathBuf], force: bool) -> anyhow::Result<Self> {
         let real = |path: &Path| fs::canonicalize(path).ok();
         let among = |place: &Path| {
             let place = real(place);
@@ -38,7 +39,11 @@ impl Maps {
         if let [picture] = pictures
             && !picture.is_dir()
         {
+            vacant(&out, force)?;
             return Ok(Self::File(out));
+        }
+        if !force {
+            vacant_folder(&out, &[])?;
         }
         fs::create_dir_all(&out).with_context(|| format!("--explain {} cannot be made", out.display()))?;
         Ok(Self::Folder { folder: out, drawn: 0 })
@@ -97,10 +102,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let picture = dir.path().join("a.png");
         fs::write(&picture, "x").unwrap();
-        let refused = |out: &Path, pictures: &[PathBuf]| Maps::at(out.to_path_buf(), pictures).is_err();
+        let refused = |out: &Path, pictures: &[PathBuf]| Maps::at(out.to_path_buf(), pictures, false).is_err();
         assert!(refused(&picture, from_ref(&picture)));
         assert!(refused(&dir.path().join("maps"), &[dir.path().to_path_buf()]));
         assert!(!refused(&dir.path().join("map.png"), from_ref(&picture)));
         assert!(!refused(&dir.path().join("maps"), &[picture.clone(), picture]));
+    }
+
+    #[test]
+    fn what_is_there_is_replaced_by_force_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let [mine, maps, picture] = ["mine.png", "maps", "elsewhere/a.png"].map(|name| dir.path().join(name));
+        fs::create_dir_all(&maps).unwrap();
+        fs::write(&mine, "x").unwrap();
+        fs::write(maps.join("0001-mine.png"), "x").unwrap();
+        for (place, pictures) in [(&mine, vec![picture.clone()]), (&maps, vec![picture.clone(), picture])] {
+            assert!(Maps::at(place.clone(), &pictures, false).is_err());
+            assert!(Maps::at(place.clone(), &pictures, true).is_ok());
+        }
     }
 }

@@ -29,10 +29,11 @@ pub(crate) struct Cmd {
     /// A picture or a folder of counterfeit pictures; may be given again
     #[arg(long, required = true, value_name = "DIR")]
     fake: Vec<PathBuf>,
-    /// Seed of the order of play
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Exhibits to play, drawn by the seed [default: all]
+    /// Plays the same exhibits in the same order again; who knows the number can work out the labels before the seal is opened [default:
+    /// an order that nobody can know]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Exhibits to play, drawn by chance [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<u64>,
     /// Print JSON objects, one a line: the seal, each round, the outcome

@@ -7,7 +7,7 @@ use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_host::data::Dataset;
 use counterfoil_host::judge;
-use counterfoil_models::{Calibration, Overlay};
+use counterfoil_models::{Calibration, Overlay, vacant};
 
 /// Calibrates a bundle for another camera; the bundle stays as it is
 #[derive(Args, Debug)]
@@ -29,19 +29,24 @@ pub(crate) struct Calibrate {
     /// False-alarm rate to calibrate for [default: the bundle's]
     #[arg(long)]
     alpha: Option<f64>,
+    /// Replace the calibration that the state folder holds for this bundle
+    #[arg(long)]
+    force: bool,
 }
 
 impl Calibrate {
     pub(crate) fn run(self) -> Result<()> {
         let detector = Detector::open(&self.bundle)?;
         let bundle = detector.bundle();
+        let overlay = Overlay::of(&self.state, bundle);
+        vacant(&overlay.calibration_file(), self.force)?;
         let judged = judge::judge(&detector, &Dataset::open(&self.genuine, None)?.genuine);
         super::tell_unreadable(&judged.unreadable);
         let scores: Vec<f32> = judged.scored.iter().map(|scored| scored.score).collect();
         let alpha = self.alpha.unwrap_or(bundle.manifest().calibration.alpha());
         let calibration = Calibration::new(alpha, scores)
             .with_context(|| format!("--genuine {}: it was not calibrated on", self.genuine.display()))?;
-        Overlay::of(&self.state, bundle).calibrate(&calibration)?;
+        overlay.calibrate(&calibration)?;
         // What the bundle's own calibration would have said: how far the new camera is from the old.
         let own = &bundle.manifest().calibration;
         let refused = judged.scored.iter().filter(|scored| scored.p_value <= own.alpha()).count();

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use counterfoil_host::data::{self, LEAK, inspect};
 use counterfoil_host::specimen;
 use counterfoil_host::zoo::{self, Plan};
+use counterfoil_models::vacant_folder;
 
 /// Draws or inspects pictures to train on
 #[derive(Debug, Subcommand)]
@@ -21,7 +22,7 @@ pub(crate) enum Dataset {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  counterfoil dataset specimen --out notes --real 500 --fakes 50")]
 pub(crate) struct Specimen {
-    /// Where to
+    /// Where to: a new or empty folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Genuine notes
@@ -94,6 +95,7 @@ impl Dataset {
 
 impl Specimen {
     fn run(self) -> Result<()> {
+        vacant_folder(&self.out, &[])?;
         if self.zoo {
             specimen::write_zoo(&self.out, self.seed, self.real, self.real.div_ceil(2), self.fakes)
                 .with_context(|| format!("cannot draw a zoo of specimen notes into {}", self.out.display()))?;

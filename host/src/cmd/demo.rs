@@ -1,12 +1,14 @@
 //! `counterfoil demo`: the whole path on the embedded default, from drawn notes to a refereed face-off.
 
+mod folder;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::faceoff::{Played, Rules, play};
@@ -15,7 +17,7 @@ use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role, Training};
 use counterfoil_host::run::{self, Look};
 use counterfoil_host::specimen::{self, Family};
-use counterfoil_host::train::{Config, Net, Which, train};
+use counterfoil_host::train::{self, Config, Net, Which};
 use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
@@ -25,29 +27,40 @@ use super::material::Material;
 use super::report::{Shown, gather, write};
 
 /// Genuine notes to learn from and to calibrate on.
-const NOTES: usize = 700;
+const NOTE_COUNT: usize = 700;
 /// Genuine notes that nothing but the judging sees.
-const TEST_NOTES: usize = 200;
+const TEST_COUNT: usize = 200;
 /// Counterfeits of each family, all of them held out of every training step.
 const TEST_FAKES: usize = 30;
 /// The test notes' seed is this far from the training notes'.
 const TEST_SEED: u64 = 1_000_000;
-/// What the networks see of a region, and their channels at that resolution: less than the notes' own, for minutes are few.
+/// What the networks see of a region, and their channels at that resolution: less than the notes' own, so that the steps are quick.
 const SIZE: [u32; 2] = [32, 32];
 const WIDTH: usize = 20;
+/// Training steps of each GAN. On two free cores they take the DCGAN 48 seconds and the MLP half as long; a busy machine takes longer and comes
+/// to the same networks.
+const STEPS: u64 = 438;
 /// Exhibits of the face-off.
 const ROUNDS: usize = 100;
+/// What the demo makes in its folder.
+const NOTES: &str = "notes";
+const TEST_NOTES: &str = "test";
+const RUNS: &str = "runs";
+const BUNDLES: &str = "bundles";
+const REPORT: &str = "report.html";
 
 /// Draws specimen notes, trains, exports, judges forgers it never saw, and plays a face-off; ends with DIR/report.html
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  counterfoil demo --out demo\n\nTakes a minute and a half on two cores.")]
+#[command(
+    after_help = "Example:\n  counterfoil demo --out demo\n\nTakes some two minutes on two free cores, and longer on busy ones, to the same end."
+)]
 pub(crate) struct Demo {
-    /// Where everything goes
+    /// Where everything goes: a new or empty folder, or one that an earlier demo filled, which is replaced
     #[arg(long, value_name = "DIR", default_value = "demo")]
     out: PathBuf,
-    /// Minutes of training for the DCGAN; the MLP gets half of that
-    #[arg(long, default_value_t = 0.8)]
-    minutes: f64,
+    /// Training steps of each GAN
+    #[arg(long, value_name = "N", default_value_t = STEPS, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    steps: u64,
     /// Seed of notes and networks
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -69,15 +82,16 @@ impl Demo {
     pub(crate) fn run(self) -> Result<()> {
         let started = Instant::now();
         let runtime = self.runtime.load()?;
-        ensure!(
-            !self.out.join("notes").exists(),
-            "{} holds a demo already; choose another --out, or remove it",
-            self.out.display()
+        let _claim = folder::prepare(&self.out)?;
+        let (notes, test) = (self.out.join(NOTES), self.out.join(TEST_NOTES));
+        say(
+            started,
+            "draws banknotes, trains three detectives, exports them, judges forgers they never saw, plays a face-off: some two minutes on \
+             two free cores",
         );
-        let (notes, test) = (self.out.join("notes"), self.out.join("test"));
-        say(started, "drawing specimen notes");
-        specimen::write_dataset(&notes, self.seed, NOTES, 0).context("cannot draw the notes")?;
-        specimen::write_dataset(&test, self.seed + TEST_SEED, TEST_NOTES, TEST_FAKES)
+        say(started, &format!("drawing {NOTE_COUNT} specimen notes to learn from and {TEST_COUNT} to judge"));
+        specimen::write_dataset(&notes, self.seed, NOTE_COUNT, 0).context("cannot draw the notes")?;
+        specimen::write_dataset(&test, self.seed + TEST_SEED, TEST_COUNT, TEST_FAKES)
             .context("cannot draw the notes")?;
 
         let mut shown = Vec::new();
@@ -102,7 +116,7 @@ impl Demo {
 
     /// Trains one contestant; the run's folder.
     fn train(&self, started: Instant, name: &str, net: Option<Net>, notes: &Path) -> Result<PathBuf> {
-        let run = self.out.join("runs").join(name);
+        let run = self.out.join(RUNS).join(name);
         let prepared = run::prepare(&run::Request {
             net: name,
             data: notes,
@@ -121,13 +135,13 @@ impl Demo {
             prepared.fit(&run)?;
             return Ok(run);
         };
-        let minutes = if net == Net::Dcgan { self.minutes } else { self.minutes / 2.0 };
-        say(started, &format!("training the {name} for {minutes:.1} minutes"));
-        let config = Config { minutes: Some(minutes), seed: self.seed, width: WIDTH, ..Config::new(net) };
+        say(started, &format!("training the {name} for {} steps", self.steps));
+        let config = Config { steps: Some(self.steps), seed: self.seed, width: WIDTH, ..Config::new(net) };
         prepared.write(&run, Some(&config))?;
         let (stop, quiet) = (AtomicBool::new(false), !super::is_watched());
-        let outcome = train(&config, prepared.exhibits(), &run, false, &stop, quiet, &mut || ())?;
-        say(started, &format!("{} steps, {:.0} rows a second", outcome.steps, outcome.images_per_second));
+        let outcome = train::train(&config, prepared.exhibits(), &run, false, &stop, quiet, &mut || ())?;
+        let train::Outcome { steps, seconds, images_per_second, .. } = outcome;
+        say(started, &format!("{steps} steps in {seconds:.0} s, {images_per_second:.0} rows a second"));
         Ok(run)
     }
 
@@ -135,7 +149,7 @@ impl Demo {
         let request = Request {
             run,
             checkpoint: Which::Newest,
-            out: &self.out.join("bundles").join(name),
+            out: &self.out.join(BUNDLES).join(name),
             force: false,
             name,
             alpha: Calibration::DEFAULT_ALPHA,
@@ -160,7 +174,7 @@ impl Demo {
         let chosen = genuine.into_iter().take(half).chain(fakes.into_iter().step_by(stride).take(half));
         let exhibits: Vec<(PathBuf, bool)> =
             chosen.filter_map(|item| Some((item.path()?.to_path_buf(), item.family.is_none()))).collect();
-        let rules = Rules { seed: self.seed, rounds: None };
+        let rules = Rules { seed: Some(self.seed), rounds: None };
         Ok(play(&contestants, &exhibits, rules, |_| Ok(()))?)
     }
 
@@ -168,7 +182,7 @@ impl Demo {
     fn finish(&self, started: Instant, page: &mut Report, played: &Played) -> Result<()> {
         page.title = "Specimen notes: forger against detective".to_owned();
         page.about = format!(
-            "{NOTES} drawn specimen notes to learn from; {TEST_NOTES} others and {} families of forgers, none of which any \
+            "{NOTE_COUNT} drawn specimen notes to learn from; {TEST_COUNT} others and {} families of forgers, none of which any \
              training step ever saw, to be judged on.",
             Family::ALL.len()
         );
@@ -178,9 +192,9 @@ impl Demo {
             outcome: played.outcome.clone(),
         });
         page.facts.push(Fact::new("Seconds", started.elapsed().as_secs().to_string()));
-        let reproduce = format!("counterfoil demo --out DIR --seed {} --minutes {}", self.seed, self.minutes);
+        let reproduce = format!("counterfoil demo --out DIR --seed {} --steps {}", self.seed, self.steps);
         page.reproduce = vec![reproduce];
-        write(page, &self.out.join("report.html"))
+        write(page, &self.out.join(REPORT))
     }
 
     /// The result: a JSON line for programs, a few lines for people.
@@ -193,7 +207,7 @@ impl Demo {
             Ok(bundle.manifest().engines.iter().map(|engine| engine.max_difference).fold(0.0, f64::max))
         });
         let parity_max = parity.collect::<Result<Vec<f64>>>()?.into_iter().fold(0.0, f64::max);
-        let report = self.out.join("report.html");
+        let report = self.out.join(REPORT);
         if self.json {
             let line = json!({
                 "seconds": started.elapsed().as_secs_f64(),

@@ -65,6 +65,8 @@ impl Deploy {
 
     fn deploy(&self, folder: &str, id: &str) -> Result<()> {
         let (sudo, program, state) = (&self.sudo, &self.program, quoted(&self.state));
+        // What gives the box its own configuration back.
+        let mut restore = String::new();
         self.copy(&self.bundle, &format!("{folder}/bundle"))?;
         if let Some(package) = &self.package {
             eprintln!("installing {} ...", package.display());
@@ -78,11 +80,19 @@ impl Deploy {
             let name = config.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
             self.ask(&format!("{program} check-config {folder}/{}", quoted(&name)))
                 .context("the box does not take the configuration")?;
-            self.ask(&format!(
-                "{sudo} install -D -m 644 {folder}/{} {PLACE}.new && {{ {sudo} cp -p {PLACE} {PLACE}.before 2>/dev/null || true; }} && \
+            // Every former configuration is kept: the newest as .before, older ones numbered.
+            let kept = self.ask(&format!(
+                "{sudo} install -D -m 644 {folder}/{} {PLACE}.new && \
+                 if [ -e {PLACE} ]; then {sudo} cp -p --backup=numbered {PLACE} {PLACE}.before && echo kept; fi && \
                  {sudo} mv {PLACE}.new {PLACE}",
                 quoted(&name)
             ))?;
+            if kept.trim().is_empty() {
+                restore = format!("{sudo} rm {PLACE}");
+            } else {
+                eprintln!("the box's former configuration is kept as {PLACE}.before");
+                restore = format!("{sudo} mv {PLACE}.before {PLACE}");
+            }
         }
         eprintln!("checking the bundle on the box ...");
         self.ask(&format!("{sudo} {program} model install --state {state} {folder}/bundle"))
@@ -92,9 +102,8 @@ impl Deploy {
         if let Err(error) = healthy {
             eprintln!("taking it back ...");
             let back = self.ask(&format!("{sudo} {program} model rollback --state {state}"));
-            if self.config.is_some() {
-                let _ =
-                    self.ask(&format!("{sudo} mv {PLACE}.before {PLACE} && {sudo} systemctl restart counterfoil-edge"));
+            if !restore.is_empty() {
+                let _ = self.ask(&format!("{restore} && {sudo} systemctl restart counterfoil-edge"));
             }
             let taken = if back.is_ok() {
                 "the model before it runs again"

@@ -12,6 +12,7 @@ use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_host::eval::{Baseline, Evaluation, Kinship, Lead, Promise, ZooSummary};
 use counterfoil_host::judge;
+use counterfoil_models::vacant;
 use serde::Serialize;
 
 use enrolled::Asked;
@@ -48,6 +49,9 @@ pub(crate) struct Eval {
     /// Every picture's score, p-value and verdict, a JSON object a line
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
+    /// Replace a file of scores that is there
+    #[arg(long, requires = "scores")]
+    force: bool,
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -82,6 +86,9 @@ struct Row {
 
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(path) = &self.scores {
+            vacant(path, self.force)?;
+        }
         let detector = Detector::open(&self.bundle)?;
         let material = self.pictures.material(&self.beside)?;
         if !self.enroll.is_empty() {

@@ -7,7 +7,7 @@ mod verify;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use counterfoil_host::referee::transcript::{End, Round};
 use counterfoil_host::referee::{EXHIBITS, Game, Pace, Show};
 use counterfoil_host::remote::Remote;
 use counterfoil_host::scoreboard::{self, Hall};
+use counterfoil_models::random_seed;
+use time::OffsetDateTime;
 use tokio::time::sleep;
 
 use super::pair::Boxes;
@@ -76,11 +78,11 @@ pub(crate) struct FaceOff {
     /// Seconds in which people may join before the game begins [default: with --web until Enter is pressed, where there is a terminal]
     #[arg(long, value_name = "SECONDS")]
     lobby: Option<u64>,
-    /// The game's folder
-    #[arg(long, value_name = "DIR", default_value = "faceoff")]
-    out: PathBuf,
+    /// The game's folder, a new or an empty one [default: faceoff- and the time, in UTC]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Goes on with the game in --out
-    #[arg(long)]
+    #[arg(long, requires = "out")]
     resume: bool,
     #[command(flatten)]
     boxes: Boxes,
@@ -112,10 +114,11 @@ impl FaceOff {
     fn play(self) -> Result<()> {
         let contestants = self.contestants()?;
         let pace = Pace { deadline: self.deadline, pause: self.pace };
+        let out = self.out.clone().unwrap_or_else(|| dated(OffsetDateTime::now_utc()));
         let game = if self.resume {
-            Game::resume(&self.out, &contestants)?
+            Game::resume(&out, &contestants)?
         } else {
-            Game::begin(&self.out, self.show()?, &contestants, pace)?
+            Game::begin(&out, |folder| self.show(folder), &contestants, pace)?
         };
         let contestants: Vec<Arc<Contestant>> = contestants.into_iter().map(Arc::new).collect();
         let begun = game.begun();
@@ -123,7 +126,7 @@ impl FaceOff {
             .seal
             .as_ref()
             .map_or("each has a sealed card".to_owned(), |seal| format!("their labels are sealed, SHA-256 {seal}"));
-        eprintln!("{} exhibits; {what}", begun.rounds);
+        eprintln!("{} exhibits; {what}; the game is kept in {}", begun.rounds, out.display());
         if self.resume {
             eprintln!("{} of them were played", game.played());
         }
@@ -172,7 +175,8 @@ impl FaceOff {
         Ok(contestants)
     }
 
-    fn show(&self) -> Result<Show> {
+    /// What is shown; pictures are drawn into the game's `folder`.
+    fn show(&self, folder: &Path) -> Result<Show> {
         if let Some(count) = self.cards {
             ensure!(count > 0, "--cards 0: a game has at least one exhibit");
             return Ok(Show::Cards(count));
@@ -181,18 +185,19 @@ impl FaceOff {
             return Ok(Show::Listed(labels(path)?));
         }
         ensure!(!self.look, "--look wants to know what the exhibits are: --labels FILE or --cards N");
-        let folder = self.exhibits.as_deref().context("nothing is shown; name --exhibits, or --look")?;
+        let pictures = self.exhibits.as_deref().context("nothing is shown; name --exhibits, or --look")?;
         let generated = match &self.generator {
             Some(bundle) => {
-                let forger = Forger::of(bundle, std::process::id().into())?;
+                // Not from anything that can be guessed: what a generator draws from a known seed is known before it is shown.
+                let forger = Forger::of(bundle, random_seed().context("the generator has no seed")?)?;
                 Some(forger.with_context(|| {
                     format!("{} holds no generator; export it again without --lean", bundle.display())
                 })?)
             }
             None => None,
         };
-        let collection = Collection::open(folder, generated)?;
-        Ok(Show::Pictures(collection.draw(self.rounds.map(usize::from), &self.out.join(EXHIBITS))?))
+        let collection = Collection::open(pictures, generated)?;
+        Ok(Show::Pictures(collection.draw(self.rounds.map(usize::from), &folder.join(EXHIBITS))?))
     }
 
     async fn lobby(&self) -> Result<()> {
@@ -224,7 +229,14 @@ async fn pressed(what: &str) -> Result<bool> {
     Ok(is_there)
 }
 
-fn labels(path: &std::path::Path) -> Result<Vec<bool>> {
+/// The folder of a game that was given none. No two games share one, unless they begin in the same second: then the second is refused.
+fn dated(now: OffsetDateTime) -> PathBuf {
+    let (year, month, day) = now.to_calendar_date();
+    let (hour, minute, second) = now.to_hms();
+    format!("faceoff-{year}-{:02}-{day:02}-{hour:02}{minute:02}{second:02}", u8::from(month)).into()
+}
+
+fn labels(path: &Path) -> Result<Vec<bool>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
     let labels: Vec<bool> = lines
@@ -266,4 +278,15 @@ fn time(text: &str) -> Result<Duration, String> {
     let number = text.strip_suffix('s').unwrap_or(text);
     let seconds = number.parse::<f64>().ok().filter(|seconds| (0.05..=3600.0).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("`{text}` is no time; expected seconds, such as 5s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_game_without_a_name_is_called_by_its_time() {
+        let at = OffsetDateTime::from_unix_timestamp(1_795_740_181).expect("a time of this century");
+        assert_eq!(dated(at), Path::new("faceoff-2026-11-27-004301"));
+    }
 }

@@ -1,18 +1,28 @@
 //! `counterfoil flash`: a freshly written Raspberry Pi OS card gets the box's program, a bundle, and what its first start has to do.
 
+mod user_data;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::config::Config;
-use counterfoil_models::{MANIFEST, SIGNATURE, write_whole};
+use counterfoil_models::{MANIFEST, SIGNATURE, vacant_folder, write_whole};
 
 /// The folder on the boot partition.
 const FOLDER: &str = "counterfoil";
 /// Where the boot partition is when the card runs.
 const MOUNTED: &str = "/boot/firmware";
+/// The box's package, first in our folder: where it is, the folder is ours.
+const PACKAGE: &str = "counterfoil-edge.deb";
+/// What the first start runs, last in our folder.
+const INSTALL: &str = "install.sh";
+/// The card's name for cloud-init, on one that has none.
+const META_DATA: &str = "instance-id: counterfoil\n";
+/// Kernels of a 32-bit system, which the package of 64 bits does not run on.
+const KERNELS_32: [&str; 2] = ["kernel7.img", "kernel7l.img"];
 
 /// Puts package, bundle and first-start instructions onto the boot partition of a Raspberry Pi OS card
 #[derive(Args, Debug)]
@@ -20,7 +30,8 @@ const MOUNTED: &str = "/boot/firmware";
   counterfoil flash /media/me/bootfs --package counterfoil-edge_0.1.0_arm64.deb --bundle bundles/label --dry-run
 
 Write Raspberry Pi OS Lite (64-bit, Trixie or newer) to the card first, with Raspberry Pi Imager; its first start is done by cloud-init, which
-reads `user-data` on this partition. The box then comes up working with no network.")]
+reads `user-data` on this partition. What Imager was asked to set up (user, network, ssh) stays. A card that was flashed before and not yet
+started is flashed anew. The box then comes up working with no network.")]
 pub(crate) struct Flash {
     /// The card's boot partition, where it is mounted
     boot: PathBuf,
@@ -54,39 +65,89 @@ impl Flash {
             }
             return Ok(());
         }
+        let ours = self.boot.join(FOLDER);
+        let again = ours.exists();
+        if again {
+            // What an earlier flash left must not mix with this one's.
+            fs::remove_dir_all(&ours).with_context(|| format!("cannot remove {}", ours.display()))?;
+        }
         // user-data comes last: a card that was pulled out too early starts as if nothing had been done.
         for (name, bytes) in &files {
             write_whole(&self.boot.join(name), bytes)?;
+        }
+        if again {
+            eprintln!(
+                "note: the card was flashed before. If a Raspberry Pi has started from it since, its first start is over: write the system to \
+                 it again, or send the bundle with `counterfoil deploy`"
+            );
         }
         eprintln!("the card is ready: unmount it, put it into the Raspberry Pi, and wait for its first verdict");
         Ok(())
     }
 
+    /// Refuses what is no card of a system that will read what is written.
+    fn check_card(&self) -> Result<()> {
+        let boot = self.boot.display();
+        let has = |name: &str| self.boot.join(name).is_file();
+        if !(has("config.txt") && has("cmdline.txt")) {
+            bail!(
+                "{boot} is no boot partition of a Raspberry Pi OS card (there is no config.txt or cmdline.txt in it); write the system to the \
+                 card with Raspberry Pi Imager, take the card out and in again, and give the folder that shows up as `bootfs`"
+            );
+        }
+        const REMEDY: &str =
+            "write Raspberry Pi OS Lite (64-bit), Trixie or newer, to it with Raspberry Pi Imager, and run this again";
+        if let Some(kernel) = KERNELS_32.into_iter().find(|kernel| has(kernel)) {
+            bail!("{boot} is of a 32-bit system ({kernel} is in it), which cannot run the box's program; {REMEDY}");
+        }
+        // Images with cloud-init bring these files. Our own say nothing: they may lie on a card where nothing reads them.
+        let is_others =
+            |name: &str, ours: &str| fs::read(self.boot.join(name)).is_ok_and(|found| found != ours.as_bytes());
+        if !(is_others("meta-data", META_DATA) || is_others("user-data", &fresh()) || has("network-config")) {
+            let issue = fs::read_to_string(self.boot.join("issue.txt")).unwrap_or_default();
+            let issue = issue.lines().next().map_or_else(String::new, |line| format!(" (issue.txt: {line})"));
+            bail!(
+                "{boot} is of a system without cloud-init{issue}, such as Raspberry Pi OS Bookworm and older, where nothing would read what is \
+                 written here; {REMEDY}; a 64-bit box that runs already can be sent to with `counterfoil deploy --package`"
+            );
+        }
+        vacant_folder(&self.boot.join(FOLDER), &[PACKAGE, INSTALL])?;
+        Ok(())
+    }
+
+    /// The card's instructions for the first start, with ours.
+    fn user_data(&self) -> Result<String> {
+        let path = self.boot.join("user-data");
+        let text = if path.exists() {
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
+        } else {
+            String::new()
+        };
+        user_data::with_script(&text, &script()).map_err(|why| {
+            anyhow!(
+                "{} cannot be added to, since {why}. Add to it by hand:\n\
+                 1. open the file in a text editor; where it is a shell script, add the line `sh {}` to it and go on with 4\n\
+                 2. find the line `runcmd:`, or add it at the end, at the start of a line\n\
+                 3. below it, after other commands that are there, add the line\n     - {}\n   with as many spaces before it as they have\n\
+                 4. save the file and run this command again: it finds that line and does the rest",
+                path.display(),
+                script(),
+                user_data::item(&script())
+            )
+        })
+    }
+
     /// What is written, in this order.
     fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let is_card = ["config.txt", "cmdline.txt"].iter().all(|name| self.boot.join(name).is_file());
-        if !is_card {
-            bail!(
-                "{} is no boot partition of a Raspberry Pi OS card (there is no config.txt or cmdline.txt in it); write the system to the \
-                 card with Raspberry Pi Imager, take the card out and in again, and give the folder that shows up as `bootfs`",
-                self.boot.display()
-            );
-        }
-        let user_data = self.boot.join("user-data");
-        if is_somebodys(&user_data)? {
-            bail!(
-                "{} has instructions of its own, which would be lost; add these lines to it by hand, copy the folder that --dry-run on \
-                 a fresh card shows, and let that be all:\n\nruncmd:\n  - [sh, {MOUNTED}/{FOLDER}/install.sh]",
-                user_data.display()
-            );
-        }
+        self.check_card()?;
+        let user_data = self.user_data()?;
         let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         let package = read(&self.package)?;
         // A Debian package is an `ar` archive.
         if !package.starts_with(b"!<arch>\n") {
             bail!("--package {} is no Debian package; scripts/package makes one", self.package.display());
         }
-        let mut files = vec![(format!("{FOLDER}/counterfoil-edge.deb"), package)];
+        let mut files = vec![(format!("{FOLDER}/{PACKAGE}"), package)];
 
         // What would be refused on the box is refused here, where somebody looks.
         let detector = Detector::open(&self.bundle)?;
@@ -106,14 +167,11 @@ impl Flash {
             counterfoil_edge::trust::Trust::of_key(path)?.check(bundle)?;
             files.push((format!("{FOLDER}/key.pub"), read(path)?));
         }
-        files.push((format!("{FOLDER}/install.sh"), self.install().into_bytes()));
+        files.push((format!("{FOLDER}/{INSTALL}"), self.install().into_bytes()));
         if !self.boot.join("meta-data").exists() {
-            files.push(("meta-data".into(), b"instance-id: counterfoil\n".to_vec()));
+            files.push(("meta-data".into(), META_DATA.into()));
         }
-        files.push((
-            "user-data".into(),
-            format!("#cloud-config\nruncmd:\n  - [sh, {MOUNTED}/{FOLDER}/install.sh]\n").into_bytes(),
-        ));
+        files.push(("user-data".into(), user_data.into_bytes()));
         Ok(files)
     }
 
@@ -127,7 +185,7 @@ impl Flash {
 set -eu
 cd {MOUNTED}/{FOLDER}
 state=/var/lib/counterfoil
-{config}dpkg --force-confold -i counterfoil-edge.deb
+{config}dpkg --force-confold -i {PACKAGE}
 install -d -o counterfoil -g counterfoil $state
 {key}counterfoil-edge model install --state $state --select bundle
 chown -R counterfoil:counterfoil $state
@@ -139,11 +197,12 @@ systemctl restart counterfoil-edge
     }
 }
 
-/// Whether a `user-data` says anything; the one on a fresh card is comments.
-fn is_somebodys(path: &Path) -> Result<bool> {
-    if !path.exists() {
-        return Ok(false);
-    }
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#')))
+/// What cloud-init is to run, where the card will be mounted.
+fn script() -> String {
+    format!("{MOUNTED}/{FOLDER}/{INSTALL}")
+}
+
+/// `user-data` as it is written where none was.
+fn fresh() -> String {
+    format!("#cloud-config\nruncmd:\n  - {}\n", user_data::item(&script()))
 }

@@ -1,14 +1,14 @@
 //! `counterfoil key`: minisign keys for bundles, so that a box takes those of its owner and no others.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use counterfoil_edge::trust;
-use counterfoil_models::{Bundle, MANIFEST, SIGNATURE, write_whole};
+use counterfoil_models::{Bundle, MANIFEST, SIGNATURE, vacant, write_whole};
 use minisign::{KeyPair, SecretKey, SecretKeyBox};
 
 /// Makes keys, signs bundles with them, and shows who signed
@@ -44,6 +44,9 @@ enum What {
         /// The password of the secret key, on this file's first line
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+        /// Replace a signature that is there
+        #[arg(long)]
+        force: bool,
         /// The bundle
         bundle: PathBuf,
     },
@@ -61,7 +64,7 @@ impl Key {
     pub(crate) fn run(self) -> Result<()> {
         match self.what {
             What::New { out, password_file } => new(&out, password_file.as_deref()),
-            What::Sign { key, password_file, bundle } => sign(&key, password_file.as_deref(), &bundle),
+            What::Sign { key, password_file, force, bundle } => sign(&key, password_file.as_deref(), force, &bundle),
             What::Show { key, bundle } => show(&key, &bundle),
         }
     }
@@ -75,9 +78,15 @@ fn new(out: &Path, password_file: Option<&Path>) -> Result<()> {
     }
     .context("no keys could be made")?;
     let text = sk.to_box(Some("counterfoil secret key")).context("no keys could be made")?.into_string();
-    // Never over another one: bundles signed with that could not be told from forged ones any more.
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&secret).with_context(|| {
-        format!("{} cannot be made; choose another --out, or move the key that is there", secret.display())
+    // Never over another one, be it a half of a pair whose other half lies elsewhere: bundles signed with that could not be told from forged
+    // ones any more.
+    let taken =
+        |key: &Path| format!("{} exists already; choose another --out, or move the key that is there", key.display());
+    ensure!(public.symlink_metadata().is_err(), taken(&public));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&secret).map_err(|error| {
+        let is_there = error.kind() == ErrorKind::AlreadyExists;
+        let what = if is_there { taken(&secret) } else { format!("{} cannot be made", secret.display()) };
+        anyhow::Error::from(error).context(what)
     })?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
@@ -91,8 +100,10 @@ fn new(out: &Path, password_file: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-fn sign(key: &Path, password_file: Option<&Path>, bundle: &Path) -> Result<()> {
+fn sign(key: &Path, password_file: Option<&Path>, force: bool, bundle: &Path) -> Result<()> {
     let bundle = Bundle::open(bundle)?;
+    let place = bundle.dir().join(SIGNATURE);
+    vacant(&place, force)?;
     let secret = secret(key, password_file)?;
     let path = bundle.dir().join(MANIFEST);
     let manifest = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -100,7 +111,7 @@ fn sign(key: &Path, password_file: Option<&Path>, bundle: &Path) -> Result<()> {
     let comment = format!("{} number {}, sha256 {}", said.name, said.counter, bundle.id());
     let signature = minisign::sign(None, &secret, &manifest[..], Some(&comment), None)
         .with_context(|| format!("{} cannot sign", key.display()))?;
-    write_whole(&bundle.dir().join(SIGNATURE), signature.into_string().as_bytes())?;
+    write_whole(&place, signature.into_string().as_bytes())?;
     eprintln!("{} is signed: {comment}", bundle.dir().display());
     Ok(())
 }

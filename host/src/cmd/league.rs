@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use counterfoil_host::forger::Forger;
 use counterfoil_host::league::{Detective, Genuine, Matches, Rated};
-use counterfoil_models::sha256_hex;
+use counterfoil_models::{claim, sha256_hex, vacant_folder, write_whole};
+
+/// The matches in the league's folder, which a league before this one has begun where they are.
+const MATCHES: &str = "matches.json";
 
 /// Has every bundle's generator play against every bundle's detective, and rates them all
 #[derive(Args, Debug)]
@@ -50,8 +53,10 @@ impl League {
         let ids: Vec<&str> = detectives.iter().map(Detective::id).collect();
         let of = sha256_hex(format!("{ids:?} {} {} {}", genuine.fingerprint(), self.seed, self.matches).as_bytes());
 
+        vacant_folder(&self.out, &[MATCHES])?;
         std::fs::create_dir_all(&self.out).with_context(|| format!("cannot create {}", self.out.display()))?;
-        let path = self.out.join("matches.json");
+        let _claim = claim(&self.out)?;
+        let path = self.out.join(MATCHES);
         let mut matches = Matches::resume(&path, of)?;
         matches.play(&forgers, &detectives, &genuine, &path, |pair| {
             eprintln!(
@@ -62,7 +67,7 @@ impl League {
             );
         })?;
         let picture = self.out.join("matrix.svg");
-        std::fs::write(&picture, matches.picture()?).with_context(|| format!("cannot write {}", picture.display()))?;
+        write_whole(&picture, matches.picture()?.as_bytes())?;
         let rated = matches.rated();
         if self.json {
             return super::print(&format!("{}\n", serde_json::json!({ "pairs": matches.pairs, "rated": rated })));

@@ -17,9 +17,9 @@ pub(crate) struct Pair {
     /// The box: a name or an address, with a port if it is another than 7443
     #[arg(value_name = "BOX")]
     address: String,
-    /// What the box is to call this workstation
-    #[arg(long, value_name = "NAME", default_value = "workstation")]
-    visitor: String,
+    /// What the box is to call this workstation, which takes the place of another of that name [default: the machine's own name]
+    #[arg(long, value_name = "NAME")]
+    visitor: Option<String>,
     #[command(flatten)]
     boxes: Boxes,
 }
@@ -47,7 +47,9 @@ impl Pair {
     pub(crate) fn run(self) -> Result<()> {
         let boxes = self.boxes.open()?;
         let runtime = super::runtime()?;
-        let pairing = runtime.block_on(remote::begin(&self.address, &self.visitor))?;
+        let visitor = self.visitor.unwrap_or_else(machine);
+        let pairing = runtime.block_on(remote::begin(&self.address, &visitor))?;
+        boxes.refuse_namesake(&pairing.name, &pairing.address, &pairing.fingerprint)?;
         eprint!("{} shows a code for {} s; type it in: ", pairing.name, pairing.seconds);
         io::stderr().flush().context("cannot write to stderr")?;
         let mut code = String::new();
@@ -59,4 +61,12 @@ impl Pair {
         ))?;
         boxes.keep(known)
     }
+}
+
+/// What the system calls this machine, in the letters that a box takes. Two workstations of one name would push each other out.
+fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let fits = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+    let name: String = name.chars().filter(fits).take(40).collect();
+    if name.is_empty() { "workstation".to_owned() } else { name }
 }

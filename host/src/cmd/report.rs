@@ -12,6 +12,7 @@ use counterfoil_edge::Detector;
 use counterfoil_host::drift;
 use counterfoil_host::judge;
 use counterfoil_host::report::{self, Fact, Report as Page, Role, Stated, render};
+use counterfoil_models::vacant;
 
 use super::beside::Beside;
 use super::material::{Material, Pictures};
@@ -35,6 +36,9 @@ pub(crate) struct Report {
     /// The page
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 /// A detector that is to appear in a report.
@@ -50,6 +54,7 @@ pub(crate) struct Shown {
 
 impl Report {
     pub(crate) fn run(self) -> Result<()> {
+        vacant(&self.out, self.force)?;
         let mut shown = vec![Shown { bundle: self.bundle.clone(), run: self.run.clone(), role: Role::Ours }];
         shown.extend(self.beside.bundles.iter().map(|b| Shown { bundle: b.clone(), run: None, role: Role::Baseline }));
         let mut page = gather(&shown, &self.pictures.material(&self.beside)?)?;

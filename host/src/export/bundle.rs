@@ -93,6 +93,8 @@ pub type Measure<'a> = &'a dyn Fn(&Path) -> Result<Measurement>;
 /// When the run is incomplete, two engines disagree, the held-out pictures do not support `alpha`, or nothing can be
 /// written. Nothing is left at `out` then.
 pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
+    // Refuse an occupied place before minutes are spent.
+    drop(Draft::begin(request.out, request.force)?);
     let record = Record::open(request.run)?;
     let held_out = record.held_out(request.run)?;
     let metadata = [
@@ -166,8 +168,6 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
     let Some(measure) = measure else {
         return publish(manifest, request.out, request.force, None);
     };
-    // Refuse an occupied place before minutes are spent measuring.
-    drop(Draft::begin(request.out, request.force)?);
     let folder = tempfile::tempdir().context("cannot create a temporary folder to measure the bundle in")?;
     let trial = folder.path().join("bundle");
     publish(manifest.clone(), &trial, false, None)?;

@@ -35,6 +35,21 @@ pub enum ExportError {
     /// No file stands where ONNX Runtime's library was said to be.
     #[error("no ONNX Runtime library at {}; run scripts/onnxruntime and pass the path it prints as --onnxruntime", .0.display())]
     NoLibrary(PathBuf),
+    /// The library is of a version that was not tried, or of no version at all.
+    #[error(
+        "{} {what}, and this program was tried with 1.{oldest} to 1.{newest}; run scripts/onnxruntime and pass the path it prints as --onnxruntime",
+        path.display()
+    )]
+    RuntimeVersion {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// The oldest minor version that was tried.
+        oldest: u32,
+        /// The newest.
+        newest: u32,
+    },
     /// The library was found and does not work.
     #[error("ONNX Runtime: {0}; scripts/onnxruntime fetches the version this program is tested with")]
     Runtime(String),

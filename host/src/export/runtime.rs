@@ -1,7 +1,10 @@
 //! A library's path enters, a second opinion leaves: ONNX Runtime through `ort`, loaded at run time so that the program starts
 //! and trains without it. It is only ever asked whether it agrees with tract.
+//!
+//! A library of another version than those of [`TRIED`] is refused before anything of it runs: 1.22 was seen to abort the whole program.
 
 use std::ffi::OsStr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -11,6 +14,12 @@ use ort::session::Session as OrtSession;
 use ort::value::TensorRef;
 
 use super::ExportError;
+
+/// Minor versions of ONNX Runtime 1 that exports were tried with: the oldest and the newest, and 1.23.2, 1.24.1 and 1.31.1 between them.
+/// `scripts/onnxruntime VERSION` fetches one to try.
+const TRIED: RangeInclusive<u32> = 23..=32;
+/// What stands before the version in the library's table of symbol versions.
+const VERSION_SYMBOL: &[u8] = b"VERS_";
 
 /// Where ONNX Runtime's library is: `explicit` (a flag's value) or else `env` (the value of `ORT_DYLIB_PATH`, which the caller
 /// reads) when given, whether or not a file stands there, so that a mistyped path is reported and not passed over; otherwise
@@ -52,18 +61,20 @@ impl Runtime {
     /// Loads the library at `path`.
     ///
     /// # Errors
-    /// [`ExportError::NoLibrary`] when no file is there, [`ExportError::Runtime`] when it is no ONNX Runtime of a version that fits.
+    /// [`ExportError::NoLibrary`] when no file is there, [`ExportError::RuntimeVersion`] when it is no ONNX Runtime of a version that was
+    /// tried, [`ExportError::Runtime`] when it cannot be loaded.
     pub fn load(path: &Path) -> Result<Self, ExportError> {
         static LOADED: OnceLock<Result<Runtime, String>> = OnceLock::new();
         // Checked first, since ort was seen to hang on a missing library.
         if !path.is_file() {
             return Err(ExportError::NoLibrary(path.to_path_buf()));
         }
+        let version = tried(path)?;
         let load = || -> Result<Runtime, String> {
             let builder = ort::init_from(path).map_err(|error| error.to_string())?;
             let environment =
                 builder.with_name("counterfoil").with_telemetry(false).build().map_err(|error| error.to_string())?;
-            Ok(Runtime { environment, version: version(path) })
+            Ok(Runtime { environment, version })
         };
         LOADED.get_or_init(load).clone().map_err(ExportError::Runtime)
     }
@@ -89,12 +100,31 @@ impl Runtime {
     }
 }
 
-/// The version behind `libonnxruntime.so.`, since the library itself tells only how it was built; else that.
-fn version(path: &Path) -> String {
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let name = real.file_name().unwrap_or_default().to_string_lossy();
-    let suffix = name.strip_prefix("libonnxruntime.so.").filter(|suffix| !suffix.is_empty());
-    suffix.unwrap_or(ort::info()).to_owned()
+/// The version of a library, if it is one that was tried.
+fn tried(path: &Path) -> Result<String, ExportError> {
+    let refused = |what: String| ExportError::RuntimeVersion {
+        path: path.to_path_buf(),
+        what,
+        oldest: *TRIED.start(),
+        newest: *TRIED.end(),
+    };
+    let bytes = std::fs::read(path).map_err(|error| ExportError::Runtime(format!("{}: {error}", path.display())))?;
+    let version = version(&bytes).ok_or_else(|| refused("is no ONNX Runtime".to_owned()))?;
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(1), Some(minor)) if TRIED.contains(&minor) => Ok(version),
+        _ => Err(refused(format!("is ONNX Runtime {version}"))),
+    }
+}
+
+/// The version of ONNX Runtime that a library was built as, read from its bytes: the library itself would have to be loaded to be asked.
+fn version(library: &[u8]) -> Option<String> {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    let mut found = library.windows(VERSION_SYMBOL.len()).enumerate().filter(|(_, bytes)| *bytes == VERSION_SYMBOL);
+    found.find_map(|(at, _)| {
+        let digits: Vec<u8> = library[at + VERSION_SYMBOL.len()..].iter().take_while(|b| is_part(b)).copied().collect();
+        String::from_utf8(digits).ok().filter(|version| version.contains('.'))
+    })
 }
 
 /// A model loaded into ONNX Runtime.
@@ -136,5 +166,34 @@ pub(crate) mod testing {
             return None;
         };
         Some(Runtime::load(&path).unwrap())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_were_not_tried_are_refused_before_they_are_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join("libonnxruntime.so");
+        let refused = |symbol: &str| {
+            std::fs::write(&library, format!("\x7fELF VERS_ {symbol}\0")).unwrap();
+            Runtime::load(&library).unwrap_err().to_string()
+        };
+        for (symbol, what) in [
+            ("VERS_1.22.1", "is ONNX Runtime 1.22.1"),
+            ("VERS_1.33.0", "is ONNX Runtime 1.33.0"),
+            ("VERS_2.25.0", "is ONNX Runtime 2.25.0"),
+            ("another library", "is no ONNX Runtime"),
+        ] {
+            let said = refused(symbol);
+            assert!(
+                said.contains(what) && said.contains("1.23 to 1.32") && said.contains("scripts/onnxruntime"),
+                "{said}"
+            );
+        }
+        std::fs::write(&library, "VERS_1.23.0\0").unwrap();
+        assert_eq!(tried(&library).unwrap(), "1.23.0");
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use counterfoil_edge::source::{self, Source};
-use counterfoil_models::{Frame, secret, sha256_hex};
+use counterfoil_models::{Frame, random, sha256_hex};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -82,12 +82,7 @@ impl Collection {
     /// # Errors
     /// When there are too few, or one cannot be read.
     pub fn draw(&self, rounds: Option<usize>, folder: &Path) -> Result<Vec<Exhibit>> {
-        let secret = secret().context("no random bytes")?;
-        let mut bytes = [0; 32];
-        for (byte, digits) in bytes.iter_mut().zip(secret.as_bytes().chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(digits)?, 16)?;
-        }
-        let mut rng = ChaCha8Rng::from_seed(bytes);
+        let mut rng = ChaCha8Rng::from_seed(random().context("the exhibits cannot be mixed")?);
         let mixed = self.mixed(rounds, &mut rng)?;
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let mut exhibits = Vec::with_capacity(mixed.len());

@@ -90,7 +90,25 @@ impl Boxes {
         })
     }
 
-    /// Keeps a box in the place of another of its name.
+    /// Refuses a box whose name another one has, at another address and with another certificate: what lets in there would be lost.
+    ///
+    /// # Errors
+    /// When there is one, or the file cannot be read.
+    pub fn refuse_namesake(&self, name: &str, address: &str, fingerprint: &str) -> Result<()> {
+        let is_other =
+            |known: &&Known| known.name == name && known.address != address && known.fingerprint != fingerprint;
+        match self.list()?.iter().find(is_other) {
+            None => Ok(()),
+            Some(other) => bail!(
+                "{address} is called {name}, and so is another box, at {}, that was paired with; give this one a `name` of its own under \
+                 [network] in its edge.toml, or take the other's lines out of {}",
+                other.address,
+                self.path.display()
+            ),
+        }
+    }
+
+    /// Keeps a box in the place of what was known of it.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -183,6 +201,10 @@ mod tests {
         }
         assert_eq!(boxes.list().unwrap(), [known("desk", "2"), known("till", "3")]);
         assert_eq!(boxes.find("till").unwrap(), boxes.find("till.local").unwrap());
+        boxes.refuse_namesake("till", "till.local:7443", "00").unwrap();
+        boxes.refuse_namesake("till", "10.0.0.2:7443", "ff").unwrap();
+        let namesake = boxes.refuse_namesake("till", "10.0.0.2:7443", "00").unwrap_err().to_string();
+        assert!(namesake.contains("till.local:7443") && namesake.contains("edge.toml"), "{namesake}");
         let error = boxes.find("other").unwrap_err().to_string();
         assert!(error.contains("counterfoil pair other"), "{error}");
         let mode = fs::metadata(dir.path().join("deep/boxes.toml")).unwrap().permissions().mode();

@@ -21,8 +21,10 @@ use super::{CONNECT, Known, MAX_ANSWER, certificate, known, open};
 /// A box that shows a code.
 pub struct Pairing {
     sender: SendRequest<Full<Bytes>>,
-    address: String,
-    fingerprint: String,
+    /// Host and port it answers at.
+    pub address: String,
+    /// SHA-256 of the certificate it shows.
+    pub fingerprint: String,
     id: String,
     /// What the box calls itself.
     pub name: String,

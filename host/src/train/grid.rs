@@ -37,13 +37,20 @@ fn place(run: &Path, step: u64) -> PathBuf {
     run.join("samples").join(format!("step-{step:08}.png"))
 }
 
-/// Removes the grids after `step`, which a run that stopped before its next checkpoint has left.
-pub(super) fn drop_after(run: &Path, step: u64) -> Result<(), Error> {
-    let last = place(run, step);
-    for grid in grids(run).iter().filter(|grid| **grid > last) {
+/// Removes the grids of `step` and later ones: a run that stopped before its next checkpoint has left them, or one that stopped off the
+/// schedule.
+pub(super) fn drop_from(run: &Path, step: u64) -> Result<(), Error> {
+    let first = place(run, step);
+    for grid in grids(run).iter().filter(|grid| **grid >= first) {
         fs::remove_file(grid).map_err(Error::io("remove the sample grid", grid))?;
     }
     Ok(())
+}
+
+/// The step in the name of a grid or a checkpoint.
+#[must_use]
+pub fn step_of(file: &Path) -> Option<u64> {
+    file.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
 /// The grids of a run, oldest first.
@@ -80,6 +87,12 @@ fn tile(pictures: &Tensor) -> candle_core::Result<RgbImage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_grid_tells_its_step() {
+        assert_eq!(step_of(&place(Path::new("run"), 438)), Some(438));
+        assert_eq!(step_of(Path::new("run/samples/holiday.png")), None);
+    }
 
     #[test]
     fn cells_stand_in_order_enlarged_and_apart() {

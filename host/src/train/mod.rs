@@ -27,7 +27,7 @@ pub use checkpoint::Checkpoint;
 pub use config::{Compute, Config, Net};
 pub use feed::{Draw, Exhibits, Feed};
 pub use game::{Game, Round};
-pub use grid::grids;
+pub use grid::{grids, step_of};
 pub use kept::{Trained, Which, checkpoints, load};
 pub use lesson::Lesson;
 pub use metrics::METRICS;
@@ -188,7 +188,7 @@ pub struct Outcome {
 /// Plays the game of `config` over the exhibits and keeps its record in the folder `run`.
 ///
 /// With `resume` it goes on from the newest checkpoint that opens, and from the start where none was written yet. It stops where `config`
-/// says, or soon after `stop` becomes true; either way the last step is saved. `on_save` is called after each checkpoint. `quiet` keeps
+/// says, or soon after `stop` becomes true; either way the last step is saved, and what the generator draws there. `on_save` is called after each checkpoint. `quiet` keeps
 /// progress and notes off stderr.
 ///
 /// # Errors
@@ -227,15 +227,11 @@ fn play(
         let folder = run.join(folder);
         fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
     }
-    grid::drop_after(run, first)?;
     let mut metrics = Metrics::open(run, first)?;
     let yardstick = Yardstick::new(exhibits.genuine)?;
     let probe = config.detective.then(|| Probe::new(&config, exhibits)).transpose()?;
     let progress = Progress::new(&config, first, quiet);
     let sample_every = if config.sample_every > 0 { config.sample_every } else { game.steps_an_epoch() };
-    if first == 0 {
-        grid::write(&game, run)?;
-    }
     // Whether the end was reached; none while the game goes on.
     let ending = |step: u64| {
         let at_end = config.steps.is_some_and(|steps| step >= steps)
@@ -244,6 +240,12 @@ fn play(
     };
 
     let mut ended = ending(first);
+    // A grid off the schedule is the end's: it goes once the game goes on.
+    let kept = first.is_multiple_of(sample_every) && first > 0;
+    grid::drop_from(run, first + u64::from(kept))?;
+    if first == 0 || (ended.is_some() && !kept) {
+        grid::write(&game, run)?;
+    }
     // The scope ends when the feed is dropped, which an error does too.
     thread::scope(|scope| {
         let feed = Feed::start(scope, &config, exhibits, first);
@@ -266,7 +268,7 @@ fn play(
                 // Where somebody stopped the game is no part of its record.
                 metrics.add(&round, distance.filter(|_| scheduled), probed)?;
             }
-            if step.is_multiple_of(sample_every) {
+            if step.is_multiple_of(sample_every) || ended.is_some() {
                 grid::write(&game, run)?;
             }
             if let Some(distance) = distance {
@@ -402,6 +404,25 @@ mod tests {
         play(&config(Net::Mlp, timed.steps), &samples, &again, false).unwrap();
         let file = format!("checkpoints/step-{:08}.safetensors", timed.steps);
         assert!(bytes(run.path(), &file) == bytes(&again, &file), "a timed run is not what its steps give");
+    }
+
+    #[test]
+    fn the_last_grid_is_of_the_last_step_however_the_run_ends() {
+        let (samples, folder) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
+        let [run, whole] = ["run", "whole"].map(|name| folder.path().join(name));
+        let steps = |run: &Path| grids(run).iter().map(|grid| step_of(grid).unwrap()).collect::<Vec<_>>();
+        // An epoch is 5 steps of 8 of the 40 pictures. Shorter than one; off the schedule; stopped where it stood; gone on with.
+        play(&config(Net::Mlp, 3), &samples, &run, false).unwrap();
+        assert_eq!(steps(&run), [0, 3]);
+        play(&config(Net::Mlp, 7), &samples, &run, true).unwrap();
+        assert_eq!(steps(&run), [0, 5, 7]);
+        let stopped = AtomicBool::new(true);
+        train(&config(Net::Mlp, 9), (&samples).into(), &run, true, &stopped, true, &mut || ()).unwrap();
+        assert_eq!(steps(&run), [0, 5, 7]);
+        play(&config(Net::Mlp, 10), &samples, &run, true).unwrap();
+        play(&config(Net::Mlp, 10), &samples, &whole, false).unwrap();
+        assert_eq!((steps(&run), steps(&whole)), (vec![0, 5, 10], vec![0, 5, 10]));
+        assert!(bytes(&run, "samples/step-00000010.png") == bytes(&whole, "samples/step-00000010.png"));
     }
 
     #[test]

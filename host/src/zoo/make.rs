@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use counterfoil_models::vacant_folder;
 use image::{GrayImage, ImageFormat};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -45,13 +46,10 @@ pub struct Plan {
 /// # Errors
 /// When the pictures are too few or cannot be read, or when `out` is not empty or cannot be written.
 pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) -> Result<Index> {
+    vacant_folder(out, &[])?;
     let source = Idx::find(data).ok_or_else(|| Error::NoIdx(data.to_path_buf()))?;
     let idx = Idx::read(&source)?;
     let parts = Parts::deal(&idx, &source, plan)?;
-    let fresh = fs::read_dir(out).map_or(true, |mut entries| entries.next().is_none());
-    if !fresh {
-        return Err(Error::Taken(out.to_path_buf()));
-    }
     let index = Index {
         seed: plan.seed,
         source: source.display().to_string(),

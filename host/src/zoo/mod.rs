@@ -65,8 +65,8 @@ pub enum Error {
         known: String,
     },
     /// Something stands where the zoo should.
-    #[error("{} is not empty: remove it, or choose another --out", .0.display())]
-    Taken(PathBuf),
+    #[error(transparent)]
+    Taken(#[from] counterfoil_models::Error),
     /// The operating system refused a file or folder.
     #[error("cannot {doing} {}: {source}; check that there is room and that you may", path.display())]
     Io {

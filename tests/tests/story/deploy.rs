@@ -179,11 +179,46 @@ fn a_card_is_given_all_that_its_first_start_needs() {
     let checked = Command::new("sh").arg("-n").arg(boot.join("counterfoil/install.sh")).status().unwrap();
     assert!(checked.success());
 
-    // Instructions of somebody's own are not lost.
-    flash(&[]).code(2).says("would be lost").says("install.sh");
-    fs::write(boot.join("user-data"), "#cloud-config\nhostname: mine\n").unwrap();
-    flash(&[]).code(2).says("add these lines to it by hand");
-    assert_eq!(fs::read_to_string(boot.join("user-data")).unwrap(), "#cloud-config\nhostname: mine\n");
+    // A second time replaces what the first one wrote, and nothing else.
+    fs::write(boot.join("counterfoil/bundle/left.txt"), "of the first").unwrap();
+    flash(&[]).ok().says("was flashed before").says("the card is ready");
+    assert!(!boot.join("counterfoil/bundle/left.txt").exists());
+    assert_eq!(fs::read_to_string(boot.join("user-data")).unwrap(), user_data);
+
+    // What Imager set up stays, and what cannot be added to is said how to mend.
+    let imager = "#cloud-config\nhostname: till\nruncmd:\n- [ rfkill, unblock, wifi ]\n";
+    fs::write(boot.join("user-data"), imager).unwrap();
+    flash(&[]).ok();
+    let merged = fs::read_to_string(boot.join("user-data")).unwrap();
+    assert_eq!(merged, format!("{imager}- [sh, /boot/firmware/counterfoil/install.sh]\n"));
+    let script = "#!/bin/sh\necho mine\n";
+    fs::write(boot.join("user-data"), script).unwrap();
+    flash(&[])
+        .code(2)
+        .says("does not begin with #cloud-config")
+        .says("1. open the file")
+        .says("`sh /boot/firmware/counterfoil/install.sh`");
+    assert_eq!(fs::read_to_string(boot.join("user-data")).unwrap(), script);
+
+    // Bookworm and older read none of it, nor where our own files lie from another time; neither does a 32-bit system run it.
+    fs::remove_file(boot.join("user-data")).unwrap();
+    fs::remove_file(boot.join("meta-data")).unwrap();
+    fs::write(boot.join("issue.txt"), "Raspberry Pi reference 2024-11-19\n").unwrap();
+    flash(&[]).code(2).says("without cloud-init").says("2024-11-19").says("Trixie");
+    fs::write(boot.join("user-data"), user_data.replace("\n# hostname: raspberrypi\n", "")).unwrap();
+    fs::write(boot.join("meta-data"), "instance-id: counterfoil\n").unwrap();
+    flash(&[]).code(2).says("without cloud-init");
+    fs::write(boot.join("meta-data"), "instance-id: rpios-image\n").unwrap();
+    fs::write(boot.join("kernel7.img"), "32").unwrap();
+    flash(&[]).code(2).says("32-bit");
+    fs::remove_file(boot.join("kernel7.img")).unwrap();
+    // What a flash that broke off has left is replaced; a folder of somebody's own of that name is not.
+    fs::remove_file(boot.join("counterfoil/install.sh")).unwrap();
+    flash(&[]).ok();
+    fs::remove_dir_all(boot.join("counterfoil")).unwrap();
+    fs::create_dir(boot.join("counterfoil")).unwrap();
+    fs::write(boot.join("counterfoil/me.jpg"), "mine").unwrap();
+    flash(&[]).code(2).says("is not empty").says("me.jpg");
     let elsewhere = dir.path().display().to_string();
     counterfoil(["flash", &elsewhere, "--package", &deb, "--bundle", &bundle]).code(2).says("no boot partition");
 }

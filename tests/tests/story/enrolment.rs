@@ -56,6 +56,8 @@ fn a_writer_is_enrolled_and_a_camera_calibrated_for() {
     calibrate(&test).code(2).says("needs at least 19").says("--alpha");
     let before = box_with(&bundle, &["detect", &pictures[3]]).lines().remove(0);
     calibrate(&notes).ok().says("150 genuine pictures");
+    // A calibration is an afternoon's work at the camera.
+    calibrate(&test).code(2).says("exists already").says("--force");
     let after = box_with(&bundle, &["detect", &pictures[3]]).lines().remove(0);
     assert_eq!(
         (&before["calibration"], &after["calibration"], &after["pictures"]),

@@ -93,7 +93,31 @@ fn two_boxes_play_and_the_record_stands_up() {
         fs::write(out.join(file), sound).unwrap();
     }
     verify().ok();
-    counterfoil(game(&boxes, &out)).code(2).says("--resume");
+    // The same folder once more: refused, and nothing of the finished game is touched.
+    counterfoil(game(&boxes, &out)).code(2).says("finished game").says("another --out");
+    counterfoil([game(&boxes, &out), vec!["--resume".to_owned()]].concat()).code(2).says("it was finished");
+    verify().ok();
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["game"], "nothing is left beside it");
+}
+
+#[test]
+fn a_game_is_not_resumed_while_it_is_played() {
+    let (_till, _desk, boxes) = two_boxes();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("game");
+    let mut arguments = game(&boxes, &out);
+    arguments.extend(["--pace", "0.5s"].map(str::to_owned));
+    thread::scope(|scope| {
+        let playing = scope.spawn(|| counterfoil(&arguments).ok());
+        wait_for_lines(&out, 2);
+        counterfoil([game(&boxes, &out), vec!["--resume".to_owned()]].concat())
+            .code(2)
+            .says("in use by another process");
+        counterfoil(game(&boxes, &out)).code(2).says("not over").says("--resume");
+        assert_eq!(playing.join().unwrap().lines().len(), 13);
+    });
+    counterfoil(["faceoff", "verify", &out.display().to_string()]).ok();
 }
 
 #[test]

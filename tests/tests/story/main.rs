@@ -10,6 +10,7 @@ mod enrolment;
 mod faceoff;
 mod kill;
 mod models;
+mod named;
 mod network;
 mod path;
 mod pictures;

@@ -220,7 +220,7 @@ fn a_bundle_comes_over_the_network_only_if_it_is_signed_by_a_key_of_the_box() {
     counterfoil(["key", "sign", &bundle.display().to_string(), "--key", &path("theirs.key")]).ok();
     assert_eq!(put(&pack("theirs.tar")).0, 403, "signed by another");
     fs::remove_file(bundle.join("manifest.json.minisig")).unwrap();
-    counterfoil(["key", "sign", &bundle.display().to_string(), "--key", &path("ours.key")]).ok();
+    counterfoil(["key", "sign", &bundle.display().to_string(), "--key", &path("ours.key"), "--force"]).ok();
     let signed = pack("ours.tar");
     let cut = fs::read(&signed).unwrap();
     fs::write(path("cut.tar"), &cut[..cut.len() / 2]).unwrap();

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use counterfoil_models::game::Seal;
-use counterfoil_tests::{Stage, counterfoil, edge, edge_reading};
+use counterfoil_tests::{Stage, counterfoil, edge, edge_reading, root, skip};
 use serde_json::Value;
 
 /// Path and score as printed, digit for digit.
@@ -37,6 +38,7 @@ fn eval_and_detect_print_the_same_digits() {
             fake.as_os_str(),
             "--scores".as_ref(),
             file.as_os_str(),
+            "--force".as_ref(),
             "--json".as_ref(),
         ];
         let evaluation = counterfoil(arguments).ok().lines().remove(0);
@@ -138,6 +140,8 @@ fn a_report_is_one_page_that_fetches_nothing() {
     let html = fs::read_to_string(page).unwrap();
     assert!(html.contains("<svg") && html.contains("data:image/png;base64,") && html.contains("rescan"));
     assert!(!html.contains("src=\"http") && !html.contains("<script"));
+    // The run is shorter than an epoch, and yet not the untrained forger is shown.
+    assert!(html.contains("forger draws at step 12<"), "the newest grid is of the last step, and is called so");
 }
 
 #[test]
@@ -147,4 +151,71 @@ fn inspecting_the_notes_finds_no_leak() {
     assert_eq!(found["genuine"], 12);
     assert_eq!(found["duplicates"].as_array().unwrap().len(), 0);
     assert!(found["fake"].as_object().unwrap().len() >= 10);
+}
+
+#[test]
+fn the_oldest_onnx_runtime_that_is_said_to_do_agrees_and_an_older_one_is_refused_in_words() {
+    let stage = Stage::get();
+    let dir = tempfile::tempdir().unwrap();
+    let export = |library: &Path| {
+        let [run, out, library] =
+            [&stage.path("run"), &dir.path().join("bundle"), library].map(|p| p.display().to_string());
+        counterfoil(["export", &run, "--out", &out, "--alpha", "0.05", "--onnxruntime", &library])
+    };
+    let older = dir.path().join("libonnxruntime.so.1.22.1");
+    fs::write(&older, "VERS_1.22.1\0").unwrap();
+    export(&older).code(2).says("is ONNX Runtime 1.22.1").says("1.23 to 1.32").says("scripts/onnxruntime");
+    assert!(!dir.path().join("bundle").exists());
+    let oldest = root().join(".venv/onnxruntime-1.23.0/onnxruntime/capi/libonnxruntime.so.1.23.0");
+    if !oldest.exists() {
+        return skip("there is no ONNX Runtime 1.23.0: run scripts/onnxruntime 1.23.0");
+    }
+    export(&oldest).ok().says("onnxruntime 1.23.0 agrees");
+}
+
+#[test]
+fn what_a_person_has_is_not_overwritten_unasked() {
+    let stage = Stage::get();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let [gan, notes, real, fake] =
+        ["gan", "notes", "test/real", "test/fake"].map(|n| stage.path(n).display().to_string());
+    let mine = || fs::read_to_string(dir.path().join("mine/me.jpg")).unwrap();
+    fs::create_dir(dir.path().join("mine")).unwrap();
+    for file in ["mine/me.jpg", "page.html"] {
+        fs::write(dir.path().join(file), "years of work").unwrap();
+    }
+
+    let folder = path("mine");
+    for arguments in [
+        vec!["dataset", "specimen", "--out", &folder, "--real", "1", "--fakes", "0"],
+        vec!["dataset", "specimen", "--zoo", "--out", &folder, "--real", "1", "--fakes", "1"],
+        vec!["demo", "--out", &folder, "--steps", "1"],
+        vec!["train", "--data", &notes, "--out", &folder, "--net", "statistics"],
+        vec!["train", "--data", &notes, "--out", &path("run"), "--backup", &folder, "--steps", "1"],
+        vec!["faceoff", "--bundle", &gan, "--exhibits", &stage.path("test").display().to_string(), "--out", &folder],
+        vec!["league", &gan, "--genuine", &real, "--matches", "2", "--out", &folder],
+    ] {
+        counterfoil(&arguments).code(2).says("mine").says("me.jpg").says("empty folder");
+        assert_eq!((mine(), fs::read_dir(&folder).unwrap().count()), ("years of work".to_owned(), 1), "{arguments:?}");
+    }
+
+    fs::write(path("mine.pub"), "years of work").unwrap();
+    counterfoil(["key", "new", "--out", &folder]).code(2).says("mine.pub exists already");
+    assert!(!dir.path().join("mine.key").exists() && fs::read_to_string(path("mine.pub")).unwrap() == "years of work");
+
+    let page = path("page.html");
+    let report = ["report", "--bundle", &gan, "--genuine", &real, "--fake", &fake, "--out", &page];
+    let eval = ["eval", "--bundle", &gan, "--genuine", &real, "--fake", &fake, "--no-baselines", "--scores", &page];
+    let cards = ["faceoff", "cards", "--genuine", "1", "--counterfeit", "1", "--out", &page];
+    let note = stage.path("test/real/note_000001.png").display().to_string();
+    let explain = ["detect", "--bundle", &gan, &note, "--explain", &page];
+    let export = ["export", &stage.path("run").display().to_string(), "--alpha", "0.05", "--out", &page];
+    for arguments in [&report[..], &eval, &cards, &export] {
+        counterfoil(arguments).code(2).says("page.html exists already").says("--force");
+    }
+    edge(explain).code(2).says("page.html exists already").says("--force");
+    assert_eq!(fs::read_to_string(&page).unwrap(), "years of work");
+    counterfoil([&cards[..], &["--force"]].concat()).ok();
+    assert!(fs::read_to_string(&page).unwrap().contains("<html"));
 }

@@ -28,8 +28,14 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let out = dir.path().join("run").display().to_string();
     let endless = [&["train", "--data", &notes, "--out", &out, "--steps", "1000000"], &SMALL[..]].concat();
     counterfoil_interrupted(endless, &dir.path().join("run/samples/step-00000000.png")).ok().says("--resume");
-    let checkpoints = fs::read_dir(dir.path().join("run/checkpoints")).unwrap().count();
-    assert_eq!(checkpoints, 1, "the step it stopped at is saved");
+    let names = |folder: &str| {
+        let files = fs::read_dir(dir.path().join("run").join(folder)).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().path().file_stem().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("checkpoints").len(), 1, "the step it stopped at is saved");
+    assert_eq!(names("samples").last(), names("checkpoints").last(), "and what the forger draws there");
     counterfoil(["export", &out, "--out", &dir.path().join("bundle").display().to_string(), "--alpha", "0.05"]).ok();
 }
 

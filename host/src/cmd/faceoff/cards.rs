@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_host::referee::cards;
+use counterfoil_models::vacant;
 use minijinja::{Environment, context};
 use qrcode::QrCode;
 use qrcode::render::svg;
@@ -24,12 +25,17 @@ pub(crate) struct Cards {
     /// The page
     #[arg(long, value_name = "FILE", default_value = "cards.html")]
     out: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 const PAGE: &str = include_str!("cards.html");
 
 impl Cards {
     pub(crate) fn run(self) -> Result<()> {
+        // Cards that were printed open to nothing else than what their own page says.
+        vacant(&self.out, self.force)?;
         let kinds = (0..self.genuine).map(|_| true).chain((0..self.counterfeit).map(|_| false));
         let mut made = Vec::new();
         for genuine in kinds {

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 /// Shows a recorded game on the scoreboard once more
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
-  counterfoil faceoff replay faceoff --web 0.0.0.0:8080 --pace 3s")]
+  counterfoil faceoff replay faceoff-2026-11-27-193000 --web 0.0.0.0:8080 --pace 3s")]
 pub(crate) struct Replay {
     /// The game's folder
     #[arg(value_name = "DIR")]

@@ -12,7 +12,7 @@ use counterfoil_models::sha256_hex;
 /// Checks a recorded game: that not a byte of it was changed, that the seal opens, and that the outcome follows from the answers
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
-  counterfoil faceoff verify faceoff")]
+  counterfoil faceoff verify faceoff-2026-11-27-193000")]
 pub(crate) struct Verify {
     /// The game's folder
     #[arg(value_name = "DIR")]

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use counterfoil_host::report::{Picture, Point, Probe, Training};
 use counterfoil_host::run::{Record, fitted};
-use counterfoil_host::train::{METRICS, grids};
+use counterfoil_host::train::{METRICS, checkpoints, grids, step_of};
 use serde::Deserialize;
 
 /// Points of a training curve; more than a page is wide would only make it slow.
@@ -48,8 +48,23 @@ pub(super) fn training(name: &str, run: &Path) -> Result<Option<Training>> {
 pub(super) fn grid(name: &str, run: &Path) -> Result<Option<Picture>> {
     let Some(grid) = grids(run).pop() else { return Ok(None) };
     let png = fs::read(&grid).with_context(|| format!("cannot read {}", grid.display()))?;
-    let caption = format!("What {name}'s forger draws at the end: {}", crate::cmd::name_of(&grid));
-    Ok(Some(Picture { png, caption }))
+    Ok(Some(Picture { png, caption: caption(name, step_of(&grid), trained(run)) }))
+}
+
+/// The step of the newest checkpoint.
+fn trained(run: &Path) -> Option<u64> {
+    step_of(checkpoints(run).last()?)
+}
+
+/// Says of which step a grid is. A run that was killed has trained on since its newest grid.
+fn caption(name: &str, drawn: Option<u64>, trained: Option<u64>) -> String {
+    let of = trained.filter(|steps| drawn.is_some_and(|drawn| drawn < *steps));
+    let later = of.map_or_else(String::new, |steps| format!(" of {steps}, the newest picture there is"));
+    match drawn {
+        Some(0) => format!("What {name}'s forger drew before it was trained: step 0{later}"),
+        Some(step) => format!("What {name}'s forger draws at step {step}{later}"),
+        None => format!("What {name}'s forger draws, at a step its file's name does not tell"),
+    }
 }
 
 impl Metrics {
@@ -62,5 +77,18 @@ impl Metrics {
             d_real: number(self.d_real),
             d_fake: number(self.d_fake),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_is_called_what_it_is() {
+        assert_eq!(caption("dcgan", Some(438), Some(438)), "What dcgan's forger draws at step 438");
+        assert!(caption("dcgan", Some(0), Some(77)).contains("before it was trained: step 0 of 77"));
+        assert!(caption("dcgan", Some(400), Some(500)).contains("step 400 of 500"));
+        assert!(caption("dcgan", Some(0), None).ends_with("step 0"));
     }
 }
