@@ -212,6 +212,7 @@ impl Config {
             (self.size != usual.size && !asked, "`size`", "only rpicam and v4l2 cameras are asked for a size"),
             (self.agree != usual.agree && !frames, "`agree`", "only a camera's frames have to agree"),
             (self.guide != usual.guide && !frames, "`guide`", "only a camera's frames are cut to it"),
+            (!source.looks() && !listens, "`source = \"none\"`", "without [network] `listen` there is nothing to judge"),
             (self.keep_unsure && !source.looks(), "`keep_unsure`", "there is no source of pictures to keep"),
             (self.pins != usual.pins && !wired, "[pins]", "set `lights` to auto, rpi or gpiochip"),
             (self.mode == Mode::Button && !frames, "`mode = \"button\"`", "each file is judged as it comes"),
@@ -380,7 +381,8 @@ mod tests {
             ("source = \"dir:x\"\nagree = [1, 1]", "`agree`"),
             ("source = \"dir:x\"\nguide = [0.1, 0.1, 0.5, 0.5]", "`guide`"),
             ("source = \"dir:x\"\nmode = \"button\"", "each file is judged"),
-            ("source = \"none\"\nkeep_unsure = true", "`keep_unsure`"),
+            ("source = \"none\"", "nothing to judge"),
+            ("source = \"none\"\nkeep_unsure = true\n[network]\nlisten = \"0.0.0.0:7443\"", "`keep_unsure`"),
             ("lights = \"none\"\nmode = \"button\"", "there is no button"),
             ("lights = \"none\"\n[pins]\ngreen = 5", "[pins]"),
         ] {

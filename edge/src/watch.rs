@@ -137,9 +137,10 @@ impl Watch {
         self.agreement.forget();
     }
 
-    /// The camera failed: what comes next is another scene.
+    /// The camera failed: what comes next is another scene, and what was asked for was answered by the fault.
     pub fn interrupted(&mut self) {
         self.agreement.forget();
+        (self.asked, self.since) = (0, None);
     }
 
     /// A damaged frame is dropped: it is no verdict and no part of one. When there is nothing else for a while, that is a fault.
@@ -189,7 +190,8 @@ impl Watch {
         let file = shot.name.is_some();
         let idle = self.mode == Mode::Button && self.asked == 0;
         let old = self.asked > 0 && self.since.is_some_and(|since| shot.taken < since);
-        if (idle || old) && !self.learning && !file {
+        let passes = (idle || old) && !self.learning && !file;
+        if passes && self.damaged.is_none() {
             self.tally.passed += 1;
             return Ok(Looked::Nothing);
         }
@@ -200,6 +202,10 @@ impl Watch {
                 Err(error) => return Ok(self.drop_damaged(shot.taken, error)),
                 Ok(_) => self.damaged = None,
             }
+        }
+        if passes {
+            self.tally.passed += 1;
+            return Ok(Looked::Nothing);
         }
         let frame = frame.and_then(|frame| match self.guide {
             Region::WHOLE => Ok(frame),
