@@ -317,7 +317,7 @@ mod tests {
         let mut film = after(b"\0\0\0\x01\x67\x42\0\x1f");
         assert_eq!(film.missing(late).unwrap(), "gives H.264 video and no JPEG pictures");
         assert!(film.ended_without().unwrap().contains("H.264"));
-        let mut noise = after(&vec![0x55; 3 << 20]);
+        let mut noise = after(&vec![0x8A; 3 << 20]);
         assert_eq!(noise.missing(early).unwrap(), "has given no whole JPEG picture for 5 s or 2 MB");
         noise.picture(early);
         assert_eq!((noise.missing(late), noise.ended_without()), (None, None));
