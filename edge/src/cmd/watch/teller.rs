@@ -42,7 +42,8 @@ impl<W: Write> Teller<'_, W> {
         if self.said_fault.take().is_some() {
             say("there are pictures again");
             let words = Words { large: "READY".into(), small: <[String; 2]>::default() };
-            self.show(News { signal: Signal::Nothing, words });
+            // A fault that was short is seen all the same.
+            self.panel.show_after(News { signal: Signal::Nothing, words });
         }
     }
 
