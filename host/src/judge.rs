@@ -56,7 +56,7 @@ pub fn rates(judged: &Judged) -> Result<Evaluation, EvalError> {
 /// # Errors
 /// [`EvalError`] when no genuine picture could be read.
 pub fn single_number(items: &[Item]) -> Result<SingleNumbers, EvalError> {
-    let read: Vec<_> = items.par_iter().filter_map(|item| Some((item, cues(&item.frame().ok()?)))).collect();
+    let read: Vec<_> = items.par_iter().filter_map(|item| Some((item, cues(&*item.frame().ok()?)))).collect();
     let names =
         read.first().map_or_else(Vec::new, |(_, cues)| cues.iter().map(|(name, _)| (*name).to_owned()).collect());
     let measured = |(item, cues): (&Item, Vec<(&str, f64)>)| Measured {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use counterfoil_edge::source::{Source, pictures};
-use counterfoil_models::{Article, Color, Frame, Region, Resize};
+use counterfoil_models::{Article, Color, DecodedFrame, Frame, Region, Resize};
 use image::DynamicImage;
 use regex::Regex;
 use serde::Deserialize;
@@ -68,11 +68,11 @@ impl Item {
     ///
     /// # Errors
     /// [`DataError::Picture`].
-    pub fn frame(&self) -> Result<Frame> {
+    pub fn frame(&self) -> Result<DecodedFrame> {
         match &self.place {
             Place::File(path) => Source::File(path.clone()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?)),
             Place::Idx(idx, index) => {
-                Frame::from_image(DynamicImage::ImageLuma8(idx.picture(*index))).map_err(Into::into)
+                Frame::from_image(DynamicImage::ImageLuma8(idx.picture(*index))).map(Into::into).map_err(Into::into)
             }
         }
         .map_err(|source| DataError::Picture { name: self.name.clone(), source })
@@ -227,7 +227,9 @@ fn read_settings(folder: &Path) -> Result<Settings> {
 fn pictures_below(folder: &Path) -> impl Iterator<Item = Result<PathBuf>> {
     pictures(vec![folder.to_path_buf()]).filter_map(|source| match source {
         Source::File(path) => Some(Ok(path)),
-        Source::Refused { error: counterfoil_edge::Error::NoPictures, .. } | Source::Stdin => None,
+        Source::Refused { error: counterfoil_edge::Error::NoPictures, .. } | Source::Stdin | Source::NotAPicture(_) => {
+            None
+        }
         Source::Refused { path, error } => {
             Some(Err(DataError::Picture { name: path.display().to_string(), source: error }))
         }
