@@ -30,6 +30,17 @@ pub enum Said {
     Unjudged,
 }
 
+impl From<Glimpse> for Said {
+    /// What a picture that speaks for itself says.
+    fn from(glimpse: Glimpse) -> Self {
+        match glimpse {
+            Glimpse::Nothing => Self::Nothing,
+            Glimpse::Judged(judgement) => Self::Verdict(judgement.verdict(), judgement),
+            Glimpse::Unjudged => Self::Unjudged,
+        }
+    }
+}
+
 /// How many frames have to agree, of how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quorum {
@@ -106,11 +117,7 @@ impl Agreement {
         };
         // The newest frame is among those that agree, so that an answer is never about what is gone.
         if agree(newest) {
-            return Some(match newest {
-                Glimpse::Nothing => Said::Nothing,
-                Glimpse::Judged(judgement) => Said::Verdict(judgement.verdict(), judgement),
-                Glimpse::Unjudged => Said::Unjudged,
-            });
+            return Some(newest.into());
         }
         if self.last.len() < self.quorum.of || self.last.iter().any(|glimpse| agree(*glimpse)) {
             return None;

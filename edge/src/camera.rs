@@ -3,8 +3,10 @@
 //! Cameras are pulled out, busy, slow and forbidden, and none of that may end a box. A [`Camera`] says what is wrong with it and is
 //! opened anew, by [`eye`]; the newest shot lies in [`crate::latest`], so that whoever judges is never behind.
 
+mod end;
 mod eye;
 mod folder;
+mod foreign;
 mod mjpeg;
 mod pipe;
 mod rpicam;
@@ -27,6 +29,8 @@ pub use v4l2::{Found, list};
 
 /// Pictures a second that a camera is asked for.
 const RATE: u32 = 15;
+/// A camera that gives no picture for so long has a fault.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Width and height that a camera is asked for, unless told otherwise.
 pub const SIZE: (u32, u32) = (1280, 720);
 
@@ -80,7 +84,7 @@ impl fmt::Display for Spec {
 }
 
 impl Spec {
-    /// Whether every picture is to be judged, be it late, because each was put there by somebody; a camera's are too many.
+    /// Whether every picture is judged and has its own verdict, be it late: files of a folder. A camera's frames are too many.
     #[must_use]
     pub fn is_queue(&self) -> bool {
         matches!(self, Self::Folder(_))
@@ -123,10 +127,16 @@ impl Camera for Nowhere {
 /// What a camera has.
 enum Next {
     Shot(Shot),
-    /// Nothing new yet.
+    /// Nothing yet, which may be a fault that is not known yet.
     Waiting,
-    /// There will be nothing more.
-    End,
+    /// Nothing new; the source works.
+    Idle,
+    /// Something to tell that is neither a picture nor a fault.
+    Note(String),
+    /// No pictures, and why; the camera goes on trying by itself.
+    Fault(Fault),
+    /// There will be nothing more; with a fault when there never was a picture.
+    End(Option<Fault>),
 }
 
 /// Why there are no pictures, and what to do.
@@ -138,7 +148,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(what: impl Into<String>, remedy: &'static str) -> Self {
+    pub(crate) fn new(what: impl Into<String>, remedy: &'static str) -> Self {
         Self { what: what.into(), remedy }
     }
 }
@@ -161,6 +171,8 @@ pub enum Pixels {
     File(Vec<u8>),
     /// A camera's raw picture.
     Raw(Yuv),
+    /// None that can be had, and why: a frame that its driver knows to be damaged, a file that cannot be read.
+    Missing(String),
 }
 
 impl Shot {
@@ -176,6 +188,7 @@ impl Shot {
         Ok(match &self.pixels {
             Pixels::File(bytes) => Frame::decode(bytes)?.into_frame(),
             Pixels::Raw(yuv) => yuv.frame(color)?,
+            Pixels::Missing(why) => return Err(counterfoil_models::Error::Picture(why.clone()).into()),
         })
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use counterfoil_models::Region;
+use counterfoil_models::protocol::PORT;
 use serde::{Deserialize, Deserializer};
 
 use crate::agreement::Quorum;
@@ -33,7 +34,7 @@ pub struct Config {
     pub bundle: Option<PathBuf>,
     /// The folder of what the box learns and records.
     pub state: PathBuf,
-    /// `always`, or `button`: only when it is pressed.
+    /// `always`, or `button`: a camera's frames only when it is pressed.
     pub mode: Mode,
     /// How many frames have to agree, of how many: `[3, 5]`.
     #[serde(deserialize_with = "quorum")]
@@ -62,8 +63,10 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct Network {
     /// Address and port for TLS; without it the box is on no network.
+    #[serde(deserialize_with = "listening")]
     pub listen: Option<SocketAddr>,
     /// Address and port of a plain HTTP page, for reading only; without it there is none.
+    #[serde(deserialize_with = "listening")]
     pub page: Option<SocketAddr>,
     /// Whether the page may be read without a token.
     pub public: bool,
@@ -99,6 +102,9 @@ fn homeassistant() -> String {
     "homeassistant".into()
 }
 
+/// A broker's port unless told otherwise.
+const MQTT_PORT: u16 = 1883;
+
 /// A broker's host and port.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Broker(String, u16);
@@ -115,16 +121,42 @@ impl FromStr for Broker {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (host, port) = text.rsplit_once(':').unwrap_or((text, "1883"));
-        let port = port.parse().ok().filter(|_| !host.is_empty());
-        port.map(|port| Self(host.into(), port))
-            .ok_or_else(|| format!("`{text}` is no broker; expected HOST or HOST:PORT"))
+        let bad = |why: &str| format!("`{text}` is no broker; {why}");
+        let plain = match text.split_once("://") {
+            None => text,
+            Some(("mqtt" | "tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
+            Some((scheme, _)) => {
+                return Err(bad(&format!(
+                    "{scheme}:// is not spoken here, only MQTT over plain TCP: mqtt://HOST:1883, on a network you trust"
+                )));
+            }
+        };
+        if plain.contains('@') {
+            return Err(bad("`user` and `password` are keys of their own in [mqtt]"));
+        }
+        // An address of IPv6 has colons of its own.
+        let (host, port) = match plain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or(port))),
+            None if plain.parse::<Ipv6Addr>().is_ok() => (plain, None),
+            None => plain.rsplit_once(':').map_or((plain, None), |(host, port)| (host, Some(port))),
+        };
+        let is_address = host.parse::<Ipv6Addr>().is_ok();
+        let is_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_');
+        if host.is_empty() || !is_address && !host.chars().all(is_name) {
+            return Err(bad("expected HOST, HOST:PORT or mqtt://HOST:PORT, without a path or spaces"));
+        }
+        let port = match port.map_or(Ok(MQTT_PORT), str::parse) {
+            Ok(0) | Err(_) => return Err(bad("expected HOST or HOST:PORT, a port from 1 to 65535")),
+            Ok(port) => port,
+        };
+        Ok(Self(host.to_owned(), port))
     }
 }
 
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.0, self.1)
+        if self.0.contains(':') { write!(f, "[{}]:{}", self.0, self.1) } else { write!(f, "{}:{}", self.0, self.1) }
     }
 }
 
@@ -160,6 +192,40 @@ impl Config {
         Self::parse(&text).map_err(|what| fault(path, what))
     }
 
+    /// The keys that are set and do nothing as the others are, each in a sentence with what to do.
+    #[must_use]
+    pub fn without_effect(&self) -> Vec<String> {
+        let (usual, source, network) = (Self::default(), &self.source, &self.network);
+        let asked = matches!(source, Spec::Rpicam(_) | Spec::V4l2(_));
+        let frames = asked || *source == Spec::Stdin;
+        let (listens, speaks) = (network.listen.is_some(), self.mqtt.is_some());
+        let wired = !matches!(self.lights, Kind::Console | Kind::None);
+        let password_alone = self.mqtt.as_ref().is_some_and(|mqtt| mqtt.password.is_some() && mqtt.user.is_none());
+        let checks = [
+            (
+                network.page.is_some() && !listens,
+                "[network] `page`",
+                "set `listen` too; only `serve` listens without it",
+            ),
+            (network.name.is_some() && !listens && !speaks, "[network] `name`", "set `listen`, or [mqtt] `broker`"),
+            (password_alone, "[mqtt] `password`", "set `user` too"),
+            (self.size != usual.size && !asked, "`size`", "only rpicam and v4l2 cameras are asked for a size"),
+            (self.agree != usual.agree && !frames, "`agree`", "only a camera's frames have to agree"),
+            (self.guide != usual.guide && !frames, "`guide`", "only a camera's frames are cut to it"),
+            (!source.looks() && !listens, "`source = \"none\"`", "without [network] `listen` there is nothing to judge"),
+            (self.keep_unsure && !source.looks(), "`keep_unsure`", "there is no source of pictures to keep"),
+            (self.pins != usual.pins && !wired, "[pins]", "set `lights` to auto, rpi or gpiochip"),
+            (self.mode == Mode::Button && !frames, "`mode = \"button\"`", "each file is judged as it comes"),
+            (
+                self.mode == Mode::Button && frames && !listens && (!wired || self.pins.button.is_none()),
+                "`mode = \"button\"`",
+                "nothing would ever be judged: there is no button; set `lights` and [pins] `button`, or mode = \"always\"",
+            ),
+        ];
+        let idle = checks.iter().filter(|(idle, ..)| *idle);
+        idle.map(|(_, key, what)| format!("{key} has no effect: {what}")).collect()
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
@@ -174,6 +240,27 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// Where to listen, as typed: the address of a network card of this machine, or of all of them, and a port.
+///
+/// # Errors
+/// What is wrong with it, and what was expected.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let why = match text.rsplit_once(':') {
+            _ if text.contains("://") => "leave out what stands before the address, and any path",
+            _ if text.parse::<std::net::IpAddr>().is_ok() => "the port is missing",
+            None => "an address and a port are needed",
+            Some((_, port)) if !port.is_empty() && port.parse::<u16>().is_err() => "a port is a number up to 65535",
+            Some(_) => "the address is one of this machine's, in numbers",
+        };
+        format!("`{text}` is no place to listen: {why}; expected ADDRESS:PORT, 0.0.0.0:{PORT} or [::]:{PORT} for every network")
+    })
+}
+
+fn listening<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// Of the names that an error expects, the one a mistyped name is nearest to.
@@ -243,9 +330,73 @@ mod tests {
             ("guide = [0.5, 0.5, 0.6, 0.5]", "inside the picture"),
             ("[network]\npage = \"0.0.0.0:80\"\npublic = false", "leave one of them out"),
             ("[mqtt]\nbroker = \"here:there\"", "expected HOST or HOST:PORT"),
+            ("[network]\nlisten = \"http://0.0.0.0:7443\"", "leave out what stands before"),
+            ("[network]\nlisten = \"0.0.0.0\"", "the port is missing"),
+            ("[network]\nlisten = \"7443\"", "expected ADDRESS:PORT"),
+            ("[network]\nlisten = \"0.0.0.0:74430\"", "up to 65535"),
+            ("[network]\npage = \"localhost:8080\"", "in numbers"),
         ] {
             let error = Config::parse(text).unwrap_err();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_broker_is_a_host_or_the_url_of_one() {
+        for (text, shown) in [
+            ("home.local", "home.local:1883"),
+            ("10.0.0.2:1884", "10.0.0.2:1884"),
+            ("mqtt://home.local:1883", "home.local:1883"),
+            ("mqtt://home.local/", "home.local:1883"),
+            ("tcp://home.local", "home.local:1883"),
+            ("::1", "[::1]:1883"),
+            ("mqtt://[fe80::1]:99", "[fe80::1]:99"),
+        ] {
+            assert_eq!(text.parse::<Broker>().unwrap().to_string(), shown);
+        }
+        for (text, expected) in [
+            ("mqtts://home.local", "mqtts:// is not spoken here"),
+            ("wss://home.local/mqtt", "wss:// is not spoken here"),
+            ("mqtt://ann:secret@home.local", "`password` are keys of their own"),
+            ("mqtt://home.local/topic", "without a path"),
+            ("home .local:1883", "spaces"),
+            ("", "expected HOST"),
+            (":1883", "expected HOST"),
+            ("home.local:", "1 to 65535"),
+            ("home.local:0", "1 to 65535"),
+            ("home.local:65536", "1 to 65535"),
+        ] {
+            let error = text.parse::<Broker>().unwrap_err();
+            assert!(error.contains(&format!("`{text}`")) && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_does_nothing_without_another_is_named() {
+        for (text, key) in [
+            ("[network]\npage = \"0.0.0.0:8080\"", "`page`"),
+            ("[network]\nname = \"till\"", "`name`"),
+            ("[mqtt]\nbroker = \"home\"\npassword = \"x\"", "`password`"),
+            ("source = \"stdin\"\nsize = [640, 480]", "`size`"),
+            ("source = \"dir:x\"\nagree = [1, 1]", "`agree`"),
+            ("source = \"dir:x\"\nguide = [0.1, 0.1, 0.5, 0.5]", "`guide`"),
+            ("source = \"dir:x\"\nmode = \"button\"", "each file is judged"),
+            ("source = \"none\"", "nothing to judge"),
+            ("source = \"none\"\nkeep_unsure = true\n[network]\nlisten = \"0.0.0.0:7443\"", "`keep_unsure`"),
+            ("lights = \"none\"\nmode = \"button\"", "there is no button"),
+            ("lights = \"none\"\n[pins]\ngreen = 5", "[pins]"),
+        ] {
+            let idle = Config::parse(text).unwrap().without_effect();
+            assert!(idle.len() == 1 && idle[0].contains(key) && idle[0].contains("has no effect"), "{text}: {idle:?}");
+        }
+        for text in [
+            "",
+            "[network]\nlisten = \"0.0.0.0:7443\"\npage = \"0.0.0.0:8080\"\nname = \"till\"",
+            "[network]\nname = \"till\"\n[mqtt]\nbroker = \"home\"\nuser = \"a\"\npassword = \"x\"",
+            "source = \"dir:x\"\nagree = [3, 5]\nsize = [1280, 720]",
+            "lights = \"none\"\nmode = \"button\"\n[network]\nlisten = \"0.0.0.0:7443\"",
+        ] {
+            assert_eq!(Config::parse(text).unwrap().without_effect(), [""; 0], "{text}");
         }
     }
 }

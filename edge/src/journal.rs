@@ -36,15 +36,26 @@ pub struct Entry {
     pub verdict: Verdict,
     /// The bundle's fingerprint.
     pub bundle: String,
+    /// The picture's file, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl Entry {
-    /// A verdict of now.
+    /// A verdict of now on a camera's picture.
     #[must_use]
     pub fn now(picture: String, verdict: Verdict, judgement: &Judgement, bundle: &str) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (score, p_value) = (judgement.score().get(), judgement.p_value());
-        Self { time_ms: since.as_millis() as u64, picture, score, p_value, verdict, bundle: bundle.to_owned() }
+        Self {
+            time_ms: since.as_millis() as u64,
+            picture,
+            score,
+            p_value,
+            verdict,
+            bundle: bundle.to_owned(),
+            file: None,
+        }
     }
 }
 

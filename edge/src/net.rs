@@ -8,6 +8,7 @@ mod bundle;
 pub mod certificate;
 mod desk;
 pub mod door;
+mod identity;
 pub mod live;
 mod mdns;
 mod metrics;
@@ -97,7 +98,9 @@ pub fn start(config: &Config, live: &Arc<Live>, herald: impl Herald) -> Result<O
         let (listener, address) = bind(address)?;
         runtime.spawn(server::serve(listener, Some(certificate.server()?), api::all(Arc::clone(&office))));
         if config.network.announce {
-            announced = Some(mdns::announce(&name, address.port(), &fingerprint)?);
+            let herald = Arc::clone(&herald);
+            let complain = move |what: &str| herald.complain(what);
+            announced = Some(mdns::announce(&name, address.port(), &fingerprint, complain)?);
         }
         listening = Some((address, fingerprint));
     }
@@ -106,7 +109,8 @@ pub fn start(config: &Config, live: &Arc<Live>, herald: impl Herald) -> Result<O
         runtime.spawn(server::serve(listener, None, api::open(Arc::clone(&office))));
     }
     if let Some(mqtt) = &config.mqtt {
-        runtime.spawn(mqtt::speak(mqtt.clone(), office, move |what| herald.complain(&what)));
+        let id = identity::of(&config.state)?;
+        runtime.spawn(mqtt::speak(mqtt.clone(), id, office, move |what| herald.complain(&what)));
     }
     drop(entered);
     Ok(Some(Net { runtime: Some(runtime), announced, name, listening }))

@@ -28,6 +28,11 @@ pub struct News {
 pub trait Shows: Send {
     /// Shows it; comes back when it was shown.
     fn show(&mut self, news: &News) -> Option<String>;
+
+    /// Shows other words, and leaves lights as they are: those of a notice, or those that were there before it.
+    fn reword(&mut self, _: &Words) -> Option<String> {
+        None
+    }
 }
 
 /// The thread that shows.
@@ -52,10 +57,18 @@ impl Panel {
             Arc::new(Shared { news: Latest::new(), notice: Mutex::new(None), unwanted: AtomicBool::new(false) });
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || {
+            let (mut newest, mut noticed) = (Words::default(), None);
             while !theirs.unwanted.load(Ordering::Relaxed) {
                 if let Some(mut news) = theirs.news.take(PATIENCE) {
-                    news.words = theirs.notice().unwrap_or(news.words);
+                    newest.clone_from(&news.words);
+                    news.words = noticed.clone().unwrap_or(news.words);
                     parts.iter_mut().filter_map(|part| part.show(&news)).for_each(&complain);
+                }
+                let notice = theirs.notice();
+                if notice != noticed {
+                    let words = notice.as_ref().unwrap_or(&newest);
+                    parts.iter_mut().filter_map(|part| part.reword(words)).for_each(&complain);
+                    noticed = notice;
                 }
             }
         });
@@ -88,10 +101,9 @@ impl Panel {
 pub struct Notices(Arc<Shared>);
 
 impl Notices {
-    /// Shows them at once, with the lights dark, and whatever else is new does not take their place for so long.
+    /// Shows them at once; for so long nothing new takes their place, and then the newest does.
     pub fn show(&self, words: Words, long: Duration) {
-        *self.0.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some((words.clone(), Instant::now() + long));
-        self.0.news.put(News { signal: Signal::Nothing, words });
+        *self.0.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some((words, Instant::now() + long));
     }
 }
 
@@ -154,5 +166,38 @@ mod tests {
         }
         thread::sleep(Duration::from_millis(300));
         assert_eq!(*shown.lock().unwrap(), each);
+    }
+
+    struct Display(Arc<Mutex<Vec<String>>>);
+
+    impl Shows for Display {
+        fn show(&mut self, news: &News) -> Option<String> {
+            self.reword(&news.words)
+        }
+
+        fn reword(&mut self, words: &Words) -> Option<String> {
+            self.0.lock().unwrap().push(words.large.clone());
+            None
+        }
+    }
+
+    #[test]
+    fn a_notice_goes_by_itself_and_what_is_new_shows_again() {
+        let (lit, shown) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let parts: Vec<Box<dyn Shows>> = vec![Box::new(Slow(Arc::clone(&lit))), Box::new(Display(Arc::clone(&shown)))];
+        let panel = Panel::new(parts, |_| {});
+        let words = |large: &str| Words { large: large.into(), small: <[String; 2]>::default() };
+        panel.show(News { signal: Signal::Counterfeit, words: words("COUNTERFEIT") });
+        thread::sleep(Duration::from_millis(250));
+        panel.notices().show(words("123456"), Duration::from_millis(600));
+        thread::sleep(Duration::from_millis(250));
+        panel.show(News { signal: Signal::Genuine, words: words("GENUINE") });
+        thread::sleep(Duration::from_millis(900));
+        assert_eq!(*shown.lock().unwrap(), ["COUNTERFEIT", "123456", "123456", "GENUINE"]);
+        assert_eq!(
+            *lit.lock().unwrap(),
+            [Signal::Counterfeit, Signal::Genuine],
+            "a notice lights and puts out nothing"
+        );
     }
 }

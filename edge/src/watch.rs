@@ -11,7 +11,7 @@ use counterfoil_models::{Error as ContractError, Frame, Judgement, NotFound, Reg
 
 use crate::agreement::{Agreement, Glimpse, Quorum, Said};
 use crate::button::Press;
-use crate::camera::{Pixels, Shot};
+use crate::camera::{Fault, Pixels, Shot};
 use crate::empty::Empty;
 use crate::indicator::Signal;
 use crate::panel::News;
@@ -19,7 +19,10 @@ use crate::pipeline;
 use crate::screen::Words;
 use crate::{Detector, Error, Result};
 
-/// When pictures are judged.
+/// A camera whose frames have all been damaged for so long has a fault.
+const DAMAGED: Duration = Duration::from_secs(5);
+
+/// When a camera's pictures are judged; files of a folder are judged as they come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -54,6 +57,8 @@ pub struct Tally {
     pub passed: u64,
     /// Frames that could not be judged.
     pub failed: u64,
+    /// Frames of a camera that were damaged, and dropped.
+    pub damaged: u64,
     /// The oldest that a frame was when its judging began.
     pub oldest: Duration,
     /// Time spent on frames.
@@ -82,6 +87,8 @@ pub struct Watch {
     since: Option<Instant>,
     learning: bool,
     network_failed: bool,
+    /// Since when all frames have been damaged, and what was wrong with the first.
+    damaged: Option<(Instant, String)>,
     tally: Tally,
 }
 
@@ -101,6 +108,7 @@ impl Watch {
             since: None,
             learning: false,
             network_failed: false,
+            damaged: None,
             tally: Tally::default(),
         }
     }
@@ -129,9 +137,24 @@ impl Watch {
         self.agreement.forget();
     }
 
-    /// The camera failed: what comes next is another scene.
+    /// The camera failed: what comes next is another scene, and what was asked for was answered by the fault.
     pub fn interrupted(&mut self) {
         self.agreement.forget();
+        (self.asked, self.since) = (0, None);
+    }
+
+    /// A damaged frame is dropped: it is no verdict and no part of one. When there is nothing else for a while, that is a fault.
+    fn drop_damaged(&mut self, taken: Instant, why: &Error) -> Looked {
+        self.tally.damaged += 1;
+        let (since, first) = self.damaged.get_or_insert_with(|| (taken, why.to_string()));
+        if taken.duration_since(*since) < DAMAGED {
+            return Looked::Damaged;
+        }
+        let what = format!("every frame has been damaged for {} s ({first})", DAMAGED.as_secs());
+        Looked::Fault(Fault::new(
+            what,
+            "check the camera's cable, its power, and that it has a USB port of its own; a smaller `size` takes less bandwidth",
+        ))
     }
 
     /// The button was pressed.
@@ -163,18 +186,32 @@ impl Watch {
     }
 
     fn looked(&mut self, shot: &Shot) -> Result<Looked> {
+        // A file was put there to be judged, whatever the button says.
+        let file = shot.name.is_some();
         let idle = self.mode == Mode::Button && self.asked == 0;
         let old = self.asked > 0 && self.since.is_some_and(|since| shot.taken < since);
-        if (idle || old) && !self.learning {
+        let passes = (idle || old) && !self.learning && !file;
+        if passes && self.damaged.is_none() {
             self.tally.passed += 1;
             return Ok(Looked::Nothing);
         }
         let color = self.detector.bundle().manifest().input.color;
-        let frame = pipeline::guarded(|| match self.guide {
-            Region::WHOLE => shot.frame(color),
-            guide => Ok(shot.frame(color)?.crop(guide)?),
+        let frame = pipeline::guarded(|| shot.frame(color));
+        if !file {
+            match &frame {
+                Err(error) => return Ok(self.drop_damaged(shot.taken, error)),
+                Ok(_) => self.damaged = None,
+            }
+        }
+        if passes {
+            self.tally.passed += 1;
+            return Ok(Looked::Nothing);
+        }
+        let frame = frame.and_then(|frame| match self.guide {
+            Region::WHOLE => Ok(frame),
+            guide => Ok(frame.crop(guide)?),
         });
-        if let (true, Ok(frame)) = (self.learning, &frame) {
+        if let (true, false, Ok(frame)) = (self.learning, file, &frame) {
             self.learning = false;
             self.agreement.forget();
             let empty = Empty::learn(frame)?;
@@ -195,8 +232,8 @@ impl Watch {
             Glimpse::Judged(_) => self.tally.judged += 1,
             Glimpse::Unjudged => self.tally.failed += 1,
         }
-        let mut said = self.agreement.add(glimpse);
-        let asked = self.asked > 0;
+        let mut said = if file { Some(Said::from(glimpse)) } else { self.agreement.add(glimpse) };
+        let asked = self.asked > 0 && !old;
         if asked {
             self.asked -= 1;
             // Whoever asks is answered: frames that do not agree are unsure, or could not be judged.
@@ -240,6 +277,10 @@ pub enum Looked {
     Answer(Answer),
     /// The empty scene, learned from it.
     Learned(Empty),
+    /// A camera's damaged frame, which was dropped.
+    Damaged,
+    /// One more of those, and nothing else for a while.
+    Fault(Fault),
 }
 
 impl Answer {
@@ -268,5 +309,6 @@ fn fingerprint(shot: &Shot) -> String {
     match &shot.pixels {
         Pixels::File(bytes) => sha256_hex(bytes),
         Pixels::Raw(yuv) => sha256_hex(yuv.bytes()),
+        Pixels::Missing(_) => sha256_hex(&[]),
     }
 }

@@ -75,6 +75,12 @@ impl Calibration {
         self.alpha
     }
 
+    /// The p-value up to which a picture is unsure.
+    #[must_use]
+    pub fn unsure(&self) -> f64 {
+        UNSURE_FACTOR * self.alpha
+    }
+
     /// The calibration scores, ascending.
     #[must_use]
     pub fn scores(&self) -> &[f32] {
@@ -96,7 +102,7 @@ impl Calibration {
         let reaches = |bound: f64| p <= bound * (1.0 + 1e-12);
         let verdict = if reaches(self.alpha) {
             Verdict::Counterfeit
-        } else if reaches(UNSURE_FACTOR * self.alpha) {
+        } else if reaches(self.unsure()) {
             Verdict::Unsure
         } else {
             Verdict::Genuine

@@ -63,6 +63,9 @@ pub struct Seen {
     /// SHA-256 of the picture it rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
+    /// That picture's file name, where it came from a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl Seen {
@@ -103,6 +106,18 @@ pub struct Status {
     pub judged: u64,
     /// Seconds since it was started.
     pub uptime: u64,
+    /// The p-values at which its verdicts change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
+}
+
+/// The p-values at which verdicts change; both belong to the verdict below them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Up to this it is counterfeit: the false-alarm rate.
+    pub counterfeit: f64,
+    /// Up to this it is unsure, and genuine above.
+    pub unsure: f64,
 }
 
 /// A model by name.

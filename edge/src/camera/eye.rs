@@ -14,15 +14,19 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// How often a thread that pauses asks whether it is still wanted.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What was seen.
+/// What was seen. Whether there is a fault is a function of the newest of these.
 #[derive(Debug)]
 pub enum Look {
     /// A picture.
     Shot(Shot),
     /// There is none, and why; it is being tried again.
     Fault(Fault),
-    /// There will be no more: stdin ended.
-    End,
+    /// The fault before this is over, though there is nothing new.
+    Works,
+    /// Something to tell that is neither.
+    Note(String),
+    /// There will be no more: stdin ended; with a fault where there never was a picture.
+    End(Option<Fault>),
 }
 
 /// A camera that is looked through.
@@ -101,43 +105,52 @@ impl Shared {
     }
 
     fn look(&self, open: &dyn Fn() -> Result<Box<dyn Camera>, Fault>, queues: bool) {
-        let mut pause = PAUSES.0;
+        let (mut pause, mut faulty) = (PAUSES.0, false);
         while self.wanted() {
             self.hear();
-            let seen = |_: &Shot| pause = PAUSES.0;
             // A driver's or a decoder's panic is a fault of the camera like any other.
-            let watched = catch_unwind(AssertUnwindSafe(|| self.watch(open, queues, seen)));
+            let watched = catch_unwind(AssertUnwindSafe(|| self.watch(open, queues, &mut faulty)));
             match watched.unwrap_or_else(|_| Err(Fault::new("the camera's code panicked", "please report it"))) {
                 // The last picture is not thrown out by the news that it was the last.
-                Ok(()) => return self.hand_over(Look::End, true),
+                Ok(fault) => return self.hand_over(Look::End(fault), true),
                 Err(fault) => self.hand_over(Look::Fault(fault), queues),
             }
+            pause = if faulty { (pause * 2).min(PAUSES.1) } else { PAUSES.0 };
+            faulty = true;
             self.pause(pause);
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 
-    /// Looks until there is no more, or until it fails.
+    /// Looks until there is no more, or until it fails. `faulty` is whether the last thing that was handed over was a fault.
     fn watch(
         &self,
         open: &dyn Fn() -> Result<Box<dyn Camera>, Fault>,
         queues: bool,
-        mut seen: impl FnMut(&Shot),
-    ) -> Result<(), Fault> {
+        faulty: &mut bool,
+    ) -> Result<Option<Fault>, Fault> {
         let mut camera = open()?;
         while self.wanted() {
             let next = camera.next()?;
             self.hear();
             match next {
                 Next::Shot(shot) => {
-                    seen(&shot);
+                    *faulty = false;
                     self.hand_over(Look::Shot(shot), queues);
                 }
-                Next::Waiting => {}
-                Next::End => return Ok(()),
+                Next::Idle if *faulty => {
+                    *faulty = false;
+                    self.hand_over(Look::Works, queues);
+                }
+                Next::Waiting | Next::Idle => {}
+                Next::Note(note) => self.hand_over(Look::Note(note), true),
+                Next::Fault(fault) => {
+                    *faulty = true;
+                    self.hand_over(Look::Fault(fault), queues);
+                }
+                Next::End(fault) => return Ok(fault),
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Puts a look where it is taken from: after the one before it, or in its place.
@@ -170,7 +183,7 @@ mod tests {
     use crate::camera::Pixels;
     use std::sync::atomic::AtomicUsize;
 
-    /// Gives what its script says: a number is so many shots, `!` a fault, `?` a panic, `.` the end.
+    /// Gives what its script says: a letter is a shot, `!` a fault, `?` a panic, `-` a fault after which it goes on, `~` nothing new, `.` the end.
     struct Scripted(Vec<char>);
 
     impl Camera for Scripted {
@@ -178,7 +191,9 @@ mod tests {
             match self.0.pop() {
                 Some('!') => Err(Fault::new("unplugged", "plug it in")),
                 Some('?') => panic!("a driver of doubtful quality"),
-                Some('.') => Ok(Next::End),
+                Some('.') => Ok(Next::End(None)),
+                Some('-') => Ok(Next::Fault(Fault::new("silent", "wait"))),
+                Some('~') => Ok(Next::Idle),
                 Some(name) => {
                     Ok(Next::Shot(Shot { name: Some(name.to_string().into()), ..Shot::now(Pixels::File(Vec::new())) }))
                 }
@@ -207,7 +222,9 @@ mod tests {
         match eye.newest(Duration::from_secs(5)) {
             Some(Look::Shot(shot)) => shot.name.unwrap_or_default().to_string_lossy().into_owned(),
             Some(Look::Fault(fault)) => fault.to_string(),
-            Some(Look::End) => "end".into(),
+            Some(Look::Works) => "works".into(),
+            Some(Look::Note(note)) => note,
+            Some(Look::End(_)) => "end".into(),
             None => "nothing".into(),
         }
     }
@@ -220,6 +237,13 @@ mod tests {
             seen,
             ["busy; wait", "a", "unplugged; plug it in", "b", "the camera's code panicked; please report it", "c"]
         );
+    }
+
+    #[test]
+    fn a_fault_is_left_when_the_source_works_again_though_there_is_no_picture() {
+        let eye = eye(&["busy", "~~a-~!", "~"], true);
+        let seen: Vec<String> = (0..7).map(|_| look(&eye)).collect();
+        assert_eq!(seen, ["busy; wait", "works", "a", "silent; wait", "works", "unplugged; plug it in", "works"]);
     }
 
     #[test]

@@ -1,19 +1,28 @@
 //! Bytes as they come enter, whole JPEG pictures leave: Motion JPEG is nothing but one picture after the other.
 //!
 //! A file because a stream may begin in the middle of a picture, be cut, or hold thumbnails that are JPEG pictures too: segments are
-//! stepped over by their lengths (ITU-T T.81, annex B), and after what is no JPEG the next picture's beginning is looked for.
+//! stepped over by their lengths (ITU-T T.81, annex B), and after what is no JPEG the next picture's beginning is looked for. Whatever
+//! the bytes are, the work is in proportion to their number.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
+use super::foreign;
 use super::pipe::{self, Bytes};
 use super::{Next, Pixels, Shot};
 
 /// Bytes read at a time.
 const PIECE: usize = 64 << 10;
+/// A picture's last marker.
+const END: [u8; 2] = [0xFF, 0xD9];
 /// No picture is longer; a stream that says otherwise is none.
 const MAX_PICTURE: usize = 16 << 20;
+/// A stream without a picture among this many bytes is not Motion JPEG.
+const MOST_WITHOUT: u64 = 2 << 20;
+/// Times that a byte may be looked at again because a picture that was begun before it turned out to be none.
+const AGAIN: usize = 4;
 
 /// Pictures out of a pipe, which nothing else may have read from: what lies in a buffer, poll knows nothing of.
 pub(super) struct Stream<P> {
@@ -21,24 +30,95 @@ pub(super) struct Stream<P> {
     splitter: Splitter,
     whole: VecDeque<Vec<u8>>,
     piece: Vec<u8>,
+    silence: Silence,
 }
 
 impl<P: AsFd> Stream<P> {
-    pub(super) fn of(pipe: P) -> Self {
-        Self { pipe, splitter: Splitter::default(), whole: VecDeque::new(), piece: vec![0; PIECE] }
+    /// `patience` is how long the pipe may give no picture before [`missing`](Self::missing) says so.
+    pub(super) fn of(pipe: P, patience: Duration) -> Self {
+        let silence = Silence::new(patience, Instant::now());
+        Self { pipe, splitter: Splitter::default(), whole: VecDeque::new(), piece: vec![0; PIECE], silence }
     }
 
+    /// The next picture. Comes back after each piece, so that a thread that reads bytes without pictures can be stopped.
     pub(super) fn next(&mut self) -> io::Result<Next> {
-        loop {
-            if let Some(picture) = self.whole.pop_front() {
-                return Ok(Next::Shot(Shot::now(Pixels::File(picture))));
-            }
+        if self.whole.is_empty() {
             match pipe::read(&self.pipe, &mut self.piece)? {
-                Bytes::Some(count) => self.whole.extend(self.splitter.push(&self.piece[..count])),
-                Bytes::Waiting => return Ok(Next::Waiting),
-                Bytes::End => return Ok(Next::End),
+                Bytes::Some(count) => {
+                    let piece = &self.piece[..count];
+                    self.silence.bytes(piece);
+                    self.whole.extend(self.splitter.push(piece));
+                }
+                Bytes::Waiting => {}
+                Bytes::End => return Ok(Next::End(None)),
             }
         }
+        let Some(picture) = self.whole.pop_front() else { return Ok(Next::Waiting) };
+        if picture.ends_with(&END) {
+            self.silence.picture(Instant::now());
+        }
+        Ok(Next::Shot(Shot::now(Pixels::File(picture))))
+    }
+
+    /// What the stream gives instead of pictures, once it is time to say so: again each time its patience has run out.
+    pub(super) fn missing(&mut self) -> Option<String> {
+        self.silence.missing(Instant::now())
+    }
+
+    /// What a stream that has ended gave instead of pictures; `None` where it gave some.
+    pub(super) fn ended_without(&self) -> Option<String> {
+        self.silence.ended_without()
+    }
+}
+
+/// For how long, and for how many bytes, a stream has given no picture.
+#[derive(Debug)]
+struct Silence {
+    patience: Duration,
+    since: Instant,
+    bytes: u64,
+    /// The stream's first bytes.
+    head: Vec<u8>,
+    pictures: bool,
+}
+
+impl Silence {
+    fn new(patience: Duration, now: Instant) -> Self {
+        Self { patience, since: now, bytes: 0, head: Vec::new(), pictures: false }
+    }
+
+    fn bytes(&mut self, piece: &[u8]) {
+        let room = foreign::HEAD.saturating_sub(self.head.len()).min(piece.len());
+        self.head.extend_from_slice(&piece[..room]);
+        self.bytes += piece.len() as u64;
+    }
+
+    fn picture(&mut self, now: Instant) {
+        (self.since, self.bytes, self.pictures) = (now, 0, true);
+    }
+
+    fn missing(&mut self, now: Instant) -> Option<String> {
+        let (waited, bytes) = (now.duration_since(self.since), self.bytes);
+        if waited < self.patience && bytes < MOST_WITHOUT {
+            return None;
+        }
+        (self.since, self.bytes) = (now, 0);
+        Some(match (bytes, foreign::kind(&self.head)) {
+            (0, _) => format!("has given nothing for {} s", self.patience.as_secs()),
+            (_, Some(kind)) if !self.pictures => format!("gives {kind} and no JPEG pictures"),
+            _ => {
+                let (seconds, megabytes) = (self.patience.as_secs(), MOST_WITHOUT >> 20);
+                format!("has given no whole JPEG picture for {seconds} s or {megabytes} MB")
+            }
+        })
+    }
+
+    fn ended_without(&self) -> Option<String> {
+        (!self.pictures).then(|| match foreign::kind(&self.head) {
+            _ if self.head.is_empty() => "ended without a byte".into(),
+            Some(kind) => format!("gave {kind} and no JPEG pictures, and ended"),
+            None => "ended without a JPEG picture".into(),
+        })
     }
 }
 
@@ -46,9 +126,15 @@ impl<P: AsFd> Stream<P> {
 #[derive(Debug, Default)]
 struct Splitter {
     buffer: Vec<u8>,
+    /// Where in `buffer` the picture begins, or is looked for.
+    start: usize,
     /// How far `buffer` was looked through.
     at: usize,
     inside: Inside,
+    /// Whether `at` is where compressed pixels ended.
+    pixels: bool,
+    /// Bytes that may still be looked at again.
+    again: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -63,13 +149,19 @@ enum Inside {
 }
 
 impl Splitter {
-    /// Adds bytes and gives the pictures that they complete.
+    /// Adds bytes and gives the pictures that they complete; a picture whose pixels break off is given as far as it goes, for the
+    /// decoder to refuse and the box to count.
     fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         self.buffer.extend_from_slice(bytes);
+        self.again = (self.again + AGAIN * bytes.len()).min(AGAIN * MAX_PICTURE);
         let mut pictures = Vec::new();
         while self.advance(&mut pictures).is_some() {}
+        self.buffer.drain(..self.start);
+        self.at = self.at.saturating_sub(self.start);
+        self.start = 0;
         if self.buffer.len() > MAX_PICTURE {
-            self.forget(self.buffer.len());
+            self.buffer.clear();
+            self.look_from(0);
         }
         pictures
     }
@@ -78,24 +170,33 @@ impl Splitter {
     fn advance(&mut self, pictures: &mut Vec<Vec<u8>>) -> Option<()> {
         match self.inside {
             Inside::Nothing => {
-                let start = self.buffer.windows(3).position(|bytes| bytes == [0xFF, 0xD8, 0xFF]);
+                let rest = self.buffer.get(self.start..)?;
+                let found = rest.windows(3).position(|bytes| bytes == [0xFF, 0xD8, 0xFF]);
                 // The last two bytes may be the beginning of one.
-                self.forget(start.unwrap_or(self.buffer.len().saturating_sub(2)));
-                start?;
-                (self.at, self.inside) = (2, Inside::Segments);
+                self.start += found.unwrap_or(rest.len().saturating_sub(2));
+                found?;
+                (self.at, self.inside, self.pixels) = (self.start + 2, Inside::Segments, false);
             }
             Inside::Segments => match *self.buffer.get(self.at..self.at + 2)? {
                 [0xFF, 0xFF] => self.at += 1,
-                [0xFF, 0xD9] => pictures.push(self.cut()),
+                [0xFF, 0xD9] => pictures.push(self.cut(self.at + 2)),
                 [0xFF, marker] if marker >= 0xC0 && !(0xD0..=0xD8).contains(&marker) => {
                     let length = self.buffer.get(self.at + 2..self.at + 4)?;
                     self.at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+                    self.pixels = false;
                     if marker == 0xDA {
                         self.inside = Inside::Scan;
                     }
                 }
-                // What was begun is no picture.
-                _ => self.forget(1),
+                // Pixels broke off: up to here no other picture can have begun.
+                _ if self.pixels => pictures.push(self.cut(self.at)),
+                // What was begun is no picture, and one may begin within what was stepped over.
+                _ => {
+                    let stepped = self.at - self.start;
+                    let afford = self.again >= stepped;
+                    self.again -= if afford { stepped } else { 0 };
+                    self.look_from(if afford { self.start + 1 } else { self.at });
+                }
             },
             Inside::Scan => {
                 let pixels = self.buffer.get(self.at..)?;
@@ -104,23 +205,31 @@ impl Splitter {
                 let found = pixels.windows(2).position(marker);
                 self.at += found.unwrap_or(pixels.len().saturating_sub(1));
                 found?;
-                self.inside = Inside::Segments;
+                (self.inside, self.pixels) = (Inside::Segments, true);
             }
         }
         Some(())
     }
 
-    /// The picture that ends here, cut off the buffer.
-    fn cut(&mut self) -> Vec<u8> {
-        let rest = self.buffer.split_off(self.at + 2);
-        (self.at, self.inside) = (0, Inside::Nothing);
-        std::mem::replace(&mut self.buffer, rest)
+    /// The picture up to `end`; the next is looked for behind it.
+    fn cut(&mut self, end: usize) -> Vec<u8> {
+        let picture = self.buffer[self.start..end].to_vec();
+        self.look_from(end);
+        picture
     }
 
-    fn forget(&mut self, bytes: usize) {
-        self.buffer.drain(..bytes);
-        (self.at, self.inside) = (0, Inside::Nothing);
+    fn look_from(&mut self, start: usize) {
+        (self.start, self.at, self.inside) = (start, start, Inside::Nothing);
     }
+}
+
+/// The length of the JPEG picture that a file begins with; `None` where its last marker is missing.
+pub(super) fn whole(file: Vec<u8>) -> Option<usize> {
+    let mut splitter = Splitter { buffer: file, ..Splitter::default() };
+    let mut pictures = Vec::new();
+    while splitter.start == 0 && splitter.advance(&mut pictures).is_some() {}
+    let first = pictures.first().filter(|picture| picture.ends_with(&END));
+    first.map(Vec::len)
 }
 
 #[cfg(test)]
@@ -158,6 +267,60 @@ mod tests {
             [&first[first.len() / 2..], &second, b"noise \xFF\xD8 noise", &second, &third[..20], &third].concat();
         let pictures = split(&stream, 7);
         assert!(pictures.contains(&second) && pictures.contains(&third), "{} pictures", pictures.len());
+    }
+
+    #[test]
+    fn a_picture_whose_pixels_break_off_is_handed_over_to_be_counted() {
+        let [first, second] = [1, 2].map(|shade| jpeg(shade, None));
+        let torn = &first[..first.len() - 40];
+        assert_eq!(split(&[torn, &second].concat(), 100), [torn.to_vec(), second]);
+    }
+
+    #[test]
+    fn a_files_picture_is_whole_with_its_last_marker_and_not_with_its_thumbnails() {
+        let picture = jpeg(3, Some(jpeg(9, None)));
+        assert_eq!(whole(picture.clone()), Some(picture.len()));
+        assert_eq!(whole([&picture[..], b"more"].concat()), Some(picture.len()));
+        for cut in 1..picture.len() {
+            assert_eq!(whole(picture[..cut].to_vec()), None, "{cut} of {} bytes", picture.len());
+        }
+    }
+
+    #[test]
+    fn hostile_markers_take_time_in_proportion_to_their_bytes() {
+        // Every fourth byte begins a picture that is none, inside what the first one steps over; and chains of segments, each of which
+        // leads from every beginning to the end.
+        let dead_ends = [&b"\xFF\xD8\xFF\xE0\xFF\xFF"[..], &b"\xFF\xD8\xFF\x00".repeat(1 << 20)].concat();
+        let chains = [&b"\xFF\xE0\x00\x04\xFF\xD8".repeat(1 << 20)[..], b"\xFF\x00"].concat();
+        for stream in [dead_ends, chains] {
+            let stream = [&stream[..], &jpeg(1, None)].concat();
+            let begun = Instant::now();
+            assert!(split(&stream, PIECE).contains(&jpeg(1, None)));
+            // Quadratic, these took minutes.
+            assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        }
+    }
+
+    #[test]
+    fn what_comes_instead_of_pictures_is_said_in_time() {
+        let begun = Instant::now();
+        let [early, late] = [1, 5].map(|seconds| begun + Duration::from_secs(seconds));
+        let after = |bytes: &[u8]| {
+            let mut silence = Silence::new(Duration::from_secs(5), begun);
+            silence.bytes(bytes);
+            silence
+        };
+        let mut nothing = after(b"");
+        assert_eq!(nothing.missing(early), None);
+        assert_eq!(nothing.missing(late).unwrap(), "has given nothing for 5 s");
+        assert_eq!(nothing.missing(late + Duration::from_secs(1)), None, "each time its patience has run out");
+        let mut film = after(b"\0\0\0\x01\x67\x42\0\x1f");
+        assert_eq!(film.missing(late).unwrap(), "gives H.264 video and no JPEG pictures");
+        assert!(film.ended_without().unwrap().contains("H.264"));
+        let mut noise = after(&vec![0x8A; 3 << 20]);
+        assert_eq!(noise.missing(early).unwrap(), "has given no whole JPEG picture for 5 s or 2 MB");
+        noise.picture(early);
+        assert_eq!((noise.missing(late), noise.ended_without()), (None, None));
     }
 
     #[test]

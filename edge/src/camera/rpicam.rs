@@ -2,8 +2,10 @@
 //!
 //! It is a child of ours: it ends with us, and when it dies the camera is opened anew.
 
-use std::io::{self, Read};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::io;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use counterfoil_models::{Matrix, Packing, Yuv};
 
@@ -15,8 +17,14 @@ use super::{Camera, Fault, Next, Pixels, RATE, Shot};
 const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
 /// Rows of raw pictures begin at multiples of this.
 const ROW_ALIGNMENT: usize = 64;
+/// The program starts a camera within this time, on a Raspberry Pi Zero too, and gives pictures from then on.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A program whose output has ended ends itself within this time.
+const ENDING: Duration = Duration::from_secs(1);
 /// Of what the program says on stderr, so much of the end is repeated.
 const LAST_WORDS: usize = 200;
+/// Of what it says at most so much is read to find that end.
+const MOST_WORDS: usize = 1 << 20;
 
 /// What the program is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +51,8 @@ struct Raw {
     size: (u32, u32),
     picture: Vec<u8>,
     filled: usize,
+    /// When the last picture was whole.
+    whole: Instant,
 }
 
 impl Rpicam {
@@ -52,32 +62,55 @@ impl Rpicam {
             return Err(Fault::new("the camera's program has no output", "please report it"));
         };
         let pictures = match codec {
-            Codec::Mjpeg => Pictures::Mjpeg(Stream::of(pipe)),
+            Codec::Mjpeg => Pictures::Mjpeg(Stream::of(pipe, PATIENCE)),
             Codec::Yuv420 => {
                 let picture = vec![0; Yuv::size(Packing::Planar420, size.1, stride(size.0))];
-                Pictures::Yuv420(Raw { pipe, size, picture, filled: 0 })
+                Pictures::Yuv420(Raw { pipe, size, picture, filled: 0, whole: Instant::now() })
             }
         };
         Ok(Self { child, pictures, words })
     }
 
     fn died(&mut self) -> Fault {
-        let ended = match self.child.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        };
-        let mut words = Vec::new();
-        // It is dead, so its stderr has an end.
-        if let Some(stderr) = &mut self.words {
-            let _ = stderr.read_to_end(&mut words);
+        let ended = self.end().map_or_else(|error| error.to_string(), |status| status.to_string());
+        Fault::new(
+            format!("the camera's program ended ({ended}): {}", self.last_words()),
+            "check the camera's cable, and that no other program uses it (`rpicam-hello --list-cameras`)",
+        )
+    }
+
+    fn silent(&mut self, what: &str) -> Fault {
+        let words = self.last_words();
+        let words = if words.is_empty() { words } else { format!(": {words}") };
+        Fault::new(
+            format!("the camera's program {what}{words}"),
+            "check the camera's cable, and that `rpicam-vid --codec mjpeg` works by itself; the program is started again",
+        )
+    }
+
+    /// How the program ended; one that closed its output and stays is killed.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        let closed = Instant::now();
+        while closed.elapsed() < ENDING {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.child.kill()?;
+        self.child.wait()
+    }
+
+    /// The end of what the program has said on stderr so far, which a child of its own may hold open.
+    fn last_words(&mut self) -> String {
+        let (mut words, mut piece) = (Vec::new(), [0; 4096]);
+        let Some(stderr) = &self.words else { return String::new() };
+        while let (true, Ok(Bytes::Some(count))) = (words.len() < MOST_WORDS, pipe::read(stderr, &mut piece)) {
+            words.extend_from_slice(&piece[..count]);
         }
         let words = String::from_utf8_lossy(&words);
         let from = words.char_indices().rev().nth(LAST_WORDS).map_or(0, |(at, _)| at);
-        let last = words[from..].split_whitespace().collect::<Vec<_>>().join(" ");
-        Fault::new(
-            format!("the camera's program ended ({ended}): {last}"),
-            "check the camera's cable, and that no other program uses it (`rpicam-hello --list-cameras`)",
-        )
+        words[from..].split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -111,15 +144,16 @@ fn start(codec: Codec, (width, height): (u32, u32)) -> Result<Child, Fault> {
 
 impl Camera for Rpicam {
     fn next(&mut self) -> Result<Next, Fault> {
-        let next = match &mut self.pictures {
-            Pictures::Mjpeg(stream) => stream.next(),
-            Pictures::Yuv420(raw) => raw.next(),
+        let (next, missing) = match &mut self.pictures {
+            Pictures::Mjpeg(stream) => (stream.next(), stream.missing()),
+            Pictures::Yuv420(raw) => (raw.next(), raw.missing()),
         };
-        match next {
+        match (next, missing) {
             // A camera has no end: its program died, perhaps in the middle of a picture.
-            Ok(Next::End) => Err(self.died()),
-            Ok(next) => Ok(next),
-            Err(error) => {
+            (Ok(Next::End(_)), _) => Err(self.died()),
+            (Ok(Next::Waiting), Some(what)) => Err(self.silent(&what)),
+            (Ok(next), _) => Ok(next),
+            (Err(error), _) => {
                 Err(Fault::new(format!("the camera's program cannot be read ({error})"), "it is started again"))
             }
         }
@@ -132,10 +166,10 @@ impl Raw {
             match pipe::read(&self.pipe, &mut self.picture[self.filled..])? {
                 Bytes::Some(count) => self.filled += count,
                 Bytes::Waiting => return Ok(Next::Waiting),
-                Bytes::End => return Ok(Next::End),
+                Bytes::End => return Ok(Next::End(None)),
             }
         }
-        self.filled = 0;
+        (self.filled, self.whole) = (0, Instant::now());
         let next = vec![0; self.picture.len()];
         let whole = std::mem::replace(&mut self.picture, next);
         // What libcamera's programs choose for video of this size.
@@ -143,6 +177,11 @@ impl Raw {
         let yuv =
             Yuv::new(Packing::Planar420, matrix, self.size, stride(self.size.0), whole).map_err(io::Error::other)?;
         Ok(Next::Shot(Shot::now(Pixels::Raw(yuv))))
+    }
+
+    fn missing(&self) -> Option<String> {
+        let long = self.whole.elapsed() >= PATIENCE;
+        long.then(|| format!("has given no whole picture for {} s", PATIENCE.as_secs()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use counterfoil_models::{Matrix, Packing, Yuv};
 use linuxvideo::format::{PixFormat, PixelFormat};
@@ -11,10 +11,8 @@ use linuxvideo::stream::ReadStream;
 use linuxvideo::{BufType, CapabilityFlags, Device};
 
 use super::pipe;
-use super::{Camera, Fault, Next, Pixels, Shot};
+use super::{Camera, Fault, Next, Pixels, SILENCE, Shot};
 
-/// A camera that sends nothing for so long is stuck.
-const SILENCE: Duration = Duration::from_secs(5);
 /// Names that stay the same when a camera is plugged in elsewhere.
 const BY_ID: &str = "/dev/v4l/by-id";
 
@@ -70,15 +68,16 @@ impl Camera for V4l2 {
         let taken = self.stream.dequeue(|buffer| Ok(if buffer.is_error() { Vec::new() } else { buffer.to_vec() }));
         let bytes = taken.map_err(gone)?;
         self.heard = Instant::now();
-        // A driver may hand out a picture it knows to be damaged, or the beginning of one.
+        // A driver may hand out a picture it knows to be damaged, or the beginning of one: it is counted, and never judged.
+        let damaged = || Pixels::Missing("the camera's driver gave part of a picture, or a damaged one".into());
         let pixels = match self.layout {
-            _ if bytes.is_empty() => None,
-            Layout::Jpeg => Some(Pixels::File(bytes)),
+            _ if bytes.is_empty() => damaged(),
+            Layout::Jpeg => Pixels::File(bytes),
             Layout::Yuyv { size, stride } => {
-                Yuv::new(Packing::Yuyv, Matrix::Bt601, size, stride, bytes).ok().map(Pixels::Raw)
+                Yuv::new(Packing::Yuyv, Matrix::Bt601, size, stride, bytes).map_or_else(|_| damaged(), Pixels::Raw)
             }
         };
-        Ok(pixels.map_or(Next::Waiting, |pixels| Next::Shot(Shot::now(pixels))))
+        Ok(Next::Shot(Shot::now(pixels)))
     }
 }
 

@@ -93,8 +93,13 @@ impl Cmd {
         let mut last: Option<(Instant, Empty)> = None;
         while taken < self.count && !stop.load(Ordering::Relaxed) {
             let problem = match eye.newest(PATIENCE) {
-                None => continue,
-                Some(Look::End) => break,
+                None | Some(Look::Works) => continue,
+                Some(Look::Note(note)) => {
+                    say(&note);
+                    continue;
+                }
+                Some(Look::End(Some(fault))) => bail!("{fault}"),
+                Some(Look::End(None)) => break,
                 Some(Look::Fault(fault)) => Some(fault.to_string()),
                 Some(Look::Shot(_))
                     if last.as_ref().is_some_and(|(then, _)| then.elapsed().as_secs_f64() < self.every) =>

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use counterfoil_edge::config::{Config, PLACE};
 
-/// Checks a configuration file: unknown keys, values of another kind
+/// Checks a configuration file: unknown keys, values of another kind, keys that do nothing as the others are
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -23,6 +24,10 @@ pub(crate) struct Cmd {
 impl Cmd {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         let config = Config::read(&self.file)?;
+        let idle = config.without_effect();
+        if !idle.is_empty() {
+            bail!("{}: {}", self.file.display(), idle.join("; "));
+        }
         writeln!(out, "sound: {} is watched, what is learned lies in {}", config.source, config.state.display())?;
         Ok(ExitCode::SUCCESS)
     }

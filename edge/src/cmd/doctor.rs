@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -51,7 +51,7 @@ impl Finding {
 impl Cmd {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         let (configuration, config) = match Config::read(&self.config) {
-            Ok(config) => (Finding::well("configuration", self.config.display().to_string()), config),
+            Ok(config) => (configured(&self.config, &config), config),
             Err(error) => (
                 Finding::amiss(
                     "configuration",
@@ -75,6 +75,15 @@ impl Cmd {
             }
         }
         Ok(if findings.iter().all(|finding| finding.well) { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    }
+}
+
+fn configured(path: &Path, config: &Config) -> Finding {
+    let idle = config.without_effect();
+    if idle.is_empty() {
+        Finding::well("configuration", path.display().to_string())
+    } else {
+        Finding::amiss("configuration", idle.join("; "), "set what these keys need, or leave them out")
     }
 }
 

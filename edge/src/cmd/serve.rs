@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::Args;
+use counterfoil_edge::config::address;
 use counterfoil_models::protocol::PORT;
 
 use super::watch;
@@ -22,7 +23,7 @@ pub(crate) struct Cmd {
     #[command(flatten)]
     watch: watch::Cmd,
     /// Address and port to listen on
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
 }
 

@@ -14,7 +14,7 @@ use clap::Args;
 use counterfoil_edge::agreement::{Quorum, Said};
 use counterfoil_edge::board::{Board, Input, Kind};
 use counterfoil_edge::button::{Button, Press};
-use counterfoil_edge::camera::{Eye, Look, Shot, Spec};
+use counterfoil_edge::camera::{Eye, Fault, Look, Pixels, Shot, Spec};
 use counterfoil_edge::config::{Config, Network};
 use counterfoil_edge::empty::Empty;
 use counterfoil_edge::journal::Journal;
@@ -52,7 +52,8 @@ Examples:
   ffmpeg -i rtsp://camera/ -f mjpeg - | counterfoil-edge watch --source stdin --bundle my-bundle
 
 Without --bundle the model that `model select` chose runs, and another one takes its place within a second of being selected, or on
-SIGHUP. Exit codes: 0 told to stop, or stdin ended; 2 trouble that trying again does not help.")]
+SIGHUP. In dir:FOLDER every file that comes is judged by itself once it is whole; a camera's frames have to agree. Exit codes: 0 told to
+stop, or stdin ended; 2 trouble that trying again does not help, stdin that ended without a picture for one.")]
 pub(crate) struct Cmd {
     /// A TOML file with any of the keys that /etc/counterfoil/edge.toml shows; flags go before it
     #[arg(long, value_name = "FILE")]
@@ -99,6 +100,7 @@ impl Cmd {
             state.filter(|_| config.journal).map(|state| Journal::open(&state.join("journal"))).transpose()?;
         let board = Board::open(config.lights, &config.pins)?;
         say(&format!("watching {} by {}; lights: {}", config.source, models.what(), board.name));
+        config.without_effect().iter().for_each(|what| say(what));
 
         let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (asked_to_stop, asked_to_reload) = (Arc::clone(&stop), Arc::clone(&reload));
@@ -128,7 +130,7 @@ impl Cmd {
             presses: board.button.map(|button| listen(button, Arc::clone(&stop))),
             eye: Eye::open(config.source, config.size.into()),
             unsure,
-            teller: Teller { out, json: self.json, journal, panel, said_fault: None },
+            teller: Teller { out, json: self.json, journal, panel, each: is_queue, said_fault: None },
             live,
             looks,
             looking: Vec::new(),
@@ -140,8 +142,11 @@ impl Cmd {
             pulse.beat(&watching.eye);
         }
         say(&watching.summary());
-        let _: ControlFlow<()> = result?;
-        Ok(ExitCode::SUCCESS)
+        match result? {
+            // A stream that never gave a picture.
+            ControlFlow::Break(Some(fault)) => bail!("{fault}"),
+            _ => Ok(ExitCode::SUCCESS),
+        }
     }
 
     /// The file's settings with the flags before them.
@@ -177,9 +182,9 @@ struct Watching<'a, W> {
 }
 
 impl<W: Write> Watching<'_, W> {
-    /// Does what was asked for by button and model, and looks at a picture if there is one. Breaks when there will be no more; fails
-    /// when nobody reads stdout.
-    fn round(&mut self, reload: bool) -> io::Result<ControlFlow<()>> {
+    /// Does what was asked for by button and model, and looks at a picture if there is one. Breaks when there will be no more, with a
+    /// fault where there never was one; fails when stdout is closed.
+    fn round(&mut self, reload: bool) -> io::Result<ControlFlow<Option<Fault>>> {
         for press in self.presses.iter().flat_map(mpsc::Receiver::try_iter) {
             self.watch.press(press);
         }
@@ -198,37 +203,60 @@ impl<W: Write> Watching<'_, W> {
         }
         match self.eye.newest(PATIENCE) {
             None => {}
-            Some(Look::End) => return Ok(ControlFlow::Break(())),
-            Some(Look::Fault(fault)) => {
-                self.watch.interrupted();
-                let fault = fault.to_string();
-                self.teller.fault(&fault);
-                self.live.fault(&fault);
-                for look in self.looking.drain(..) {
-                    // Whoever has left need not hear it.
-                    let _ = look.answer.send(live::fault(&fault));
-                }
-            }
-            Some(Look::Shot(shot)) => {
-                let looked = self.look(&shot);
-                self.live.looked(shot, self.watch.tally());
-                looked?;
-            }
+            Some(Look::End(fault)) => return Ok(ControlFlow::Break(fault)),
+            Some(Look::Fault(fault)) => self.fault(&fault),
+            Some(Look::Works) => self.works(),
+            Some(Look::Note(note)) => say(&note),
+            Some(Look::Shot(shot)) => self.look(shot)?,
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    fn look(&mut self, shot: &Shot) -> io::Result<()> {
-        self.teller.said_fault = None;
-        let looked = self.watch.look(shot).unwrap_or_else(|error| {
+    /// There are no pictures: everything that shows how the box is shows that, until there are.
+    fn fault(&mut self, fault: &Fault) {
+        self.watch.interrupted();
+        let fault = fault.to_string();
+        self.teller.fault(&fault);
+        self.live.fault(&fault);
+        for look in self.looking.drain(..) {
+            // A visitor that has left gets no answer.
+            let _ = look.answer.send(live::fault(&fault));
+        }
+    }
+
+    /// There are pictures, or could be.
+    fn works(&mut self) {
+        self.teller.works();
+        self.live.works();
+    }
+
+    fn look(&mut self, shot: Shot) -> io::Result<()> {
+        let looked = self.watch.look(&shot).unwrap_or_else(|error| {
             say(&error.to_string());
             Looked::Nothing
         });
+        self.live.counted(self.watch.tally());
+        match looked {
+            Looked::Damaged => return Ok(()),
+            Looked::Fault(fault) => {
+                self.fault(&fault);
+                return Ok(());
+            }
+            _ => self.works(),
+        }
+        let told = self.tell(&shot, looked);
+        if !matches!(shot.pixels, Pixels::Missing(_)) {
+            self.live.looked(shot);
+        }
+        told
+    }
+
+    fn tell(&mut self, shot: &Shot, looked: Looked) -> io::Result<()> {
         if self.watch.network_failed() {
             self.models.failed();
         }
         match looked {
-            Looked::Nothing => Ok(()),
+            Looked::Nothing | Looked::Damaged | Looked::Fault(_) => Ok(()),
             Looked::Learned(empty) => {
                 self.state.map_or(Ok(()), |state| empty.keep(state)).unwrap_or_else(|e| say(&e.to_string()));
                 say("this is the empty scene from now on");
@@ -257,9 +285,10 @@ impl<W: Write> Watching<'_, W> {
     fn summary(&self) -> String {
         let (tally, dropped) = (self.watch.tally(), self.eye.dropped());
         let each = tally.frame_ms();
-        let (judged, failed, passed, oldest) = (tally.judged, tally.failed, tally.passed, tally.oldest.as_millis());
+        let (judged, failed, passed, damaged) = (tally.judged, tally.failed, tally.passed, tally.damaged);
+        let oldest = tally.oldest.as_millis();
         format!(
-            "{judged} frames judged, {each:.1} ms each; {failed} could not be, {passed} showed nothing, {dropped} were dropped; the oldest was {oldest} ms old"
+            "{judged} frames judged, {each:.1} ms each; {failed} could not be, {passed} showed nothing, {damaged} were damaged, {dropped} were dropped; the oldest was {oldest} ms old"
         )
     }
 }

@@ -14,7 +14,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use counterfoil_models::protocol::{
-    Begin, Begun, Confirm, Exchange, GAME, Installed, Left, MAX_BUNDLE, MAX_PICTURE, Model, Paired, Refusal, Status,
+    Begin, Begun, Bounds, Confirm, Exchange, GAME, Installed, Left, MAX_BUNDLE, MAX_PICTURE, Model, Paired, Refusal,
+    Status,
 };
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt};
@@ -142,6 +143,9 @@ async fn detect(
     if let Some(response) = seat(&office, &visitor, &headers) {
         return response;
     }
+    if let Some(wrapped) = wrapping(&headers) {
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &wrapped);
+    }
     let Some(judged) = office.desk.hand_in(body.into()) else { return busy() };
     match judged.await {
         Ok(Ok(judged)) => {
@@ -157,6 +161,15 @@ async fn detect(
         }
         Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the box is stopping"),
     }
+}
+
+/// Why a body that does not say it is a picture is none: forms and JSON hold one, and text is none.
+fn wrapping(headers: &HeaderMap) -> Option<String> {
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
+    let wraps = kind.starts_with("multipart/") || kind.starts_with("text/") || kind == "application/json";
+    wraps.then(|| {
+        format!("the body is {kind}; send the picture's own bytes as the body: `curl --data-binary @picture.jpg`, and not `-F`")
+    })
 }
 
 fn busy() -> Response {
@@ -225,6 +238,10 @@ impl Office {
             frame_ms: now.tally.frame_ms(),
             judged: self.judged.load(Ordering::Relaxed),
             uptime: self.live.uptime().as_secs(),
+            bounds: detector
+                .calibration()
+                .ok()
+                .map(|held_to| Bounds { counterfeit: held_to.alpha(), unsure: held_to.unsure() }),
         }
     }
 }

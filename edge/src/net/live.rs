@@ -15,8 +15,8 @@ use crate::agreement::Said;
 use crate::camera::Shot;
 use crate::watch::{Answer, Tally};
 
-/// Events a slow listener may be behind before it misses some.
-const BEHIND: usize = 16;
+/// Events a slow listener may be behind before it misses some: a folder may get a thousand files at once.
+const BEHIND: usize = 1024;
 /// Requests for a look that wait at a time.
 const LOOKS: usize = 4;
 
@@ -80,11 +80,13 @@ impl Live {
     }
 
     /// The loop looked at a frame.
-    pub fn looked(&self, shot: Shot, tally: Tally) {
-        let mut now = self.lock();
-        now.shot = Some(Arc::new(shot));
-        now.tally = tally;
-        now.fault = None;
+    pub fn looked(&self, shot: Shot) {
+        self.lock().shot = Some(Arc::new(shot));
+    }
+
+    /// So much has been seen.
+    pub fn counted(&self, tally: Tally) {
+        self.lock().tally = tally;
     }
 
     /// The loop has something to say.
@@ -100,6 +102,14 @@ impl Live {
         let news = self.lock().fault.replace(what.to_owned()).as_deref() != Some(what);
         if news {
             self.said(fault(what));
+        }
+    }
+
+    /// The fault is over: what was said last, until there is a verdict, is that there is nothing.
+    pub fn works(&self) {
+        let over = self.lock().fault.take();
+        if over.is_some() {
+            self.said(nothing());
         }
     }
 
@@ -149,11 +159,22 @@ pub fn seen(answer: &Answer) -> Seen {
         score: judgement.map(|judgement| judgement.score().get()),
         why: answer.why.as_ref().map(ToString::to_string),
         picture: Some(answer.picture.clone()),
+        file: answer.name.as_ref().and_then(|name| Some(name.file_name()?.to_string_lossy().into_owned())),
     }
+}
+
+/// That there is nothing to judge, in the protocol's words.
+#[must_use]
+pub fn nothing() -> Seen {
+    without_verdict("nothing", None)
 }
 
 /// A camera's fault in the protocol's words.
 #[must_use]
 pub fn fault(what: &str) -> Seen {
-    Seen { said: "fault".into(), p_value: None, score: None, why: Some(what.into()), picture: None }
+    without_verdict("fault", Some(what.into()))
+}
+
+fn without_verdict(said: &str, why: Option<String>) -> Seen {
+    Seen { said: said.into(), p_value: None, score: None, why, picture: None, file: None }
 }

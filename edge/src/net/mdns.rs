@@ -1,7 +1,9 @@
 //! The box among the services of its network: `_counterfoil._tcp`, with its name, port and certificate's fingerprint.
 
+use std::thread;
+
 use counterfoil_models::protocol::SERVICE;
-use mdns_sd::{ServiceDaemon, ServiceInfo};
+use mdns_sd::{DaemonEvent, ServiceDaemon, ServiceInfo};
 
 use crate::{Error, Result};
 
@@ -11,8 +13,13 @@ pub(super) struct Announced {
     fullname: String,
 }
 
-/// Tells the network of a box.
-pub(super) fn announce(name: &str, port: u16, fingerprint: &str) -> Result<Announced> {
+/// Tells the network of a box. Where another has its name already, it is told of under another name, and `complain` says so.
+pub(super) fn announce(
+    name: &str,
+    port: u16,
+    fingerprint: &str,
+    complain: impl Fn(&str) + Send + 'static,
+) -> Result<Announced> {
     let fault = |e: mdns_sd::Error| Error::Network {
         what: format!("the box cannot be announced on the network: {e}"),
         remedy: "name it by its address instead, or set `announce = false`",
@@ -23,8 +30,30 @@ pub(super) fn announce(name: &str, port: u16, fingerprint: &str) -> Result<Annou
     let host = format!("{host}.local.");
     let info = ServiceInfo::new(SERVICE, name, &host, "", port, &properties[..]).map_err(fault)?.enable_addr_auto();
     let fullname = info.get_fullname().to_owned();
+    let events = daemon.monitor().map_err(fault)?;
     daemon.register(info).map_err(fault)?;
+    // Ends with the daemon.
+    thread::spawn(move || {
+        let mut last = String::new();
+        while let Ok(event) = events.recv() {
+            if let Some((taken, instead)) = renamed(&event)
+                && last != instead
+            {
+                complain(&format!(
+                    "another box on this network is called {taken}; this one is announced as {instead}. Give each a name of its own: `name` in [network]"
+                ));
+                last = instead;
+            }
+        }
+    });
     Ok(Announced { daemon, fullname })
+}
+
+/// The box's name that another has, and the one that took its place (RFC 6762, section 9). The machine's own name is not ours to tell of.
+fn renamed(event: &DaemonEvent) -> Option<(String, String)> {
+    let DaemonEvent::NameChange(change) = event else { return None };
+    let instance = |name: &str| Some(name.strip_suffix(SERVICE)?.trim_end_matches('.').to_owned());
+    Some((instance(&change.original)?, instance(&change.new_name)?))
 }
 
 impl Drop for Announced {

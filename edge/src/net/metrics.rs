@@ -20,7 +20,8 @@ pub(super) async fn metrics(State(office): State<Arc<Office>>) -> Response {
 fn write(office: &Office, text: &mut String) -> fmt::Result {
     let now = office.live.now();
     let tally = now.tally;
-    let frames = [("judged", tally.judged), ("nothing", tally.passed), ("failed", tally.failed)];
+    let frames =
+        [("judged", tally.judged), ("nothing", tally.passed), ("failed", tally.failed), ("damaged", tally.damaged)];
     head(text, "frames_total", "counter", "Frames of the camera, by what came of them.")?;
     for (outcome, count) in frames {
         writeln!(text, "counterfoil_frames_total{{outcome=\"{outcome}\"}} {count}")?;

@@ -7,7 +7,8 @@
 //! counterfoil/ID/online        online, or offline by last will, kept
 //! ```
 //!
-//! A broker that is away is tried again; nothing waits for it.
+//! ID is [`identity`](super::identity)'s number, because two boxes by one name would throw each other off the broker. A broker that is away is
+//! tried again; nothing waits for it, and what is said meanwhile it never hears.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,11 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{interval, sleep};
 
 use super::api::Office;
+use super::live;
 use crate::config::Mqtt;
 
-/// Messages that wait for the broker; more are dropped.
-const WAITING: usize = 32;
+/// Messages that wait for the broker; more are dropped. A folder may get a thousand files at once.
+const WAITING: usize = 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Between two attempts to reach the broker.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -49,11 +51,17 @@ impl Topics {
             birth: format!("{prefix}/status"),
         }
     }
+
+    /// Has the broker forget what it keeps under these topics, so that Home Assistant drops the device.
+    fn take_back(&self, client: &AsyncClient) {
+        for topic in [&self.config, &self.seen, &self.online] {
+            let _ = client.try_publish(topic, QoS::AtLeastOnce, true, "");
+        }
+    }
 }
 
 /// Speaks to the broker until it is dropped; what is wrong with it is given to `complain`, once for each reason.
-pub(super) async fn speak(settings: Mqtt, office: Arc<Office>, complain: impl Fn(String) + Send + 'static) {
-    let id = id(&office.name);
+pub(super) async fn speak(settings: Mqtt, id: String, office: Arc<Office>, complain: impl Fn(String) + Send + 'static) {
     let topics = Topics::of(&id, &settings.prefix);
     let (host, port) = settings.broker.clone().into_parts();
     let mut options = MqttOptions::new(format!("counterfoil-{id}"), host, port);
@@ -64,13 +72,14 @@ pub(super) async fn speak(settings: Mqtt, office: Arc<Office>, complain: impl Fn
     let (client, mut broker) = AsyncClient::new(options, WAITING);
     let mut news = office.live.listen();
     let mut minute = interval(STATUS);
-    let mut trouble = None;
+    let (mut trouble, mut connected) = (None, false);
     loop {
         tokio::select! {
             event = broker.poll() => match event {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                    trouble = None;
+                    (trouble, connected) = (None, true);
                     let _ = client.try_subscribe(&topics.birth, QoS::AtLeastOnce);
+                    Topics::of(&formerly(&office.name), &settings.prefix).take_back(&client);
                     announce(&client, &topics, &id, &office);
                 }
                 Ok(Event::Incoming(Packet::Publish(birth))) if birth.topic == topics.birth && &birth.payload[..] == b"online" => {
@@ -78,6 +87,7 @@ pub(super) async fn speak(settings: Mqtt, office: Arc<Office>, complain: impl Fn
                 }
                 Ok(_) => {}
                 Err(error) => {
+                    connected = false;
                     let what = told(&settings, &error);
                     if trouble.as_ref() != Some(&what) {
                         complain(what.clone());
@@ -87,11 +97,12 @@ pub(super) async fn speak(settings: Mqtt, office: Arc<Office>, complain: impl Fn
                 }
             },
             seen = news.recv() => match seen {
-                Ok(seen) => publish(&client, &topics.seen, &json!(&*seen), true),
-                Err(RecvError::Lagged(_)) => {}
+                Ok(seen) if connected => publish(&client, &topics.seen, &json!(&*seen), true),
+                // What would wait for a broker that is away would fill the room for what it must hear when it is back.
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
-            _ = minute.tick() => publish(&client, &topics.status, &json!(office.status()), false),
+            _ = minute.tick(), if connected => publish(&client, &topics.status, &json!(office.status()), false),
         }
     }
 }
@@ -101,13 +112,13 @@ fn announce(client: &AsyncClient, topics: &Topics, id: &str, office: &Office) {
     publish(client, &topics.config, &discovery(topics, id, office), true);
     let _ = client.try_publish(&topics.online, QoS::AtLeastOnce, true, "online");
     publish(client, &topics.status, &json!(office.status()), false);
-    if let Some(seen) = office.live.now().seen {
-        publish(client, &topics.seen, &json!(&*seen), true);
-    }
+    // The broker may have kept what the box said before it was last switched off.
+    let seen = office.live.now().seen.map_or_else(live::nothing, |seen| (*seen).clone());
+    publish(client, &topics.seen, &json!(seen), true);
 }
 
 fn publish(client: &AsyncClient, topic: &str, what: &Value, keep: bool) {
-    // With no room the broker is away; it hears of the newest when it is back.
+    // With no room the broker is about to be found away; it hears of the newest when it is back.
     let _ = client.try_publish(topic, QoS::AtLeastOnce, keep, what.to_string());
 }
 
@@ -115,19 +126,19 @@ fn publish(client: &AsyncClient, topic: &str, what: &Value, keep: bool) {
 fn discovery(topics: &Topics, id: &str, office: &Office) -> Value {
     let sensor = |name: &str, key: &str, template: &str, icon: &str| {
         json!({
-            "p": "sensor", "name": name, "unique_id": format!("{id}_{key}"), "state_topic": topics.seen,
+            "p": "sensor", "name": name, "unique_id": format!("counterfoil-{id}_{key}"), "state_topic": topics.seen,
             "value_template": template, "icon": icon,
         })
     };
     let alarm = |name: &str, key: &str, said: &str, class: &str| {
         json!({
-            "p": "binary_sensor", "name": name, "unique_id": format!("{id}_{key}"), "state_topic": topics.seen,
+            "p": "binary_sensor", "name": name, "unique_id": format!("counterfoil-{id}_{key}"), "state_topic": topics.seen,
             "value_template": format!("{{{{ 'ON' if value_json.said == '{said}' else 'OFF' }}}}"), "device_class": class,
         })
     };
     json!({
         "dev": {
-            "ids": [id], "name": office.name, "mf": "Counterfoil", "mdl": "Counterfoil box", "sw": env!("CARGO_PKG_VERSION"),
+            "ids": [format!("counterfoil-{id}")], "name": office.name, "mf": "Counterfoil", "mdl": "Counterfoil box", "sw": env!("CARGO_PKG_VERSION"),
         },
         "o": { "name": "counterfoil-edge", "sw": env!("CARGO_PKG_VERSION") },
         "availability_topic": topics.online,
@@ -140,8 +151,8 @@ fn discovery(topics: &Topics, id: &str, office: &Office) -> Value {
     })
 }
 
-/// The box's name as a topic may have it.
-fn id(name: &str) -> String {
+/// What stood for a box in topics up to version 0.1: its name, which two boxes may share.
+fn formerly(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
@@ -162,9 +173,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_boxs_name_makes_its_topics() {
-        let topics = Topics::of(&id("Till 2/#+"), "homeassistant");
-        assert_eq!(topics.config, "homeassistant/device/Till_2___/config");
-        assert_eq!(topics.seen, "counterfoil/Till_2___/seen");
+    fn a_boxs_number_makes_its_topics_and_its_name_made_them_once() {
+        let topics = Topics::of("0123456789", "homeassistant");
+        assert_eq!(topics.config, "homeassistant/device/0123456789/config");
+        assert_eq!(topics.seen, "counterfoil/0123456789/seen");
+        assert_eq!(Topics::of(&formerly("Till 2/#+"), "ha").config, "ha/device/Till_2___/config");
     }
 }

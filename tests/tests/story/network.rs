@@ -35,6 +35,7 @@ fn a_paired_visitor_gets_the_verdict_that_the_box_itself_would_give() {
     let (_, status) = served.reads("/v1/status");
     assert_eq!(status["name"], "till");
     assert_eq!((&status["source"], &status["judged"]), (&"none".into(), &1.into()));
+    assert_eq!(status["bounds"], serde_json::json!({ "counterfeit": 0.01, "unsure": 0.05 }), "what the page draws");
     let (_, refused) = served.asks("/v1/look", &["--data", ""]);
     assert!(refused["error"].as_str().unwrap().contains("no camera"), "{refused}");
     let page = served.text("/");
@@ -79,7 +80,14 @@ fn bad_requests_get_clear_answers() {
         (status, answer["error"].as_str().unwrap_or_default().to_owned())
     };
     let (status, why) = refused("/v1/detect", &["--data-binary", "no picture"]);
-    assert!(status == 422 && why.contains("PNG or JPEG"), "{status} {why}");
+    assert!(status == 422 && why.contains("PNG"), "{status} {why}");
+    let cut = fs::read(note()).unwrap();
+    fs::write(served.state.join("cut"), &cut[..cut.len() * 9 / 10]).unwrap();
+    let (status, why) = refused("/v1/detect", &["--data-binary", &format!("@{}", served.state.join("cut").display())]);
+    assert_eq!(status, 422, "a damaged picture has no verdict: {why}");
+    let (status, why) = refused("/v1/detect", &["--form", &format!("picture=@{}", note())]);
+    assert!(status == 415 && why.contains("curl --data-binary @picture.jpg"), "{status} {why}");
+    assert_eq!(refused("/v1/detect", &["--json", "{}"]).0, 415);
     assert_eq!(refused("/v1/detect", &["--data-binary", &large]).0, 413);
     assert_eq!(refused("/v1/detect", &["--header", "Expect:", "--data-binary", &large]).0, 413);
     assert_eq!(refused("/v1/nothing", &[]).0, 404);
@@ -194,6 +202,33 @@ fn a_box_looks_when_it_is_asked_and_tells_all_who_listen() {
 }
 
 #[test]
+fn a_fault_is_left_on_the_network_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let inbox = dir.path().join("inbox");
+    let source = format!("dir:{}", inbox.display());
+    let served = Served::start("till", &["--source", &source, "--bundle", &bundle()]);
+    let until = |what: &str, holds: &dyn Fn(&Value) -> bool| {
+        let begun = Instant::now();
+        while !holds(&served.reads("/v1/status").1) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{what}: {}", served.reads("/v1/status").1);
+            thread::sleep(Duration::from_millis(100));
+        }
+    };
+    until("a fault", &|status| status["fault"].as_str().is_some_and(|fault| fault.contains("cannot be listed")));
+    assert_eq!(served.reads("/v1/status").1["seen"]["said"], "fault");
+    assert!(served.text("/metrics").contains("counterfoil_camera_fault 1"));
+    fs::create_dir(&inbox).unwrap();
+    until("no fault, with nothing to judge", &|status| {
+        status["fault"].is_null() && status["seen"]["said"] == "nothing"
+    });
+    assert!(served.text("/metrics").contains("counterfoil_camera_fault 0"));
+    fs::copy(note(), inbox.join("a.png")).unwrap();
+    until("the file's verdict, by its name", &|status| {
+        status["seen"]["file"] == "a.png" && status["seen"]["p_value"].is_f64()
+    });
+}
+
+#[test]
 fn a_bundle_comes_over_the_network_only_if_it_is_signed_by_a_key_of_the_box() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
@@ -274,16 +309,37 @@ fn a_home_automation_hears_of_the_box() {
             .expect("mosquitto-clients come with mosquitto");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
-    let discovery: Value = serde_json::from_str(&heard("homeassistant/device/till/config")).unwrap();
-    assert_eq!(discovery["cmps"]["verdict"]["state_topic"], "counterfoil/till/seen");
-    assert_eq!(discovery["availability_topic"], "counterfoil/till/online");
-    assert_eq!(heard("counterfoil/till/online"), "online");
-    let seen: Value = serde_json::from_str(&heard("counterfoil/till/seen")).unwrap();
-    assert_eq!(seen["said"], said);
+    let discovery: Value = serde_json::from_str(&heard("homeassistant/device/+/config")).unwrap();
+    assert_eq!(discovery["dev"]["name"], "till");
+    let topic = |of: &str| discovery.pointer(of).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (seen, online) = (topic("/cmps/verdict/state_topic"), topic("/availability_topic"));
+    assert!(seen.starts_with("counterfoil/") && !seen.contains("till"), "a name may be another box's too: {seen}");
+    assert_eq!(heard(&online), "online");
+    assert_eq!(serde_json::from_str::<Value>(&heard(&seen)).unwrap()["said"], said);
+    // Another box by the same name throws this one off no more, and what earlier versions left under the name is gone.
+    let other = dir.path().join("other.toml");
+    let text = fs::read_to_string(&config).unwrap().replace("/state\"", "/other\"");
+    fs::write(&other, text).unwrap();
+    let second = Watching::start(["watch", "--config", &other.display().to_string(), "--json"], &[]);
+    let devices = Command::new("mosquitto_sub")
+        .args(["-p", &port, "-t", "homeassistant/device/+/config", "-C", "2", "-W", "20", "-F", "%t"])
+        .output()
+        .unwrap();
+    let devices = String::from_utf8(devices.stdout).unwrap();
+    let topics: std::collections::BTreeSet<&str> = devices.lines().collect();
+    assert_eq!(topics.len(), 2, "{devices}");
+    thread::sleep(Duration::from_secs(6));
+    assert!(
+        !watching.talk().contains("MQTT") && !second.talk().contains("MQTT"),
+        "{}{}",
+        watching.talk(),
+        second.talk()
+    );
+    drop(second);
     // A box whose power is cut is offline by its last will.
     watching.signal("KILL");
     let begun = Instant::now();
-    while heard("counterfoil/till/online") != "offline" {
+    while heard(&online) != "offline" {
         assert!(begun.elapsed() < Duration::from_mins(1));
         thread::sleep(Duration::from_millis(500));
     }

@@ -70,28 +70,32 @@ fn frames_that_agree_are_a_verdict_and_one_that_does_not_is_none() {
     assert!(lit < dark && talk.contains("[red on]"), "{talk}");
 }
 
+/// What a box that watches a folder is started with.
+fn in_folder<'a>(source: &'a str, state: &'a str, bundle: &'a str) -> [&'a str; 8] {
+    ["watch", "--source", source, "--json", "--bundle", bundle, "--state", state]
+}
+
 #[test]
 fn a_folder_is_watched_and_every_verdict_written_down() {
     let dir = tempfile::tempdir().unwrap();
     let [inbox, state] = ["inbox", "state"].map(|name| dir.path().join(name));
     fs::create_dir(&inbox).unwrap();
     fs::write(inbox.join("old.jpg"), judged("genuine")).unwrap();
-    let [source, kept] = [format!("dir:{}", inbox.display()), state.display().to_string()];
-    let watching =
-        Watching::start(["watch", "--source", &source, "--json", "--bundle", &bundle(), "--state", &kept], &[]);
-    watching.hears("watching dir:");
-    std::thread::sleep(Duration::from_millis(500));
+    let [source, kept, bundle] = [format!("dir:{}", inbox.display()), state.display().to_string(), bundle()];
+    let watching = Watching::start(in_folder(&source, &kept, &bundle).iter().chain(&["--lights", "console"]), &[]);
+    watching.hears("1 files were in");
     fs::write(inbox.join("1.jpg"), judged("counterfeit")).unwrap();
     assert_eq!(watching.next()["said"], "counterfeit");
     fs::write(inbox.join("2.jpg"), "no picture").unwrap();
     let line = watching.next();
-    assert!(line["said"] == "unjudged" && line["error"].as_str().unwrap().contains("PNG or JPEG"), "{line}");
-    // The folder goes away and comes back.
-    fs::rename(&inbox, dir.path().join("elsewhere")).unwrap();
+    assert!(line["said"] == "unjudged" && line["error"].as_str().unwrap().contains("not a picture"), "{line}");
+    // The folder goes away and comes back; the fault is left though nothing is there to judge.
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(&inbox, &elsewhere).unwrap();
     watching.hears("cannot be listed");
-    fs::rename(dir.path().join("elsewhere"), &inbox).unwrap();
-    std::thread::sleep(Duration::from_secs(2));
-    fs::write(inbox.join("3.jpg"), judged("genuine")).unwrap();
+    fs::write(elsewhere.join("3.jpg"), judged("genuine")).unwrap();
+    fs::rename(&elsewhere, &inbox).unwrap();
+    watching.hears("there are pictures again");
     let line = watching.next();
     assert!(line["said"] == "genuine" && line["path"].as_str().unwrap().ends_with("3.jpg"), "{line}");
     watching.signal("TERM");
@@ -101,6 +105,151 @@ fn a_folder_is_watched_and_every_verdict_written_down() {
     let journal = edge(["journal", "--state", &kept]).ok().stdout();
     let verdicts: Vec<_> = journal.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
     assert_eq!(verdicts, ["counterfeit", "genuine"], "{journal}");
+    assert!(journal.lines().nth(2).unwrap().ends_with("inbox/3.jpg"), "{journal}");
+}
+
+#[test]
+fn each_file_of_a_folder_has_a_verdict_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let [inbox, state] = ["inbox", "state"].map(|name| dir.path().join(name));
+    fs::create_dir(&inbox).unwrap();
+    let [source, kept, bundle] = [format!("dir:{}", inbox.display()), state.display().to_string(), bundle()];
+    let watching = Watching::start(in_folder(&source, &kept, &bundle), &[]);
+    watching.hears("0 files were in");
+    let (genuine, fake) = (judged("genuine"), judged("counterfeit"));
+    // Sixty at once, alike and not, each renamed into place.
+    for number in 0..60 {
+        let picture = if number % 10 < 7 { &genuine } else { &fake };
+        fs::write(inbox.join("scan.part"), picture).unwrap();
+        fs::rename(inbox.join("scan.part"), inbox.join(format!("{number:02}.jpg"))).unwrap();
+    }
+    for number in 0..60 {
+        let line = watching.next();
+        let verdict = if number % 10 < 7 { "genuine" } else { "counterfeit" };
+        assert!(line["path"].as_str().unwrap().ends_with(&format!("/{number:02}.jpg")), "{number}: {line}");
+        assert_eq!(line["said"], verdict, "{line}");
+    }
+    // The same file, written anew.
+    fs::write(inbox.join("07.jpg"), &genuine).unwrap();
+    let line = watching.next();
+    assert!(line["said"] == "genuine" && line["path"].as_str().unwrap().ends_with("/07.jpg"), "{line}");
+    assert!(watching.rest(MOMENT).is_empty(), "nothing else was said");
+    watching.signal("TERM");
+    assert_eq!(watching.end().0, Some(0));
+    let journal = edge(["journal", "--state", &kept]).ok().stdout();
+    assert_eq!(journal.lines().count(), 1 + 61, "{journal}");
+}
+
+#[test]
+fn half_a_file_is_not_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let [inbox, state] = ["inbox", "state"].map(|name| dir.path().join(name));
+    fs::create_dir(&inbox).unwrap();
+    let [source, kept, bundle] = [format!("dir:{}", inbox.display()), state.display().to_string(), bundle()];
+    let watching = Watching::start(in_folder(&source, &kept, &bundle), &[]);
+    watching.hears("0 files were in");
+    let picture = judged("genuine");
+    let mut copy = fs::File::create(inbox.join("slow.jpg")).unwrap();
+    let (first, rest) = picture.split_at(picture.len() / 2);
+    copy.write_all(first).unwrap();
+    watching.hears("slow.jpg is cut short; waiting for the rest");
+    assert!(watching.rest(MOMENT).is_empty(), "half a file has no verdict");
+    copy.write_all(rest).unwrap();
+    let line = watching.next();
+    assert!(line["said"] == "genuine" && line["path"].as_str().unwrap().ends_with("slow.jpg"), "{line}");
+    watching.signal("TERM");
+    let (code, talk) = watching.end();
+    assert!(code == Some(0) && talk.matches("cut short").count() == 1, "{talk}");
+}
+
+#[test]
+fn damaged_frames_are_counted_and_are_no_part_of_a_verdict() {
+    let genuine = judged("genuine");
+    // A frame that lost all but its beginning and its end on the way.
+    let damaged = b"\xFF\xD8\xFF\xE0\x00\x04ab\xFF\xD9";
+    let mut watching =
+        Watching::start(["watch", "--source", "stdin", "--json", "--lights", "console", "--bundle", &bundle()], &[]);
+    let mut camera = watching.stdin.take().unwrap();
+    let mut show = |picture: &[u8], times: usize| {
+        for _ in 0..times {
+            std::thread::sleep(Duration::from_millis(400));
+            camera.write_all(picture).unwrap();
+        }
+    };
+    for _ in 0..3 {
+        show(damaged, 2);
+        show(&genuine, 1);
+    }
+    assert_eq!(watching.next()["said"], "genuine");
+    assert!(!watching.talk().contains("trying again"), "{}", watching.talk());
+    // Nothing but damaged ones for a while is a fault, which whole ones end.
+    show(damaged, 16);
+    watching.hears("every frame has been damaged for 5 s");
+    watching.hears("check the camera's cable");
+    show(&genuine, 3);
+    watching.hears("there are pictures again");
+    assert_eq!(watching.next()["said"], "genuine");
+    assert!(watching.rest(MOMENT).is_empty(), "nothing was said of damaged frames");
+    drop(camera);
+    let (code, talk) = watching.end();
+    assert_eq!(code, Some(0), "{talk}");
+    let counted = talk.split(" were damaged").next().and_then(|before| before.rsplit(' ').next()?.parse::<u32>().ok());
+    assert!(counted.is_some_and(|counted| (20..=22).contains(&counted)), "{talk}");
+}
+
+#[test]
+fn a_stream_that_is_no_mjpeg_is_a_fault_with_a_remedy() {
+    let source = ["watch", "--source", "stdin", "--json", "--bundle", &bundle()];
+    // What never comes, and what ends without a picture.
+    let watching = Watching::start(source, &[]);
+    watching.hears("stdin has given nothing for 5 s; start what feeds it");
+    let (code, talk) = watching.end();
+    assert!(code == Some(2) && talk.contains("stdin ended without a byte"), "{talk}");
+    let mut watching = Watching::start(source, &[]);
+    let film = [&b"\0\0\0\x01\x67\x42\0\x1f"[..], &[0x5A; 100_000]].concat();
+    watching.stdin.as_mut().unwrap().write_all(&film).unwrap();
+    watching.hears("stdin gives H.264 video and no JPEG pictures; start what feeds it");
+    watching.hears("ffmpeg -i INPUT -f mjpeg -");
+    watching.stdin.as_mut().unwrap().write_all(&judged("genuine").repeat(3)).unwrap();
+    watching.hears("there are pictures again");
+    let (code, talk) = watching.end();
+    assert_eq!(code, Some(0), "{talk}");
+    // Bytes without end that hold no picture.
+    let mut watching = Watching::start(source, &[]);
+    let mut pipe = watching.stdin.take().unwrap();
+    let feeding = std::thread::spawn(move || while pipe.write_all(&b"\xFF\xD8\xFF\x00".repeat(1 << 14)).is_ok() {});
+    watching.hears("stdin has given no whole JPEG picture for 5 s or 2 MB");
+    watching.signal("TERM");
+    assert_eq!(watching.end().0, Some(0), "a flood of bytes does not hold it up");
+    feeding.join().unwrap();
+}
+
+#[test]
+fn a_fault_is_left_though_only_the_button_has_pictures_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = dir.path().join("picture.jpg");
+    fs::write(&picture, judged("genuine")).unwrap();
+    let [plugged, picture] = [dir.path().join("plugged"), picture].map(|path| path.display().to_string());
+    let bin = rpicam(
+        dir.path(),
+        &format!("[ -e {plugged} ] || exit 3; while [ -e {plugged} ]; do cat {picture}; sleep 0.2; done; exit 3"),
+    );
+    let watching = Watching::start(
+        ["watch", "--source", "rpicam", "--on-button", "--lights", "console", "--bundle", &bundle()],
+        &[found_in(&bin)],
+    );
+    for times in 1..3 {
+        while watching.talk().matches("the camera's program ended").count() < times {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        fs::write(&plugged, "").unwrap();
+        while watching.talk().matches("there are pictures again").count() < times {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        fs::remove_file(&plugged).unwrap();
+    }
+    watching.signal("TERM");
+    assert_eq!(watching.end().0, Some(0));
 }
 
 #[test]
@@ -169,6 +318,10 @@ fn a_configuration_is_checked_before_it_is_used() {
     check("source = \"stdin\"\n[pins]\ngreen = 5\n").ok();
     check("source = \"stdin\"\nligths = \"none\"\n").code(2).says("line 2").says("did you mean `lights`?");
     edge(["watch", "--config", &path.display().to_string()]).code(2).says("did you mean `lights`?");
+    check("[network]\npage = \"0.0.0.0:8080\"\n").code(2).says("`page` has no effect: set `listen` too");
+    check("[mqtt]\nbroker = \"mqtt://home.local:1883\"\n").ok();
+    check("[mqtt]\nbroker = \"mqtts://home.local\"\n").code(2).says("mqtts:// is not spoken here");
+    check("[network]\nlisten = \"http://0.0.0.0:7443\"\n").code(2).says("expected ADDRESS:PORT");
 }
 
 /// A picture of the stage lying askew on a dark table.

@@ -6,7 +6,7 @@ use counterfoil_edge::panel::Shows;
 #[cfg(feature = "gpio")]
 pub(crate) fn open(bus: i16) -> Option<Box<dyn Shows>> {
     use counterfoil_edge::panel::News;
-    use counterfoil_edge::screen::Screen;
+    use counterfoil_edge::screen::{Screen, Words};
     use rppal::i2c::I2c;
 
     struct Display {
@@ -17,6 +17,10 @@ pub(crate) fn open(bus: i16) -> Option<Box<dyn Shows>> {
 
     impl Shows for Display {
         fn show(&mut self, news: &News) -> Option<String> {
+            self.reword(&news.words)
+        }
+
+        fn reword(&mut self, words: &Words) -> Option<String> {
             if self.screen.is_none() {
                 match I2c::with_bus(self.bus) {
                     Ok(bus) => self.screen = Some(Screen::new(bus)),
@@ -30,7 +34,7 @@ pub(crate) fn open(bus: i16) -> Option<Box<dyn Shows>> {
                     }
                 }
             }
-            self.screen.as_mut()?.show(&news.words).err().map(|fault| fault.to_string())
+            self.screen.as_mut()?.show(words).err().map(|fault| fault.to_string())
         }
     }
 

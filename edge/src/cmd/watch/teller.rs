@@ -20,6 +20,8 @@ pub(super) struct Teller<'a, W> {
     pub(super) json: bool,
     pub(super) journal: Option<Journal>,
     pub(super) panel: Panel,
+    /// Whether all that is told is shown one after the other, because each is about another picture file.
+    pub(super) each: bool,
     /// The camera's fault, while it lasts.
     pub(super) said_fault: Option<String>,
 }
@@ -32,20 +34,35 @@ impl<W: Write> Teller<'_, W> {
             self.said_fault = Some(what.to_owned());
         }
         let words = Words { large: "NO CAMERA".into(), small: [what.to_owned(), String::new()] };
-        self.panel.show(News { signal: Signal::Fault, words });
+        self.show(News { signal: Signal::Fault, words });
+    }
+
+    /// The fault is over.
+    pub(super) fn works(&mut self) {
+        if self.said_fault.take().is_some() {
+            say("there are pictures again");
+            let words = Words { large: "READY".into(), small: <[String; 2]>::default() };
+            // A fault that was short is seen all the same.
+            self.panel.show_after(News { signal: Signal::Nothing, words });
+        }
+    }
+
+    fn show(&self, news: News) {
+        if self.each {
+            self.panel.show_after(news);
+        } else {
+            self.panel.show(news);
+        }
     }
 
     pub(super) fn tell(&mut self, answer: &Answer, bundle: &str) -> io::Result<()> {
         // What the light shows was written down before.
         if let (Some(journal), Said::Verdict(verdict, judgement)) = (&mut self.journal, &answer.said) {
-            let entry = Entry::now(answer.picture.clone(), *verdict, judgement, bundle);
+            let file = answer.name.as_ref().map(|name| name.to_string_lossy().into_owned());
+            let entry = Entry { file, ..Entry::now(answer.picture.clone(), *verdict, judgement, bundle) };
             journal.append(&entry).unwrap_or_else(|e| say(&e.to_string()));
         }
-        if answer.name.is_some() {
-            self.panel.show_after(answer.news());
-        } else {
-            self.panel.show(answer.news());
-        }
+        self.show(answer.news());
         if self.json {
             writeln!(self.out, "{}", serde_json::to_string(&Line::from(answer))?)?;
         } else {
@@ -102,7 +119,7 @@ fn word(verdict: Verdict) -> &'static str {
 fn sentence(answer: &Answer) -> String {
     let name = answer.name.as_ref().map(|name| format!("  {}", printable(name))).unwrap_or_default();
     match &answer.said {
-        Said::Nothing => "nothing there".into(),
+        Said::Nothing => format!("nothing there{name}"),
         Said::Verdict(verdict, judgement) => {
             format!("{verdict:<11}  {:>10.4}  {:>7.4}{name}", judgement.score().get(), judgement.p_value())
         }

@@ -32,6 +32,8 @@ impl Unsure {
         let (bytes, kind) = match &shot.pixels {
             Pixels::File(bytes) => (bytes.clone(), if bytes.starts_with(b"\x89PNG") { "png" } else { "jpg" }),
             Pixels::Raw(yuv) => (yuv.frame(Color::Rgb)?.to_png()?, "png"),
+            // It was not judged, so nothing was unsure of it.
+            Pixels::Missing(_) => return Ok(()),
         };
         write_whole(&self.folder.join(format!("{fingerprint}.{kind}")), &bytes)?;
         self.room -= 1;
