@@ -88,6 +88,12 @@ impl Calibration {
         self.alpha
     }
 
+    /// The p-value up to which a picture is *unsure* rather than genuine.
+    #[must_use]
+    pub fn unsure_up_to(&self) -> f64 {
+        UNSURE_FACTOR * self.alpha
+    }
+
     /// The calibration scores, ascending.
     #[must_use]
     pub fn scores(&self) -> &[f32] {
@@ -108,7 +114,7 @@ impl Calibration {
         let reaches = |bound: f64| p <= bound * (1.0 + ROUNDING);
         let verdict = if reaches(self.alpha) {
             Verdict::Counterfeit
-        } else if reaches(UNSURE_FACTOR * self.alpha) {
+        } else if reaches(self.unsure_up_to()) {
             Verdict::Unsure
         } else {
             Verdict::Genuine

@@ -373,7 +373,7 @@ fn tell_data(prepared: &Prepared) -> Result<()> {
     );
     let supported = supported(record)?;
     eprintln!(
-        "these support a false-alarm rate of {:.2} % or more (`counterfoil export --alpha {supported}`); more pictures support a smaller one",
+        "those held out support a false-alarm rate of {:.2} % or more (`counterfoil export --alpha {supported}`); more pictures support a smaller one",
         100.0 * supported
     );
     if let Some(folder) = samples.spilled() {

@@ -73,7 +73,7 @@ const SETS: [(&str, Color, Draw); 16] = [
     }),
     ("strips", Color::Grey, |rng| {
         let (pitch, level) = (rng.random_range(0.02..0.08f32), rng.random_range(60.0..200.0));
-        grey(1500, 9, |x, y| level + 50.0 * (pitch * x as f32).sin() + y as f32 + noise(rng, 4.0))
+        grey(1500, 64, |x, y| level + 50.0 * (pitch * x as f32).sin() + y as f32 + noise(rng, 4.0))
     }),
     ("exposures", Color::Grey, |rng| {
         let exposure = rng.random_range(0.1..4.0f32);
@@ -82,19 +82,34 @@ const SETS: [(&str, Color, Draw); 16] = [
     ("range", Color::Grey, |rng| grey(SIDE, SIDE, |_, _| 2f32.powf(rng.random_range(-2.0..8.0)))),
     ("ramp", Color::Grey, |rng| {
         let tilt = rng.random_range(1.0..7.0f32);
-        grey(SIDE, SIDE, |x, _| tilt * x as f32)
+        grey(SIDE, SIDE, |x, y| tilt * x as f32 + if y == 9 { noise(rng, 250.0) } else { 0.0 })
     }),
     ("dot", Color::Grey, |rng| {
-        let (x0, y0) = (rng.random_range(0..SIDE - 4), rng.random_range(0..SIDE - 4));
-        grey(SIDE, SIDE, |x, y| if (x0..x0 + 4).contains(&x) && (y0..y0 + 4).contains(&y) { 255.0 } else { 0.0 })
+        let (x0, y0) = (rng.random_range(0..SIDE - 8), rng.random_range(0..SIDE - 8));
+        let (width, height) = (rng.random_range(3..8), rng.random_range(3..8));
+        grey(
+            SIDE,
+            SIDE,
+            |x, y| {
+                if (x0..x0 + width).contains(&x) && (y0..y0 + height).contains(&y) { 255.0 } else { 0.0 }
+            },
+        )
     }),
-    ("flat", Color::Rgb, |rng| {
-        let color: [u8; 3] = rng.random();
-        RgbImage::from_pixel(SIDE, SIDE, Rgb(color))
+    ("two flat halves", Color::Rgb, |rng| {
+        let (left, right, border): ([u8; 3], [u8; 3], _) = (rng.random(), rng.random(), rng.random_range(4..28));
+        RgbImage::from_fn(SIDE, SIDE, |x, _| Rgb(if x < border { left } else { right }))
     }),
     ("chequers", Color::Grey, |rng| {
-        let (level, shift) = (rng.random_range(0..8u32), rng.random_range(0..2));
-        grey(SIDE, SIDE, |x, y| if (x + y + shift) % 2 == 0 { (255 * level / 7) as f32 } else { 255.0 })
+        let (even, odd, border): (u8, u8, _) = (rng.random(), rng.random(), rng.random_range(4..28));
+        grey(SIDE, SIDE, |x, y| {
+            f32::from(if y < border {
+                255
+            } else if (x + y) % 2 == 0 {
+                even
+            } else {
+                odd
+            })
+        })
     }),
 ];
 
@@ -175,8 +190,10 @@ fn regions_of_which_some_never_vary_are_exported() {
 #[test]
 fn ink_is_exported_for_strokes() {
     let bars: Draw = |rng| {
-        let (pitch, turned) = (rng.random_range(3..9), rng.random_bool(0.5));
-        grey(120, 60, |x, y| if (if turned { x } else { y }) / pitch % 2 == 0 { 0.0 } else { 255.0 })
+        let (pitch, turned, shift) = (rng.random_range(5..12), rng.random_bool(0.5), rng.random_range(0..12));
+        let (x0, y0) = (rng.random_range(0..60), rng.random_range(0..30));
+        let bar = |x: u32, y: u32| ((if turned { x } else { y }) + shift) / pitch % 2 == 0;
+        grey(120, 60, |x, y| if bar(x, y) && x >= x0 && y >= y0 { 0.0 } else { 255.0 })
     };
     let wave: Draw =
         |rng| {
