@@ -2,8 +2,8 @@
 //!
 //! Occlusion (Zeiler and Fergus, 1311.2901): a patch slides over every region and is blurred away; where the score rises, that place spoke
 //! for counterfeit. A gradient would need the training's network; this needs what the box has, and explains the score that was judged,
-//! references included. One run of the network hides the same patch in all regions at once: rows do not see each other, so each is then
-//! taken into the joined score alone.
+//! references included. Each run of the network hides one place in one region: the regions of a picture are held to the genuine together, so
+//! hiding places in several at once would count each place for the others too.
 
 use std::borrow::Cow;
 use std::num::NonZero;
@@ -12,7 +12,6 @@ use std::ops::{ControlFlow, Range, RangeInclusive};
 use counterfoil_models::{Article, Color, Frame, Judgement, Preprocess, Region, Resize};
 use image::{Rgb, RgbImage};
 
-use crate::engine::Outputs;
 use crate::pipeline::in_order;
 use crate::{Detector, Result};
 
@@ -54,8 +53,7 @@ impl Explanation {
         let [_, _, height, width] = input.shape();
         let article = input.article_in(frame)?;
         let image = input.laid_out(&article)?.to_f32(); // [R, C, H, W]
-        let outputs = detector.run(&image)?;
-        let judgement = detector.judge_outputs(&outputs)?;
+        let judgement = detector.judge_outputs(&detector.run(&image)?)?;
         let unit = spread(detector.calibration()?.scores());
         let layouts = input.layouts(&article)?;
 
@@ -63,26 +61,28 @@ impl Explanation {
         let (patch_width, lefts) = slide(width);
         let blurred = blur(&image, (height, width), (patch_height, patch_width));
         let corners = tops.iter().flat_map(|top| lefts.iter().map(move |left| (*left, *top)));
+        let shown = |(row, left, top): (usize, usize, usize)| {
+            let place = layouts[row].shown([left, top, patch_width, patch_height])?;
+            Some((row, left, top, place))
+        };
+        let places = corners.flat_map(|(left, top)| (0..layouts.len()).map(move |row| (row, left, top)));
+        let row_length = image.len() / layouts.len(); // C * H * W
 
-        let hide = |(left, top): (usize, usize)| -> Result<Vec<Patch>> {
+        let hide = |(row, left, top, place): (usize, usize, usize, Region)| -> Result<Patch> {
             let mut hidden = image.clone();
-            cover(&mut hidden, &blurred, (height, width), top..top + patch_height, left..left + patch_width);
-            let hidden = detector.run(&hidden)?;
-            let mut patches = Vec::with_capacity(layouts.len());
-            for (row, layout) in layouts.iter().enumerate() {
-                let Some(place) = layout.shown([left, top, patch_width, patch_height]) else { continue };
-                let without = detector.judge_outputs(&with_row(&outputs, &hidden, row))?.score();
-                patches.push(Patch { place, rise: f64::from(without.get() - judgement.score().get()) / unit });
-            }
-            Ok(patches)
+            let region = row * row_length..(row + 1) * row_length;
+            let (rows, columns) = (top..top + patch_height, left..left + patch_width);
+            cover(&mut hidden[region.clone()], &blurred[region], (height, width), rows, columns);
+            let without = detector.judge_outputs(&detector.run(&hidden)?)?.score();
+            Ok(Patch { place, rise: f64::from(without.get() - judgement.score().get()) / unit })
         };
         let mut found = Vec::new();
-        in_order(corners, threads, hide, |patches| {
-            let flow = if patches.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-            found.push(patches);
+        in_order(places.filter_map(shown), threads, hide, |patch| {
+            let flow = if patch.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+            found.push(patch);
             flow
         });
-        let patches = found.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        let patches = found.into_iter().collect::<Result<_>>()?;
         let article = matches!(article, Cow::Owned(_)).then(|| article.into_owned());
         Ok(Self { judgement, patches, article })
     }
@@ -172,17 +172,6 @@ fn spread(scores: &[f32]) -> f64 {
     let mean = scores.iter().map(|s| f64::from(*s)).sum::<f64>() / n;
     let variance = scores.iter().map(|s| (f64::from(*s) - mean).powi(2)).sum::<f64>() / n;
     variance.sqrt().max(1e-6)
-}
-
-/// Outputs with one row's taken from others.
-fn with_row(outputs: &Outputs, other: &Outputs, row: usize) -> Outputs {
-    let mut mixed = outputs.clone();
-    let width = outputs.embedding.len() / outputs.score.len();
-    let embedding = row * width..(row + 1) * width;
-    mixed.score[row] = other.score[row];
-    mixed.logit[row] = other.logit[row];
-    mixed.embedding[embedding.clone()].copy_from_slice(&other.embedding[embedding]);
-    mixed
 }
 
 /// Lays a rectangle of `other` over `image`, in every row and channel.

@@ -9,6 +9,10 @@ use crate::{Error, Judgement, Result, Score, Verdict};
 
 /// `Unsure` reaches up to this many times the false-alarm rate.
 const UNSURE_FACTOR: f64 = 5.0;
+/// The largest rate that earlier versions wrote; at that rate nothing is called genuine.
+const MAX_STORED_ALPHA: f64 = 0.2;
+/// A rate is compared with this much to spare, so that a rounding of the quotient does not decide (99 pictures for 1 %).
+const ROUNDING: f64 = 1e-12;
 
 /// Scores of held-out genuine pictures and the false-alarm rate they are used at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,44 +33,53 @@ struct Stored {
 impl TryFrom<Stored> for Calibration {
     type Error = Error;
     fn try_from(stored: Stored) -> Result<Self> {
-        Self::new(stored.alpha, stored.scores)
+        Self::up_to(MAX_STORED_ALPHA, "a false-alarm rate above 0 and at most 0.2", stored.alpha, stored.scores)
     }
 }
 
 impl Calibration {
     /// The false-alarm rate where a user states none.
     pub const DEFAULT_ALPHA: f64 = 0.01;
+    /// The largest false-alarm rate that can be asked for. *Unsure* reaches up to five times the rate, here to one half of the genuine.
+    pub const MAX_ALPHA: f64 = 0.1;
+    /// Fewest genuine pictures that support any rate.
+    pub const FEWEST: usize = 9;
 
     /// Calibrates on genuine pictures that the training never saw, in any order.
     ///
     /// # Errors
-    /// [`Error::Setting`] when alpha is not between 0 and 0.2, [`Error::NotFinite`] for a score that is no number,
+    /// [`Error::Setting`] when alpha is not above 0 and at most [`Self::MAX_ALPHA`], [`Error::NotFinite`] for a score that is no number,
     /// [`Error::TooFewForAlpha`] when even the lowest score could not reach `p <= alpha`.
-    pub fn new(alpha: f64, mut scores: Vec<f32>) -> Result<Self> {
-        if !(alpha > 0.0 && alpha <= 0.2) {
-            return Err(Error::Setting {
-                field: "alpha",
-                found: alpha.to_string(),
-                expected: "a false-alarm rate above 0 and at most 0.2",
-            });
+    pub fn new(alpha: f64, scores: Vec<f32>) -> Result<Self> {
+        let expected = "a false-alarm rate above 0 and at most 0.1, since *unsure* reaches up to five times the rate";
+        Self::up_to(Self::MAX_ALPHA, expected, alpha, scores)
+    }
+
+    fn up_to(most: f64, expected: &'static str, alpha: f64, mut scores: Vec<f32>) -> Result<Self> {
+        if !(alpha > 0.0 && alpha <= most) {
+            return Err(Error::Setting { field: "alpha", found: alpha.to_string(), expected });
         }
         if let Some(bad) = scores.iter().find(|score| !score.is_finite()) {
             return Err(Error::NotFinite(*bad));
         }
-        let supported = Self::supported_alpha(scores.len());
-        // A rounding of the quotient must not refuse the exact case (99 pictures for 1 %).
-        if supported > alpha * (1.0 + 1e-12) {
+        if least_p_value(scores.len()) > alpha * (1.0 + ROUNDING) {
             let needed = (1.0 / alpha - 1.0 - 1e-9).ceil() as usize;
-            return Err(Error::TooFewForAlpha { alpha, needed, found: scores.len(), supported });
+            return Err(Error::TooFewForAlpha { alpha, needed, found: scores.len() });
         }
         scores.sort_by(f32::total_cmp);
         Ok(Self { alpha, scores })
     }
 
-    /// The smallest false-alarm rate that `n` genuine pictures support: `1 / (n + 1)`.
+    /// The smallest false-alarm rate that `n` genuine pictures support: `1 / (n + 1)`, rounded up to three digits, so that the number as
+    /// it is printed is accepted when it is typed in. `None` where that is above [`Self::MAX_ALPHA`].
     #[must_use]
-    pub fn supported_alpha(n: usize) -> f64 {
-        1.0 / (n as f64 + 1.0)
+    pub fn supported_alpha(n: usize) -> Option<f64> {
+        let least = least_p_value(n);
+        let digits = 2 - least.log10().floor() as i32;
+        let unit = 10f64.powi(digits);
+        // Divided by a power of ten, a whole number is the float64 that its decimal fraction parses to.
+        let rounded = (least * unit * (1.0 - ROUNDING)).ceil() / unit;
+        (rounded <= Self::MAX_ALPHA).then_some(rounded)
     }
 
     /// The false-alarm rate a user stated.
@@ -75,9 +88,9 @@ impl Calibration {
         self.alpha
     }
 
-    /// The p-value up to which a picture is unsure.
+    /// The p-value up to which a picture is *unsure* rather than genuine.
     #[must_use]
-    pub fn unsure(&self) -> f64 {
+    pub fn unsure_up_to(&self) -> f64 {
         UNSURE_FACTOR * self.alpha
     }
 
@@ -98,17 +111,21 @@ impl Calibration {
     #[must_use]
     pub fn judge(&self, score: Score) -> Judgement {
         let p = self.p_value(score);
-        // The same guard against a rounding as in `new`.
-        let reaches = |bound: f64| p <= bound * (1.0 + 1e-12);
+        let reaches = |bound: f64| p <= bound * (1.0 + ROUNDING);
         let verdict = if reaches(self.alpha) {
             Verdict::Counterfeit
-        } else if reaches(self.unsure()) {
+        } else if reaches(self.unsure_up_to()) {
             Verdict::Unsure
         } else {
             Verdict::Genuine
         };
         Judgement::new(score, p, verdict)
     }
+}
+
+/// The p-value of a picture that scores below all of `n` genuine ones.
+fn least_p_value(n: usize) -> f64 {
+    1.0 / (n as f64 + 1.0)
 }
 
 #[cfg(test)]
@@ -137,10 +154,38 @@ mod tests {
     #[test]
     fn too_few_pictures_are_refused_with_the_rate_they_support() {
         let error = Calibration::new(0.01, vec![0.0; 98]).unwrap_err().to_string();
-        assert!(error.contains("at least 99") && error.contains("0.0101"), "{error}");
+        assert!(error.contains("at least 99") && error.contains("--alpha 0.0102"), "{error}");
+        let error = Calibration::new(0.01, vec![0.0; 8]).unwrap_err().to_string();
+        assert!(error.contains("fewer than 9") && !error.contains("--alpha"), "{error}");
         assert!(Calibration::new(0.0, vec![0.0; 98]).is_err());
         assert!(Calibration::new(f64::NAN, vec![0.0; 98]).is_err());
         assert!(Calibration::new(0.01, vec![f32::NAN; 100]).is_err());
+    }
+
+    #[test]
+    fn the_rate_that_is_advised_is_accepted_as_it_is_printed() {
+        for n in Calibration::FEWEST..5_000 {
+            let advised = Calibration::supported_alpha(n).unwrap();
+            assert!(advised >= 1.0 / (n as f64 + 1.0) - 1e-15 && advised < 1.01 / (n as f64 + 1.0), "{n}: {advised}");
+            let typed: f64 = advised.to_string().parse().unwrap();
+            assert!(advised.to_string().len() <= 7, "{advised}");
+            Calibration::new(typed, vec![0.0; n]).unwrap();
+        }
+        assert_eq!(Calibration::supported_alpha(99), Some(0.01));
+        assert_eq!(Calibration::supported_alpha(Calibration::FEWEST - 1), None);
+    }
+
+    #[test]
+    fn some_genuine_pictures_are_called_genuine_at_every_rate() {
+        let best = |calibration: &Calibration| calibration.judge(Score::new(1e9).unwrap()).verdict();
+        let ranks = || (0..99).map(|i| i as f32).collect::<Vec<_>>();
+        let most = Calibration::new(Calibration::MAX_ALPHA, ranks()).unwrap();
+        assert_eq!(best(&most), Verdict::Genuine);
+        assert_eq!(most.judge(Score::new(49.5).unwrap()).verdict(), Verdict::Genuine);
+        assert!(Calibration::new(0.101, ranks()).unwrap_err().to_string().contains("at most 0.1"));
+        // What earlier versions wrote opens, and judges as it did.
+        let old = serde_json::json!({ "alpha": 0.2, "scores": ranks() });
+        assert_eq!(best(&serde_json::from_value(old).unwrap()), Verdict::Unsure);
     }
 
     #[test]

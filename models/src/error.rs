@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Calibration;
+
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -58,9 +60,7 @@ pub enum Error {
     },
 
     /// Too few genuine pictures for the false-alarm rate asked for.
-    #[error(
-        "a false-alarm rate of {alpha} needs at least {needed} held-out genuine pictures, and there are {found}, which support {supported:.4} or more; add pictures, or ask for that rate with --alpha"
-    )]
+    #[error("a false-alarm rate of {alpha} needs at least {needed} held-out genuine pictures, and there are {found}; {}", enough(*found))]
     TooFewForAlpha {
         /// The rate asked for.
         alpha: f64,
@@ -68,8 +68,6 @@ pub enum Error {
         needed: usize,
         /// Pictures there are.
         found: usize,
-        /// The smallest rate these pictures support.
-        supported: f64,
     },
 
     /// A folder that is not a whole bundle.
@@ -124,6 +122,14 @@ pub enum Error {
     /// Another process writes into the same folder.
     #[error("{} is in use by another process of this program; wait for it, or end it", .0.display())]
     Claimed(PathBuf),
+}
+
+/// What to do with `found` genuine pictures that do not support a false-alarm rate.
+fn enough(found: usize) -> String {
+    match Calibration::supported_alpha(found) {
+        Some(supported) => format!("add pictures, or ask for the rate that these support with --alpha {supported}"),
+        None => format!("add pictures: no rate is supported by fewer than {}", Calibration::FEWEST),
+    }
 }
 
 impl Error {

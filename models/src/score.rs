@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
+/// A region's standard deviation counts as at least this part of `max(1, |mean|)`. Engines differ by some 1e-5 of that, so that a region
+/// whose genuine scores are all alike does not turn a rounding into a deviation.
+const MIN_DEVIATION: f64 = 1e-2;
+
 /// How genuine a picture looks, on the detector's own scale; higher is more genuine, and it is always finite.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
@@ -88,8 +92,7 @@ impl Join {
         let deviation = (0..regions)
             .map(|r| {
                 let squares = scores.iter().map(|picture| (f64::from(picture[r]) - mean[r]).powi(2)).sum::<f64>();
-                // A region that never varies says nothing; a floor keeps it from shouting.
-                (squares / (n - 1.0)).sqrt().max(1e-6)
+                (squares / (n - 1.0)).sqrt().max(MIN_DEVIATION * mean[r].abs().max(1.0))
             })
             .collect();
         Ok(Self { rule, mean, deviation })
@@ -167,6 +170,14 @@ mod tests {
         let shortfall = Join::fit(JoinRule::Shortfall, &genuine).unwrap();
         let found = shortfall.join(&[5.0, 50.0 - 30.0 * deviation]).unwrap().get();
         assert!((found + 4.887_169).abs() < 1e-5, "{found}");
+    }
+
+    #[test]
+    fn a_rounding_in_a_region_that_never_varies_is_no_deviation() {
+        let genuine: Vec<Vec<f32>> = (0..11).map(|i| vec![i as f32, 40.0]).collect();
+        let join = Join::fit(JoinRule::Min, &genuine).unwrap();
+        assert!(join.join(&[9.0, 39.9999]).unwrap().get() > -0.001);
+        assert!(join.join(&[9.0, 38.0]).unwrap().get() < -4.0, "a region that is worse than ever shows all the same");
     }
 
     #[test]

@@ -241,7 +241,7 @@ impl Office {
             bounds: detector
                 .calibration()
                 .ok()
-                .map(|held_to| Bounds { counterfeit: held_to.alpha(), unsure: held_to.unsure() }),
+                .map(|held_to| Bounds { counterfeit: held_to.alpha(), unsure: held_to.unsure_up_to() }),
         }
     }
 }

@@ -95,15 +95,23 @@ pub(super) fn png(shade: u8) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// The operator that adds the mean over all rows to each row: the regions of a picture are then scored together.
+pub(super) const COUPLED: &str = "Coupled";
+
 /// image [N, 1, 16, 16] -> `GlobalAveragePool` -> `operator` -> score [N, 1], the same as logit, and embedding [N, 256].
 fn onnx(operator: &str) -> Vec<u8> {
     let side = i64::from(SIDE);
+    let score = if operator == COUPLED {
+        [node("ReduceMean", &["flat"], "together"), node("Add", &["flat", "together"], "score")].concat()
+    } else {
+        node(operator, &["flat"], "score")
+    };
     let graph = [
-        node("GlobalAveragePool", "image", "mean"),
-        node("Flatten", "mean", "flat"),
-        node(operator, "flat", "score"),
-        node("Identity", "score", "logit"),
-        node("Flatten", "image", "embedding"),
+        node("GlobalAveragePool", &["image"], "mean"),
+        node("Flatten", &["mean"], "flat"),
+        score,
+        node("Identity", &["score"], "logit"),
+        node("Flatten", &["image"], "embedding"),
         bytes(2, b"brightness"),
         bytes(11, &value("image", &[-1, 1, side, side])),
         bytes(12, &value("score", &[-1, 1])),
@@ -114,10 +122,10 @@ fn onnx(operator: &str) -> Vec<u8> {
     [number(1, 8), bytes(7, &graph.concat()), bytes(8, &number(2, 17))].concat()
 }
 
-/// `GraphProto.node`: input, output, name, `op_type`.
-fn node(operator: &str, input: &str, output: &str) -> Vec<u8> {
-    let fields = [(1, input), (2, output), (3, output), (4, operator)];
-    bytes(1, &fields.map(|(field, text)| bytes(field, text.as_bytes())).concat())
+/// `GraphProto.node`: inputs, output, name, `op_type`.
+fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+    let fields = inputs.iter().map(|input| (1, *input)).chain([(2, output), (3, output), (4, operator)]);
+    bytes(1, &fields.flat_map(|(field, text)| bytes(field, text.as_bytes())).collect::<Vec<_>>())
 }
 
 /// `ValueInfoProto`: name, type { `tensor_type` { `elem_type`: float, shape { dim { `dim_value` or `dim_param` } } } }.

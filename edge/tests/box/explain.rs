@@ -5,10 +5,10 @@ use std::num::NonZero;
 
 use counterfoil_edge::Detector;
 use counterfoil_edge::explain::Explanation;
-use counterfoil_models::{Frame, Region, Verdict};
+use counterfoil_models::{Calibration, Frame, Join, JoinRule, Region, Score, Verdict, sha256_hex};
 use image::{GrayImage, Luma};
 
-use super::bundle::{Fixture, png};
+use super::bundle::{COUPLED, Fixture, png};
 use super::cli::{edge, lines, stderr};
 
 /// Bright but for a black stain at the lower right.
@@ -41,6 +41,29 @@ fn nothing_is_red_where_nothing_speaks_against_it() {
     assert_eq!(explanation.judgement.verdict(), Verdict::Genuine);
     let map = explanation.draw(&frame).unwrap();
     assert!(map.pixels().all(|p| p.0 == [230; 3]), "a rounding is no stain");
+}
+
+#[test]
+fn a_place_speaks_for_itself_where_regions_are_scored_together() {
+    let fixture = Fixture::new();
+    let bundle = fixture.write_bundle("coupled", COUPLED, |manifest| {
+        manifest.input.regions = [[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 0.5, 1.0]].map(Region::from).to_vec();
+        manifest.join = Join::fit(JoinRule::Mean, &[vec![1.0; 2], vec![2.0; 2]]).unwrap();
+        manifest.calibration = Calibration::new(0.05, (0..99).map(|i| 0.01 * i as f32).collect()).unwrap();
+        let golden = &mut manifest.golden[0];
+        golden.rows = vec![2.0 * golden.score; 2];
+        golden.score = manifest.join.join(&golden.rows).unwrap().get();
+        golden.verdict = manifest.calibration.judge(Score::new(golden.score).unwrap()).verdict();
+        golden.plane_sha256 = sha256_hex(&[204; 2 * 16 * 16]);
+    });
+    let detector = Detector::open(&bundle).unwrap();
+    // The left region alone has a stain.
+    let stained = GrayImage::from_fn(80, 60, |x, y| Luma([if x < 15 && y > 40 { 0 } else { 220 }]));
+    let explanation = Explanation::of(&detector, &Frame::Grey(stained), NonZero::new(2).unwrap()).unwrap();
+    let (left, right): (Vec<_>, Vec<_>) = explanation.patches.iter().partition(|patch| patch.place.x < 0.5);
+    assert_eq!(left.len(), right.len());
+    assert!(left.iter().any(|patch| patch.rise > 0.5), "{left:?}");
+    assert!(right.iter().all(|patch| patch.rise.abs() < 1e-4), "{right:?}");
 }
 
 #[test]

@@ -17,7 +17,8 @@ use counterfoil_models::{Bundle, Calibration, Enrolment};
 #[command(after_help = "Example:
   counterfoil export runs/label --out bundles/label --measure photos-of-march
 
-Refuses to write when candle, tract and ONNX Runtime disagree by more than 1e-4 * max(1, |x|), or in a verdict.")]
+*Unsure* reaches up to five times the false-alarm rate. Refuses to write when candle, tract and ONNX Runtime disagree in a verdict, or in a
+number by more than a thousandth of its spread among genuine pictures.")]
 pub(crate) struct Export {
     /// The run's folder
     run: PathBuf,
@@ -30,7 +31,7 @@ pub(crate) struct Export {
     /// The detector's name [default: the last part of --out]
     #[arg(long)]
     name: Option<String>,
-    /// False-alarm rate to calibrate for
+    /// False-alarm rate to calibrate for, at most 0.1; `counterfoil train` says what its pictures support
     #[arg(long, default_value_t = Calibration::DEFAULT_ALPHA)]
     alpha: f64,
     /// A folder with real/ and fake/ that the training never saw; the card states what was measured on it

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use counterfoil_host::backup::Backup;
 use counterfoil_host::data::{HELD_OUT, Room};
+use counterfoil_host::export::supported_alpha;
 use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Look, Prepared, Record};
 use counterfoil_host::train::{self, Compute, Config, Net};
@@ -216,7 +217,7 @@ impl Train {
         let mut backup = self.backup.as_deref().map(|dir| Backup::new(&self.out, dir)).transpose()?;
         let prepared = self.prepare(begun.as_ref(), &net, seed)?;
         super::tell_unreadable(&prepared.unreadable);
-        tell_data(&prepared);
+        tell_data(&prepared)?;
         let _claim = run::claim(&self.out)?;
         if begun.is_none() {
             prepared.write(&self.out, config.as_ref())?;
@@ -245,7 +246,7 @@ impl Train {
     fn fit(&self, prepared: &Prepared, backup: Option<&mut Backup>) -> Result<()> {
         prepared.fit(&self.out)?;
         mirror(backup);
-        eprintln!("next: counterfoil export {} --out BUNDLE", self.out.display());
+        tell_next(&self.out, &prepared.record);
         Ok(())
     }
 
@@ -346,7 +347,7 @@ fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut back
         out.join("samples").display()
     );
     if outcome.finished {
-        eprintln!("next: counterfoil export {} --out BUNDLE", out.display());
+        tell_next(out, &prepared.record);
     } else {
         eprintln!("stopped and saved; go on with: counterfoil train --out {} --resume", out.display());
     }
@@ -360,7 +361,8 @@ fn mirror(backup: Option<&mut Backup>) {
     }
 }
 
-fn tell_data(prepared: &Prepared) {
+/// What there is to learn from and to calibrate on.
+fn tell_data(prepared: &Prepared) -> Result<()> {
     let Prepared { record, samples, .. } = prepared;
     let (channels, height, width) = samples.shape();
     eprintln!(
@@ -369,20 +371,39 @@ fn tell_data(prepared: &Prepared) {
         samples.len(),
         record.held_out
     );
+    let supported = supported(record)?;
+    eprintln!(
+        "those held out support a false-alarm rate of {:.2} % or more (`counterfoil export --alpha {supported}`); more pictures support a smaller one",
+        100.0 * supported
+    );
     if let Some(folder) = samples.spilled() {
         eprintln!(
             "the rows are read from a temporary file in {}: they are more than is kept in memory",
             folder.display()
         );
     }
-    let supported = Calibration::supported_alpha(record.held_out);
-    if supported > Calibration::DEFAULT_ALPHA {
-        eprintln!(
-            "note: {} held-out pictures support a false-alarm rate of {:.1} % or more; export with --alpha {supported:.3}, or add pictures",
-            record.held_out,
-            100.0 * supported
-        );
-    }
+    Ok(())
+}
+
+/// The smallest false-alarm rate that a run's held-out pictures support.
+fn supported(record: &Record) -> Result<f64> {
+    let (held_out, regions) = (record.held_out, record.input.rows());
+    let enough =
+        (held_out..).find(|n| supported_alpha(*n, regions).is_some()).expect("some number of pictures is enough");
+    supported_alpha(held_out, regions).with_context(|| {
+        format!(
+            "{held_out} held-out pictures of {regions} region(s) support no false-alarm rate, so this run could not be exported: add pictures, \
+             or raise --held-out, until {enough} are held out"
+        )
+    })
+}
+
+/// The command that exports a finished run as it is printed.
+fn tell_next(run: &Path, record: &Record) {
+    let alpha =
+        supported_alpha(record.held_out, record.input.rows()).filter(|alpha| *alpha > Calibration::DEFAULT_ALPHA);
+    let alpha = alpha.map_or(String::new(), |alpha| format!(" --alpha {alpha}"));
+    eprintln!("next: counterfoil export {} --out BUNDLE{alpha}", run.display());
 }
 
 fn read_config(path: &Path, net: Option<Net>) -> Result<Config> {

@@ -185,14 +185,15 @@ impl Detective {
         }
         let features =
             by_parts(genuine, SCALING, |some| Ok(detective.see(&detective.players.trunk, some)?.0.detach()))?;
+        let features = features.to_dtype(DType::F64)?;
         let mean = features.mean_keepdim(0)?;
         let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
-        let mut inverse = (deviation + QUIET)?.recip()?;
+        let mut inverse = (deviation + QUIET)?.recip()?.to_dtype(DType::F32)?;
         let texture = texture::count(shape.0);
         let blocks = [(Part::Whole, HIDDEN), (Part::Usual, 1), (Part::Texture, texture)];
         let kept = blocks.iter().flat_map(|(part, length)| vec![f32::from(!without.contains(part)); *length]);
         inverse = inverse.broadcast_mul(&Tensor::from_iter(kept, &Device::Cpu)?)?;
-        detective.scale = [mean, inverse];
+        detective.scale = [mean.to_dtype(DType::F32)?, inverse];
         Ok(detective)
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use counterfoil_edge::engine::{Engine, NamedOutput};
 use counterfoil_models as contract;
@@ -15,9 +15,10 @@ use rayon::prelude::*;
 
 use super::card::{Measurement, card};
 use super::enrolment::{self, Known, Outputs};
-use super::parity::{Agreement, Opinion, compare, same_verdicts};
+use super::golden::{self, Drawn};
+use super::onnx;
+use super::parity::{Agreement, Opinion, compare, compare_judgements};
 use super::runtime::Runtime;
-use super::{golden, onnx};
 use crate::detective::{Anatomy, Judged};
 use crate::net::{Layer, embedding, infer};
 use crate::run::{Record, fitted, revision};
@@ -124,9 +125,10 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         }
     };
 
-    let pictures = blends(&held_out);
-    let agreements = agree(request.runtime, &exported, &engine, &pictures, &record, &join, &calibration)?;
     let drawn = golden::draw(&record.input, &engine, &join, &calibration)?;
+    let engines = Engines { runtime: request.runtime, exported: &exported, engine: &engine, shape: [rows, c, h, w] };
+    let agreements = engines.agree(&blends(&held_out), &join, &calibration)?;
+    engines.pass(&drawn, &join, &calibration)?;
     let mut manifest = Manifest {
         schema: SCHEMA,
         name: request.name.to_owned(),
@@ -227,11 +229,22 @@ fn enrolment_outputs(record: &Record, embedding_len: usize) -> Outputs {
     Outputs { parts: vec![record.input.rows() * embedding_len], weight_general: 1.0 }
 }
 
+/// How many of the held-out pictures scale the regions.
+fn for_join(held_out: usize, regions: usize) -> usize {
+    if regions == 1 { 0 } else { (held_out as f64 * JOIN_SHARE).round() as usize }
+}
+
+/// The smallest false-alarm rate, as a user would type it, at which a run with so many held-out pictures of so many regions can be
+/// exported; `None` where they are too few for any.
+#[must_use]
+pub fn supported_alpha(held_out: usize, regions: usize) -> Option<f64> {
+    Calibration::supported_alpha(held_out - for_join(held_out, regions))
+}
+
 /// Scales the regions on one part of the held-out pictures and calibrates on the other.
 fn calibrate(record: &Record, scores: &[Vec<f32>], alpha: f64) -> Result<(Join, Calibration)> {
-    let for_join = if record.input.rows() == 1 { 0 } else { (scores.len() as f64 * JOIN_SHARE).round() as usize };
-    let (scaling, rest) = scores.split_at(for_join);
-    let join = if for_join == 0 { Join::single() } else { Join::fit(record.join, scaling)? };
+    let (scaling, rest) = scores.split_at(for_join(scores.len(), record.input.rows()));
+    let join = if scaling.is_empty() { Join::single() } else { Join::fit(record.join, scaling)? };
     let joined = rest.iter().map(|rows| Ok(join.join(rows)?.get())).collect::<Result<Vec<f32>>>()?;
     let calibration = Calibration::new(alpha, joined)
         .with_context(|| format!("{} of {} held-out pictures are left to calibrate on", rest.len(), scores.len()))?;
@@ -247,63 +260,87 @@ fn blends(held_out: &[Vec<u8>]) -> Vec<Vec<u8>> {
     pairs.take(PARITY_PICTURES).map(|(a, b)| a.iter().zip(b).map(|(a, b)| over(a, b)).collect()).collect()
 }
 
-/// Every engine's outputs and verdicts on the same pictures; candle's are the reference where it made the network.
-fn agree(
-    runtime: Option<&Runtime>,
-    exported: &Exported,
-    engine: &Engine,
-    pictures: &[Vec<u8>],
-    record: &Record,
-    join: &Join,
-    calibration: &Calibration,
-) -> Result<Vec<Agreement>> {
-    let [rows, c, h, w] = record.input.shape();
-    let inputs: Vec<Vec<f32>> = pictures.iter().map(|plane| unit(plane)).collect();
-    let n = pictures.len() * rows;
-    ensure!(n > 0, "no picture was held out, so nothing can be compared");
-    let all = inputs.concat(); // [P * R, C, H, W] in 0..1
+/// The engines at hand, and the network that they are to read alike.
+struct Engines<'a> {
+    runtime: Option<&'a Runtime>,
+    exported: &'a Exported,
+    engine: &'a Engine,
+    /// Of a picture: regions, channels, height, width.
+    shape: [usize; 4],
+}
 
-    let mut opinions = Vec::new();
-    if let Some(own) = &exported.own {
-        let x = Tensor::from_slice(&all, (n, c, h, w), &Device::Cpu)?.affine(2.0, -1.0)?; // [P * R, C, H, W] in -1..1
-        let Judged { embedding, logit, score } = own.judge(&x)?; // [P * R, E], [P * R] twice
-        let width = embedding.dim(1)?;
-        let outputs = outputs(n, score.to_vec1()?, logit.to_vec1()?, embedding.flatten_all()?.to_vec1()?, width);
-        opinions.push(Opinion { engine: "candle".to_owned(), version: "0.11.1".to_owned(), outputs });
-    }
-    let mut tract = (Vec::new(), Vec::new(), Vec::new());
-    for input in &inputs {
-        let found = engine.run(input)?;
-        tract.0.extend(found.score);
-        tract.1.extend(found.logit);
-        tract.2.extend(found.embedding);
-    }
-    let outputs = outputs(n, tract.0, tract.1, tract.2, engine.embedding_len());
-    opinions.push(Opinion { engine: "tract".to_owned(), version: TRACT.to_owned(), outputs });
-    if let Some(runtime) = runtime {
-        let outputs = runtime.session(&exported.discriminator)?.run(&all, &[n, c, h, w])?;
-        opinions.push(Opinion { engine: "onnxruntime".to_owned(), version: runtime.version().to_owned(), outputs });
+impl Engines<'_> {
+    /// Every engine's outputs, joined scores and verdicts on the same pictures; candle's are the reference where it made the network.
+    fn agree(&self, pictures: &[Vec<u8>], join: &Join, calibration: &Calibration) -> Result<Vec<Agreement>> {
+        ensure!(!pictures.is_empty(), "no picture was held out, so nothing can be compared");
+        let opinions = self.opinions(pictures)?;
+        let joined = opinions.iter().map(|opinion| self.joined(opinion, join)).collect::<Result<Vec<_>>>()?;
+        let named: Vec<(&str, &[f32])> =
+            opinions.iter().zip(&joined).map(|(o, scores)| (o.engine.as_str(), scores.as_slice())).collect();
+        let agreements = compare(&opinions[0], &opinions[1..])?;
+        compare_judgements(named[0], &named[1..], calibration)?;
+        Ok(agreements)
     }
 
-    let joined = opinions.iter().map(|opinion| joined(opinion, rows, join)).collect::<Result<Vec<_>>>()?;
-    let named: Vec<(&str, &[f32])> =
-        opinions.iter().zip(&joined).map(|(o, scores)| (o.engine.as_str(), scores.as_slice())).collect();
-    let agreements = compare(&opinions[0], &opinions[1..])?;
-    same_verdicts(named[0], &named[1..], |score| {
-        contract::Score::new(score).map(|s| calibration.judge(s).verdict()).ok()
-    })?;
-    Ok(agreements)
+    /// Holds every engine to the bundle's own self test, as a box will be.
+    fn pass(&self, drawn: &[Drawn], join: &Join, calibration: &Calibration) -> Result<()> {
+        let planes: Vec<Vec<u8>> = drawn.iter().map(|drawn| drawn.plane.bytes().to_vec()).collect();
+        for opinion in self.opinions(&planes)? {
+            for (rows, Drawn { golden, plane, .. }) in self.rows(&opinion)?.zip(drawn) {
+                let judgement = calibration.judge(join.join(rows)?);
+                if let Err(what) = golden.check(plane, rows, &judgement) {
+                    bail!("{} fails the bundle's self test: {what}; report this with the run", opinion.engine);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn opinions(&self, pictures: &[Vec<u8>]) -> Result<Vec<Opinion>> {
+        let [rows, c, h, w] = self.shape;
+        let inputs: Vec<Vec<f32>> = pictures.iter().map(|plane| unit(plane)).collect();
+        let n = pictures.len() * rows;
+        let all = inputs.concat(); // [P * R, C, H, W] in 0..1
+
+        let mut opinions = Vec::new();
+        if let Some(own) = &self.exported.own {
+            let x = Tensor::from_slice(&all, (n, c, h, w), &Device::Cpu)?.affine(2.0, -1.0)?; // in -1..1
+            let Judged { embedding, logit, score } = own.judge(&x)?; // [P * R, E], [P * R] twice
+            let width = embedding.dim(1)?;
+            let outputs = outputs(n, score.to_vec1()?, logit.to_vec1()?, embedding.flatten_all()?.to_vec1()?, width);
+            opinions.push(Opinion { engine: "candle".to_owned(), version: "0.11.1".to_owned(), outputs });
+        }
+        let mut tract = (Vec::new(), Vec::new(), Vec::new());
+        for input in &inputs {
+            let found = self.engine.run(input)?;
+            tract.0.extend(found.score);
+            tract.1.extend(found.logit);
+            tract.2.extend(found.embedding);
+        }
+        let outputs = outputs(n, tract.0, tract.1, tract.2, self.engine.embedding_len());
+        opinions.push(Opinion { engine: "tract".to_owned(), version: TRACT.to_owned(), outputs });
+        if let Some(runtime) = self.runtime {
+            let outputs = runtime.session(&self.exported.discriminator)?.run(&all, &[n, c, h, w])?;
+            opinions.push(Opinion { engine: "onnxruntime".to_owned(), version: runtime.version().to_owned(), outputs });
+        }
+        Ok(opinions)
+    }
+
+    /// The scores of each picture's regions.
+    fn rows<'o>(&self, opinion: &'o Opinion) -> Result<impl Iterator<Item = &'o [f32]>> {
+        let score = opinion.outputs.iter().find(|output| output.name == "score");
+        Ok(score.context("an engine gave no `score`")?.values.chunks_exact(self.shape[0]))
+    }
+
+    /// One joined score a picture.
+    fn joined(&self, opinion: &Opinion, join: &Join) -> Result<Vec<f32>> {
+        self.rows(opinion)?.map(|rows| Ok(join.join(rows)?.get())).collect()
+    }
 }
 
 fn outputs(n: usize, score: Vec<f32>, logit: Vec<f32>, embedding: Vec<f32>, width: usize) -> Vec<NamedOutput> {
     let one = |name: &str, width, values| NamedOutput { name: name.to_owned(), shape: vec![n, width], values };
     vec![one("score", 1, score), one("logit", 1, logit), one("embedding", width, embedding)]
-}
-
-/// One joined score a picture.
-fn joined(opinion: &Opinion, rows: usize, join: &Join) -> Result<Vec<f32>> {
-    let score = opinion.outputs.iter().find(|output| output.name == "score").context("an engine gave no `score`")?;
-    score.values.chunks_exact(rows).map(|rows| Ok(join.join(rows)?.get())).collect()
 }
 
 fn engine_entry(agreement: &Agreement) -> contract::Engine {

@@ -33,9 +33,11 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
     line(format_args!("## What it is for\n"));
     line(format_args!(
         "Telling pictures like those it was trained on from counterfeits of them, at a false-alarm rate of {} % that was \
-         calibrated on {} genuine pictures it never trained on. It takes {} region(s) of a picture, {}x{} {:?}.\n",
+         calibrated on {} genuine pictures it never trained on; up to {:.0} % more of the genuine are *unsure*. It takes {} region(s) of a \
+         picture, {}x{} {:?}.\n",
         100.0 * calibration.alpha(),
         calibration.scores().len(),
+        100.0 * (calibration.unsure_up_to() - calibration.alpha()),
         input.rows(),
         input.width,
         input.height,

@@ -55,8 +55,8 @@ pub enum ExportError {
     Runtime(String),
     /// Two engines disagree about a picture by more than a rounding error.
     #[error(
-        "{engine} gives {found} where {reference} gives {wanted}: output `{output}`, picture {picture}, {difference:.2e} apart, at most {bound:.0e} expected; \
-         export a later checkpoint, or report this with the checkpoint"
+        "{engine} gives {found} where {reference} gives {wanted}: output `{output}`, picture {picture}, {difference:.1e} apart, at most {tolerance:.1e} expected; \
+         export another checkpoint with --checkpoint, or report this with the run"
     )]
     Disagreement {
         /// The engine that differs.
@@ -71,10 +71,10 @@ pub enum ExportError {
         found: f32,
         /// The number the reference gave.
         wanted: f32,
-        /// |a - b| / max(1, |a|).
-        difference: f32,
-        /// The largest difference allowed.
-        bound: f32,
+        /// How far apart they are.
+        difference: f64,
+        /// How far apart they may be.
+        tolerance: f64,
     },
     /// Two engines do not even give the same outputs.
     #[error(

@@ -5,9 +5,11 @@
 
 use std::io::Cursor;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use counterfoil_edge::engine::Engine;
-use counterfoil_models::{Article, Calibration, Frame, GOLDEN_TOLERANCE, Golden, Join, Preprocess, Score, Verdict};
+use counterfoil_models::{
+    Article, Calibration, Frame, GOLDEN_TOLERANCE, Golden, Join, Plane, Preprocess, Score, Verdict,
+};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
 use rand::Rng;
@@ -27,12 +29,14 @@ pub(super) struct Drawn {
     pub(super) golden: Golden,
     /// The file's bytes.
     pub(super) bytes: Vec<u8>,
+    /// What the network sees of it.
+    pub(super) plane: Plane,
 }
 
 /// Draws the golden pictures and works out what they give. One whose verdict would flip within the tolerance gives way to the next.
 ///
 /// # Errors
-/// When the network cannot be run on them.
+/// When the network cannot be run on them, or none has a verdict to hold a box to.
 pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration: &Calibration) -> Result<Vec<Drawn>> {
     let mut drawn = Vec::new();
     use ImageFormat::{Jpeg, Png};
@@ -55,9 +59,14 @@ pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration
         if let Some(verdict) = steady(score, calibration)? {
             let file = format!("golden/{name}");
             let golden = Golden { file, plane_sha256: plane.sha256(), rows, score: score.get(), verdict };
-            drawn.push(Drawn { golden, bytes });
+            drawn.push(Drawn { golden, bytes, plane });
         }
     }
+    ensure!(
+        !drawn.is_empty(),
+        "the scores of the drawn golden pictures lie on the threshold, so a box could not test itself on them; \
+         train longer or on more pictures, or export with another --alpha"
+    );
     Ok(drawn)
 }
 

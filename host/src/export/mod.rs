@@ -10,9 +10,11 @@ pub mod onnx;
 pub mod parity;
 pub mod runtime;
 
-pub use bundle::{Measure, Request, export};
+pub use bundle::{Measure, Request, export, supported_alpha};
 pub use card::Measurement;
 pub use error::ExportError;
 
+#[cfg(test)]
+mod hard_sets;
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,16 @@
 //! The same pictures' outputs from several engines enter, their agreement leaves, or the refusal to ship: a number that was
 //! evaluated here must be the number the box gives.
 
-use std::fmt::Debug;
-
 use counterfoil_edge::engine::NamedOutput;
+use counterfoil_models::{Calibration, Score, Verdict};
 
 use super::ExportError;
 
-/// Largest |a - b| / max(1, |a|) at which two engines still agree: some hundred roundings of float32.
-pub const BOUND: f32 = 1e-4;
+/// How far apart two engines may be, in standard deviations: of an output over the pictures that are compared, or of the genuine scores
+/// that a joined score is held against. A thousandth of these moves a false-alarm rate of 1 % by less than a hundredth of it.
+const OF_SPREAD: f64 = 1e-3;
+/// What is added to that, in parts of the number itself: some hundred roundings of float32.
+const OF_NUMBER: f64 = 1e-5;
 
 /// What one engine gave for the pictures, which are the rows of each output.
 #[derive(Debug, Clone)]
@@ -38,8 +40,8 @@ pub struct Agreement {
 /// give them in another order.
 ///
 /// # Errors
-/// [`ExportError::Disagreement`] at the first number beyond [`BOUND`] (NaN is beyond it), [`ExportError::Outputs`] when an
-/// output lacks or has another shape.
+/// [`ExportError::Disagreement`] at the first number that is too far off (NaN is), [`ExportError::Outputs`] when an output lacks or has
+/// another shape.
 pub fn compare(reference: &Opinion, others: &[Opinion]) -> Result<Vec<Agreement>, ExportError> {
     others.iter().map(|other| compare_one(reference, other)).collect()
 }
@@ -57,53 +59,95 @@ fn compare_one(reference: &Opinion, other: &Opinion) -> Result<Agreement, Export
         })?;
         agreement.pictures = wanted.shape[0];
         let columns = wanted.values.len() / wanted.shape[0].max(1);
-        for (index, (&a, &b)) in wanted.values.iter().zip(&found.values).enumerate() {
-            let difference = (a - b).abs() / a.abs().max(1.0);
-            // Negated so that NaN, which compares as false, is refused.
-            #[allow(clippy::neg_cmp_op_on_partial_ord)]
-            if !(difference <= BOUND) {
-                return Err(ExportError::Disagreement {
-                    engine: other.engine.clone(),
-                    reference: reference.engine.clone(),
-                    output: wanted.name.clone(),
-                    picture: index / columns,
-                    found: b,
-                    wanted: a,
-                    difference,
-                    bound: BOUND,
-                });
-            }
-            agreement.max_difference = agreement.max_difference.max(difference);
-        }
+        let pair = Pair { reference: &reference.engine, other: &other.engine, output: &wanted.name, columns };
+        let largest = pair.compare(&wanted.values, &found.values, spread(&wanted.values, columns))?;
+        agreement.max_difference = agreement.max_difference.max(largest);
     }
     Ok(agreement)
 }
 
-/// Holds each engine's verdicts against the reference's. `verdict` turns one picture's scores (its row of `score`) into whatever is judged.
+/// Holds each engine's joined scores, one a picture, and the verdicts on them against the reference's.
 ///
 /// # Errors
-/// [`ExportError::Verdict`] at the first picture on which two engines differ.
-pub fn same_verdicts<V: PartialEq + Debug>(
+/// [`ExportError::Verdict`] or [`ExportError::Disagreement`] at the first picture on which two engines differ.
+pub fn compare_judgements(
     reference: (&str, &[f32]),
     others: &[(&str, &[f32])],
-    verdict: impl Fn(f32) -> V,
+    calibration: &Calibration,
 ) -> Result<(), ExportError> {
     let (name, scores) = reference;
+    let verdict = |score: f32| Score::new(score).map(|score| calibration.judge(score).verdict()).ok();
+    let spread = spread(calibration.scores(), 1);
     for (engine, found) in others {
         for (picture, (&a, &b)) in scores.iter().zip(*found).enumerate() {
+            // A score that lies on the threshold, but for what engines may differ by, is no evidence of a difference.
+            let margin = tolerance(a, spread) as f32;
+            let steady = verdict(a - margin) == verdict(a + margin);
             let (wanted, found) = (verdict(a), verdict(b));
-            if wanted != found {
+            if steady && wanted != found {
+                let said = |verdict: Option<Verdict>| verdict.map_or("no number".to_owned(), |v| v.to_string());
                 return Err(ExportError::Verdict {
                     engine: (*engine).to_owned(),
                     reference: name.to_owned(),
                     picture,
-                    found: format!("{found:?}").to_lowercase(),
-                    wanted: format!("{wanted:?}").to_lowercase(),
+                    found: said(found),
+                    wanted: said(wanted),
                 });
             }
         }
+        Pair { reference: name, other: engine, output: "joined score", columns: 1 }.compare(scores, found, spread)?;
     }
     Ok(())
+}
+
+/// Two engines' numbers of one output.
+struct Pair<'a> {
+    reference: &'a str,
+    other: &'a str,
+    output: &'a str,
+    /// Numbers a picture.
+    columns: usize,
+}
+
+impl Pair<'_> {
+    /// The largest |a - b| / max(1, |a|), where every |a - b| is within its tolerance.
+    fn compare(&self, wanted: &[f32], found: &[f32], spread: f64) -> Result<f32, ExportError> {
+        let mut largest = 0f32;
+        for (index, (&a, &b)) in wanted.iter().zip(found).enumerate() {
+            let (difference, tolerance) = ((f64::from(a) - f64::from(b)).abs(), tolerance(a, spread));
+            let near = difference <= tolerance; // false for NaN
+            if !near {
+                return Err(ExportError::Disagreement {
+                    engine: self.other.to_owned(),
+                    reference: self.reference.to_owned(),
+                    output: self.output.to_owned(),
+                    picture: index / self.columns,
+                    found: b,
+                    wanted: a,
+                    difference,
+                    tolerance,
+                });
+            }
+            largest = largest.max(difference as f32 / a.abs().max(1.0));
+        }
+        Ok(largest)
+    }
+}
+
+/// How far from the reference's number `a` another engine's may be.
+fn tolerance(a: f32, spread: f64) -> f64 {
+    OF_SPREAD * spread + OF_NUMBER * f64::from(a).abs()
+}
+
+/// Standard deviation of a row's numbers over the rows, their mean square taken over the columns.
+fn spread(values: &[f32], columns: usize) -> f64 {
+    let rows = (values.len() / columns) as f64;
+    let variance = |column: usize| {
+        let numbers = values.iter().skip(column).step_by(columns).map(|x| f64::from(*x));
+        let mean = numbers.clone().sum::<f64>() / rows;
+        numbers.map(|x| (x - mean).powi(2)).sum::<f64>() / rows
+    };
+    ((0..columns).map(variance).sum::<f64>() / columns as f64).sqrt()
 }
 
 fn describe(outputs: &[NamedOutput]) -> String {

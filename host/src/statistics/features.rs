@@ -1,7 +1,7 @@
 //! A graph with a picture in it enters, the same graph with the picture's statistics leaves. This is the only definition of the
 //! statistics; every engine that runs the graph computes the same.
 //!
-//! Two rules keep engines within 1e-4 of each other in float32: subtract a mean before squaring, and have no hard threshold
+//! Two rules keep engines within some 1e-5 of each other in float32: subtract a mean before squaring, and have no hard threshold
 //! that a rounding could flip (shares are counted through ramps, logarithms and roots stand on a floor).
 
 use std::f64::consts::PI;

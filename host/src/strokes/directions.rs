@@ -22,6 +22,10 @@ const KERNEL: usize = 3;
 /// Directions of gradients whose square is below this are noise and count little.
 const FLOOR: f32 = 1e-4;
 
+/// A direction this near to the end of a bin, in parts of its width, is not in it: an upright stroke lies in one bin, whatever an engine's
+/// rounding leaves in its neighbours.
+const MARGIN: f64 = 1e-4;
+
 /// Numbers of the two results.
 pub(super) const LENGTHS: [usize; 2] = [DIRECTIONS * CELLS.0 * CELLS.1, REACH.len() * TURNS * TURNS];
 
@@ -85,7 +89,7 @@ fn bins(graph: &mut Graph, vectors: &str, length: &str, n: usize) -> String {
     let middles = (0..n).flat_map(|bin| [(step * bin as f64).cos(), (step * bin as f64).sin()]);
     let middles: Vec<f32> = middles.map(|x| (scale * x) as f32).collect();
     let middles = graph.constant(&[n, 2, 1, 1], &middles);
-    let offsets = graph.constant(&[n], &vec![(-scale * step.cos()) as f32; n]);
+    let offsets = graph.constant(&[n], &vec![(-scale * step.cos() - MARGIN) as f32; n]);
     let inside = graph.node("Conv", &[&unit, &middles, &offsets], &[]); // [N, n, H, W]
     graph.node("Relu", &[&inside], &[])
 }

@@ -7,14 +7,16 @@ use crate::export::graph::{Attribute, Graph};
 const CODES: usize = 256;
 /// Codes of half of them.
 const HALF: usize = 16;
+/// How far from a byte its ramp begins and ends, in bytes: thirty times float32's rounding.
+const MARGIN: f32 = 1e-3;
 /// The eight neighbours in a 3x3 kernel, clockwise from the left upper one: half a pattern is four in turn.
 const NEIGHBOURS: [usize; 8] = [0, 1, 2, 5, 8, 7, 6, 3];
 
-/// The mask of `ink` ([N, 1, H, W] in 0..1), 1 where a pixel is more ink than paper. The ramp between is as narrow as the step from one
-/// byte to the next, so that every byte lies on one side and no engine's rounding can take it to the other.
+/// The mask of `ink` ([N, 1, H, W] in 0..1), 1 where a pixel is more ink than paper. The ramp between is a little narrower than the step from
+/// one byte to the next, so that every byte lies beyond one end of it: its mask is 0 or 1 whatever an engine's rounding.
 pub(super) fn mask(graph: &mut Graph, ink: &str) -> String {
-    let ramp = graph.with_number("Mul", ink, 255.0);
-    let ramp = graph.with_number("Sub", &ramp, 127.0);
+    let ramp = graph.with_number("Mul", ink, 255.0 / (1.0 - 2.0 * MARGIN));
+    let ramp = graph.with_number("Sub", &ramp, (127.0 + MARGIN) / (1.0 - 2.0 * MARGIN));
     let (zero, one) = (graph.constant(&[], &[0.0]), graph.constant(&[], &[1.0]));
     graph.node("Clip", &[&ramp, &zero, &one], &[]) // [N, 1, H, W]
 }

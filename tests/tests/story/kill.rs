@@ -89,7 +89,7 @@ fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     // Fewer than the stage's: every start reads them all.
     let notes = dir.path().join("notes").display().to_string();
-    counterfoil(["dataset", "specimen", "--out", &notes, "--real", "24", "--fakes", "0"]).ok();
+    counterfoil(["dataset", "specimen", "--out", &notes, "--real", "60", "--fakes", "0"]).ok();
     let config = dir.path().join("train.toml").display().to_string();
     fs::write(&config, "checkpoint_every = 3\nkeep = 2\nsample_every = 4").unwrap();
     let start = |out: &str| {
