@@ -14,15 +14,18 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use counterfoil_models::{Article, Color, Frame, JoinRule, Preprocess, Region, Resize, sha256_hex};
+use counterfoil_models::{Article, Color, JoinRule, Preprocess, Region, Resize, sha256_hex};
+use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::data::{
-    DataError, Dataset, Decoded, Item, Known, Room, Rows, Samples, Settings, Split, decode, twins_across,
+    DataError, Dataset, Decoded, Item, Known, Room, Rows, Samples, Settings, Split, Traits, decode, differing, parted,
+    twins_across, unread,
 };
 use crate::durable;
-use crate::train::{Config, Exhibits, checkpoints};
+use crate::train::{Config, Exhibits, checkpoints, difference};
 use crate::{statistics, strokes};
 
 pub(crate) const RECORD: &str = "run.json";
@@ -33,6 +36,9 @@ pub const CONFIG: &str = "config.toml";
 pub(crate) const FITTED: [&str; 2] = ["statistics.onnx", "strokes.onnx"];
 /// Version of [`Record`].
 const FORMAT: u32 = 1;
+/// As many pictures are read before the others to see what they are like: whether a set is in colour shows in a few, and all are asked
+/// again once they are decoded.
+const GLANCED: usize = 48;
 /// Input size of the networks that play the game, where nobody says otherwise.
 const GAME_SIDE: u32 = 32;
 /// The statistics are taken over the whole picture at its own size, up to this on the longer side.
@@ -62,42 +68,82 @@ pub struct Look {
 }
 
 impl Look {
-    /// The rule by which a `net` looks at a data set whose first picture is `first`.
+    /// A rule, but for what is said here.
     #[must_use]
-    pub fn resolve(&self, settings: &Settings, first: &Frame, net: &str) -> Preprocess {
+    pub fn over(self, rule: Preprocess) -> Preprocess {
+        let [width, height] = self.size.unwrap_or([rule.width, rule.height]);
+        Preprocess {
+            width,
+            height,
+            color: self.color.unwrap_or(rule.color),
+            resize: self.resize.unwrap_or(rule.resize),
+            article: self.article.unwrap_or(rule.article),
+            regions: self.regions.unwrap_or(rule.regions),
+        }
+    }
+
+    /// The rule by which a `net` looks at a data set; `usual` is asked what its pictures are like where nothing else says.
+    ///
+    /// # Errors
+    /// Those of `usual`.
+    pub fn resolve(
+        &self,
+        settings: &Settings,
+        net: &str,
+        usual: impl FnOnce() -> Result<Traits>,
+    ) -> Result<Preprocess> {
         if net == "strokes" {
             // Ink is looked for wherever it lies and has no colour, whatever suits the game.
             let [width, height] = self.size.unwrap_or(STROKES_SIZE);
-            return Preprocess {
+            return Ok(Preprocess {
                 width,
                 height,
                 color: self.color.unwrap_or(Color::Grey),
                 resize: self.resize.unwrap_or(Resize::Ink),
                 article: self.article.or(settings.article).unwrap_or_default(),
                 regions: self.regions.clone().unwrap_or_else(|| vec![Region::WHOLE]),
-            };
+            });
         }
-        let own_color = if matches!(first, Frame::Grey(_)) { Color::Grey } else { Color::Rgb };
         // Statistics sum over the whole picture; crops of different places would only blur them.
         let (size, regions) = if net == "statistics" {
             (None, None)
         } else {
             (settings.size.or(Some([GAME_SIDE; 2])), settings.regions.clone())
         };
-        let [width, height] = self.size.or(size).unwrap_or_else(|| {
-            let longest = first.width().max(first.height()).max(1);
-            let scaled = |side: u32| (side * STATISTICS_SIDE.min(longest)).div_ceil(longest);
-            [scaled(first.width()), scaled(first.height())]
-        });
-        Preprocess {
+        let (color, [width, height]) = match (self.color.or(settings.color), self.size.or(size)) {
+            (Some(color), Some(size)) => (color, size),
+            (color, size) => {
+                let usual = usual()?;
+                let longest = usual.width.max(usual.height).max(1);
+                let scaled = |side: u32| (side * STATISTICS_SIDE.min(longest)).div_ceil(longest);
+                (color.unwrap_or(own_color(usual)), size.unwrap_or([scaled(usual.width), scaled(usual.height)]))
+            }
+        };
+        Ok(Preprocess {
             width,
             height,
-            color: self.color.or(settings.color).unwrap_or(own_color),
+            color,
             resize: self.resize.or(settings.resize).unwrap_or(Resize::Stretch),
             article: self.article.or(settings.article).unwrap_or_default(),
             regions: self.regions.clone().or(regions).unwrap_or_else(|| vec![Region::WHOLE]),
-        }
+        })
     }
+}
+
+/// The colour in which pictures such as the usual one are looked at.
+fn own_color(usual: Traits) -> Color {
+    if usual.colored { Color::Rgb } else { Color::Grey }
+}
+
+/// What pictures are usually like, by up to [`GLANCED`] spread evenly over the list, or the first that can be read.
+pub(crate) fn usual(items: &[Item], data: &Path) -> Result<Traits> {
+    let count = items.len().min(GLANCED);
+    let spread: Vec<&Item> = (0..count).map(|place| &items[place * items.len() / count]).collect();
+    let glance = |item: &Item| item.frame().map(|frame| Traits::of(&frame));
+    let (traits, reasons) = parted(spread.into_par_iter().map(glance).collect());
+    let usual = Traits::usual(&traits).or_else(|| items.iter().find_map(|item| glance(item).ok()));
+    let reasons = || reasons.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
+    Ok(usual.ok_or_else(|| DataError::Unreadable { path: data.to_path_buf(), reasons: reasons() })?)
 }
 
 /// What a run was given.
@@ -182,30 +228,44 @@ pub struct Request<'a> {
 
 /// Reads a data set's genuine pictures, splits them by group and lays them out for the network.
 ///
-/// Every picture is decoded once. Memory grows with the number of pictures by their names and hashes, some 500 bytes each, and with the
+/// Every picture is decoded once, but for those by which colour and size are decided, some fifty; only where these spoke for the minority
+/// are all decoded again. How the folders were understood, and what differs from the rest, is told. Memory grows with the number of pictures by their names and hashes, some 500 bytes each, and with the
 /// held-out planes, of which there are at most some 2,000; rows beyond `room` go to the disk.
 ///
 /// # Errors
 /// When the data set cannot be opened or split, when a picture stands on both sides, or when none can be read.
-pub fn prepare(request: &Request) -> Result<Prepared> {
+pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
     let data = Dataset::open(request.data, request.group)?;
+    data.understood.tell(tell);
     ensure!(
         request.held_out > 0.0 && request.held_out < 1.0,
         "--held-out {}: expected a share between 0 and 1, such as 0.2",
         request.held_out
     );
-    let first = data.genuine.iter().find_map(|item| item.frame().ok());
-    let Some(first) = first else {
-        return Err(DataError::Empty(request.data.to_path_buf())).context("none of its genuine pictures could be read");
-    };
-    let input = request.look.resolve(&data.settings, &first, request.net);
+    let mut input = request.look.resolve(&data.settings, request.net, || usual(&data.genuine, request.data))?;
     input.validate()?;
+    let by_pictures = request.net != "strokes" && request.look.color.or(data.settings.color).is_none();
 
-    let more = request.more.iter().map(|folder| Dataset::open_more(folder)).collect::<Result<Vec<_>, _>>()?.concat();
-    let genuine = [data.genuine, more].concat();
-    let Decoded { items, rows, hashes, prints, mut unreadable } = decode(genuine, &input, &request.room)?;
-    let known = Known::read(request.known_fakes, &input, &request.room)?;
+    let mut genuine = data.genuine;
+    for folder in request.more {
+        let more = Dataset::open_more(folder)?;
+        more.understood.tell(tell);
+        genuine.extend(more.genuine);
+    }
+    let mut decoded = decode(genuine.clone(), &input, &request.room)?;
+    let all = Traits::usual(&decoded.traits).map(own_color);
+    if let Some(color) = all.filter(|color| by_pictures && *color != input.color) {
+        input.color = color;
+        decoded = decode(genuine, &input, &request.room)?;
+    }
+    if request.data.is_dir() && input.article == Article::Whole {
+        let traits = decoded.traits.iter().copied();
+        differing(decoded.items.iter().map(|item| item.name.as_str()).zip(traits)).iter().for_each(|line| tell(line));
+    }
+    let known = Known::read(request.known_fakes, &decoded, &input, &request.room, tell)?;
+    let Decoded { items, rows, hashes, prints, mut unreadable, .. } = decoded;
     unreadable.extend(known.unreadable);
+    unread(&unreadable, "learned from").iter().for_each(|line| tell(line));
     let own = items.iter().filter(|item| !item.is_more()).count();
     let mut split = Split::by_group(&items[..own], request.held_out, request.seed)?;
     split.train.extend(own..items.len());
@@ -252,7 +312,7 @@ fn numbered(items: &[Item], chosen: &[usize]) -> Option<Vec<u32>> {
 }
 
 fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), DataError> {
-    let twins = twins_across(prints, &split.held_out, &split.train)?;
+    let twins = twins_across((prints, &split.held_out), (prints, &split.train))?;
     match twins.first() {
         None => Ok(()),
         Some(twin) => Err(DataError::NearDuplicates {
@@ -275,12 +335,7 @@ impl Prepared {
     /// # Errors
     /// When the folder holds a trained run already, cannot be made or cannot be written.
     pub fn write(&self, run: &Path, game: Option<&Config>) -> Result<()> {
-        ensure!(
-            checkpoints(run).is_empty() && FITTED.iter().all(|file| !run.join(file).exists()),
-            "{} holds a run already; add --resume to go on with it, or choose another --out",
-            run.display()
-        );
-        vacant_run(run)?;
+        vacant(run)?;
         make(run)?;
         // A former try's record goes first and ours comes last: where one stands, everything stands that it speaks of.
         remove(&run.join(RECORD))?;
@@ -317,6 +372,19 @@ impl Prepared {
         };
         write(&run.join(file), &onnx)
     }
+}
+
+/// Checks that a folder holds no trained run, which would be overwritten.
+///
+/// # Errors
+/// When it does.
+pub fn vacant(run: &Path) -> Result<()> {
+    ensure!(
+        checkpoints(run).is_empty() && FITTED.iter().all(|file| !run.join(file).exists()),
+        "{} holds a run already; add --resume to go on with it, or choose another --out",
+        run.display()
+    );
+    vacant_run(run)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -411,6 +479,30 @@ impl Record {
         Ok(Some(tensor.data().to_vec()))
     }
 
+    /// What the run was given, by the flags that give it.
+    #[must_use]
+    pub fn flags(&self) -> Map<String, Value> {
+        let Self { net, group, held_out_share, seed, join, input, known_fakes, more, .. } = self;
+        let Preprocess { width, height, color, resize, article, regions } = input;
+        let flags = json!({
+            "--net": net, "--group": group, "--held-out": held_out_share, "--seed": seed, "--join": join,
+            "--known-fakes": known_fakes, "--unsure": more, "--color": color, "--size": [width, height],
+            "--resize": resize, "--article": article, "--region": regions,
+        });
+        flags.as_object().cloned().unwrap_or_default()
+    }
+
+    /// Refuses to go on with this run as if it had been given what `asked` was.
+    ///
+    /// # Errors
+    /// [`train::Error::Differs`](crate::train::Error::Differs), naming the first flag that differs.
+    pub fn resumable_as(&self, run: &Path, asked: &Self) -> Result<()> {
+        match difference(&self.flags(), &asked.flags()) {
+            Some((key, was, now)) => Err(crate::train::Error::Differs { run: run.to_path_buf(), key, was, now }.into()),
+            None => Ok(()),
+        }
+    }
+
     /// The request that made this run, for preparing it again when it is resumed.
     #[must_use]
     pub fn look(&self) -> Look {
@@ -471,15 +563,62 @@ mod tests {
     fn what_is_prepared_is_read_back() {
         let (data, run) = (folder(12), tempfile::tempdir().unwrap());
         let look = Look { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..Look::default() };
-        let prepared = prepare(&request(data.path(), &look, "dcgan")).unwrap();
+        let prepared = prepare(&request(data.path(), &look, "dcgan"), &|_| ()).unwrap();
         assert_eq!((prepared.samples.len(), prepared.held_out.len()), (18, 3));
         prepared.write(run.path(), None).unwrap();
         let record = Record::open(run.path()).unwrap();
         assert_eq!(record, prepared.record);
         assert_eq!(record.held_out(run.path()).unwrap(), prepared.held_out);
         assert_eq!(record.groups(run.path()).unwrap(), None, "nobody said what belongs together");
-        let again = prepare(&request(data.path(), &record.look(), "dcgan")).unwrap();
+        let again = prepare(&request(data.path(), &record.look(), "dcgan"), &|_| ()).unwrap();
         assert_eq!(again.record, record);
+    }
+
+    #[test]
+    fn a_resume_under_another_flag_is_refused_by_its_name() {
+        let data = folder(12);
+        let was = prepare(&request(data.path(), &Look::default(), "dcgan"), &|_| ()).unwrap().record;
+        was.resumable_as(data.path(), &was.clone()).unwrap();
+        let changes: [(&str, fn(&mut Record)); 11] = [
+            ("--net", |r| r.net = "mlp".into()),
+            ("--group", |r| r.group = Some("x".into())),
+            ("--held-out", |r| r.held_out_share = 0.3),
+            ("--join", |r| r.join = JoinRule::Min),
+            ("--known-fakes", |r| r.known_fakes = vec!["x".into()]),
+            ("--unsure", |r| r.more = vec!["x".into()]),
+            ("--color", |r| r.input.color = Color::Grey),
+            ("--size", |r| r.input.width = 48),
+            ("--resize", |r| r.input.resize = Resize::Pad),
+            ("--article", |r| r.input.article = Article::Outlined),
+            ("--region", |r| r.input.regions = vec![[0.0, 0.0, 0.5, 0.5].into()]),
+        ];
+        for (flag, change) in changes {
+            let mut asked = was.clone();
+            change(&mut asked);
+            let message = was.resumable_as(data.path(), &asked).unwrap_err().to_string();
+            assert!(message.contains(&format!("{flag} = ")), "{message}");
+        }
+    }
+
+    #[test]
+    fn colour_is_decided_by_all_pictures_and_what_differs_is_named() {
+        let data = folder(12);
+        let grey = |i: u8| image::GrayImage::from_fn(40, 20, |x, y| image::Luma([(x * 3 + y * u32::from(i)) as u8]));
+        let told = std::cell::RefCell::new(Vec::new());
+        let tell = |line: &str| told.borrow_mut().push(line.to_owned());
+        // The first by name, and one that is broken before it.
+        std::fs::write(data.path().join("a_broken.png"), b"no picture").unwrap();
+        grey(1).save(data.path().join("a_grey.png")).unwrap();
+        let look = Look::default();
+        let prepared = prepare(&request(data.path(), &look, "dcgan"), &tell).unwrap();
+        assert_eq!(prepared.record.input.color, Color::Rgb);
+        let lines = told.borrow().join("\n");
+        assert!(lines.contains("1 of 13 pictures is grey where 12 are in colour: a_grey.png"), "{lines}");
+        assert!(lines.contains("1 picture is not learned from") && lines.contains("a_broken.png"), "{lines}");
+        (2..20).for_each(|i| grey(i).save(data.path().join(format!("grey_{i:02}.png"))).unwrap());
+        let color = |look: &Look| prepare(&request(data.path(), look, "dcgan"), &tell).unwrap().record.input.color;
+        assert_eq!(color(&look), Color::Grey, "most are grey");
+        assert_eq!(color(&Look { color: Some(Color::Rgb), ..Look::default() }), Color::Rgb);
     }
 
     #[test]
@@ -488,7 +627,7 @@ mod tests {
         let look = Look { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..Look::default() };
         let asked = request(data.path(), &look, "dcgan");
         let streamed = Request { room: Room { memory: 40_000, folder: out.path().to_path_buf() }, ..asked.clone() };
-        let [whole, streamed] = [asked, streamed].map(|request| prepare(&request).unwrap());
+        let [whole, streamed] = [asked, streamed].map(|request| prepare(&request, &|_| ()).unwrap());
         // 24 rows of 3072 bytes; the 12 fingerprints of 1032 stay in memory.
         assert_eq!((whole.samples.spilled(), streamed.samples.spilled()), (None, Some(out.path())));
         assert_eq!((&whole.record, &whole.held_out), (&streamed.record, &streamed.held_out));
@@ -519,7 +658,7 @@ mod tests {
         let data = folder(8);
         std::fs::write(data.path().join("dataset.toml"), "regions = [[0.0, 0.0, 0.5, 0.5]]\nsize = [32, 32]\n")
             .unwrap();
-        let rule = |net| prepare(&request(data.path(), &Look::default(), net)).unwrap().record.input;
+        let rule = |net| prepare(&request(data.path(), &Look::default(), net), &|_| ()).unwrap().record.input;
         assert_eq!(
             (rule("statistics").width, rule("statistics").height, rule("statistics").regions.len()),
             (40, 20, 1)
@@ -532,17 +671,17 @@ mod tests {
         let data = folder(12);
         std::fs::write(data.path().join("zz_broken.png"), b"no picture").unwrap();
         let look = Look::default();
-        let fine = prepare(&request(data.path(), &look, "dcgan")).unwrap();
+        let fine = prepare(&request(data.path(), &look, "dcgan"), &|_| ()).unwrap();
         assert!(fine.unreadable[0].contains("zz_broken.png"), "{:?}", fine.unreadable);
         for i in 0..12 {
             let from = data.path().join(format!("note_{i:02}.png"));
             std::fs::copy(from, data.path().join(format!("note_{i:02}_copy.png"))).unwrap();
         }
-        let refused = prepare(&request(data.path(), &look, "dcgan")).unwrap_err().to_string();
+        let refused = prepare(&request(data.path(), &look, "dcgan"), &|_| ()).unwrap_err().to_string();
         assert!(refused.contains("near-duplicates") && refused.contains("--group"), "{refused}");
         std::fs::remove_file(data.path().join("zz_broken.png")).unwrap();
         let grouped = Request { group: Some(r"note_(\d+)"), ..request(data.path(), &look, "dcgan") };
-        let (prepared, run) = (prepare(&grouped).unwrap(), tempfile::tempdir().unwrap());
+        let (prepared, run) = (prepare(&grouped, &|_| ()).unwrap(), tempfile::tempdir().unwrap());
         prepared.write(run.path(), None).unwrap();
         let groups = Record::open(run.path()).unwrap().groups(run.path()).unwrap();
         assert_eq!(groups.unwrap(), [0, 0, 1, 1, 2, 2], "a picture and its copy are of one group");
@@ -557,8 +696,8 @@ mod tests {
                 .unwrap();
         }
         let (look, more) = (Look::default(), [more.path().to_path_buf()]);
-        let plain = prepare(&request(data.path(), &look, "dcgan")).unwrap();
-        let with = prepare(&Request { more: &more, ..request(data.path(), &look, "dcgan") }).unwrap();
+        let plain = prepare(&request(data.path(), &look, "dcgan"), &|_| ()).unwrap();
+        let with = prepare(&Request { more: &more, ..request(data.path(), &look, "dcgan") }, &|_| ()).unwrap();
         assert_eq!(with.held_out, plain.held_out);
         assert_eq!((with.record.genuine, &with.record.more[..]), (plain.record.genuine + 3, &more[..]));
     }

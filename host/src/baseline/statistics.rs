@@ -1,6 +1,8 @@
 //! The hand statistics' Mahalanobis distance, at their own size over the whole picture: crops of different places would only blur them.
 
-use anyhow::{Context, Result};
+use std::path::Path;
+
+use anyhow::Result;
 use counterfoil_edge::engine::Engine;
 use counterfoil_models::Plane;
 use rayon::prelude::*;
@@ -9,13 +11,13 @@ use super::exhibits::Exhibits;
 use super::fit::{self, Scorer};
 use crate::data::{Item, Samples, Settings};
 use crate::eval::Scored;
-use crate::run::Look;
+use crate::run::{Look, usual};
 use crate::statistics;
 
 /// Fitted to the reference, or to halves of the judged genuine pictures.
 pub(super) fn scores(items: &[Item], reference: Option<&[Item]>) -> Result<Vec<Scored>> {
-    let first = items.iter().find_map(|item| item.frame().ok()).context("none of the pictures can be read")?;
-    let input = Look::default().resolve(&Settings::default(), &first, "statistics");
+    let input =
+        Look::default().resolve(&Settings::default(), "statistics", || usual(items, Path::new("what is judged")))?;
     let exhibits = Exhibits::of(items, &input);
     let reference = reference.map(|reference| Exhibits::of(reference, &input));
     fit::scores(&exhibits, reference.as_ref(), Statistics::fit)

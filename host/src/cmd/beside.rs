@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_host::baseline::{self, Against};
-use counterfoil_host::data::{Dataset, Item};
+use counterfoil_host::data::{Dataset, Item, Part};
 use counterfoil_host::eval::Baseline;
 
 /// Flags of both.
@@ -35,9 +35,18 @@ pub(crate) struct Lessons {
 impl Beside {
     /// What the flags name.
     pub(crate) fn lessons(&self) -> Result<Lessons> {
-        let genuine = self.reference.as_deref().map(|path| Ok::<_, anyhow::Error>(Dataset::open(path, None)?.genuine));
-        let fakes = self.train_fakes.iter().map(|path| Dataset::open_fakes(path, None));
-        Ok(Lessons { genuine: genuine.transpose()?, fakes: fakes.collect::<Result<Vec<_>, _>>()?.concat() })
+        let mut lessons = Lessons::default();
+        if let Some(path) = &self.reference {
+            let data = Dataset::open_genuine(path, None, Part::Train)?;
+            data.understood.tell(&super::tell);
+            lessons.genuine = Some(data.genuine);
+        }
+        for path in &self.train_fakes {
+            let data = Dataset::open_fakes(path, None, Part::Train)?;
+            data.understood.tell(&super::tell);
+            lessons.fakes.extend(data.fake);
+        }
+        Ok(lessons)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_host::data::Dataset;
+use counterfoil_host::data::{Dataset, Part};
 use counterfoil_host::judge;
 use counterfoil_models::{Calibration, Overlay, vacant};
 
@@ -15,7 +15,8 @@ use counterfoil_models::{Calibration, Overlay, vacant};
   counterfoil calibrate --bundle bundles/label --genuine photos-through-the-box --state box-state
   counterfoil-edge detect --bundle bundles/label --state box-state note.jpg
 
-Take pictures the training never saw: on those it did, any detector looks better than it is.")]
+Take pictures the training never saw: on those it did, any detector looks better than it is.
+Pictures that could not be read are named, the others are calibrated on all the same, and the exit code is then 2.")]
 pub(crate) struct Calibrate {
     /// The bundle
     #[arg(long, value_name = "BUNDLE")]
@@ -40,7 +41,9 @@ impl Calibrate {
         let bundle = detector.bundle();
         let overlay = Overlay::of(&self.state, bundle);
         vacant(&overlay.calibration_file(), self.force)?;
-        let judged = judge::judge(&detector, &Dataset::open(&self.genuine, None)?.genuine);
+        let data = Dataset::open_genuine(&self.genuine, None, Part::Test)?;
+        data.understood.tell(&super::tell);
+        let judged = judge::judge(&detector, &data.genuine);
         super::tell_unreadable(&judged.unreadable);
         let scores: Vec<f32> = judged.scored.iter().map(|scored| scored.score).collect();
         let alpha = self.alpha.unwrap_or(bundle.manifest().calibration.alpha());
@@ -58,6 +61,6 @@ impl Calibrate {
             self.bundle.display(),
             self.state.display()
         );
-        Ok(())
+        super::all_judged(&judged.unreadable)
     }
 }

@@ -137,8 +137,10 @@ impl Zoo {
 impl Inspect {
     fn run(self) -> Result<()> {
         let dataset = data::Dataset::open(&self.path, self.group.as_deref())?;
+        dataset.understood.tell(&super::tell);
         let found = inspect(&dataset)?;
         if self.json {
+            data::unread(&found.unreadable, "counted").iter().for_each(|line| super::tell(line));
             return super::print(&format!("{}\n", serde_json::to_string(&found)?));
         }
         let mut text = String::new();
@@ -147,6 +149,7 @@ impl Inspect {
         writeln!(text, "fake      {fakes} pictures in {} families", found.fake.len())?;
         let sizes = found.sizes.iter().map(|(size, count)| format!("{size} ({count})")).collect::<Vec<_>>();
         writeln!(text, "sizes     {}", sizes.join(", "))?;
+        found.differing.iter().try_for_each(|line| writeln!(text, "differs   {line}"))?;
         writeln!(text, "twins     {} pairs of pictures in different groups", found.duplicates.len())?;
         for [first, second] in found.duplicates.iter().take(5) {
             writeln!(text, "          {first} = {second}")?;
@@ -159,7 +162,7 @@ impl Inspect {
                 writeln!(text, "  {family:24} {auroc:.3}  {}{leak}", best.cue)?;
             }
         }
-        super::tell_unreadable(&found.unreadable);
+        data::unread(&found.unreadable, "counted").iter().for_each(|line| super::tell(line));
         super::print(&text)
     }
 }

@@ -103,6 +103,7 @@ impl Demo {
 
         say(started, &format!("judging {} families of forgers that nothing was trained on", Family::ALL.len()));
         let data = Dataset::open(&test, None)?;
+        data.understood.tell(&super::tell);
         let items = [data.genuine, data.fake].concat();
         let lessons = Lessons { genuine: Some(Dataset::open(&notes, None)?.genuine), fakes: Vec::new() };
         let material = Material { items, lessons, kinship: None };
@@ -117,18 +118,21 @@ impl Demo {
     /// Trains one contestant; the run's folder.
     fn train(&self, started: Instant, name: &str, net: Option<Net>, notes: &Path) -> Result<PathBuf> {
         let run = self.out.join(RUNS).join(name);
-        let prepared = run::prepare(&run::Request {
-            net: name,
-            data: notes,
-            group: None,
-            known_fakes: &[],
-            more: &[],
-            look: &Look { size: net.map(|_| SIZE), ..Look::default() },
-            join: JoinRule::Shortfall,
-            held_out: HELD_OUT,
-            seed: self.seed,
-            room: Room::of(&run),
-        })?;
+        let prepared = run::prepare(
+            &run::Request {
+                net: name,
+                data: notes,
+                group: None,
+                known_fakes: &[],
+                more: &[],
+                look: &Look { size: net.map(|_| SIZE), ..Look::default() },
+                join: JoinRule::Shortfall,
+                held_out: HELD_OUT,
+                seed: self.seed,
+                room: Room::of(&run),
+            },
+            &super::tell,
+        )?;
         let Some(net) = net else {
             prepared.write(&run, None)?;
             say(started, "fitting the statistics detective");

@@ -28,7 +28,10 @@ use super::material::{Material, Pictures};
   counterfoil eval --bundle bundles/hands --genuine hands/real --fake hands/fake --group 'w(\\d+)_' --enroll 4 --enroll 8
 
 The scores are those of `counterfoil-edge detect` on the same files. Every baseline judges the same pictures; intervals are 95 %
-bootstrap intervals, and all detectors share their resamples. Of a zoo, the baselines learn from ZOO/train and the other folds.")]
+bootstrap intervals, and all detectors share their resamples. Of a zoo, the baselines learn from ZOO/train and the other folds.
+
+How each folder was understood is said on stderr; of one with train/ and test/ in it, test/ is judged. Pictures that could not be read
+are named, the others are judged all the same, and the exit code is then 2.")]
 pub(crate) struct Eval {
     /// The bundle
     #[arg(long, value_name = "BUNDLE")]
@@ -96,10 +99,11 @@ impl Eval {
             let (text, unreadable) = enrolled::text(&detector, &material.items, &asked, self.json)?;
             super::tell_unreadable(&unreadable);
             super::print(&text)?;
-            return all_judged(&unreadable);
+            return super::all_judged(&unreadable);
         }
         let judged = judge::judge(&detector, &material.items);
         super::tell_unreadable(&judged.unreadable);
+        judge::refuse_both_sides(&detector, &material.items, &judged)?;
         if let Some(path) = &self.scores {
             let lines = judged.scored.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
             fs::write(path, lines.join("\n") + "\n")
@@ -135,7 +139,7 @@ impl Eval {
         } else {
             table::text(&outcome)?
         })?;
-        all_judged(&judged.unreadable)
+        super::all_judged(&judged.unreadable)
     }
 
     fn baselines(&self, detector: &Detector, material: &Material) -> Result<Vec<Baseline>> {
@@ -155,10 +159,4 @@ impl Eval {
         rows.push(judge::single_number(&material.items)?.baseline());
         Ok(rows)
     }
-}
-
-/// A picture that could not be judged makes the whole a failure, after all the others were.
-fn all_judged(unreadable: &[String]) -> Result<()> {
-    anyhow::ensure!(unreadable.is_empty(), "{} pictures could not be judged", unreadable.len());
-    Ok(())
 }

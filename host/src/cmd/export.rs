@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_host::baseline;
-use counterfoil_host::data::Dataset;
+use counterfoil_host::data::{Dataset, Part, Side};
 use counterfoil_host::export::{Measure, Measurement, Request, export};
 use counterfoil_host::judge;
 use counterfoil_host::train::Which;
@@ -71,7 +71,8 @@ impl Export {
 
 /// Judges a folder of pictures with a bundle that is about to be published.
 fn measure(bundle: &Path, data: &Path) -> Result<Measurement> {
-    let dataset = Dataset::open(data, None)?;
+    let dataset = Dataset::list(data, None, Side::Both, Part::Test)?;
+    dataset.understood.tell(&super::tell);
     ensure!(
         !dataset.fake.is_empty(),
         "--measure {}: it holds no fake/; expected folders real/ and fake/",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use counterfoil_host::data::{Dataset, Fold, Item};
+use counterfoil_host::data::{Dataset, Fold, Item, Part};
 use counterfoil_host::eval::Kinship;
 
 use super::beside::{Beside, Lessons};
@@ -52,7 +52,10 @@ impl Pictures {
         let group = self.group.as_deref();
         let mut items = Vec::new();
         if let (Some(genuine), Some(fake)) = (&self.genuine, &self.fake) {
-            items = [Dataset::open(genuine, group)?.genuine, Dataset::open_fakes(fake, group)?].concat();
+            let genuine = Dataset::open_genuine(genuine, group, Part::Test)?;
+            let fake = Dataset::open_fakes(fake, group, Part::Test)?;
+            [&genuine, &fake].iter().for_each(|side| side.understood.tell(&super::tell));
+            items = [genuine.genuine, fake.fake].concat();
         }
         Ok(Material { items, lessons: beside.lessons()?, kinship: None })
     }

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use counterfoil_host::data::unread;
 use counterfoil_host::export::runtime::{Runtime, find, nearby};
 
 /// Where ONNX Runtime is, the second opinion of every export.
@@ -78,15 +79,21 @@ pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Says on stderr which pictures were left out, the first few by name.
+/// Says a line on stderr.
+pub(crate) fn tell(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Says on stderr which pictures could not be judged, the first few by name.
 pub(crate) fn tell_unreadable(unreadable: &[String]) {
-    const SHOWN: usize = 5;
-    for reason in unreadable.iter().take(SHOWN) {
-        eprintln!("left out: {reason}");
-    }
-    if unreadable.len() > SHOWN {
-        eprintln!("left out: {} more", unreadable.len() - SHOWN);
-    }
+    unread(unreadable, "judged").iter().for_each(|line| tell(line));
+}
+
+/// A picture that could not be judged makes the whole a failure, after all the others were.
+pub(crate) fn all_judged(unreadable: &[String]) -> Result<()> {
+    let one = if unreadable.len() == 1 { "picture" } else { "pictures" };
+    anyhow::ensure!(unreadable.is_empty(), "{} {one} could not be judged", unreadable.len());
+    Ok(())
 }
 
 /// The last part of a path, as a name for what lies there.

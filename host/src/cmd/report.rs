@@ -77,6 +77,7 @@ pub(crate) fn gather(shown: &[Shown], material: &Material) -> Result<Page> {
         if page.detectors.is_empty() {
             ensure!(!judged.scored.is_empty(), "none of the pictures could be judged");
             super::tell_unreadable(&judged.unreadable);
+            judge::refuse_both_sides(&detector, items, &judged)?;
             describe(&mut page, &detector);
             exhibits::add(&mut page, &detector, items, &judged.scored)?;
             simpler = lessons.rows(&detector, items);

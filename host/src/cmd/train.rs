@@ -26,7 +26,8 @@ const DEFAULT_MINUTES: f64 = 5.0;
   counterfoil train --data photos --out runs/label --backup /mnt/usb/label
   counterfoil train --out runs/label --resume --minutes 10")]
 pub(crate) struct Train {
-    /// A folder of genuine pictures, a folder with real/ (and fake/, which is never trained on), or MNIST's IDX files
+    /// A folder of genuine pictures, a folder with real/ (and fake/, which is never trained on), or MNIST's IDX files. Other usual names
+    /// and layouts are known (good/, genuine/ and counterfeit/, train/ and test/); how the folder was understood is said
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
     data: Option<PathBuf>,
     /// A folder of known fakes, folders in it being families; the detective learns from them; may be repeated
@@ -57,7 +58,8 @@ pub(crate) struct Train {
     /// Where the networks are computed; cuda needs a program built with --features cuda [default: cpu]
     #[arg(long, value_enum)]
     device: Option<DeviceArgument>,
-    /// Go on from the newest checkpoint of the run, or from the start where none was written yet
+    /// Go on from the newest checkpoint of the run, or from the start where none was written yet. Other flags are not needed; one that
+    /// differs from what the run was given is refused, but for --minutes, --steps, --device and --backup
     #[arg(long)]
     resume: bool,
     /// Mirror the run into this folder of another disk after each checkpoint; the mirror is a run folder itself
@@ -81,12 +83,12 @@ pub(crate) struct Train {
     /// The discriminator's learning rate [default: 0.0002]
     #[arg(long)]
     lr_d: Option<f64>,
-    /// How regions' scores are joined
-    #[arg(long, value_enum, default_value_t = JoinArgument::Shortfall)]
-    join: JoinArgument,
-    /// Share of the genuine pictures held out for calibration
-    #[arg(long, default_value_t = HELD_OUT, value_name = "SHARE")]
-    held_out: f64,
+    /// How regions' scores are joined [default: shortfall]
+    #[arg(long, value_enum)]
+    join: Option<JoinArgument>,
+    /// Share of the genuine pictures held out for calibration [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    held_out: Option<f64>,
     /// Pattern on file names whose first capture names the group, such as 'w(\d+)_'; a group is never split
     #[arg(long, value_name = "REGEX")]
     group: Option<String>,
@@ -203,6 +205,10 @@ impl LookArguments {
 impl Train {
     pub(crate) fn run(self) -> Result<()> {
         let begun = if self.resume { Some(self.begun()?) } else { None };
+        match &begun {
+            Some(record) => record.resumable_as(&self.out, &self.over(record)?)?,
+            None => run::vacant(&self.out)?,
+        }
         let net = match (&begun, self.net) {
             (Some(record), _) => record.net.clone(),
             (None, net) => net_name(net.unwrap_or(self.configured_net()?)).to_owned(),
@@ -216,7 +222,6 @@ impl Train {
         let seed = config.as_ref().map_or(self.seed.unwrap_or(0), |config| config.seed);
         let mut backup = self.backup.as_deref().map(|dir| Backup::new(&self.out, dir)).transpose()?;
         let prepared = self.prepare(begun.as_ref(), &net, seed)?;
-        super::tell_unreadable(&prepared.unreadable);
         tell_data(&prepared)?;
         let _claim = run::claim(&self.out)?;
         if begun.is_none() {
@@ -242,6 +247,31 @@ impl Train {
         Record::open(&self.out)
     }
 
+    /// The run's record as it would be with the flags that are given; those that are not leave it as it is.
+    fn over(&self, record: &Record) -> Result<Record> {
+        let mut asked = record.clone();
+        if let Some(net) = self.net {
+            asked.net = net_name(net).to_owned();
+        }
+        asked.group = self.group.clone().or(asked.group);
+        asked.held_out_share = self.held_out.unwrap_or(asked.held_out_share);
+        asked.join = self.join.map_or(asked.join, JoinArgument::rule);
+        asked.input = self.look.resolve().over(asked.input);
+        let unsure = self.unsure.as_deref().map(labelled).transpose()?;
+        if let Some((more, _)) = &unsure {
+            asked.more.clone_from(more);
+        }
+        // The record does not tell apart which flag gave known fakes: what the flag that is left out may have given stays.
+        let (_, sorted) = unsure.unwrap_or_default();
+        if !self.known_fakes.is_empty() {
+            let rest = asked.known_fakes.get(self.known_fakes.len()..).unwrap_or_default().to_vec();
+            asked.known_fakes = [self.known_fakes.clone(), if self.unsure.is_some() { sorted } else { rest }].concat();
+        } else if sorted.iter().any(|folder| !asked.known_fakes.contains(folder)) {
+            asked.known_fakes.extend(sorted);
+        }
+        Ok(asked)
+    }
+
     /// Fits a detective in place of a game.
     fn fit(&self, prepared: &Prepared, backup: Option<&mut Backup>) -> Result<()> {
         prepared.fit(&self.out)?;
@@ -259,22 +289,23 @@ impl Train {
         };
         let (more, labelled) = self.unsure.as_deref().map(labelled).transpose()?.unwrap_or_default();
         let known_fakes = [self.known_fakes.clone(), labelled].concat();
-        let prepared = run::prepare(&run::Request {
+        let request = run::Request {
             net,
             data,
             group: begun.map_or(self.group.as_deref(), |record| record.group.as_deref()),
             known_fakes: begun.map_or(&known_fakes, |record| &record.known_fakes),
             more: begun.map_or(&more, |record| &record.more),
             look: &look,
-            join: begun.map_or(self.join.rule(), |record| record.join),
-            held_out: begun.map_or(self.held_out, |record| record.held_out_share),
+            join: begun.map_or(self.join.unwrap_or(JoinArgument::Shortfall).rule(), |record| record.join),
+            held_out: begun.map_or(self.held_out.unwrap_or(HELD_OUT), |record| record.held_out_share),
             seed: begun.map_or(seed, |record| record.seed),
             room: Room::of(&self.out),
-        })?;
+        };
+        let prepared = run::prepare(&request, &super::tell)?;
         if let Some(record) = begun {
             ensure!(
                 prepared.record.data_sha256 == record.data_sha256,
-                "{} no longer holds the pictures that {} was trained on; put them back, or start anew with another --out",
+                "--data {} does not hold the pictures that {} was trained on; put them back, or start anew with another --out",
                 data.display(),
                 self.out.display()
             );
@@ -302,7 +333,10 @@ impl Train {
         let net = if net == "mlp" { Net::Mlp } else { Net::Dcgan };
         let file = if resumed { Some(self.out.join(run::CONFIG)) } else { self.config.clone() };
         let given = file.map_or_else(|| Ok(Config::new(net)), |path| read_config(&path, Some(net)))?;
-        let mut config = given.clone();
+        let mut config = match &self.config {
+            Some(path) if resumed => given.over(&read(path)?).with_context(|| format!("in {}", path.display()))?,
+            _ => given.clone(),
+        };
         if self.minutes.is_some() || self.steps.is_some() {
             (config.minutes, config.steps) = (self.minutes, self.steps);
         } else if config.minutes.is_none() && config.steps.is_none() {
@@ -406,9 +440,12 @@ fn tell_next(run: &Path, record: &Record) {
     eprintln!("next: counterfoil export {} --out BUNDLE{alpha}", run.display());
 }
 
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read --config {}", path.display()))
+}
+
 fn read_config(path: &Path, net: Option<Net>) -> Result<Config> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read --config {}", path.display()))?;
-    Config::from_toml(&text, net).with_context(|| format!("in {}", path.display()))
+    Config::from_toml(&read(path)?, net).with_context(|| format!("in {}", path.display()))
 }
 
 fn net_name(net: NetArgument) -> &'static str {

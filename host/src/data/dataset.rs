@@ -1,10 +1,9 @@
 //! A path a user gives becomes a list of pictures, each with its group and, for counterfeits, its family.
 //!
-//! Three layouts are known: MNIST's IDX files; a folder with `real/` and maybe `fake/FAMILY/`; any other folder,
-//! all of whose pictures are taken for genuine. `dataset.toml` in the folder may say how its pictures are to be
-//! looked at.
+//! MNIST's IDX files are genuine; of a folder `layout` knows what is genuine and what counterfeit. `dataset.toml` in it may say how its
+//! pictures are to be looked at, and which folders are which. A picture that cannot be read is an item too, so that every command
+//! counts and names it.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,9 @@ use image::DynamicImage;
 use regex::Regex;
 use serde::Deserialize;
 
+use super::layout::{Doubt, Kind, Layout, Side};
+use super::names::Part;
+use super::understood::Understood;
 use super::{DataError, Idx, Result};
 
 /// What `dataset.toml` may say: how pictures of this kind are best looked at. Flags go before it.
@@ -34,8 +36,15 @@ pub struct Settings {
     pub regions: Option<Vec<Region>>,
     /// A regular expression on file names; its first capture (or the whole match) names the group.
     pub group: Option<String>,
+    /// Folders below this one whose pictures are genuine, whatever their names; `["."]` for all that is not in `fake`.
+    pub genuine: Option<Vec<PathBuf>>,
+    /// Folders below this one whose pictures are counterfeits.
+    #[serde(default)]
+    pub fake: Vec<PathBuf>,
 }
 
+/// What a folder may say of its pictures.
+const SETTINGS: &str = "dataset.toml";
 /// Before the names of genuine pictures that stand beside a data set; no file's path holds an empty part.
 const MORE: &str = "more//";
 
@@ -54,6 +63,8 @@ pub struct Item {
 #[derive(Clone, Debug)]
 enum Place {
     File(PathBuf),
+    /// A file that is known to be no picture that is read.
+    Refused(PathBuf, Arc<counterfoil_edge::Error>),
     Idx(Arc<Idx>, usize),
 }
 
@@ -71,6 +82,9 @@ impl Item {
     pub fn frame(&self) -> Result<DecodedFrame> {
         match &self.place {
             Place::File(path) => Source::File(path.clone()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?)),
+            Place::Refused(_, source) => {
+                return Err(DataError::Refused { name: self.name.clone(), source: Arc::clone(source) });
+            }
             Place::Idx(idx, index) => {
                 Frame::from_image(DynamicImage::ImageLuma8(idx.picture(*index))).map(Into::into).map_err(Into::into)
             }
@@ -88,9 +102,14 @@ impl Item {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::File(path) => Some(path),
+            Place::File(path) | Place::Refused(path, _) => Some(path),
             Place::Idx(..) => None,
         }
+    }
+
+    /// Whether it is known, before it is decoded, that it cannot be read.
+    fn is_refused(&self) -> bool {
+        matches!(self.place, Place::Refused(..))
     }
 }
 
@@ -103,72 +122,136 @@ pub struct Dataset {
     pub fake: Vec<Item>,
     /// What the folder says of itself.
     pub settings: Settings,
+    /// How the folder was understood, to be told.
+    pub understood: Understood,
 }
 
 impl Dataset {
-    /// Lists a path's pictures, sorted by name. `group` goes before the pattern in `dataset.toml`.
+    /// Lists a path's genuine pictures and counterfeits, sorted by name; of `train/` and `test/` those to train on. `group` goes before the
+    /// pattern in `dataset.toml`.
     ///
     /// # Errors
     /// [`DataError`], naming the file, the flag or the folder at fault.
     pub fn open(path: &Path, group: Option<&str>) -> Result<Self> {
+        Self::list(path, group, Side::Both, Part::Train)
+    }
+
+    /// Lists the genuine pictures of a path alone.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_genuine(path: &Path, group: Option<&str>, part: Part) -> Result<Self> {
+        Self::list(path, group, Side::Genuine, part)
+    }
+
+    /// Lists the counterfeits of a path alone; where nothing in it names a side, all are, the folders in it being families.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_fakes(path: &Path, group: Option<&str>, part: Part) -> Result<Self> {
+        Self::list(path, group, Side::Fake, part)
+    }
+
+    /// Lists genuine pictures that stand beside a data set, under names that no picture of one has.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_more(path: &Path) -> Result<Self> {
+        let mut data = Self::open_genuine(path, None, Part::Train)?;
+        for item in &mut data.genuine {
+            item.name = format!("{MORE}{}", item.name);
+            item.group.clone_from(&item.name);
+        }
+        Ok(data)
+    }
+
+    /// Lists a path's pictures of a side, sorted by name; where they are parted into `train/` and `test/`, those of `part`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn list(path: &Path, group: Option<&str>, side: Side, part: Part) -> Result<Self> {
         if let Some(file) = Idx::find(path) {
-            return Self::from_idx(&file);
+            return Self::from_idx(&file, side);
         }
         fs::read_dir(path).map_err(|source| DataError::Io { doing: "open", path: path.to_path_buf(), source })?;
-        let settings = read_settings(path)?;
+        let Listing { pictures, others } = Listing::of(path);
+        let doubt = |doubt: Doubt| DataError::Folder { path: path.to_path_buf(), doubt };
+        let paths: Vec<PathBuf> = pictures.iter().map(|(path, _)| path.clone()).collect();
+        let (layout, settings) = match read_settings(path)? {
+            Some(settings) => (settings.layout(Path::new(""), &paths), settings),
+            None => (None, Settings::default()),
+        };
+        let (layout, settings) = match layout {
+            Some(layout) => (layout.map_err(doubt)?, settings),
+            None => {
+                let layout = Layout::of(&called(path), &paths, side).map_err(doubt)?;
+                // One folder too high: what the data set says of itself stands further down.
+                match read_settings(&path.join(&layout.base))? {
+                    Some(inner) if settings == Settings::default() => {
+                        let stated = inner.layout(&layout.base, &paths).transpose().map_err(doubt)?;
+                        (stated.unwrap_or(layout), inner)
+                    }
+                    _ => (layout, settings),
+                }
+            }
+        };
         let pattern = group.or(settings.group.as_deref()).map(compile).transpose()?;
-        let list = |below: &Path, family: &dyn Fn(&Path) -> Option<String>| {
-            pictures_below(below)
-                .map(|file| {
-                    let file = file?;
-                    let relative = file.strip_prefix(path).unwrap_or(&file).to_path_buf();
-                    let name = relative.to_string_lossy().into_owned();
-                    let group = group_of(&name, pattern.as_ref())?;
-                    Ok(Item { family: family(&relative), name, group, place: Place::File(file) })
-                })
-                .collect::<Result<Vec<Item>>>()
-        };
 
-        let real = path.join("real");
-        let (genuine, fake) = if real.is_dir() {
-            let fakes = path.join("fake");
-            let fake = if fakes.is_dir() { list(&fakes, &|file| Some(family_of(file)))? } else { Vec::new() };
-            (list(&real, &|_| None)?, fake)
-        } else {
-            (list(path, &|_| None)?, Vec::new())
-        };
-        if genuine.is_empty() && fake.is_empty() {
-            return Err(DataError::Empty(path.to_path_buf()));
+        let mut understood = Understood::folder(path, layout.plain);
+        others.iter().for_each(|file| understood.no_picture(file));
+        let (mut genuine, mut fake) = (Vec::new(), Vec::new());
+        for (relative, refused) in pictures {
+            let (by, kind) = layout.kind(&relative, part);
+            let family = match kind {
+                Kind::Left(why) => {
+                    understood.leave(&relative, by, why);
+                    continue;
+                }
+                Kind::Genuine if side == Side::Fake => {
+                    understood.leave(&relative, by, "genuine");
+                    continue;
+                }
+                Kind::Fake(_) if side == Side::Genuine => {
+                    understood.leave(&relative, by, "counterfeits");
+                    continue;
+                }
+                Kind::Genuine => None,
+                Kind::Fake(family) => Some(family),
+            };
+            let (name, file) = (relative.to_string_lossy().into_owned(), path.join(&relative));
+            // What cannot be read is in no group, whatever its name.
+            let (group, place) = match refused {
+                Some(error) => (name.clone(), Place::Refused(file, Arc::new(error))),
+                None => (group_of(&name, pattern.as_ref())?, Place::File(file)),
+            };
+            let item = Item { name, group, family, place };
+            match &item.family {
+                None if !item.is_refused() => understood.take_genuine(&relative, by),
+                Some(family) if !item.is_refused() => understood.take_fake(family, by),
+                _ => {}
+            }
+            if item.family.is_some() { fake.push(item) } else { genuine.push(item) }
         }
-        Ok(Self { genuine, fake, settings })
+        let data = Self { genuine, fake, settings, understood };
+        data.some_of(path, side)
     }
 
-    /// Lists a folder of counterfeits: the folders in it are families; where there are none, it is one itself.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_fakes(path: &Path, group: Option<&str>) -> Result<Vec<Item>> {
-        let mut items = Self::open(path, group)?.genuine;
-        let own = path.file_name().map_or_else(|| "fake".into(), OsStr::to_string_lossy);
-        for item in &mut items {
-            item.family = Some(item.name.split_once('/').map_or(&*own, |(family, _)| family).to_owned());
+    /// Itself, unless there is nothing of the side that is asked for.
+    fn some_of(self, path: &Path, side: Side) -> Result<Self> {
+        let (wanted, what) =
+            if side == Side::Fake { (&self.fake, "counterfeits") } else { (&self.genuine, "genuine pictures") };
+        if !wanted.is_empty() {
+            return Ok(self);
         }
-        Ok(items)
+        let path = path.to_path_buf();
+        Err(match self.understood.passed_over() {
+            _ if self.genuine.len() + self.fake.len() > 0 => DataError::Side { path, what, passed: "no other".into() },
+            Some(passed) if !self.understood.left().is_empty() => DataError::Side { path, what, passed },
+            _ => DataError::Empty(path),
+        })
     }
 
-    /// Lists a folder of genuine pictures that stand beside a data set, under names that no picture of one has.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_more(path: &Path) -> Result<Vec<Item>> {
-        let named = |item: Item| {
-            let name = format!("{MORE}{}", item.name);
-            Item { group: name.clone(), name, ..item }
-        };
-        Ok(Self::open(path, None)?.genuine.into_iter().map(named).collect())
-    }
-
-    fn from_idx(file: &Path) -> Result<Self> {
+    fn from_idx(file: &Path, side: Side) -> Result<Self> {
         let idx = Arc::new(Idx::read(file)?);
         if idx.is_empty() {
             return Err(DataError::Empty(file.to_path_buf()));
@@ -183,8 +266,23 @@ impl Dataset {
         let first = idx.picture(0);
         let settings =
             Settings { color: Some(Color::Grey), size: Some([first.width(), first.height()]), ..Settings::default() };
-        Ok(Self { genuine, fake: Vec::new(), settings })
+        let understood = Understood::file(file, genuine.len());
+        Self { genuine, fake: Vec::new(), settings, understood }.some_of(file, side)
     }
+}
+
+impl Settings {
+    /// What they state of the folders below `base`, if anything.
+    fn layout(&self, base: &Path, pictures: &[PathBuf]) -> Option<Result<Layout, Doubt>> {
+        let stated = self.genuine.is_some() || !self.fake.is_empty();
+        stated.then(|| Layout::stated(base, pictures, self.genuine.as_deref(), &self.fake))
+    }
+}
+
+/// A folder's own name, also of `.` and of a link.
+fn called(path: &Path) -> String {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    name(path).or_else(|| name(&path.canonicalize().ok()?)).unwrap_or_default()
 }
 
 fn compile(pattern: &str) -> Result<Regex> {
@@ -204,36 +302,39 @@ fn group_of(name: &str, pattern: Option<&Regex>) -> Result<String> {
     Ok(found.get(1).or_else(|| found.get(0)).map_or("", |m| m.as_str()).to_owned())
 }
 
-/// `fake/halftone/001.png` is of the family `halftone`; `fake/001.png` of the family `fake`.
-fn family_of(relative: &Path) -> String {
-    let mut parts = relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
-    let (first, second, third) = (parts.next(), parts.next(), parts.next());
-    match (second, third) {
-        (Some(family), Some(_)) => family,
-        _ => first.unwrap_or_default(),
-    }
-}
-
-fn read_settings(folder: &Path) -> Result<Settings> {
-    let path = folder.join("dataset.toml");
+fn read_settings(folder: &Path) -> Result<Option<Settings>> {
+    let path = folder.join(SETTINGS);
     match fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).map_err(|e| DataError::Settings { path, what: e.message().to_owned() }),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Settings::default()),
+        Ok(text) => {
+            toml::from_str(&text).map(Some).map_err(|e| DataError::Settings { path, what: e.message().to_owned() })
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(DataError::Io { doing: "read", path, source }),
     }
 }
 
-/// The pictures below a folder, as the box lists them; a folder without any gives none.
-fn pictures_below(folder: &Path) -> impl Iterator<Item = Result<PathBuf>> {
-    pictures(vec![folder.to_path_buf()]).filter_map(|source| match source {
-        Source::File(path) => Some(Ok(path)),
-        Source::Refused { error: counterfoil_edge::Error::NoPictures, .. } | Source::Stdin | Source::NotAPicture(_) => {
-            None
+/// What lies below a folder, as the box lists it, by paths below the folder.
+struct Listing {
+    /// Pictures, with what is wrong with those that cannot be read.
+    pictures: Vec<(PathBuf, Option<counterfoil_edge::Error>)>,
+    /// Files that are no pictures; not those that are read for what they say of the pictures.
+    others: Vec<PathBuf>,
+}
+
+impl Listing {
+    fn of(folder: &Path) -> Self {
+        let mut listing = Self { pictures: Vec::new(), others: Vec::new() };
+        let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_path_buf();
+        for source in pictures(vec![folder.to_path_buf()]) {
+            match source {
+                Source::File(path) => listing.pictures.push((below(&path), None)),
+                Source::NotAPicture(path) => listing.others.push(below(&path)),
+                Source::Refused { error: counterfoil_edge::Error::NoPictures, .. } | Source::Stdin => {}
+                Source::Refused { path, error } => listing.pictures.push((below(&path), Some(error))),
+            }
         }
-        Source::Refused { path, error } => {
-            Some(Err(DataError::Picture { name: path.display().to_string(), source: error }))
-        }
-    })
+        listing
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use counterfoil_models::Preprocess;
 use rayon::prelude::*;
 
 use super::rows::{Room, Rows};
-use super::{DataError, Fingerprint, Item, Result};
+use super::{DataError, Fingerprint, Item, Result, Traits};
 
 /// Pictures a core decodes before the batch they are in is written down: enough that cores seldom wait for the last of a batch.
 const A_CORE: usize = 16;
@@ -23,6 +23,8 @@ pub(crate) struct Decoded {
     pub(crate) hashes: Vec<String>,
     /// Their fingerprints.
     pub(crate) prints: Rows,
+    /// Their colour and size.
+    pub(crate) traits: Vec<Traits>,
     /// The pictures that could not be read, each with its reason.
     pub(crate) unreadable: Vec<String>,
 }
@@ -38,6 +40,7 @@ pub(crate) fn decode(items: Vec<Item>, input: &Preprocess, room: &Room) -> Resul
         prints: Rows::new(Fingerprint::BYTES, items.len(), room)?,
         items: Vec::with_capacity(items.len()),
         hashes: Vec::with_capacity(items.len()),
+        traits: Vec::with_capacity(items.len()),
         unreadable: Vec::new(),
     };
     let look = |item: &Item| {
@@ -47,7 +50,7 @@ pub(crate) fn decode(items: Vec<Item>, input: &Preprocess, room: &Room) -> Resul
         let article = input.article_in(&frame).map_err(unfit)?;
         let plane = input.laid_out(&article).map_err(unfit)?;
         let hash = plane.sha256();
-        Ok((plane, hash, Fingerprint::of(&article).to_bytes()))
+        Ok((plane, hash, Fingerprint::of(&article).to_bytes(), Traits::of(&frame)))
     };
     let mut items = items.into_iter();
     loop {
@@ -58,10 +61,11 @@ pub(crate) fn decode(items: Vec<Item>, input: &Preprocess, room: &Room) -> Resul
         let looked: Vec<Result<_>> = batch.par_iter().map(look).collect();
         for (item, looked) in batch.into_iter().zip(looked) {
             match looked {
-                Ok((plane, hash, print)) => {
+                Ok((plane, hash, print, traits)) => {
                     decoded.rows.push(plane.bytes())?;
                     decoded.prints.push(&print)?;
                     decoded.hashes.push(hash);
+                    decoded.traits.push(traits);
                     decoded.items.push(item);
                 }
                 Err(reason) => decoded.unreadable.push(reason.to_string()),

@@ -1,10 +1,14 @@
-//! Near-duplicates: the same picture saved again, scaled or recompressed. Across a split they would flatter.
+//! Near-duplicates: the same picture saved again, scaled or recompressed. Across a split they would flatter; as genuine and as
+//! counterfeit they would teach both.
+
+use std::collections::HashMap;
 
 use counterfoil_models::{Article, Color, Frame, Preprocess, Region, Resize};
 use rayon::prelude::*;
 
-use super::Result;
+use super::decode::Decoded;
 use super::rows::Rows;
+use super::{DataError, Result};
 
 /// Pictures are compared at this size: recompression averages out, another photo of the same thing does not.
 const SIDE: u32 = 32;
@@ -13,6 +17,9 @@ const SIDE: u32 = 32;
 const NEAR: u32 = 1;
 /// Difference hashes (Neal Krawetz's dHash, 64 bits) farther apart than this are not compared further.
 const HASH_BITS: u32 = 6;
+/// Two planes are of one picture when no two of their bytes are farther apart: JPEG at a quality of 70 moves them by less, a retouched
+/// place by more.
+const SAME: u8 = 24;
 /// Stored fingerprints that are in memory at a time, 4 MB of them.
 const AT_A_TIME: usize = 4096;
 
@@ -91,24 +98,61 @@ pub fn near_duplicates(first: &[Fingerprint], second: &[Fingerprint]) -> Vec<Nea
         .collect()
 }
 
-/// As [`near_duplicates`], both lists being indices of stored fingerprints; the second may be of any length.
+/// As [`near_duplicates`], both lists being stored fingerprints and indices of them; the second may be of any length.
 ///
 /// # Errors
 /// When they lie in a file and the disk fails.
-pub(crate) fn twins_across(prints: &Rows, first: &[usize], second: &[usize]) -> Result<Vec<NearDuplicate>> {
-    let read = |indices: &[usize]| {
+pub(crate) fn twins_across(
+    (first_prints, first): (&Rows, &[usize]),
+    (second_prints, second): (&Rows, &[usize]),
+) -> Result<Vec<NearDuplicate>> {
+    let read = |prints: &Rows, indices: &[usize]| {
         let mut bytes = [0; Fingerprint::BYTES];
         let one = |&i: &usize| prints.read(i, &mut bytes).map(|()| Fingerprint::from_bytes(&bytes));
         indices.iter().map(one).collect::<Result<Vec<_>>>()
     };
-    let (ours, mut found) = (read(first)?, vec![None; first.len()]);
+    let (ours, mut found) = (read(first_prints, first)?, vec![None; first.len()]);
     for (number, part) in second.chunks(AT_A_TIME).enumerate() {
-        for twin in near_duplicates(&ours, &read(part)?) {
+        for twin in near_duplicates(&ours, &read(second_prints, part)?) {
             found[twin.first].get_or_insert(number * AT_A_TIME + twin.second);
         }
     }
     let twins = found.into_iter().enumerate();
     Ok(twins.filter_map(|(first, second)| Some(NearDuplicate { first, second: second? })).collect())
+}
+
+/// Whether two planes, laid out alike, are of one picture.
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.iter().zip(other).all(|(a, b)| a.abs_diff(*b) <= SAME)
+}
+
+/// Refuses a picture that is given as genuine and as counterfeit: the detector would see the same plane, of `plane` bytes, as both.
+///
+/// # Errors
+/// [`DataError::BothSides`], or when planes lie in a file and the disk fails.
+pub(super) fn refuse_both_sides(genuine: &Decoded, fake: &Decoded, plane: usize, regions: usize) -> Result<()> {
+    let by_hash: HashMap<&str, usize> = genuine.hashes.iter().map(String::as_str).zip(0..).collect();
+    let copies = fake.hashes.iter().enumerate().filter_map(|(j, hash)| Some((*by_hash.get(hash.as_str())?, j)));
+    let mut found: Vec<(usize, usize)> = copies.collect();
+    let all = |decoded: &Decoded| (0..decoded.items.len()).collect::<Vec<_>>();
+    let read = |decoded: &Decoded, picture: usize| {
+        let mut bytes = vec![0; plane];
+        decoded.rows.read(picture * regions, &mut bytes).map(|()| bytes)
+    };
+    for twin in twins_across((&fake.prints, &all(fake)), (&genuine.prints, &all(genuine)))? {
+        let pair = (twin.second, twin.first);
+        if !found.iter().any(|(_, fake)| *fake == pair.1) && is_same(&read(genuine, pair.0)?, &read(fake, pair.1)?) {
+            found.push(pair);
+        }
+    }
+    match found.first() {
+        None => Ok(()),
+        Some((i, j)) => Err(DataError::BothSides {
+            found: found.len(),
+            genuine: genuine.items[*i].label(),
+            fake: fake.items[*j].label(),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +192,7 @@ mod tests {
         }
         let others: Vec<usize> = (2..all.len()).collect();
         let twin = NearDuplicate { first: 1, second: AT_A_TIME };
-        assert_eq!(twins_across(&prints, &[0, 1], &others).unwrap(), [twin]);
+        assert_eq!(twins_across((&prints, &[0, 1]), (&prints, &others)).unwrap(), [twin]);
         assert_eq!(near_duplicates(&all[..2], &all[2..]), [twin]);
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{DataError, Dataset, Item, Result};
+use super::{DataError, Dataset, Item, Part, Result};
 use crate::eval::Kinship;
 
 /// What zoo.toml says that matters here.
@@ -57,7 +57,10 @@ impl Fold {
         if !folds.contains(&fold) {
             return Err(wrong(format!("it names no family of fold {fold}; --fold takes one of {folds:?}")));
         }
-        let forgeries = |fold: u32| Dataset::open_fakes(&zoo.join(format!("fold-{fold}")), None);
+        let forgeries = |fold: u32| {
+            let folder = zoo.join(format!("fold-{fold}"));
+            Dataset::open_fakes(&folder, None, Part::Train).map(|data| data.fake)
+        };
         let fakes = forgeries(fold)?;
         let others: BTreeSet<&str> =
             families.iter().filter(|family| family.fold != fold).map(|family| family.kind.as_str()).collect();

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::duplicates::{Fingerprint, near_duplicates};
-use super::{Dataset, Item, cues, parted};
+use super::{Dataset, Item, Left, Traits, cues, differing, parted};
 use crate::eval::{BestCue, Bootstrap, Cues, EvalError, Measured, best_single_number};
 
 /// A family that one number tells from the genuine better than this leaks: a detector that does as well proves nothing.
@@ -15,6 +15,8 @@ pub const LEAK: f64 = 0.9;
 /// Everything `dataset inspect` says.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
+    /// How the folder was understood.
+    pub understood: String,
     /// Genuine pictures that could be read.
     pub genuine: usize,
     /// Groups the genuine pictures fall in.
@@ -23,8 +25,16 @@ pub struct Inspection {
     pub fake: BTreeMap<String, usize>,
     /// Pictures of each size, `WxH`.
     pub sizes: BTreeMap<String, usize>,
+    /// Genuine pictures in colour; the others are grey.
+    pub colored: usize,
+    /// What differs from most of the genuine pictures, in words.
+    pub differing: Vec<String>,
     /// What could not be read, each with its reason.
     pub unreadable: Vec<String>,
+    /// Pictures that were passed over because of where they lie.
+    pub passed_over: Vec<Left>,
+    /// Files that are no pictures.
+    pub not_pictures: Vec<String>,
     /// Genuine pictures of different groups that are one picture.
     pub duplicates: Vec<[String; 2]>,
     /// The one number that tells each family best.
@@ -42,7 +52,7 @@ impl Inspection {
 /// One picture, looked at.
 struct Look<'a> {
     item: &'a Item,
-    size: String,
+    traits: Traits,
     fingerprint: Fingerprint,
     cues: Vec<(&'static str, f64)>,
 }
@@ -59,7 +69,7 @@ pub fn inspect(data: &Dataset) -> Result<Inspection, EvalError> {
     let mut sizes = BTreeMap::new();
     let mut families: BTreeMap<String, usize> = BTreeMap::new();
     for picture in genuine.iter().chain(&fake) {
-        *sizes.entry(picture.size.clone()).or_insert(0) += 1;
+        *sizes.entry(format!("{}x{}", picture.traits.width, picture.traits.height)).or_insert(0) += 1;
     }
     for picture in &fake {
         *families.entry(picture.item.family.clone().unwrap_or_default()).or_default() += 1;
@@ -75,11 +85,16 @@ pub fn inspect(data: &Dataset) -> Result<Inspection, EvalError> {
         best_single_number(&cues, Bootstrap::default())?.families
     };
     Ok(Inspection {
+        understood: data.understood.to_string(),
         genuine: genuine.len(),
         groups: groups.len(),
         fake: families,
         sizes,
+        colored: genuine.iter().filter(|look| look.traits.colored).count(),
+        differing: differing(genuine.iter().map(|look| (look.item.name.as_str(), look.traits))),
         unreadable,
+        passed_over: data.understood.left(),
+        not_pictures: data.understood.no_pictures().to_vec(),
         duplicates: twins(&genuine),
         cues,
     })
@@ -94,8 +109,7 @@ fn look(items: &[Item]) -> (Vec<Look<'_>>, Vec<String>) {
             if let Some(length) = item.path().and_then(|path| path.metadata().ok()) {
                 cues.push(("size of the file itself", length.len() as f64));
             }
-            let size = format!("{}x{}", frame.width(), frame.height());
-            Ok(Look { item, size, fingerprint: Fingerprint::of(&frame), cues })
+            Ok(Look { item, traits: Traits::of(&frame), fingerprint: Fingerprint::of(&frame), cues })
         })
         .collect();
     parted(looked)

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use counterfoil_models::{Preprocess, sha256_hex};
 
 use super::decode::{Decoded, decode};
-use super::{DataError, Dataset, Item, Result, Room, Samples};
+use super::duplicates::refuse_both_sides;
+use super::{DataError, Dataset, Item, Part, Result, Room, Samples};
 
 /// Known fakes made ready.
 #[derive(Debug, Default)]
@@ -22,21 +23,31 @@ pub struct Known {
 }
 
 impl Known {
-    /// Reads the folders, whose folders are families. Families of one name are one.
+    /// Reads the counterfeits in the folders. Families of one name are one. How the folders were understood is told.
     ///
     /// # Errors
-    /// When a folder cannot be opened, or none of its pictures can be read.
-    pub fn read(folders: &[PathBuf], input: &Preprocess, room: &Room) -> Result<Self> {
+    /// When a folder cannot be opened, when none of its pictures can be read, or when one of them is among the `genuine` too.
+    pub(crate) fn read(
+        folders: &[PathBuf],
+        genuine: &Decoded,
+        input: &Preprocess,
+        room: &Room,
+        tell: &dyn Fn(&str),
+    ) -> Result<Self> {
         let mut families: BTreeMap<String, Vec<Item>> = BTreeMap::new();
         for folder in folders {
-            for item in Dataset::open_fakes(folder, None)? {
+            let data = Dataset::open_fakes(folder, None, Part::Train)?;
+            data.understood.tell(tell);
+            for item in data.fake {
                 families.entry(item.family.clone().unwrap_or_default()).or_default().push(item);
             }
         }
         let [regions, channels, height, width] = input.shape();
         let (mut known, mut hashes) = (Self::default(), String::new());
         for items in families.into_values() {
-            let Decoded { rows, hashes: found, unreadable, .. } = decode(items, input, room)?;
+            let decoded = decode(items, input, room)?;
+            refuse_both_sides(genuine, &decoded, regions * channels * height * width, regions)?;
+            let Decoded { rows, hashes: found, unreadable, .. } = decoded;
             known.unreadable.extend(unreadable);
             known.pictures += found.len();
             hashes.extend(found);
@@ -74,11 +85,22 @@ mod tests {
         }))
         .unwrap();
         let folders: Vec<PathBuf> = ["a", "b"].iter().map(|name| dir.path().join(name)).collect();
-        let known = Known::read(&folders, &input, &Room::of(dir.path())).unwrap();
+        let room = Room::of(dir.path());
+        let read = |folders: &[PathBuf], genuine: Vec<Item>| {
+            Known::read(folders, &decode(genuine, &input, &room).unwrap(), &input, &room, &|_| ())
+        };
+        let known = read(&folders, Vec::new()).unwrap();
         assert_eq!(known.families.iter().map(Samples::len).collect::<Vec<_>>(), [3, 1]);
         assert_eq!(known.pictures, 4);
-        let none = Known::read(&[], &input, &Room::of(dir.path())).unwrap();
+        let none = read(&[], Vec::new()).unwrap();
         assert!(none.families.is_empty() && none.sha256.is_none());
-        assert!(Known::read(&[Path::new("/nowhere").to_path_buf()], &input, &Room::of(dir.path())).is_err());
+        assert!(read(&[Path::new("/nowhere").to_path_buf()], Vec::new()).is_err());
+
+        // A copy among the genuine, by whatever name, is refused with both names.
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        std::fs::copy(dir.path().join("b/copy/2.png"), dir.path().join("real/9.png")).unwrap();
+        let genuine = Dataset::open_genuine(&dir.path().join("real"), None, Part::Train).unwrap().genuine;
+        let message = read(&folders, genuine).unwrap_err().to_string();
+        assert!(message.contains("real/9.png") && message.contains("b/copy/2.png"), "{message}");
     }
 }

@@ -10,26 +10,36 @@ mod fold;
 mod idx;
 mod inspect;
 mod known;
+mod layout;
+mod names;
 mod rows;
 mod samples;
 mod split;
+mod traits;
+mod understood;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use cues::cues;
 pub use dataset::{Dataset, Item, Settings};
 pub(crate) use decode::{Decoded, decode};
-pub(crate) use duplicates::twins_across;
 pub use duplicates::{Fingerprint, NearDuplicate, near_duplicates};
+pub(crate) use duplicates::{is_same, twins_across};
 pub use fold::Fold;
 pub use idx::Idx;
 pub use inspect::{Inspection, LEAK, inspect};
 pub use known::Known;
+pub use layout::{Doubt, Side};
+pub use names::Part;
 pub use rows::Room;
 pub(crate) use rows::Rows;
 pub use samples::{Samples, SamplesError};
 pub use split::{HELD_OUT, Split};
+pub use traits::Traits;
+pub(crate) use traits::differing;
+pub use understood::{Left, Understood, unread};
 
 /// Shorthand for results of this module.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
@@ -59,8 +69,48 @@ pub enum DataError {
     /// Nothing to learn from.
     #[error("{} holds no picture; expected PNG or JPEG files, a folder real/ with them, or MNIST's train-images-idx3-ubyte[.gz]", .0.display())]
     Empty(PathBuf),
+    /// A folder of which it is in doubt what is genuine.
+    #[error(
+        "{}: {doubt}. Call the folders real/ and fake/, or give the folder of the pictures that are meant, or state it in {}: \
+         genuine = [\"FOLDER\"] and fake = [\"FOLDER\"] (\".\" is the folder itself)",
+        path.display(), path.join("dataset.toml").display()
+    )]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is in doubt.
+        doubt: Doubt,
+    },
+    /// Pictures, but none of the side that is asked for.
+    #[error("{} holds no {what}; {passed}", path.display())]
+    Side {
+        /// The folder.
+        path: PathBuf,
+        /// What it lacks.
+        what: &'static str,
+        /// What it holds instead.
+        passed: String,
+    },
+    /// None of the pictures can be read.
+    #[error("none of the genuine pictures in {} can be read: {reasons}", path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// The first few, each with its reason.
+        reasons: String,
+    },
+    /// One picture as genuine and as counterfeit.
+    #[error("the same picture is given as genuine and as counterfeit: {genuine} and {fake}; remove it from one of the two{}", more(*found))]
+    BothSides {
+        /// How many are.
+        found: usize,
+        /// The genuine picture.
+        genuine: String,
+        /// The counterfeit.
+        fake: String,
+    },
     /// A `dataset.toml` that does not parse.
-    #[error("{}: {what}; known keys are color, size, resize, regions and group", path.display())]
+    #[error("{}: {what}; known keys are color, size, resize, article, regions, group, genuine and fake", path.display())]
     Settings {
         /// The file.
         path: PathBuf,
@@ -118,6 +168,14 @@ pub enum DataError {
         /// The system's own word.
         source: io::Error,
     },
+    /// A file that is no picture that is read.
+    #[error("{name}: {source}")]
+    Refused {
+        /// The file.
+        name: String,
+        /// Why it is not read.
+        source: Arc<counterfoil_edge::Error>,
+    },
     /// One picture could not be read.
     #[error("{name}: {source}")]
     Picture {
@@ -126,6 +184,10 @@ pub enum DataError {
         /// What is wrong with it.
         source: counterfoil_edge::Error,
     },
+}
+
+fn more(found: usize) -> String {
+    if found > 1 { format!(", and so with {} more", found - 1) } else { String::new() }
 }
 
 /// What could be read, and for the rest the reasons why not: one bad picture never stops the others.

@@ -122,7 +122,10 @@ fn prepared(folder: &Path, draw: Draw, net: &str, look: &Look) -> anyhow::Result
     let group = (net == "strokes").then_some(r"w(\d+)");
     let (join, held_out, seed, room) = (JoinRule::Shortfall, 0.4, 1, Room::of(folder));
     let (known_fakes, more) = (&[], &[]);
-    run::prepare(&run::Request { net, data: folder, group, known_fakes, more, look, join, held_out, seed, room })
+    run::prepare(
+        &run::Request { net, data: folder, group, known_fakes, more, look, join, held_out, seed, room },
+        &|_| (),
+    )
 }
 
 /// Trains on a set and exports it; the bundle opens and judges.

@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Error;
 use crate::detective::Part;
@@ -137,17 +138,31 @@ impl Config {
     /// # Errors
     /// When the text is no TOML, a key is unknown or a value has the wrong type. Ranges are checked by [`Config::validate`].
     pub fn from_toml(text: &str, net: Option<Net>) -> Result<Self, Error> {
-        let refuse = |error: toml::de::Error| Error::Toml(error.to_string());
-        let mut given: toml::Table = toml::from_str(text).map_err(refuse)?;
+        let mut given: toml::Table = toml::from_str(text).map_err(refused)?;
         let net = match (net, given.get("net")) {
             (Some(net), _) => net,
             (None, Some(net)) => net.clone().try_into().map_err(|error| Error::Toml(format!("net: {error}")))?,
             (None, None) => Net::Dcgan,
         };
-        let mut table = toml::Table::try_from(Self::new(net)).map_err(|error| Error::Toml(error.to_string()))?;
         given.remove("net");
+        Self::new(net).changed(given)
+    }
+
+    /// Itself but for the keys in a TOML file's text, its net included.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml).
+    pub fn over(&self, text: &str) -> Result<Self, Error> {
+        self.changed(toml::from_str(text).map_err(refused)?)
+    }
+
+    fn changed(&self, given: toml::Table) -> Result<Self, Error> {
+        let ends = ["steps", "minutes"];
+        // A file that says when to stop says it alone.
+        let own = if ends.iter().any(|key| given.contains_key(*key)) { self.recipe() } else { self.clone() };
+        let mut table = toml::Table::try_from(own).map_err(|error| Error::Toml(error.to_string()))?;
         table.extend(given);
-        table.try_into().map_err(refuse)
+        table.try_into().map_err(refused)
     }
 
     /// The TOML text that gives this configuration again.
@@ -200,16 +215,30 @@ impl Config {
     /// How often to sample, to save and how much to keep may change.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
-        let table =
-            |config: &Self| serde_json::to_value(config.recipe()).ok().and_then(|value| value.as_object().cloned());
-        let (ours, theirs) = (table(self)?, table(other)?);
-        ours.into_iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "sample_every" | "checkpoint_every" | "keep" | "device"))
-            .find_map(|(key, value)| {
-                let other = theirs.get(&key)?;
-                (*other != value).then(|| (key, value.to_string(), other.to_string()))
-            })
+        let table = |config: &Self| {
+            let table = serde_json::to_value(config.recipe()).ok().and_then(|value| value.as_object().cloned());
+            let mut table = table.unwrap_or_default();
+            ["sample_every", "checkpoint_every", "keep", "device"].iter().for_each(|key| drop(table.remove(*key)));
+            table
+        };
+        difference(&table(self), &table(other))
     }
+}
+
+/// The first key in which two tables differ, with both values; a key that one of them leaves out differs too.
+pub(crate) fn difference(
+    ours: &serde_json::Map<String, Value>,
+    theirs: &serde_json::Map<String, Value>,
+) -> Option<(String, String, String)> {
+    let shown =
+        |value: Option<&Value>| value.filter(|value| !value.is_null()).map_or("nothing".into(), Value::to_string);
+    let differs = |key: &&String| ours.get(*key).unwrap_or(&Value::Null) != theirs.get(*key).unwrap_or(&Value::Null);
+    let key = ours.keys().chain(theirs.keys()).find(differs)?;
+    Some((key.clone(), shown(ours.get(key)), shown(theirs.get(key))))
+}
+
+fn refused(error: toml::de::Error) -> Error {
+    Error::Toml(error.to_string())
 }
 
 #[cfg(test)]
@@ -251,5 +280,17 @@ mod tests {
         assert_eq!(config.difference(&longer), None);
         let other = Config { seed: 4, ..config.clone() };
         assert_eq!(config.difference(&other), Some(("seed".into(), "0".into(), "4".into())));
+        let without = Config { without: vec![Part::Texture], ..config.clone() };
+        for (one, other) in [(&config, &without), (&without, &config)] {
+            assert_eq!(one.difference(other).unwrap().0, "without", "a key that one side leaves out");
+        }
+    }
+
+    #[test]
+    fn a_file_over_a_run_changes_the_keys_it_names() {
+        let run = Config { lr_d: 0.003, minutes: Some(3.0), ..Config::new(Net::Dcgan) };
+        assert_eq!(run.over("keep = 9").unwrap(), Config { keep: 9, ..run.clone() });
+        assert_eq!(run.over("steps = 9").unwrap(), Config { steps: Some(9), minutes: None, ..run.clone() });
+        assert_eq!(run.difference(&run.over("net = \"mlp\"").unwrap()).unwrap().0, "net");
     }
 }

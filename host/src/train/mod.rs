@@ -24,6 +24,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use checkpoint::Checkpoint;
+pub(crate) use config::difference;
 pub use config::{Compute, Config, Net};
 pub use feed::{Draw, Exhibits, Feed};
 pub use game::{Game, Round};

@@ -172,7 +172,7 @@ mod tests {
     use image::Luma;
 
     use super::*;
-    use crate::data::Dataset;
+    use crate::data::{Dataset, Part};
     use crate::zoo::{FAMILIES, chosen};
 
     /// A folder of rings and bars, each a little different.
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(fs::read_to_string(out.join("zoo.toml")).unwrap(), zoo.text());
         assert_eq!(Dataset::open(&out.join("train"), None).unwrap().genuine.len(), zoo.train);
         assert_eq!(Dataset::open(&out.join("genuine"), None).unwrap().genuine.len(), 4);
-        let fakes = Dataset::open_fakes(&out.join("fold-1"), None).unwrap();
+        let fakes = Dataset::open_fakes(&out.join("fold-1"), None, Part::Train).unwrap().fake;
         let families: Vec<&str> = fakes.iter().map(|item| item.family.as_deref().unwrap()).collect();
         assert_eq!(families, ["blur", "blur", "blur", "noise", "noise", "noise"]);
         assert!(out.join("fold-3/jigsaw/00002.png").is_file() && out.join("sheet.png").is_file());
