@@ -4,7 +4,7 @@ use std::fs;
 use std::num::NonZero;
 
 use counterfoil_edge::Detector;
-use counterfoil_edge::explain::Explanation;
+use counterfoil_edge::explain::{Explanation, Patch};
 use counterfoil_models::{Calibration, Frame, Join, JoinRule, Region, Score, Verdict, sha256_hex};
 use image::{GrayImage, Luma};
 
@@ -60,7 +60,7 @@ fn a_place_speaks_for_itself_where_regions_are_scored_together() {
     // The left region alone has a stain.
     let stained = GrayImage::from_fn(80, 60, |x, y| Luma([if x < 15 && y > 40 { 0 } else { 220 }]));
     let explanation = Explanation::of(&detector, &Frame::Grey(stained), NonZero::new(2).unwrap()).unwrap();
-    let (left, right): (Vec<_>, Vec<_>) = explanation.patches.iter().partition(|patch| patch.place.x < 0.5);
+    let (left, right): (Vec<&Patch>, Vec<&Patch>) = explanation.patches.iter().partition(|patch| patch.place.x < 0.5);
     assert_eq!(left.len(), right.len());
     assert!(left.iter().any(|patch| patch.rise > 0.5), "{left:?}");
     assert!(right.iter().all(|patch| patch.rise.abs() < 1e-4), "{right:?}");
