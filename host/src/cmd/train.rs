@@ -422,9 +422,10 @@ fn tell_data(prepared: &Prepared) -> Result<()> {
 /// The smallest false-alarm rate that a run's held-out pictures support.
 fn supported(record: &Record) -> Result<f64> {
     let (held_out, regions) = (record.held_out, record.input.rows());
-    let enough =
-        (held_out..).find(|n| supported_alpha(*n, regions).is_some()).expect("some number of pictures is enough");
     supported_alpha(held_out, regions).with_context(|| {
+        // With several regions a quarter of them scales these.
+        let enough = (held_out..2 * Calibration::FEWEST).find(|n| supported_alpha(*n, regions).is_some());
+        let enough = enough.unwrap_or(2 * Calibration::FEWEST);
         format!(
             "{held_out} held-out pictures of {regions} region(s) support no false-alarm rate, so this run could not be exported: add pictures, \
              or raise --held-out, until {enough} are held out"
