@@ -212,7 +212,11 @@ impl Config {
             (self.size != usual.size && !asked, "`size`", "only rpicam and v4l2 cameras are asked for a size"),
             (self.agree != usual.agree && !frames, "`agree`", "only a camera's frames have to agree"),
             (self.guide != usual.guide && !frames, "`guide`", "only a camera's frames are cut to it"),
-            (!source.looks() && !listens, "`source = \"none\"`", "without [network] `listen` there is nothing to judge"),
+            (
+                !source.looks() && !listens,
+                "`source = \"none\"`",
+                "without [network] `listen` there is nothing to judge",
+            ),
             (self.keep_unsure && !source.looks(), "`keep_unsure`", "there is no source of pictures to keep"),
             (self.pins != usual.pins && !wired, "[pins]", "set `lights` to auto, rpi or gpiochip"),
             (self.mode == Mode::Button && !frames, "`mode = \"button\"`", "each file is judged as it comes"),
