@@ -39,13 +39,13 @@ fn annex_b(first: u8) -> Option<&'static str> {
 
 fn by_file_kind(head: &[u8]) -> Option<&'static str> {
     match FileKind::of(head) {
-        FileKind::Decoded(format) => match format.extensions_str().first()? {
-            &"jpg" => None,
-            &"png" => Some("a PNG picture"),
-            &"webp" => Some("a WebP picture"),
-            &"gif" => Some("a GIF picture"),
-            &"tiff" => Some("a TIFF picture"),
-            &"bmp" => Some("a BMP picture"),
+        FileKind::Decoded(format) => match *format.extensions_str().first()? {
+            "jpg" => None,
+            "png" => Some("a PNG picture"),
+            "webp" => Some("a WebP picture"),
+            "gif" => Some("a GIF picture"),
+            "tiff" => Some("a TIFF picture"),
+            "bmp" => Some("a BMP picture"),
             _ => Some("pictures of another format"),
         },
         FileKind::Unsupported { name, .. } => Some(name),
