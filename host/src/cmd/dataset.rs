@@ -137,8 +137,10 @@ impl Inspect {
         let dataset = data::Dataset::open(&self.path, self.group.as_deref())?;
         dataset.understood.tell(&super::tell);
         let found = inspect(&dataset)?;
+        for line in data::unread(&found.unreadable, "counted") {
+            super::tell(&line);
+        }
         if self.json {
-            data::unread(&found.unreadable, "counted").iter().for_each(|line| super::tell(line));
             return super::print(&format!("{}\n", serde_json::to_string(&found)?));
         }
         let mut text = String::new();
@@ -160,7 +162,6 @@ impl Inspect {
                 writeln!(text, "  {family:24} {auroc:.3}  {}{leak}", best.cue)?;
             }
         }
-        data::unread(&found.unreadable, "counted").iter().for_each(|line| super::tell(line));
         super::print(&text)
     }
 }
