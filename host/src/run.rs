@@ -260,12 +260,16 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
     }
     if request.data.is_dir() && input.article == Article::Whole {
         let traits = decoded.traits.iter().copied();
-        differing(decoded.items.iter().map(|item| item.name.as_str()).zip(traits)).iter().for_each(|line| tell(line));
+        for line in differing(decoded.items.iter().map(|item| item.name.as_str()).zip(traits)) {
+            tell(&line);
+        }
     }
     let known = Known::read(request.known_fakes, &decoded, &input, &request.room, tell)?;
     let Decoded { items, rows, hashes, prints, mut unreadable, .. } = decoded;
     unreadable.extend(known.unreadable);
-    unread(&unreadable, "learned from").iter().for_each(|line| tell(line));
+    for line in unread(&unreadable, "learned from") {
+        tell(&line);
+    }
     let own = items.iter().filter(|item| !item.is_more()).count();
     let mut split = Split::by_group(&items[..own], request.held_out, request.seed)?;
     split.train.extend(own..items.len());
@@ -579,7 +583,8 @@ mod tests {
         let data = folder(12);
         let was = prepare(&request(data.path(), &Look::default(), "dcgan"), &|_| ()).unwrap().record;
         was.resumable_as(data.path(), &was.clone()).unwrap();
-        let changes: [(&str, fn(&mut Record)); 11] = [
+        type Change = fn(&mut Record);
+        let changes: [(&str, Change); 11] = [
             ("--net", |r| r.net = "mlp".into()),
             ("--group", |r| r.group = Some("x".into())),
             ("--held-out", |r| r.held_out_share = 0.3),

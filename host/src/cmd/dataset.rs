@@ -139,8 +139,10 @@ impl Inspect {
         let dataset = data::Dataset::open(&self.path, self.group.as_deref())?;
         dataset.understood.tell(&super::tell);
         let found = inspect(&dataset)?;
+        for line in data::unread(&found.unreadable, "counted") {
+            super::tell(&line);
+        }
         if self.json {
-            data::unread(&found.unreadable, "counted").iter().for_each(|line| super::tell(line));
             return super::print(&format!("{}\n", serde_json::to_string(&found)?));
         }
         let mut text = String::new();
@@ -162,7 +164,6 @@ impl Inspect {
                 writeln!(text, "  {family:24} {auroc:.3}  {}{leak}", best.cue)?;
             }
         }
-        data::unread(&found.unreadable, "counted").iter().for_each(|line| super::tell(line));
         super::print(&text)
     }
 }

@@ -54,7 +54,8 @@ impl Pictures {
         if let (Some(genuine), Some(fake)) = (&self.genuine, &self.fake) {
             let genuine = Dataset::open_genuine(genuine, group, Part::Test)?;
             let fake = Dataset::open_fakes(fake, group, Part::Test)?;
-            [&genuine, &fake].iter().for_each(|side| side.understood.tell(&super::tell));
+            genuine.understood.tell(&super::tell);
+            fake.understood.tell(&super::tell);
             items = [genuine.genuine, fake.fake].concat();
         }
         Ok(Material { items, lessons: beside.lessons()?, kinship: None })

@@ -86,7 +86,9 @@ pub(crate) fn tell(line: &str) {
 
 /// Says on stderr which pictures could not be judged, the first few by name.
 pub(crate) fn tell_unreadable(unreadable: &[String]) {
-    unread(unreadable, "judged").iter().for_each(|line| tell(line));
+    for line in unread(unreadable, "judged") {
+        tell(&line);
+    }
 }
 
 /// A picture that could not be judged makes the whole a failure, after all the others were.

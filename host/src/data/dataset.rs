@@ -177,28 +177,28 @@ impl Dataset {
         let Listing { pictures, others } = Listing::of(path);
         let doubt = |doubt: Doubt| DataError::Folder { path: path.to_path_buf(), doubt };
         let paths: Vec<PathBuf> = pictures.iter().map(|(path, _)| path.clone()).collect();
-        let (layout, settings) = match read_settings(path)? {
-            Some(settings) => (settings.layout(Path::new(""), &paths), settings),
-            None => (None, Settings::default()),
-        };
-        let (layout, settings) = match layout {
-            Some(layout) => (layout.map_err(doubt)?, settings),
-            None => {
-                let layout = Layout::of(&called(path), &paths, side).map_err(doubt)?;
-                // One folder too high: what the data set says of itself stands further down.
-                match read_settings(&path.join(&layout.base))? {
-                    Some(inner) if settings == Settings::default() => {
-                        let stated = inner.layout(&layout.base, &paths).transpose().map_err(doubt)?;
-                        (stated.unwrap_or(layout), inner)
-                    }
-                    _ => (layout, settings),
+        let mut settings = read_settings(path)?.unwrap_or_default();
+        let layout = if let Some(stated) = settings.layout(Path::new(""), &paths) {
+            stated.map_err(doubt)?
+        } else {
+            let mut layout = Layout::of(&called(path), &paths, side).map_err(doubt)?;
+            // One folder too high: what the data set says of itself stands further down.
+            if settings == Settings::default()
+                && let Some(inner) = read_settings(&path.join(&layout.base))?
+            {
+                if let Some(stated) = inner.layout(&layout.base, &paths) {
+                    layout = stated.map_err(doubt)?;
                 }
+                settings = inner;
             }
+            layout
         };
         let pattern = group.or(settings.group.as_deref()).map(compile).transpose()?;
 
         let mut understood = Understood::folder(path, layout.plain);
-        others.iter().for_each(|file| understood.no_picture(file));
+        for file in &others {
+            understood.no_picture(file);
+        }
         let (mut genuine, mut fake) = (Vec::new(), Vec::new());
         for (relative, refused) in pictures {
             let (by, kind) = layout.kind(&relative, part);

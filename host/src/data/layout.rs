@@ -137,7 +137,7 @@ impl Layout {
         let mut layout = Self { base: base.to_path_buf(), plain: false, rules: Vec::new() };
         layout.add(
             "",
-            if genuine.is_some() { Kind::Left("dataset.toml names them on neither side") } else { Kind::Genuine },
+            if genuine.is_some() { Kind::Left("dataset.toml names neither side") } else { Kind::Genuine },
             None,
         );
         let whole = [PathBuf::new()];
@@ -162,13 +162,13 @@ impl Layout {
         let rules = self.rules.iter().filter(|rule| picture.starts_with(&rule.folder));
         // Of two rules for one folder the later is the truer.
         let Some(rule) = rules.max_by_key(|rule| rule.folder.components().count()) else {
-            return (Path::new(""), Kind::Left("they lie beside what is looked at"));
+            return (Path::new(""), Kind::Left("beside what is looked at"));
         };
         let kind = match &rule.kind {
             Kind::Left(_) => rule.kind.clone(),
             _ if self.is_parted() && rule.part.is_some_and(|own| own != part) => Kind::Left(match part {
                 Part::Train => "left for eval",
-                Part::Test => "they are for training",
+                Part::Test => "for training",
             }),
             Kind::Genuine => Kind::Genuine,
             Kind::Fake(family) => {
@@ -210,7 +210,7 @@ impl Layout {
         match inner[..] {
             [] => self.plain(tree, at, part, side),
             [one] => {
-                self.add(at, Kind::Left("they lie beside the folders that name a side"), None);
+                self.add(at, Kind::Left("beside the folders that name a side"), None);
                 self.base = at.join(one);
                 self.level(&tree.folders[one], &at.join(one), part, side)
             }
@@ -241,7 +241,7 @@ impl Layout {
             let others = others().map(|name| shown(&at.join(name))).collect();
             return Err(Doubt::NoGenuine { fake: shown(&at.join(fake)), others });
         }
-        self.add(at, Kind::Left("they lie beside the folders that name a side"), None);
+        self.add(at, Kind::Left("beside the folders that name a side"), None);
         // Of class folders beside a test/, what the test/ is not is for training.
         let tested =
             others().any(|name| Meaning::of(name).part == Some(Part::Test) && tree.folders[name].has_classes());
@@ -261,7 +261,7 @@ impl Layout {
             } else if inspection || side == Side::Fake && fake.is_empty() {
                 self.add(folder, Kind::Fake(name.to_owned()), own);
             } else {
-                self.add(folder, Kind::Left("their folder's name tells neither genuine nor counterfeit"), None);
+                self.add(folder, Kind::Left("the name tells neither genuine nor counterfeit"), None);
             }
         }
         Ok(inspection)
@@ -292,7 +292,7 @@ impl Layout {
     /// `train/` and `test/`.
     fn parts(&mut self, tree: &Tree, at: &Path, train: &[&str], test: &[&str], side: Side) -> Result<bool, Doubt> {
         self.base = at.to_path_buf();
-        self.add(at, Kind::Left("they lie beside train/ and test/"), None);
+        self.add(at, Kind::Left("beside train/ and test/"), None);
         let masks = tree.folders.keys().filter(|name| Meaning::of(name).mask).count();
         let mut inspection = masks > 0;
         for name in tree.folders.keys().filter(|name| Meaning::of(name).mask) {
@@ -312,7 +312,7 @@ impl Layout {
                 // MVTec's test/ without test/good: every folder is a kind of defect.
                 self.add(folder, Kind::Fake((*name).to_owned()), Some(Part::Test));
             } else if labelled {
-                self.add(folder, Kind::Left("nothing tells which of them are genuine"), None);
+                self.add(folder, Kind::Left("nothing tells which are genuine"), None);
             } else {
                 self.level(below, &folder, Some(Part::Test), side)?;
             }

@@ -105,8 +105,12 @@ impl Understood {
     pub fn passed_over(&self) -> Option<String> {
         let mut told: Vec<String> = Vec::new();
         for ((folder, why), pictures) in &self.left {
-            let of = if folder.is_empty() { some(pictures) } else { format!("in {folder}/") };
-            told.push(format!("{} {of} ({why})", counted(pictures.len(), "picture", "pictures")));
+            let count = counted(pictures.len(), "picture", "pictures");
+            told.push(if folder.is_empty() {
+                format!("{count} ({why}): {}", some(pictures))
+            } else {
+                format!("{count} in {folder}/ ({why})")
+            });
         }
         match &self.no_pictures[..] {
             [] => {}

@@ -218,7 +218,7 @@ impl Config {
         let table = |config: &Self| {
             let table = serde_json::to_value(config.recipe()).ok().and_then(|value| value.as_object().cloned());
             let mut table = table.unwrap_or_default();
-            ["sample_every", "checkpoint_every", "keep", "device"].iter().for_each(|key| drop(table.remove(*key)));
+            table.retain(|key, _| !matches!(key.as_str(), "sample_every" | "checkpoint_every" | "keep" | "device"));
             table
         };
         difference(&table(self), &table(other))
@@ -237,6 +237,7 @@ pub(crate) fn difference(
     Some((key.clone(), shown(ours.get(key)), shown(theirs.get(key))))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn refused(error: toml::de::Error) -> Error {
     Error::Toml(error.to_string())
 }
