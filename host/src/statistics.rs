@@ -17,7 +17,7 @@ use crate::export::graph::{Dim, Graph};
 pub(crate) use mahalanobis::Whitening;
 
 pub use features::MIN_SIDE;
-pub(crate) use features::dft;
+pub(crate) use features::{dft, mean_over};
 
 /// Why no detective came out.
 #[derive(Debug, thiserror::Error)]

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::f64::consts::{PI, SQRT_2};
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::luma;
 use crate::export::graph::{Attribute, Graph};
-use crate::statistics::dft;
+use crate::statistics::{dft, mean_over};
 
 /// How finely the power is told apart.
 #[derive(Clone, Copy)]
@@ -105,7 +105,8 @@ pub(super) fn spectra<const N: usize>(pictures: &Tensor, kinds: [Bands; N]) -> R
     let constant = |numbers: Vec<f32>, dims: (usize, usize)| Tensor::from_vec(numbers, dims, &Device::Cpu);
     let luma = Tensor::from_slice(luma(channels), channels, &Device::Cpu)?;
     let grey = pictures.broadcast_mul(&luma)?.sum(3)?; // [B, H, W]
-    let centred = grey.broadcast_sub(&grey.mean_keepdim((1, 2))?)?;
+    let mean = grey.to_dtype(DType::F64)?.mean_keepdim((1, 2))?.to_dtype(DType::F32)?;
+    let centred = grey.broadcast_sub(&mean)?;
     let rows = centred.reshape((batch * height, width))?.matmul(&constant(across, (width, 2 * half))?)?;
     let columns = rows.reshape((batch, height, 2 * half))?.transpose(1, 2)?.contiguous()?; // [B, 2F, H]
     let waves = columns.reshape((batch * 2 * half, height))?.matmul(&constant(down, (height, 2 * height))?)?;
@@ -134,8 +135,8 @@ pub(super) fn append<const N: usize>(
     let Products { across, down, half } = Products::of((height, width));
     let shares = graph.constant(&[1, channels, 1, 1], luma(channels));
     let grey = graph.node("Conv", &[pictures, &shares], &[]); // [N, 1, H, W]
-    let mean =
-        graph.node("ReduceMean", &[&grey], &[("axes", Attribute::Ints(&[2, 3])), ("keepdims", Attribute::Int(1))]);
+    // Row by row: what a sum of all pixels drifts by would leak into every faint band.
+    let mean = [3, 2].iter().fold(grey.clone(), |value, axis| mean_over(graph, &value, *axis)); // [N, 1, 1, 1]
     let centred = graph.node("Sub", &[&grey, &mean], &[]);
     let across = graph.constant(&[width, 2 * half], &across);
     let rows = graph.node("MatMul", &[&centred, &across], &[]); // [N, 1, H, 2F]

@@ -14,7 +14,7 @@ use super::spectrum::{self, Bands, spectra};
 use super::{by_parts, short};
 use crate::export::graph::{Attribute, Graph};
 use crate::export::onnx::tensor;
-use crate::statistics::Whitening;
+use crate::statistics::{Whitening, mean_over};
 
 /// Most squares along a side.
 const SQUARES: usize = 6;
@@ -116,7 +116,8 @@ fn see(rows: &Tensor) -> Result<[Tensor; 2]> {
     let (_, height, width, channels) = rows.dims4()?;
     let [fine, coarse] = spectra(rows, [Bands::Fine, Bands::Coarse])?;
     let squares = rows.permute((0, 3, 1, 2))?.avg_pool2d(squares((channels, height, width)))?;
-    Ok([Tensor::cat(&[&fine, &squares.flatten_from(1)?], 1)?, Tensor::cat(&[&coarse, &rows.mean((1, 2))?], 1)?])
+    let color = rows.to_dtype(DType::F64)?.mean((1, 2))?.to_dtype(DType::F32)?;
+    Ok([Tensor::cat(&[&fine, &squares.flatten_from(1)?], 1)?, Tensor::cat(&[&coarse, &color], 1)?])
 }
 
 impl Usual {
@@ -210,8 +211,8 @@ impl Usual {
         if regions == 1 {
             return Ok((of_rows, None));
         }
-        let mean = [("axes", Attribute::Ints(&[2, 3])), ("keepdims", Attribute::Int(0))];
-        let color = graph.node("ReduceMean", &[rows], &mean); // [N, C]
+        let color = [3, 2].iter().fold(rows.to_owned(), |value, axis| mean_over(graph, &value, *axis));
+        let color = graph.node("Flatten", &[&color], &[("axis", Attribute::Int(1))]); // [N, C]
         let seen = graph.concat(&[&coarse, &color]); // [N, T]
         let together = graph.integers(&[-1, regions * counts(self.shape)[1] as i64]);
         let seen = graph.node("Reshape", &[&seen, &together], &[]); // [N / R, R * T]

@@ -138,7 +138,7 @@ fn exported(draw: Draw, net: &str, look: &Look) -> anyhow::Result<f64> {
         prepared.fit(&run)?;
     } else {
         let kind = if net == "mlp" { Net::Mlp } else { Net::Dcgan };
-        let config = Config { batch: 16, width: 4, latent: 8, steps: Some(25), ..Config::new(kind) };
+        let config = Config { batch: 16, width: 4, latent: 8, steps: Some(12), ..Config::new(kind) };
         prepared.write(&run, Some(&config))?;
         train(&config, prepared.exhibits(), &run, false, &AtomicBool::new(false), true, &mut || ())?;
     }

@@ -54,7 +54,7 @@ pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, u
 }
 
 /// The mean over one axis, which is kept with length 1.
-pub(super) fn mean_over(graph: &mut Graph, value: &str, axis: i64) -> String {
+pub(crate) fn mean_over(graph: &mut Graph, value: &str, axis: i64) -> String {
     graph.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&[axis])), ("keepdims", Attribute::Int(1))])
 }
 
