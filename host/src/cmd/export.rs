@@ -18,7 +18,7 @@ use counterfoil_models::{Bundle, Calibration, Enrolment};
   counterfoil export runs/label --out bundles/label --measure photos-of-march
 
 *Unsure* reaches up to five times the false-alarm rate. Refuses to write when candle, tract and ONNX Runtime disagree in a verdict, or in a
-number by more than a thousandth of its spread among genuine pictures.")]
+number by more than 0.3 % of its standard deviation.")]
 pub(crate) struct Export {
     /// The run's folder
     run: PathBuf,

@@ -7,8 +7,8 @@ use counterfoil_models::{Calibration, Score, Verdict};
 use super::ExportError;
 
 /// How far apart two engines may be, in standard deviations: of an output over the pictures that are compared, or of the genuine scores
-/// that a joined score is held against. A thousandth of these moves a false-alarm rate of 1 % by less than a hundredth of it.
-const OF_SPREAD: f64 = 1e-3;
+/// that a joined score is held against. This much of these moves a false-alarm rate of 1 % by about a hundredth of it.
+const OF_SPREAD: f64 = 3e-3;
 /// What is added to that, in parts of the number itself: some hundred roundings of float32.
 const OF_NUMBER: f64 = 1e-5;
 

@@ -168,11 +168,11 @@ fn scores(values: &[f32]) -> Vec<NamedOutput> {
 
 #[test]
 fn parity_names_engine_output_and_picture() {
-    // A standard deviation of 0.41: at most 4.1e-4 apart.
+    // A standard deviation of 0.41: at most 1.2e-3 apart.
     let reference = opinion("candle", scores(&[0.5, 0.0, 1.0]));
     let near = compare(&reference, &[opinion("tract", scores(&[0.5, 0.0004, 1.0]))]).unwrap();
     assert!((near[0].max_difference - 4e-4).abs() < 1e-6, "{near:?}");
-    for bad in [1.0005, f32::NAN, f32::INFINITY] {
+    for bad in [1.0015, f32::NAN, f32::INFINITY] {
         let message = compare(&reference, &[opinion("tract", scores(&[0.5, 0.0, bad]))]).unwrap_err().to_string();
         assert!(message.contains("tract gives") && message.contains("`score`, picture 2"), "{message}");
     }
