@@ -174,7 +174,7 @@ impl Shot {
     /// [`crate::Error::Contract`] when it cannot be decoded.
     pub fn frame(&self, color: Color) -> Result<Frame> {
         Ok(match &self.pixels {
-            Pixels::File(bytes) => Frame::decode(bytes)?,
+            Pixels::File(bytes) => Frame::decode(bytes)?.into_frame(),
             Pixels::Raw(yuv) => yuv.frame(color)?,
         })
     }

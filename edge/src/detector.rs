@@ -165,7 +165,8 @@ impl Detector {
 
     fn deviation_of(&self, golden: &Golden) -> Result<f32, Box<dyn std::error::Error>> {
         let manifest = self.bundle.manifest();
-        let plane = self.plane(&Frame::decode(&self.bundle.read(&golden.file)?)?)?;
+        let frame = Frame::decode(&self.bundle.read(&golden.file)?)?;
+        let plane = self.plane(&frame)?;
         let rows = self.rows(&plane)?;
         let judgement = manifest.calibration.judge(manifest.join.join(&rows)?);
         golden.check(&plane, &rows, &judgement)?;

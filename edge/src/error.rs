@@ -53,8 +53,14 @@ pub enum Error {
     #[error("the folder cannot be listed ({0}); check that it exists and that you may read it")]
     Unlisted(#[source] io::Error),
 
+    /// A link in a folder leads nowhere.
+    #[error("the link leads to nothing that can be read ({0}); mount the disk it leads to, or remove the link")]
+    BrokenLink(#[source] io::Error),
+
     /// A folder holds nothing to judge.
-    #[error("the folder holds no pictures; expected files named .png, .jpg or .jpeg in it or below it")]
+    #[error(
+        "the folder holds no pictures; expected PNG, JPEG, WebP, TIFF, BMP or GIF files in it or below it, whatever their names"
+    )]
     NoPictures,
 
     /// A decoder or the engine panicked over one picture.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use counterfoil_models::game::{Answer, Outcome, Seal};
-use counterfoil_models::{Frame, secret};
+use counterfoil_models::{DecodedFrame, Frame, secret};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -108,7 +108,7 @@ pub fn play(
     Ok(Played { digest, seal, outcome, transcript })
 }
 
-fn decode(exhibit: &Path) -> Result<Frame> {
+fn decode(exhibit: &Path) -> Result<DecodedFrame> {
     let frame = Source::File(exhibit.to_path_buf()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?));
     frame.map_err(|e| Error::Exhibit { path: exhibit.to_path_buf(), source: Box::new(e) })
 }

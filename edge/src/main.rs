@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use counterfoil_models::{DEFAULT_MEMORY, limit_memory};
 
 mod cmd {
     //! The subcommands: each a `Cmd` with its arguments and a `run`.
@@ -38,6 +39,9 @@ Example:
 Exit codes: 0 success, 1 a counterfeit was found (detect), 2 trouble."
 )]
 struct Cli {
+    /// Megabytes that all pictures in flight may take together
+    #[arg(long, global = true, value_name = "MB", default_value_t = DEFAULT_MEMORY >> 20, value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
+    memory: u64,
     #[command(subcommand)]
     command: Command,
 }
@@ -62,7 +66,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let Cli { memory, command } = Cli::parse();
+    limit_memory(memory << 20);
     let mut out = io::stdout().lock();
     let ran = match command {
         Command::Detect(cmd) => cmd.run(&mut out),

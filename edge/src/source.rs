@@ -3,19 +3,20 @@
 //! A file because of what can be wrong with a path, none of which may stop the rest: it becomes a source that tells.
 //! The list is lazy, so that a folder of any size costs the names of one folder at a time and no picture.
 
-use std::ffi::OsStr;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use counterfoil_models::{FileKind, KIND_BYTES, longest_file};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::{Error, Result};
 
-/// Names that make a file in a folder a picture; a file that is named itself is tried whatever its name.
-const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
-/// One byte more than a picture file may have: whoever sends more (`/dev/zero`) is refused by the decoder, not by memory.
-const MAX_READ: u64 = (64 << 20) + 1;
+/// What systems and programs leave in folders of pictures, in lower case; hidden names besides.
+const LITTER: [&str; 7] =
+    ["thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"];
 
 /// Where one picture's bytes come from.
 #[derive(Debug)]
@@ -24,13 +25,15 @@ pub enum Source {
     File(PathBuf),
     /// The bytes on stdin, one picture.
     Stdin,
-    /// A path that leads to no picture.
+    /// A path that leads to no picture that can be read, though one was expected there.
     Refused {
         /// The path.
         path: PathBuf,
         /// Why not.
         error: Error,
     },
+    /// A file in a folder that neither is nor is called a picture: a note, a table, a program's data.
+    NotAPicture(PathBuf),
 }
 
 impl Source {
@@ -38,7 +41,7 @@ impl Source {
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Refused { path, .. } => path,
+            Self::File(path) | Self::Refused { path, .. } | Self::NotAPicture(path) => path,
             Self::Stdin => Path::new("-"),
         }
     }
@@ -49,27 +52,59 @@ impl Source {
     /// [`Error::Unreadable`], or what was wrong with the path.
     pub fn read(self) -> Result<Vec<u8>> {
         match self {
-            Self::File(path) => File::open(path).and_then(limited),
+            Self::File(path) | Self::NotAPicture(path) => File::open(path).and_then(limited),
             Self::Stdin => limited(io::stdin().lock()),
             Self::Refused { error, .. } => return Err(error),
         }
         .map_err(Error::Unreadable)
     }
+
+    /// A folder's file as its first bytes tell: a picture, one of a kind that is not read, or none. Other sources stay what they are.
+    #[must_use]
+    pub fn identified(self) -> Self {
+        let Self::File(path) = self else { return self };
+        let kind = match kind_of(&path) {
+            Ok(kind) => kind,
+            Err(error) => return Self::Refused { path, error: Error::Unreadable(error) },
+        };
+        match kind.format() {
+            Ok(_) => Self::File(path),
+            Err(_) if matches!(kind, FileKind::NotAPicture { .. }) && !FileKind::is_named_like_a_picture(&path) => {
+                Self::NotAPicture(path)
+            }
+            Err(error) => Self::Refused { path, error: error.into() },
+        }
+    }
+}
+
+/// The kind of a file by its first bytes. A pipe, a socket or a device is not opened, since it may block or change.
+fn kind_of(path: &Path) -> io::Result<FileKind> {
+    if !path.metadata()?.is_file() {
+        return Ok(FileKind::special());
+    }
+    let mut head = Vec::with_capacity(KIND_BYTES);
+    File::open(path)?.take(KIND_BYTES as u64).read_to_end(&mut head)?;
+    Ok(FileKind::of(&head))
 }
 
 fn limited(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(MAX_READ).read_to_end(&mut bytes)?;
+    // One byte more than a picture file may have: an endless one (`/dev/zero`) is refused by the decoder, not by memory.
+    reader.take(longest_file() + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// The pictures that `paths` name, in that order; a folder's in the order of their names, whatever lies below it included.
+///
+/// What is named itself is tried whatever it is. In a folder every file is told by its content, never by its name, and none is passed
+/// over: a picture that cannot be read is [`Source::Refused`], any other file [`Source::NotAPicture`]. Only hidden files and what systems
+/// leave behind (`Thumbs.db`, `__MACOSX`, ...) are left out.
 pub fn pictures(paths: Vec<PathBuf>) -> impl Iterator<Item = Source> + Send {
     paths.into_iter().flat_map(|path| {
         let sources: Box<dyn Iterator<Item = Source> + Send> = if path == Path::new("-") {
             Box::new(std::iter::once(Source::Stdin))
         } else if path.is_dir() {
-            Box::new(Folder { entries: walk(&path), path: Some(path) })
+            Box::new(Folder { entries: files(&path).map(Source::identified), path: Some(path) })
         } else {
             Box::new(std::iter::once(Source::File(path)))
         };
@@ -80,7 +115,7 @@ pub fn pictures(paths: Vec<PathBuf>) -> impl Iterator<Item = Source> + Send {
 /// A folder being listed.
 struct Folder<I> {
     entries: I,
-    /// The folder's own path until it has given anything.
+    /// The folder's own path until it has given a picture, or a reason for there being none.
     path: Option<PathBuf>,
 }
 
@@ -89,54 +124,156 @@ impl<I: Iterator<Item = Source>> Iterator for Folder<I> {
 
     fn next(&mut self) -> Option<Source> {
         let source = self.entries.next();
-        let unproductive = self.path.take();
-        source.or_else(|| Some(Source::Refused { path: unproductive?, error: Error::NoPictures }))
+        match source {
+            Some(Source::NotAPicture(_)) => source,
+            Some(_) => {
+                self.path = None;
+                source
+            }
+            None => Some(Source::Refused { path: self.path.take()?, error: Error::NoPictures }),
+        }
     }
 }
 
-fn walk(folder: &Path) -> impl Iterator<Item = Source> + Send + use<> {
-    let visible = |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
-    let entries = WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(visible);
+/// The files that are no pictures, counted, and the first few by name.
+#[derive(Debug, Default)]
+pub struct PassedOver {
+    count: usize,
+    first: Vec<PathBuf>,
+}
+
+impl PassedOver {
+    /// Names that are given.
+    const NAMED: usize = 3;
+
+    /// Takes note of such a file; every other source passes through.
+    pub fn sift(&mut self, source: Source) -> Option<Source> {
+        let Source::NotAPicture(path) = source else { return Some(source) };
+        self.count += 1;
+        if self.first.len() < Self::NAMED {
+            self.first.push(path);
+        }
+        None
+    }
+
+    /// A sentence about them, where there are any.
+    #[must_use]
+    pub fn sentence(&self) -> Option<String> {
+        let names: Vec<_> = self.first.iter().map(|path| path.to_string_lossy()).collect();
+        let names = names.join(", ").replace(char::is_control, "\u{fffd}");
+        Some(match (self.count, self.count - self.first.len()) {
+            (0, _) => return None,
+            (1, _) => format!("1 file is no picture: {names}"),
+            (count, 0) => format!("{count} files are no pictures: {names}"),
+            (count, more) => format!("{count} files are no pictures: {names} and {more} more"),
+        })
+    }
+}
+
+/// All files of a folder and below it, sorted by name, none of them opened; links are followed, each real folder once.
+pub fn files(folder: &Path) -> impl Iterator<Item = Source> + Send + use<> {
+    let mut folders = HashSet::new();
+    let wanted = move |entry: &DirEntry| {
+        (entry.depth() == 0 || !is_litter(entry.path()))
+            && (!entry.file_type().is_dir()
+                // A folder that cannot be asked for its number is listed, which tells what is wrong with it.
+                || entry.metadata().map_or(true, |found| folders.insert((found.dev(), found.ino()))))
+    };
+    let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(wanted);
     entries.filter_map(|entry| match entry {
-        Ok(entry) if is_picture(&entry) => Some(Source::File(entry.into_path())),
-        Ok(_) => None,
+        Ok(entry) => (!entry.file_type().is_dir()).then(|| Source::File(entry.into_path())),
+        // A link to a folder above, which is being listed.
+        Err(error) if error.loop_ancestor().is_some() => None,
         Err(error) => {
             let path = error.path().map(Path::to_path_buf).unwrap_or_default();
-            Some(Source::Refused { path, error: Error::Unlisted(error.into()) })
+            let error = match path.is_symlink() {
+                _ if is_litter(&path) => return None,
+                true => Error::BrokenLink(error.into()),
+                false => Error::Unlisted(error.into()),
+            };
+            Some(Source::Refused { path, error })
         }
     })
 }
 
-fn is_picture(entry: &DirEntry) -> bool {
-    let named = entry.path().extension().and_then(OsStr::to_str);
-    named.is_some_and(|name| EXTENSIONS.iter().any(|known| name.eq_ignore_ascii_case(known)))
-        && (entry.file_type().is_file()
-            // A link counts as what it leads to; one that leads nowhere is passed on, to be told of.
-            || entry.path_is_symlink() && entry.path().metadata().map_or(true, |found| found.is_file()))
+fn is_litter(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') || LITTER.contains(&name.to_lowercase().as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     use super::*;
 
-    fn names(paths: &[&Path]) -> Vec<String> {
+    const PICTURE: &[u8] = b"\x89PNG\r\n\x1A\n";
+
+    /// Each source's name, and what it is: "" for a picture, "-" for none, else why it is refused.
+    fn list(paths: &[&Path]) -> Vec<(String, String)> {
         pictures(paths.iter().map(|p| p.to_path_buf()).collect())
-            .map(|source| source.path().file_name().unwrap_or_default().to_string_lossy().into_owned())
+            .map(|source| {
+                let name = source.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let what = match source {
+                    Source::File(_) | Source::Stdin => String::new(),
+                    Source::NotAPicture(_) => "-".into(),
+                    Source::Refused { error, .. } => error.to_string(),
+                };
+                (name, what)
+            })
             .collect()
     }
 
+    fn names(paths: &[&Path]) -> Vec<String> {
+        list(paths).into_iter().map(|(name, _)| name).collect()
+    }
+
     #[test]
-    fn a_folder_gives_its_pictures_sorted_and_nothing_else() {
+    fn a_folders_files_are_told_by_content_and_none_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("b/.git")).unwrap();
-        for name in ["c.PNG", "a.jpeg", "b/x.Jpg", "b/.git/y.png", ".hidden.png", "notes.txt", "png"] {
-            fs::write(dir.path().join(name), "x").unwrap();
+        let put = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        for name in ["a.jfif", "b/no ending", "b/x.txt", "c.PNG"] {
+            put(name, PICTURE);
         }
-        std::os::unix::fs::symlink("nowhere", dir.path().join("lost.png")).unwrap();
-        std::os::unix::fs::symlink(dir.path(), dir.path().join("round.png")).unwrap();
-        assert_eq!(names(&[dir.path()]), ["a.jpeg", "x.Jpg", "c.PNG", "lost.png"]);
+        put("d.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+        put("e.jpg", b"<!DOCTYPE html><title>404</title>");
+        put("f.png", b"");
+        put("notes.txt", b"three of them are from the bank");
+        let socket = UnixListener::bind(dir.path().join("g.sock")).unwrap();
+        for litter in [".hidden.png", "._a.jfif", "b/.git/y.png", "Thumbs.db", "__MACOSX/x.png", "@eaDir/x.png"] {
+            put(litter, PICTURE);
+        }
+        let listed = list(&[dir.path()]);
+        let named: Vec<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(named, ["a.jfif", "no ending", "x.txt", "c.PNG", "d.heic", "e.jpg", "f.png", "g.sock", "notes.txt"]);
+        let what: Vec<&str> = listed.iter().map(|(_, what)| what.as_str()).collect();
+        assert_eq!((&what[..4], &what[7..]), (&[""; 4][..], &["-"; 2][..]));
+        assert!(what[4].contains("HEIC") && what[5].contains("HTML page") && what[6].contains("empty"), "{what:?}");
+        drop(socket);
+    }
+
+    #[test]
+    fn links_are_followed_and_each_folder_is_listed_once() {
+        let (dir, store) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(dir.path().join("z")).unwrap();
+        fs::write(dir.path().join("z/own.png"), PICTURE).unwrap();
+        fs::write(store.path().join("far.png"), PICTURE).unwrap();
+        symlink(store.path().join("far.png"), dir.path().join("a link.png")).unwrap();
+        symlink(store.path(), dir.path().join("batch")).unwrap();
+        symlink(store.path(), dir.path().join("the same batch")).unwrap();
+        symlink(dir.path(), dir.path().join("round")).unwrap();
+        symlink(dir.path(), store.path().join("round too")).unwrap();
+        symlink("nowhere", dir.path().join("lost.png")).unwrap();
+        let listed = list(&[dir.path()]);
+        let named: Vec<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(named, ["a link.png", "far.png", "lost.png", "own.png"]);
+        assert!(listed[2].1.contains("link"), "{}", listed[2].1);
     }
 
     #[test]
@@ -147,10 +284,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_folder_is_told_of_once_and_the_rest_goes_on() {
+    fn a_folder_without_pictures_is_told_of_once_and_the_rest_goes_on() {
         let (empty, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        fs::write(full.path().join("a.png"), "x").unwrap();
+        fs::write(empty.path().join("notes.txt"), "none yet").unwrap();
+        fs::write(full.path().join("a.png"), PICTURE).unwrap();
         let mut found = pictures(vec![empty.path().into(), full.path().into()]);
+        assert!(matches!(found.next(), Some(Source::NotAPicture(_))));
         let Some(Source::Refused { path, error: Error::NoPictures }) = found.next() else { panic!("it is empty") };
         assert_eq!(path, empty.path());
         assert!(matches!(found.next(), Some(Source::File(_))));

@@ -95,7 +95,8 @@ pub struct Curve {
 pub fn curves(detector: &Detector, items: &[Item]) -> Result<Vec<Curve>> {
     let genuine: Vec<&Item> = items.iter().filter(|item| item.family.is_none()).collect();
     let stride = genuine.len().div_ceil(PICTURES).max(1);
-    let frames: Vec<Frame> = genuine.par_iter().step_by(stride).filter_map(|item| item.frame().ok()).collect();
+    let frames: Vec<Frame> =
+        genuine.par_iter().step_by(stride).filter_map(|item| Some(item.frame().ok()?.into_frame())).collect();
     let point = |kind: Kind, strength: u8| {
         let judge = |frame: &Frame| {
             let judgement = detector.judge(&kind.applied(frame, strength)?)?;
@@ -153,7 +154,7 @@ fn squeezed(frame: &Frame, quality: u8) -> Result<Frame> {
     };
     let mut bytes = Cursor::new(Vec::new());
     picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))?;
-    Ok(Frame::decode(bytes.get_ref())?)
+    Ok(Frame::decode(bytes.get_ref())?.into_frame())
 }
 
 #[cfg(test)]

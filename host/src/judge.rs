@@ -64,7 +64,7 @@ pub fn refuse_both_sides(detector: &Detector, items: &[Item], judged: &Judged) -
     let by_path: HashMap<String, &Item> = items.iter().map(|item| (item.label(), item)).collect();
     let plane = |path: &str| -> anyhow::Result<Vec<u8>> {
         let item = by_path.get(path).context("every scored line is of an item")?;
-        Ok(detector.bundle().manifest().input.plane(&item.frame()?)?.bytes().to_vec())
+        Ok(detector.bundle().manifest().input.plane(&*item.frame()?)?.bytes().to_vec())
     };
     let mut found = Vec::new();
     for twin in near_duplicates(&fake_prints, &genuine_prints) {
@@ -95,7 +95,7 @@ pub fn rates(judged: &Judged) -> Result<Evaluation, EvalError> {
 /// # Errors
 /// [`EvalError`] when no genuine picture could be read.
 pub fn single_number(items: &[Item]) -> Result<SingleNumbers, EvalError> {
-    let read: Vec<_> = items.par_iter().filter_map(|item| Some((item, cues(&item.frame().ok()?)))).collect();
+    let read: Vec<_> = items.par_iter().filter_map(|item| Some((item, cues(&*item.frame().ok()?)))).collect();
     let names =
         read.first().map_or_else(Vec::new, |(_, cues)| cues.iter().map(|(name, _)| (*name).to_owned()).collect());
     let measured = |(item, cues): (&Item, Vec<(&str, f64)>)| Measured {

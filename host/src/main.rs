@@ -5,11 +5,18 @@ mod cmd;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use counterfoil_models::limit_memory;
+
+/// Megabytes for pictures on a workstation: four times a box's, so that a phone's 50 megapixels and A4 at 1200 dpi are read.
+const MEMORY: u64 = 1024;
 
 /// Trains a forger and a detective on pictures of the genuine article, and makes the detective a counterfeit detector.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, max_term_width = 100)]
 struct Arguments {
+    /// Megabytes that all pictures in flight may take together
+    #[arg(long, global = true, value_name = "MB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
+    memory: u64,
     #[command(subcommand)]
     command: Command,
 }
@@ -33,7 +40,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let Arguments { memory, command } = Arguments::parse();
+    limit_memory(memory << 20);
+    let outcome = match command {
         Command::Demo(command) => command.run(),
         Command::Dataset(command) => command.run(),
         Command::Train(command) => command.run(),

@@ -1,20 +1,28 @@
 //! Bytes of a picture file become a [`Frame`]: upright 8-bit pixels, grey or RGB.
 //!
-//! One file, because everything a stranger's picture can do to us is decided here: format by content (never by
-//! name), size before memory, EXIF orientation, transparency over white paper, 16 bits down to 8.
+//! One room, because everything a stranger's picture can do to us is decided here: format by content (never by name), memory before it
+//! is taken, damage, EXIF orientation, transparency over white paper, 16 bits down to 8.
 
+mod exif;
+mod jpeg;
+mod kind;
+mod png;
+mod scan;
+
+use std::borrow::Cow;
 use std::io::Cursor;
+use std::ops::Deref;
 
-use image::codecs::png::PngDecoder;
 use image::imageops::crop_imm;
+use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
+use crate::memory::{Reservation, longest_file};
 use crate::{Error, Region, Result};
 
-/// A picture may take this much memory once decoded: 44 megapixels of RGB, so that a box with 256 MB can hold it.
-const MAX_DECODED_BYTES: u64 = 128 << 20;
-/// A picture file may be this long.
-const MAX_FILE_BYTES: usize = 64 << 20;
+use jpeg::Jpeg;
+pub use kind::{FileKind, KIND_BYTES};
+
 /// Neither side may be shorter than this: fewer pixels hold nothing to judge.
 const MIN_SIDE: u32 = 8;
 
@@ -27,50 +35,84 @@ pub enum Frame {
     Rgb(RgbImage),
 }
 
+/// A frame whose memory counts towards the limit of the process ([`limit_memory`](crate::limit_memory)) until it is dropped.
+#[derive(Debug)]
+pub struct DecodedFrame {
+    frame: Frame,
+    _held: Option<Reservation>,
+}
+
+impl DecodedFrame {
+    /// The frame itself, whose memory is not counted any more.
+    #[must_use]
+    pub fn into_frame(self) -> Frame {
+        self.frame
+    }
+}
+
+impl Deref for DecodedFrame {
+    type Target = Frame;
+
+    fn deref(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+impl From<Frame> for DecodedFrame {
+    fn from(frame: Frame) -> Self {
+        Self { frame, _held: None }
+    }
+}
+
 impl Frame {
-    /// Decodes a PNG or JPEG file's bytes.
+    /// Decodes a picture file's bytes: PNG, JPEG, WebP, TIFF, BMP or GIF, told by content. Of several pictures in one file the first is taken.
+    ///
+    /// Waits while other pictures take the memory of the process. A JPEG is proved whole first: what libjpeg-turbo would warn of is refused.
     ///
     /// # Errors
-    /// [`Error::Picture`] when the bytes are empty, damaged, animated, of another format, too large or too small.
-    pub fn decode(bytes: &[u8]) -> Result<Self> {
-        if bytes.is_empty() {
-            return Err(Error::Picture("the file is empty; expected a PNG or JPEG picture".into()));
-        }
-        if bytes.len() > MAX_FILE_BYTES {
+    /// [`Error::Picture`] when the bytes are empty, damaged to any degree, of another format, too large or too small.
+    pub fn decode(bytes: &[u8]) -> Result<DecodedFrame> {
+        if bytes.len() as u64 > longest_file() {
             return Err(Error::Picture(format!(
-                "the file has {} MB and at most {} MB are read; save it smaller",
+                "the file has {} MB and at most {} MB are read; save it smaller, or allow more with --memory {}",
                 bytes.len() >> 20,
-                MAX_FILE_BYTES >> 20
+                longest_file() >> 20,
+                (bytes.len() >> 18) + 4
             )));
         }
-        let decoded = match image::guess_format(bytes) {
-            Ok(ImageFormat::Png) => {
-                let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits()).map_err(|e| damaged(&e))?;
-                if decoder.is_apng().map_err(|e| damaged(&e))? {
-                    return Err(Error::Picture(
-                        "the picture is animated and only stills can be judged; save the one frame that matters".into(),
-                    ));
-                }
-                upright(decoder)?
-            }
-            Ok(ImageFormat::Jpeg) => {
-                let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
-                reader.limits(limits());
-                upright(reader.into_decoder().map_err(|e| damaged(&e))?)?
-            }
-            Ok(other) => {
-                return Err(Error::Picture(format!(
-                    "the file is {} and only PNG and JPEG are read; convert it",
-                    other.to_mime_type()
-                )));
-            }
-            Err(_) => {
-                return Err(Error::Picture(
-                    "the file is no picture that is known here; expected PNG or JPEG, whatever its name".into(),
-                ));
+        let format = FileKind::of(bytes).format()?;
+        if format == ImageFormat::Jpeg {
+            let jpeg = Jpeg::open(bytes)?;
+            let (size, channels, orientation) = (jpeg.size, if jpeg.is_grey() { 1 } else { 3 }, jpeg.orientation());
+            let held = reserve(size, channels, channels, jpeg.scratch(), orientation)?;
+            let plain = jpeg.proved()?;
+            let picture = DynamicImage::from_decoder(decoder(&plain, format)?).map_err(|e| damaged(&e))?;
+            return Self::finish(picture, orientation, held);
+        }
+        let bytes = if format == ImageFormat::Png { png::ended(bytes) } else { Cow::Borrowed(bytes) };
+        let mut decoder = decoder(&bytes, format)?;
+        let orientation = match format {
+            // The file is such a structure itself.
+            ImageFormat::Tiff => exif::orientation(&bytes, &[]),
+            _ => {
+                let xmp = decoder.xmp_metadata().ok().flatten().unwrap_or_default();
+                let exif = match format {
+                    ImageFormat::Png => png::exif(&bytes).map(<[u8]>::to_vec),
+                    _ => decoder.exif_metadata().ok().flatten(),
+                };
+                exif::orientation(&exif.unwrap_or_default(), &xmp)
             }
         };
-        Self::from_image(decoded)
+        let color = decoder.color_type();
+        let kept = if color.has_color() { 3 } else { 1 };
+        let held = reserve(decoder.dimensions(), color.bytes_per_pixel(), kept, bytes.len() as u64, orientation)?;
+        let picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?;
+        Self::finish(picture, orientation, held)
+    }
+
+    fn finish(mut picture: DynamicImage, orientation: Orientation, held: Reservation) -> Result<DecodedFrame> {
+        picture.apply_orientation(orientation);
+        Ok(DecodedFrame { frame: Self::from_image(picture)?, _held: Some(held) })
     }
 
     /// Takes a picture that is already in memory, upright; transparency is laid over white.
@@ -172,26 +214,29 @@ impl Frame {
     }
 }
 
-fn limits() -> Limits {
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(2 * MAX_DECODED_BYTES);
-    limits
+fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    // The memory is reserved before pixels are read, by our own limit.
+    reader.limits(Limits::no_limits());
+    reader.into_decoder().map_err(|e| damaged(&e))
 }
 
-/// Reads the pixels once their size is known to be bearable, and turns them upright.
-fn upright(mut decoder: impl ImageDecoder) -> Result<DynamicImage> {
-    let (width, height) = decoder.dimensions();
-    if decoder.total_bytes() > MAX_DECODED_BYTES {
-        return Err(Error::Picture(format!(
-            "the picture is {width}x{height} pixels, {} MB once decoded, and at most {} MB are held; scale it down",
-            decoder.total_bytes() >> 20,
-            MAX_DECODED_BYTES >> 20
-        )));
-    }
-    let orientation = decoder.orientation().map_err(|e| damaged(&e))?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+/// Reserves what a picture takes: `decoded` bytes a pixel as they come, `kept` bytes a pixel as they stay, once more where they are
+/// turned or laid out for a network, and what a decoder needs besides.
+fn reserve(
+    (width, height): (u32, u32),
+    decoded: u8,
+    kept: u8,
+    scratch: u64,
+    orientation: Orientation,
+) -> Result<Reservation> {
+    let pixels = u64::from(width) * u64::from(height);
+    let turned = if orientation == Orientation::NoTransforms { 0 } else { decoded };
+    let converted = if decoded == kept { 0 } else { kept };
+    // A second copy is made before the first is gone; later the network's grey or colour is made of what was kept.
+    let most = (decoded + turned).max(decoded + converted).max(2 * kept);
+    let bytes = pixels.saturating_mul(u64::from(most)).saturating_add(scratch);
+    Reservation::of(bytes, &format!("the picture is {width}x{height} pixels"))
 }
 
 fn damaged(error: &image::ImageError) -> Error {
@@ -231,7 +276,7 @@ mod tests {
     fn refuses_what_is_no_still_picture_and_says_what_to_do() {
         assert!(message(b"").contains("empty"));
         assert!(message(b"hello, I am a text file").contains("expected PNG or JPEG"));
-        assert!(message(b"GIF89a\x01\x00\x01\x00\x00\x00\x00").contains("convert it"));
+        assert!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").contains("HEIC"));
         let whole = png(&DynamicImage::new_rgb8(64, 64));
         assert!(message(&whole[..whole.len() / 2]).contains("cut short"));
         assert!(message(&png(&DynamicImage::new_luma8(1, 1))).contains("1x1"));
@@ -249,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_animated_png_is_refused() {
+    fn of_an_animation_the_first_frame_is_taken() {
         let still = png(&DynamicImage::new_luma8(16, 16));
         let mut chunk = Vec::new();
         chunk.extend(8u32.to_be_bytes());
@@ -259,16 +304,18 @@ mod tests {
         let crc = crc32(&chunk[4..]);
         chunk.extend(crc.to_be_bytes());
         let animated = [&still[..33], &chunk, &still[33..]].concat();
-        assert!(message(&animated).contains("animated"));
+        assert_eq!(*Frame::decode(&animated).unwrap(), *Frame::decode(&still).unwrap());
     }
 
     #[test]
     fn transparency_is_paper_and_sixteen_bits_become_eight() {
         let glass = RgbaImage::from_pixel(16, 16, Rgba([0, 0, 0, 0]));
-        let Frame::Rgb(paper) = Frame::decode(&png(&glass.into())).unwrap() else { panic!("RGBA has colour") };
+        let Frame::Rgb(paper) = Frame::decode(&png(&glass.into())).unwrap().into_frame() else {
+            panic!("RGBA has colour")
+        };
         assert_eq!(paper.get_pixel(3, 3).0, [255; 3]);
         let deep = image::ImageBuffer::from_pixel(16, 16, image::Luma([0x8000u16]));
-        let Frame::Grey(grey) = Frame::decode(&png(&DynamicImage::ImageLuma16(deep))).unwrap() else {
+        let Frame::Grey(grey) = Frame::decode(&png(&DynamicImage::ImageLuma16(deep))).unwrap().into_frame() else {
             panic!("16-bit grey is grey")
         };
         assert_eq!(grey.get_pixel(0, 0).0, [128]);

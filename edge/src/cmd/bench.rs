@@ -146,7 +146,7 @@ fn rate(detector: &Detector, pictures: &[Vec<u8>], threads: NonZero<usize>, span
     let judge_for_a_while = || {
         let mut judged = 0u64;
         for bytes in pictures.iter().cycle().take_while(|_| begun.elapsed() < span) {
-            black_box(detector.judge(&Frame::decode(bytes)?)?);
+            black_box(detector.judge(&*Frame::decode(bytes)?)?);
             judged += 1;
         }
         Ok(judged)

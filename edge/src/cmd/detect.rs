@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use counterfoil_edge::Error;
@@ -13,7 +14,7 @@ use counterfoil_edge::explain::Explanation;
 use counterfoil_edge::indicator::Signal;
 use counterfoil_edge::pipeline::{Judged, all_cores, attempt, judge_all};
 use counterfoil_edge::signals;
-use counterfoil_edge::source::{self, Source};
+use counterfoil_edge::source::{self, PassedOver, Source};
 use counterfoil_models::{Judgement, Verdict};
 use serde::Serialize;
 
@@ -28,6 +29,10 @@ Examples:
   counterfoil-edge detect --bundle models/pretrained/specimen-note scans/ note.jpg
   curl -s http://camera/still | counterfoil-edge detect --bundle my-bundle --json -
   counterfoil-edge detect --bundle my-bundle --explain where.png note.jpg
+
+In a folder every file is told by its content, not by its name, and links are followed. A picture that is damaged or of a kind that
+is not read, and a file that is only called a picture, is not judged: it is named with the reason and ends in exit code 2. Other files
+(notes, tables) are counted and named on stderr and change nothing; hidden files, Thumbs.db, __MACOSX and the like are left out.
 
 Exit codes: 0 no counterfeit, 1 a counterfeit was found, 2 a picture could not be judged, or other trouble.")]
 pub(crate) struct Cmd {
@@ -86,7 +91,10 @@ impl Cmd {
             }
             ControlFlow::Continue(())
         };
-        let sources = source::pictures(self.paths);
+        let passed = Arc::new(Mutex::new(PassedOver::default()));
+        let sift = Arc::clone(&passed);
+        let sources = source::pictures(self.paths)
+            .filter_map(move |source| sift.lock().unwrap_or_else(PoisonError::into_inner).sift(source));
         match &mut maps {
             None => judge_all(&detector, sources, threads, show),
             // All threads work on one picture's places, so pictures go one by one.
@@ -103,6 +111,9 @@ impl Cmd {
             }
         }
         written?;
+        if let Some(sentence) = passed.lock().unwrap_or_else(PoisonError::into_inner).sentence() {
+            let _ = writeln!(io::stderr(), "{sentence}");
+        }
         let _ = writeln!(io::stderr(), "{}", count.sentence());
         Ok(count.exit_code())
     }

@@ -1,12 +1,13 @@
 //! `enroll`: genuine pictures of one item or writer become its references in the box's state folder.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use counterfoil_edge::{Detector, source};
+use counterfoil_edge::Detector;
+use counterfoil_edge::source::{self, PassedOver};
 use counterfoil_models::{Frame, MAX_REFERENCES, Name, Overlay, References};
 use serde_json::json;
 
@@ -98,12 +99,18 @@ impl Cmd {
 
 /// Every picture's embedding; one that cannot be read refuses them all. No more are read than could be used.
 fn embeddings(detector: &Detector, paths: Vec<PathBuf>) -> Result<Vec<Vec<f32>>> {
-    source::pictures(paths)
+    let mut passed = PassedOver::default();
+    let embeddings = source::pictures(paths)
+        .filter_map(|source| passed.sift(source))
         .take(MAX_REFERENCES + 1)
         .map(|source| {
             let path = source.path().to_path_buf();
-            let embedding = || detector.embedding(&detector.plane(&Frame::decode(&source.read()?)?)?);
+            let embedding = || detector.embedding(&detector.plane(&*Frame::decode(&source.read()?)?)?);
             embedding().map_err(|error| anyhow!("{}: {error}", path.display()))
         })
-        .collect()
+        .collect();
+    if let Some(sentence) = passed.sentence() {
+        let _ = writeln!(io::stderr(), "{sentence}");
+    }
+    embeddings
 }

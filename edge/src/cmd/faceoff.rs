@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
+use counterfoil_edge::Detector;
 use counterfoil_edge::faceoff::{Event, Played, Rules, play};
-use counterfoil_edge::{Detector, source};
+use counterfoil_edge::source::{self, PassedOver};
 use counterfoil_models::game::Answer;
 use serde_json::{Map, json};
 
@@ -71,13 +72,19 @@ fn named(bundles: &[PathBuf]) -> anyhow::Result<Vec<(String, Detector)>> {
 }
 
 fn labelled(paths: Vec<PathBuf>, genuine: bool) -> anyhow::Result<Vec<(PathBuf, bool)>> {
-    source::pictures(paths)
+    let mut passed = PassedOver::default();
+    let exhibits = source::pictures(paths)
+        .filter_map(|found| passed.sift(found))
         .map(|found| match found {
-            source::Source::File(path) => Ok((path, genuine)),
+            source::Source::File(path) | source::Source::NotAPicture(path) => Ok((path, genuine)),
             source::Source::Stdin => bail!("a face-off cannot take an exhibit from stdin; name files or folders"),
             source::Source::Refused { path, error } => bail!("{}: {error}", path.display()),
         })
-        .collect()
+        .collect();
+    if let Some(sentence) = passed.sentence() {
+        let _ = writeln!(io::stderr(), "{sentence}");
+    }
+    exhibits
 }
 
 /// Wide enough for a name and for what it may say.

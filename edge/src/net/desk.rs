@@ -63,7 +63,7 @@ impl Desk {
 fn judge(live: &Live, bytes: &[u8]) -> Result<Judged> {
     let detector = live.detector();
     let begun = Instant::now();
-    let judgement = pipeline::guarded(|| detector.judge(&Frame::decode(bytes)?))?;
+    let judgement = pipeline::guarded(|| detector.judge(&*Frame::decode(bytes)?))?;
     Ok(Judged {
         verdict: judgement.verdict(),
         p_value: judgement.p_value(),

@@ -17,7 +17,7 @@ pub(super) struct Exhibits<'a> {
 impl<'a> Exhibits<'a> {
     /// Reads and lays out the pictures.
     pub(super) fn of(items: &'a [Item], input: &'a Preprocess) -> Self {
-        let read = |item: &'a Item| Some((item, input.plane(&item.frame().ok()?).ok()?));
+        let read = |item: &'a Item| Some((item, input.plane(&*item.frame().ok()?).ok()?));
         let (items, planes) = items.par_iter().filter_map(read).unzip();
         Self { items, planes, input }
     }

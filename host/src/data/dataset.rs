@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use counterfoil_edge::source::{Source, pictures};
-use counterfoil_models::{Article, Color, Frame, Region, Resize};
+use counterfoil_models::{Article, Color, DecodedFrame, Frame, Region, Resize};
 use image::DynamicImage;
 use regex::Regex;
 use serde::Deserialize;
@@ -79,14 +79,14 @@ impl Item {
     ///
     /// # Errors
     /// [`DataError::Picture`].
-    pub fn frame(&self) -> Result<Frame> {
+    pub fn frame(&self) -> Result<DecodedFrame> {
         match &self.place {
             Place::File(path) => Source::File(path.clone()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?)),
             Place::Refused(_, source) => {
                 return Err(DataError::Refused { name: self.name.clone(), source: Arc::clone(source) });
             }
             Place::Idx(idx, index) => {
-                Frame::from_image(DynamicImage::ImageLuma8(idx.picture(*index))).map_err(Into::into)
+                Frame::from_image(DynamicImage::ImageLuma8(idx.picture(*index))).map(Into::into).map_err(Into::into)
             }
         }
         .map_err(|source| DataError::Picture { name: self.name.clone(), source })
@@ -328,6 +328,8 @@ impl Listing {
         for source in pictures(vec![folder.to_path_buf()]) {
             match source {
                 Source::File(path) => listing.pictures.push((below(&path), None)),
+                Source::NotAPicture(path) if path.ends_with(SETTINGS) || path.ends_with("zoo.toml") => {}
+                Source::NotAPicture(path) => listing.others.push(below(&path)),
                 Source::Refused { error: counterfoil_edge::Error::NoPictures, .. } | Source::Stdin => {}
                 Source::Refused { path, error } => listing.pictures.push((below(&path), Some(error))),
             }

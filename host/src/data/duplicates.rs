@@ -172,7 +172,7 @@ mod tests {
         let original = picture(1.0);
         let mut jpeg = Vec::new();
         JpegEncoder::new_with_quality(&mut jpeg, 70).encode_image(&original).unwrap();
-        let copy = Frame::decode(&jpeg).unwrap();
+        let copy = Frame::decode(&jpeg).unwrap().into_frame();
         let scaled = DynamicImage::ImageLuma8(original.clone()).resize(64, 64, image::imageops::FilterType::Triangle);
         let prints: Vec<Fingerprint> =
             [copy, Frame::from_image(scaled).unwrap(), Frame::Grey(picture(1.4))].iter().map(Fingerprint::of).collect();

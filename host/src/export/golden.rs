@@ -49,7 +49,7 @@ pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration
         } else {
             picture.write_to(&mut Cursor::new(&mut bytes), format)?;
         }
-        let plane = input.plane(&Frame::decode(&bytes)?)?;
+        let plane = input.plane(&*Frame::decode(&bytes)?)?;
         let rows = engine.run(&plane.to_f32())?.score;
         let score = join.join(&rows)?;
         if let Some(verdict) = steady(score, calibration)? {

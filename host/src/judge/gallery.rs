@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use counterfoil_edge::Detector;
 use counterfoil_edge::engine::Outputs;
-use counterfoil_models::{Frame, References, Verdict};
+use counterfoil_models::{References, Verdict};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
@@ -55,7 +55,7 @@ impl<'a> Gallery<'a> {
     pub fn hang(detector: &'a Detector, items: &[Item]) -> Result<Self> {
         detector.bundle().manifest().enrolment()?;
         let look = |item: &Item| -> Result<Seen> {
-            let frame: Frame = item.frame()?;
+            let frame = item.frame()?;
             let outputs = detector.run(&detector.plane(&frame)?.to_f32())?;
             Ok(Seen { outputs, cues: cues(&frame) })
         };

@@ -74,6 +74,7 @@ impl Genuine {
             match source {
                 Source::File(path) => pictures.push(path),
                 Source::Stdin => bail!("genuine pictures cannot come from stdin"),
+                Source::NotAPicture(_) => {}
                 Source::Refused { path, error } => bail!("{}: {error}", path.display()),
             }
         }
@@ -110,6 +111,7 @@ impl Genuine {
     pub(super) fn picture(&self, number: usize) -> Result<Frame> {
         let path = &self.pictures[number];
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Frame::decode(&bytes).with_context(|| format!("{} is no picture", path.display()))
+        let decoded = Frame::decode(&bytes).with_context(|| format!("{} is no picture", path.display()))?;
+        Ok(decoded.into_frame())
     }
 }

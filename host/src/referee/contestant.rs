@@ -53,7 +53,7 @@ impl Contestant {
             }
             Self::Bundle(_, detector) => {
                 let detector = Arc::clone(detector);
-                let judged = tokio::task::spawn_blocking(move || detector.judge(&Frame::decode(&picture)?)).await;
+                let judged = tokio::task::spawn_blocking(move || detector.judge(&*Frame::decode(&picture)?)).await;
                 Ok(Some(judged.context("the detector's thread ended")??.verdict()))
             }
         }

@@ -152,7 +152,7 @@ impl Collection {
                 let bytes = fs::read(path).with_context(|| format!("the exhibit {} cannot be read", path.display()))?;
                 let frame = Frame::decode(&bytes)
                     .with_context(|| format!("the exhibit {} is no picture; replace or remove it", path.display()))?;
-                Ok((frame, path.display().to_string()))
+                Ok((frame.into_frame(), path.display().to_string()))
             }
             Candidate::Generated(number) => {
                 let generated = self.generated.as_ref().context("there is no generator")?;
@@ -175,6 +175,8 @@ fn pictures_of(paths: Vec<PathBuf>) -> Result<Vec<Candidate>> {
         match source {
             Source::File(path) => found.push(Candidate::File(path)),
             Source::Stdin => bail!("exhibits cannot come from stdin"),
+            // A note beside the pictures is no exhibit.
+            Source::NotAPicture(_) => {}
             Source::Refused { path, error } => bail!("{}: {error}", path.display()),
         }
     }

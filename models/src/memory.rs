@@ -1,0 +1,123 @@
+//! How much memory the pictures in flight may take, over all threads of the process: a picture reserves its share before it is decoded
+//! and gives it back when it is dropped.
+//!
+//! One file and one number, because a limit for each picture bounds nothing: four threads hold four pictures.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use crate::{Error, Result};
+
+/// The least that may be set, and what holds where nothing is set: a box with 512 MB of memory can spare it.
+pub const DEFAULT_MEMORY: u64 = 256 << 20;
+
+static LIMIT: AtomicU64 = AtomicU64::new(DEFAULT_MEMORY);
+static IN_USE: Mutex<u64> = Mutex::new(0);
+static RETURNED: Condvar = Condvar::new();
+
+thread_local! {
+    /// Reservations that this thread holds.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Sets how many bytes all pictures in flight may take together. A program does so once, before it reads pictures.
+pub fn limit_memory(bytes: u64) {
+    LIMIT.store(bytes, Ordering::Relaxed);
+}
+
+/// The longest picture file that is read, in bytes: a quarter of the limit.
+#[must_use]
+pub fn longest_file() -> u64 {
+    LIMIT.load(Ordering::Relaxed) / 4
+}
+
+/// A share of the memory, given back when it is dropped by the thread that took it.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    bytes: u64,
+    on_this_thread: PhantomData<*const ()>,
+}
+
+impl Reservation {
+    /// Waits until `bytes` are free. A thread that holds a reservation already does not wait: two such threads would wait for each other.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when `bytes` are more than the limit, or more than the system gives. `what` begins the message: "the picture is
+    /// 8160x6120 pixels".
+    pub(crate) fn of(bytes: u64, what: &str) -> Result<Self> {
+        let limit = LIMIT.load(Ordering::Relaxed);
+        let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+        if bytes > limit {
+            return Err(Error::Picture(format!(
+                "{what}, takes {} MB to read, and at most {} MB may be used; scale it down, or allow more with --memory {}",
+                megabytes(bytes),
+                megabytes(limit),
+                megabytes(bytes)
+            )));
+        }
+        let nested = HELD.get() > 0;
+        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        while !nested && *in_use > 0 && in_use.saturating_add(bytes) > limit {
+            in_use = RETURNED.wait(in_use).unwrap_or_else(PoisonError::into_inner);
+        }
+        // An allocation that fails inside a decoder ends the process; one that is only tried is an error.
+        if Vec::<u8>::new().try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)).is_err() {
+            return Err(Error::Picture(format!(
+                "{what}, takes {} MB to read, and the system has not so much memory left; scale it down, or end other programs",
+                megabytes(bytes)
+            )));
+        }
+        *in_use += bytes;
+        HELD.set(HELD.get() + 1);
+        Ok(Self { bytes, on_this_thread: PhantomData })
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - 1);
+        *IN_USE.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+        RETURNED.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn threads_wait_so_that_all_together_stay_below_the_limit() {
+        let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        let one = DEFAULT_MEMORY / 3;
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let _held = Reservation::of(one, "the picture").unwrap();
+                        most.fetch_max(now.fetch_add(one, Ordering::SeqCst) + one, Ordering::SeqCst);
+                        thread::yield_now();
+                        now.fetch_sub(one, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!((one..=DEFAULT_MEMORY).contains(&most.into_inner()));
+    }
+
+    #[test]
+    fn what_never_fits_is_refused_with_the_flag_that_allows_it() {
+        let error = Reservation::of(DEFAULT_MEMORY + 1, "the picture is 9999x9999 pixels").unwrap_err().to_string();
+        assert!(error.contains("9999x9999") && error.contains("257 MB") && error.contains("--memory 257"), "{error}");
+    }
+
+    #[test]
+    fn a_thread_does_not_wait_for_itself() {
+        let _first = Reservation::of(DEFAULT_MEMORY - 1, "the picture").unwrap();
+        let _second = Reservation::of(DEFAULT_MEMORY - 1, "the picture").unwrap();
+    }
+}
