@@ -328,6 +328,7 @@ impl Listing {
         for source in pictures(vec![folder.to_path_buf()]) {
             match source {
                 Source::File(path) => listing.pictures.push((below(&path), None)),
+                Source::NotAPicture(path) if path.ends_with(SETTINGS) || path.ends_with("zoo.toml") => {}
                 Source::NotAPicture(path) => listing.others.push(below(&path)),
                 Source::Refused { error: counterfoil_edge::Error::NoPictures, .. } | Source::Stdin => {}
                 Source::Refused { path, error } => listing.pictures.push((below(&path), Some(error))),
