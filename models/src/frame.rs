@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn refuses_what_is_no_still_picture_and_says_what_to_do() {
         assert!(message(b"").contains("empty"));
-        assert!(message(b"hello, I am a text file").contains("expected PNG or JPEG"));
+        assert!(message(b"hello, I am a text file").contains("expected PNG"));
         assert!(message(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").contains("HEIC"));
         let whole = png(&DynamicImage::new_rgb8(64, 64));
         assert!(message(&whole[..whole.len() / 2]).contains("cut short"));

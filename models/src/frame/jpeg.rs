@@ -115,8 +115,8 @@ impl<'a> Jpeg<'a> {
     /// Bytes a decoder takes besides the pixels it gives: a copy of the file, twice, and all coefficients where scans share the work.
     pub(super) fn scratch(&self) -> u64 {
         let blocks: usize = (0..self.components.len()).map(|one| self.stored(one).0 * self.stored(one).1).sum();
-        let coefficients = if self.is_progressive() || self.components.len() > 1 { 128 + 8 } else { 0 };
-        let held = if self.is_progressive() { blocks * coefficients } else { 0 };
+        // 64 coefficients of two bytes and 64 bits of history a block.
+        let held = if self.is_progressive() { blocks * (128 + 8) } else { 0 };
         (2 * self.bytes.len() + held) as u64
     }
 
@@ -466,3 +466,6 @@ fn unread(marker: u8) -> Error {
     };
     Error::Picture(format!("the file is {kind} JPEG, which is not read here; save it as a baseline JPEG, or as PNG"))
 }
+
+#[cfg(test)]
+mod tests;
