@@ -233,7 +233,6 @@ mod tests {
         let collection = collection(dir.path(), 4, &[("a", 3)]);
         let error = collection.draw(Some(10), &dir.path().join("game")).unwrap_err().to_string();
         assert!(error.contains("--rounds 6"), "{error}");
-        fs::write(dir.path().join("real/0.png"), "no picture").unwrap();
         fs::remove_dir_all(dir.path().join("fake")).unwrap();
         let error = Collection::open(dir.path(), None).unwrap_err().to_string();
         assert!(error.contains("fake"), "{error}");
