@@ -301,7 +301,7 @@ impl Train {
             seed: begun.map_or(seed, |record| record.seed),
             room: Room::of(&self.out),
         };
-        let prepared = run::prepare(&request, &super::tell).with_context(|| format!("--data {}", data.display()))?;
+        let prepared = run::prepare(&request, &super::tell)?;
         if let Some(record) = begun {
             ensure!(
                 prepared.record.data_sha256 == record.data_sha256,

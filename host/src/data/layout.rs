@@ -47,7 +47,7 @@ pub enum Doubt {
     CalledFake(String),
     /// A name that is nearly a known one.
     #[error(
-        "{found} stands where folders of genuine pictures and of counterfeits do, and it is neither; did you mean {meant}/?"
+        "{found} stands where folders of genuine pictures and of counterfeits do, and it is neither; it is probably meant to be {meant}/"
     )]
     Misspelt {
         /// The folder.
@@ -435,9 +435,9 @@ mod tests {
         for (name, paths, wanted) in [
             ("photos", "fake", "fake/ names counterfeits"),
             ("photos", "originaaali Counterfeits", "originaaali/"),
-            ("photos", "real fakse", "did you mean fake/"),
-            ("photos", "reals fake", "did you mean real/"),
-            ("photos", "heads counterfiet", "did you mean counterfeit/"),
+            ("photos", "real fakse", "meant to be fake/"),
+            ("photos", "reals fake", "meant to be real/"),
+            ("photos", "heads counterfiet", "meant to be counterfeit/"),
             ("photos", "0 1", "0 and 1"),
             ("photos", "positive negative", "positive and negative"),
             ("photos", "train/0 train/1 test/0 test/1", "0 and 1"),
