@@ -91,17 +91,16 @@ impl Frame {
         }
         let bytes = if format == ImageFormat::Png { png::ended(bytes) } else { Cow::Borrowed(bytes) };
         let mut decoder = decoder(&bytes, format)?;
-        let orientation = match format {
+        let orientation = if format == ImageFormat::Tiff {
             // The file is such a structure itself.
-            ImageFormat::Tiff => exif::orientation(&bytes, &[]),
-            _ => {
-                let xmp = decoder.xmp_metadata().ok().flatten().unwrap_or_default();
-                let exif = match format {
-                    ImageFormat::Png => png::exif(&bytes).map(<[u8]>::to_vec),
-                    _ => decoder.exif_metadata().ok().flatten(),
-                };
-                exif::orientation(&exif.unwrap_or_default(), &xmp)
-            }
+            exif::orientation(&bytes, &[])
+        } else {
+            let exif = match format {
+                ImageFormat::Png => png::exif(&bytes).map(<[u8]>::to_vec),
+                _ => decoder.exif_metadata().ok().flatten(),
+            };
+            let xmp = decoder.xmp_metadata().ok().flatten();
+            exif::orientation(&exif.unwrap_or_default(), &xmp.unwrap_or_default())
         };
         let color = decoder.color_type();
         let kept = if color.has_color() { 3 } else { 1 };

@@ -262,7 +262,11 @@ impl<'a> Jpeg<'a> {
             only.sampling = (1, 1);
         }
         let largest = self.largest();
-        if self.components.iter().any(|one| largest.0 % one.sampling.0 != 0 || largest.1 % one.sampling.1 != 0) {
+        if self
+            .components
+            .iter()
+            .any(|one| !largest.0.is_multiple_of(one.sampling.0) || !largest.1.is_multiple_of(one.sampling.1))
+        {
             return Err(Error::Picture(
                 "the JPEG's colours are sampled at a fraction that is not read here; save it again as a baseline JPEG"
                     .into(),
