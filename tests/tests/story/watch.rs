@@ -206,7 +206,8 @@ fn a_stream_that_is_no_mjpeg_is_a_fault_with_a_remedy() {
     let (code, talk) = watching.end();
     assert!(code == Some(2) && talk.contains("stdin ended without a byte"), "{talk}");
     let mut watching = Watching::start(source, &[]);
-    let film = [&b"\0\0\0\x01\x67\x42\0\x1f"[..], &vec![0x5A; 100_000]].concat();
+    let mut film = vec![0x5A; 100_000];
+    film[..8].copy_from_slice(b"\0\0\0\x01\x67\x42\0\x1f");
     watching.stdin.as_mut().unwrap().write_all(&film).unwrap();
     watching.hears("stdin gives H.264 video and no JPEG pictures; start what feeds it");
     watching.hears("ffmpeg -i INPUT -f mjpeg -");
