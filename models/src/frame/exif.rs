@@ -44,8 +44,7 @@ fn in_xmp(xmp: &[u8]) -> Option<u32> {
     let name = b"tiff:Orientation";
     let at = xmp.windows(name.len()).position(|window| window == name)? + name.len();
     match xmp.get(at..at + 3)? {
-        [b'=', b'"' | b'\'', digit @ b'0'..=b'9'] => Some(u32::from(digit - b'0')),
-        [b'>', digit @ b'0'..=b'9', b'<'] => Some(u32::from(digit - b'0')),
+        [b'=', b'"' | b'\'', digit @ b'0'..=b'9'] | [b'>', digit @ b'0'..=b'9', b'<'] => Some(u32::from(digit - b'0')),
         _ => None,
     }
 }

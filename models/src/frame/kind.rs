@@ -108,9 +108,7 @@ fn decoded(head: &[u8]) -> Option<ImageFormat> {
         // Byte 4 is the rest of the number 42, or of BigTIFF's 43; the version of Canon's CR2 stands behind it.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(ImageFormat::Tiff),
         // "BM", then the file's length, four reserved bytes, and where the pixels begin: below a megabyte in any real file.
-        [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, 0, length, 0, 0, 0, ..] if matches!(length, 12..=124) => {
-            Some(ImageFormat::Bmp)
-        }
+        [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, 0, 12..=124, 0, 0, 0, ..] => Some(ImageFormat::Bmp),
         _ => None,
     }
 }
