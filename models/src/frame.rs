@@ -89,19 +89,21 @@ impl Frame {
             let picture = DynamicImage::from_decoder(decoder(&plain, format)?).map_err(|e| damaged(&e))?;
             return Self::finish(picture, orientation, held);
         }
+        if format == ImageFormat::WebP && !is_whole_riff(bytes) {
+            return Err(Error::Picture(
+                "the picture is damaged: it has fewer bytes than it states; take or copy it again".into(),
+            ));
+        }
         let bytes = if format == ImageFormat::Png { png::ended(bytes) } else { Cow::Borrowed(bytes) };
         let mut decoder = decoder(&bytes, format)?;
-        let orientation = if format == ImageFormat::Tiff {
+        let exif = match format {
             // The file is such a structure itself.
-            exif::orientation(&bytes, &[])
-        } else {
-            let exif = match format {
-                ImageFormat::Png => png::exif(&bytes).map(<[u8]>::to_vec),
-                _ => decoder.exif_metadata().ok().flatten(),
-            };
-            let xmp = decoder.xmp_metadata().ok().flatten();
-            exif::orientation(&exif.unwrap_or_default(), &xmp.unwrap_or_default())
+            ImageFormat::Tiff => Cow::Borrowed(&*bytes),
+            ImageFormat::Png => Cow::Borrowed(png::exif(&bytes).unwrap_or_default()),
+            _ => Cow::Owned(decoder.exif_metadata().ok().flatten().unwrap_or_default()),
         };
+        let xmp = decoder.xmp_metadata().ok().flatten().unwrap_or_default();
+        let orientation = exif::orientation(&exif, &xmp);
         let color = decoder.color_type();
         let kept = if color.has_color() { 3 } else { 1 };
         let held = reserve(decoder.dimensions(), color.bytes_per_pixel(), kept, bytes.len() as u64, orientation)?;
@@ -238,6 +240,12 @@ fn reserve(
     Reservation::of(bytes, &format!("the picture is {width}x{height} pixels"))
 }
 
+/// Whether a RIFF file is as long as its header states, which the decoder of WebP does not ask: it fills in what was lost.
+fn is_whole_riff(bytes: &[u8]) -> bool {
+    let stated = bytes.get(4..8).and_then(<[u8]>::first_chunk).map(|length| u32::from_le_bytes(*length));
+    stated.is_some_and(|length| bytes.len() as u64 >= u64::from(length) + 8)
+}
+
 fn damaged(error: &image::ImageError) -> Error {
     Error::Picture(format!(
         "the picture cannot be decoded ({error}); it is damaged or cut short: take or copy it again"
@@ -304,6 +312,18 @@ mod tests {
         chunk.extend(crc.to_be_bytes());
         let animated = [&still[..33], &chunk, &still[33..]].concat();
         assert_eq!(*Frame::decode(&animated).unwrap(), *Frame::decode(&still).unwrap());
+    }
+
+    #[test]
+    fn a_webp_that_lost_bytes_anywhere_is_refused() {
+        let mut whole = Vec::new();
+        let picture = DynamicImage::new_rgb8(16, 16);
+        picture.write_to(&mut Cursor::new(&mut whole), ImageFormat::WebP).unwrap();
+        assert_eq!(Frame::decode(&whole).unwrap().width(), 16);
+        for at in 12..whole.len() {
+            let lost = [&whole[..at], &whole[at + 1..]].concat();
+            assert!(message(&lost).contains("damaged"), "{at}: {}", message(&lost));
+        }
     }
 
     #[test]

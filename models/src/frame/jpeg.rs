@@ -262,11 +262,8 @@ impl<'a> Jpeg<'a> {
             only.sampling = (1, 1);
         }
         let largest = self.largest();
-        if self
-            .components
-            .iter()
-            .any(|one| !largest.0.is_multiple_of(one.sampling.0) || !largest.1.is_multiple_of(one.sampling.1))
-        {
+        let divides = |(h, v): (usize, usize)| largest.0.is_multiple_of(h) && largest.1.is_multiple_of(v);
+        if !self.components.iter().all(|one| divides(one.sampling)) {
             return Err(Error::Picture(
                 "the JPEG's colours are sampled at a fraction that is not read here; save it again as a baseline JPEG"
                     .into(),
@@ -417,7 +414,7 @@ impl<'a> Jpeg<'a> {
         let names = self.names();
         let mut header = vec![count as u8];
         header.extend(places.iter().flat_map(|(place, tables)| [names[*place], *tables]));
-        header.extend(if self.is_progressive() { [start, end, parameters[2]] } else { [0, 63, 0] });
+        header.extend(parameters);
         self.copy(0xDA, &header);
         self.plain.extend(&self.bytes[self.at..end_of_scan]);
         self.at = end_of_scan;
@@ -427,6 +424,9 @@ impl<'a> Jpeg<'a> {
     /// How a scan is coded, in the order of progression that T.81 allows (G.1.1.1).
     fn coding(&mut self, places: &[(usize, u8)], (start, end): (u8, u8), (high, low): (u8, u8)) -> Result<Coding> {
         if !self.is_progressive() {
+            if (start, end, high, low) != (0, 63, 0, 0) {
+                return Err(damaged("a scan header is impossible"));
+            }
             for (place, _) in places {
                 if self.components[*place].known[0].replace(0).is_some() {
                     return Err(damaged("one of its colours comes twice"));

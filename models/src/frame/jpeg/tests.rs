@@ -66,6 +66,11 @@ fn each_kind_of_damage_is_refused_and_named() {
         let said = refusal(&grey(pixels));
         assert!(said.contains("damaged") && said.contains(reason), "{said}; expected {reason}");
     }
+    // A scan of some coefficients only belongs to a progressive picture.
+    let mut partial = grey(&WHOLE);
+    let end = partial.len() - WHOLE.len() - 2;
+    partial[end] = 5;
+    assert!(refusal(&partial).contains("scan header"), "{}", refusal(&partial));
     // The difference -2047 (size 11 is 111111110), which a quantiser of 255 takes out of every range.
     let mut bright = grey(&[0xFF, 0, 0x00, 0x0A, 0xFF, 0xD0]);
     bright[7] = 255;
