@@ -34,7 +34,7 @@ fn a_running_box_takes_another_model_without_a_pause() {
     let [one, two] = [1, 2].map(|counter| numbered(dir.path(), counter).display().to_string());
     model(&state, &["install", &one, "--select"]).ok();
     let kept = state.display().to_string();
-    let mut watching = Watching::start(["watch", "--source", "stdin", "--state", &kept, "--lights", "none"], &[]);
+    let watching = Watching::start(["watch", "--source", "stdin", "--state", &kept, "--lights", "none"], &[]);
     watching.hears("by specimen-note-statistics (number 1)");
     model(&state, &["install", &two, "--select"]).ok();
     watching.hears("judging by specimen-note-statistics (number 2)");
