@@ -20,8 +20,8 @@ use crate::{Detector, Error, Result};
 /// What two games must share to show the same exhibits in the same order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
-    /// Seed of the shuffle: the same shows the same exhibits in the same order, to everybody who knows it. `None` is an order that nobody
-    /// can know.
+    /// Seed of the shuffle: the same seed gives the same exhibits in the same order, so the order can be worked out from it. With `None` the
+    /// seed is random and kept secret.
     pub seed: Option<u64>,
     /// Exhibits to play; all of them when `None`.
     pub rounds: Option<usize>,

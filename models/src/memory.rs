@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::{Error, Result};
 
-/// The least that may be set, and what holds where nothing is set: a box with 512 MB of memory can spare it.
+/// The limit where none is set: a box with 512 MB of memory can spare it.
 pub const DEFAULT_MEMORY: u64 = 256 << 20;
 
 static LIMIT: AtomicU64 = AtomicU64::new(DEFAULT_MEMORY);

@@ -1,4 +1,4 @@
-//! Bytes that nobody can guess leave, for seals, tokens and orders of play.
+//! Random bytes from the operating system, for seals, tokens and orders of play.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -14,7 +14,7 @@ pub fn random() -> io::Result<[u8; 32]> {
     Ok(bytes)
 }
 
-/// A seed that nobody can guess.
+/// A seed from the operating system's random generator.
 ///
 /// # Errors
 /// As [`random`].

@@ -271,7 +271,7 @@ mod tests {
             fs::write(self.dir.path().join(name), bytes).unwrap();
         }
 
-        /// What is to be judged, and then what is said, after a look so many seconds later.
+        /// Looks again `seconds` later: the names of the files to judge, then the notes.
         fn look(&mut self, seconds: f64) -> Vec<String> {
             self.now += Duration::from_secs_f64(seconds);
             self.folder.look(self.now).unwrap();

@@ -29,8 +29,8 @@ pub(crate) struct Cmd {
     /// A picture or a folder of counterfeit pictures; may be given again
     #[arg(long, required = true, value_name = "DIR")]
     fake: Vec<PathBuf>,
-    /// Plays the same exhibits in the same order again; who knows the number can work out the labels before the seal is opened [default:
-    /// an order that nobody can know]
+    /// Plays the same exhibits in the same order again; the labels can be worked out from the number before the seal is opened [default:
+    /// random and secret]
     #[arg(long)]
     seed: Option<u64>,
     /// Exhibits to play, drawn by chance [default: all]

@@ -28,7 +28,7 @@ pub(super) struct Meaning {
     pub(super) mask: bool,
     /// A word of industrial inspection (`good`, `ok`): folders beside it are kinds of defects.
     pub(super) inspection: bool,
-    /// One of a pair of which nobody can know which side is the genuine one: the pair's name and the side.
+    /// One side of a pair that does not tell which side is genuine: the pair's name and the side.
     pub(super) pair: Option<(&'static str, bool)>,
 }
 
@@ -306,7 +306,7 @@ const THINGS: &[&str] = &[
 ];
 /// The pair that classes are also called by.
 pub(super) const DIGITS: &str = "0 and 1";
-/// Pairs whose sides nobody can know, and which side a word is.
+/// Pairs that do not tell which side is genuine, and the side that each word names.
 const PAIRS: &[(&str, &[&str], &[&str])] = &[
     ("positive and negative", &["pos", "positive", "positives"], &["neg", "negative", "negatives"]),
     ("true and false", &["true"], &["false"]),

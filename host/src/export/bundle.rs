@@ -234,8 +234,8 @@ fn for_join(held_out: usize, regions: usize) -> usize {
     if regions == 1 { 0 } else { (held_out as f64 * JOIN_SHARE).round() as usize }
 }
 
-/// The smallest false-alarm rate, as a user would type it, at which a run with so many held-out pictures of so many regions can be
-/// exported; `None` where they are too few for any.
+/// The smallest false-alarm rate, as a user would type it, at which a run can be exported that holds out `held_out` pictures of `regions`
+/// regions each; `None` where they are too few for any.
 #[must_use]
 pub fn supported_alpha(held_out: usize, regions: usize) -> Option<f64> {
     Calibration::supported_alpha(held_out - for_join(held_out, regions))

@@ -1,4 +1,4 @@
-//! Folders and a generator enter, exhibits leave: fairly mixed, all encoded alike, in an order nobody can know.
+//! Folders and a generator enter, exhibits leave: fairly mixed, all encoded alike, in a random order that is kept secret.
 //!
 //! Half are genuine, and the counterfeits are shared out among their families. Each exhibit is decoded and written anew as PNG under
 //! its number, so that neither a name, nor a file's metadata, nor its compression tells what it is; and what happens to the
@@ -77,7 +77,7 @@ impl Collection {
         Ok(Self { genuine, fakes, generated })
     }
 
-    /// Draws so many, or as many as can be mixed fairly, by chance that nobody can know beforehand, and writes them to `folder`.
+    /// Draws `rounds` exhibits, or as many as can be mixed fairly, by a secret random seed, and writes them to `folder`.
     ///
     /// # Errors
     /// When there are too few, or one cannot be read.

@@ -1,7 +1,7 @@
 //! The entropy-coded data of a JPEG scan enter and are read to their end: a place to go on from leaves, or what is wrong with them.
 //!
 //! A file because decoders fill in what is lost and say nothing. Here every Huffman code is followed as ITU-T T.81 has it (annexes F
-//! and G), but no pixel is made: bits that are missing, left over or impossible are damage. It costs about a third of decoding.
+//! and G), but no pixel is made: bits that are missing, left over or impossible are damage.
 
 /// What is wrong, in words that follow "the picture is damaged: ".
 pub(super) type Damage = &'static str;

@@ -62,7 +62,7 @@ fn end_of_list(lines: &[&str], key: usize) -> Option<(usize, usize)> {
         return None;
     }
     let indent = indent_of(lines[first]);
-    // Deeper lines are an item's own, be they comments of a script; comments and blank lines beside the items are nobody's.
+    // A deeper line belongs to the item above it, even a comment in a script. A comment or blank line beside the items belongs to none.
     let belongs = |line: &str| {
         !line.trim().is_empty() && (indent_of(line) > indent || (indent_of(line) == indent && is_item(line)))
     };
