@@ -111,7 +111,7 @@ pub fn play(
 }
 
 fn decode(exhibit: &Path) -> Result<DecodedFrame> {
-    let frame = Source::File(exhibit.to_path_buf()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?));
+    let frame = Source::File(exhibit.to_path_buf()).frame();
     frame.map_err(|e| Error::Exhibit { path: exhibit.to_path_buf(), source: Box::new(e) })
 }
 

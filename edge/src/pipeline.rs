@@ -42,7 +42,7 @@ pub fn judge_all(
 /// Reads one source and does something with the picture; a decoder or an engine that panics is an outcome like any other.
 pub fn attempt(source: Source, work: impl FnOnce(&Frame) -> Result<Judgement>) -> Judged {
     let path = source.path().to_path_buf();
-    Judged { path, outcome: guarded(|| work(&*Frame::decode(&source.read()?)?)) }
+    Judged { path, outcome: guarded(|| work(&*source.frame()?)) }
 }
 
 /// Does something that decodes or judges; a panic in it is an error like any other.

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use counterfoil_models::{FileKind, KIND_BYTES, longest_file};
+use counterfoil_models::{DecodedFrame, FileKind, Frame, KIND_BYTES, longest_file};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::{Error, Result};
@@ -43,6 +43,20 @@ impl Source {
         match self {
             Self::File(path) | Self::Refused { path, .. } | Self::NotAPicture(path) => path,
             Self::Stdin => Path::new("-"),
+        }
+    }
+
+    /// The picture, decoded.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], what is wrong with the picture, or what was wrong with the path.
+    pub fn frame(self) -> Result<DecodedFrame> {
+        match self {
+            Self::File(path) | Self::NotAPicture(path) => Frame::open(&path).map_err(|error| match error {
+                counterfoil_models::Error::Io { source, .. } => Error::Unreadable(source),
+                error => error.into(),
+            }),
+            source => Ok(Frame::decode(&source.read()?)?),
         }
     }
 
@@ -279,7 +293,7 @@ mod tests {
     #[test]
     fn what_is_named_itself_is_tried_whatever_its_name() {
         assert_eq!(names(&[Path::new("gone/.scan"), Path::new("-")]), [".scan", "-"]);
-        let error = Source::File("gone/.scan".into()).read().unwrap_err();
+        let error = Source::File("gone/.scan".into()).frame().unwrap_err();
         assert!(error.to_string().contains("no such file"), "{error}");
     }
 
@@ -298,7 +312,7 @@ mod tests {
 
     #[test]
     fn an_endless_file_is_cut_where_the_decoder_refuses_it() {
-        let bytes = Source::File("/dev/zero".into()).read().unwrap();
-        assert!(counterfoil_models::Frame::decode(&bytes).unwrap_err().to_string().contains("at most 64 MB"));
+        let error = Source::File("/dev/zero".into()).frame().unwrap_err();
+        assert!(error.to_string().contains("at most 64 MB"), "{error}");
     }
 }

@@ -172,8 +172,8 @@ mod tests {
                 let far = |strength| {
                     let changed = kind.applied(&frame, strength).unwrap();
                     assert_eq!((changed.width(), changed.height()), (frame.width(), frame.height()));
-                    let pairs = changed.to_rgb().into_raw().into_iter().zip(frame.to_rgb().into_raw());
-                    pairs.map(|(a, b)| u64::from(a.abs_diff(b))).sum::<u64>()
+                    let (one, other) = (changed.to_rgb(), frame.to_rgb());
+                    one.as_raw().iter().zip(other.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>()
                 };
                 assert_eq!(far(0), 0, "{kind:?}");
                 assert!(far(1) > 0 && far(5) > far(1), "{kind:?}: {} {}", far(1), far(5));

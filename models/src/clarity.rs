@@ -151,7 +151,7 @@ mod tests {
         let mut dice = Dice::new(5);
         let one = |_| {
             let picture: RgbImage = image::imageops::blur(&article(&mut dice, [128.0; 3], 30.0), sigma);
-            let mut grey = Frame::Rgb(picture).to_grey();
+            let mut grey = Frame::Rgb(picture).to_grey().into_owned();
             for luma in grey.iter_mut() {
                 let noise = noise * (dice.between(-1.0, 1.0) + dice.between(-1.0, 1.0));
                 *luma = (60.0 + (f64::from(*luma) - 60.0) * contrast + noise).round().clamp(0.0, 255.0) as u8;

@@ -10,8 +10,10 @@ mod png;
 mod scan;
 
 use std::borrow::Cow;
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{Cursor, Read, Seek};
 use std::ops::Deref;
+use std::path::Path;
 
 use image::imageops::crop_imm;
 use image::metadata::Orientation;
@@ -65,6 +67,34 @@ impl From<Frame> for DecodedFrame {
 }
 
 impl Frame {
+    /// Reads and decodes a picture file; its bytes count towards the memory of the process as its pixels do, until it is decoded.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read, and those of [`decode`](Self::decode).
+    pub fn open(path: &Path) -> Result<DecodedFrame> {
+        let io = |source| Error::Io { doing: "read", path: path.to_path_buf(), source };
+        let mut file = File::open(path).map_err(io)?;
+        let stated = file.metadata().map_err(io)?.len();
+        let mut held = Reservation::of(stated.min(longest_file()), "the file")?;
+        loop {
+            let (all, what) = {
+                let mut bytes = Vec::new();
+                // One byte more than a picture file may have: an endless one (`/dev/zero`) is refused by its length, not by memory.
+                (&mut file).take(longest_file() + 1).read_to_end(&mut bytes).map_err(io)?;
+                let opened = Opened::of(&bytes)?;
+                let (all, what) = (bytes.len() as u64 + opened.memory(), opened.named());
+                if held.grow(all, &what)? {
+                    return opened.decode(held);
+                }
+                (all, what)
+            };
+            // Other pictures are in flight. Until there is room for this one it lets go, or all would hold a file and wait for each other.
+            drop(held);
+            held = Reservation::of(all, &what)?;
+            file.rewind().map_err(io)?;
+        }
+    }
+
     /// Decodes a picture file's bytes: PNG, JPEG, WebP, TIFF, BMP or GIF, told by content. Of several pictures in one file the first is taken.
     ///
     /// Waits while other pictures take the memory of the process. A JPEG is proved whole first: what libjpeg-turbo would warn of is refused.
@@ -72,48 +102,9 @@ impl Frame {
     /// # Errors
     /// [`Error::Picture`] when the bytes are empty, damaged to any degree, of another format, too large or too small.
     pub fn decode(bytes: &[u8]) -> Result<DecodedFrame> {
-        if bytes.len() as u64 > longest_file() {
-            return Err(Error::Picture(format!(
-                "the file has {} MB and at most {} MB are read; save it smaller, or allow more with --memory {}",
-                bytes.len() >> 20,
-                longest_file() >> 20,
-                (bytes.len() >> 18) + 4
-            )));
-        }
-        let format = FileKind::of(bytes).format()?;
-        if format == ImageFormat::Jpeg {
-            let jpeg = Jpeg::open(bytes)?;
-            let (size, channels, orientation) = (jpeg.size, if jpeg.is_grey() { 1 } else { 3 }, jpeg.orientation());
-            let held = reserve(size, channels, channels, jpeg.scratch(), orientation)?;
-            let plain = jpeg.proved()?;
-            let picture = DynamicImage::from_decoder(decoder(&plain, format)?).map_err(|e| damaged(&e))?;
-            return Self::finish(picture, orientation, held);
-        }
-        if format == ImageFormat::WebP && !is_whole_riff(bytes) {
-            return Err(Error::Picture(
-                "the picture is damaged: it has fewer bytes than it states; take or copy it again".into(),
-            ));
-        }
-        let bytes = if format == ImageFormat::Png { png::ended(bytes) } else { Cow::Borrowed(bytes) };
-        let mut decoder = decoder(&bytes, format)?;
-        let exif = match format {
-            // The file is such a structure itself.
-            ImageFormat::Tiff => Cow::Borrowed(&*bytes),
-            ImageFormat::Png => Cow::Borrowed(png::exif(&bytes).unwrap_or_default()),
-            _ => Cow::Owned(decoder.exif_metadata().ok().flatten().unwrap_or_default()),
-        };
-        let xmp = decoder.xmp_metadata().ok().flatten().unwrap_or_default();
-        let orientation = exif::orientation(&exif, &xmp);
-        let color = decoder.color_type();
-        let kept = if color.has_color() { 3 } else { 1 };
-        let held = reserve(decoder.dimensions(), color.bytes_per_pixel(), kept, bytes.len() as u64, orientation)?;
-        let picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(&e))?;
-        Self::finish(picture, orientation, held)
-    }
-
-    fn finish(mut picture: DynamicImage, orientation: Orientation, held: Reservation) -> Result<DecodedFrame> {
-        picture.apply_orientation(orientation);
-        Ok(DecodedFrame { frame: Self::from_image(picture)?, _held: Some(held) })
+        let opened = Opened::of(bytes)?;
+        let held = Reservation::of(opened.memory(), &opened.named())?;
+        opened.decode(held)
     }
 
     /// Takes a picture that is already in memory, upright; transparency is laid over white.
@@ -184,9 +175,9 @@ impl Frame {
 
     /// Full-range BT.601 luma, the one definition of grey: `(77 R + 150 G + 29 B + 128) >> 8`.
     #[must_use]
-    pub fn to_grey(&self) -> GrayImage {
+    pub fn to_grey(&self) -> Cow<'_, GrayImage> {
         match self {
-            Self::Grey(image) => image.clone(),
+            Self::Grey(image) => Cow::Borrowed(image),
             Self::Rgb(image) => {
                 let luma = image
                     .pixels()
@@ -195,23 +186,131 @@ impl Frame {
                         ((77 * r + 150 * g + 29 * b + 128) >> 8) as u8
                     })
                     .collect();
-                GrayImage::from_raw(image.width(), image.height(), luma)
-                    .expect("one luma byte was made for each pixel of the same picture")
+                let grey = GrayImage::from_raw(image.width(), image.height(), luma);
+                Cow::Owned(grey.expect("one luma byte was made for each pixel of the same picture"))
             }
         }
     }
 
     /// The picture in RGB, grey repeated three times.
     #[must_use]
-    pub fn to_rgb(&self) -> RgbImage {
+    pub fn to_rgb(&self) -> Cow<'_, RgbImage> {
         match self {
-            Self::Rgb(image) => image.clone(),
+            Self::Rgb(image) => Cow::Borrowed(image),
             Self::Grey(image) => {
                 let rgb = image.pixels().flat_map(|p| [p.0[0]; 3]).collect();
-                RgbImage::from_raw(image.width(), image.height(), rgb)
-                    .expect("three bytes were made for each pixel of the same picture")
+                let rgb = RgbImage::from_raw(image.width(), image.height(), rgb);
+                Cow::Owned(rgb.expect("three bytes were made for each pixel of the same picture"))
             }
         }
+    }
+}
+
+/// A picture file whose header was read, before its pixels are.
+struct Opened<'a> {
+    pixels: Pixels<'a>,
+    size: (u32, u32),
+    orientation: Orientation,
+    /// Bytes a pixel as they come.
+    decoded: u8,
+    /// Bytes a pixel as they stay.
+    kept: u8,
+    /// Bytes a pixel of the copy that is made where they do not stay as they come.
+    converted: u8,
+    /// Bytes that decoding takes besides the pixels.
+    scratch: u64,
+}
+
+/// What the pixels come from.
+enum Pixels<'a> {
+    Jpeg(Box<Jpeg<'a>>),
+    Other(Cow<'a, [u8]>, ImageFormat),
+}
+
+impl<'a> Opened<'a> {
+    fn of(bytes: &'a [u8]) -> Result<Self> {
+        if bytes.len() as u64 > longest_file() {
+            return Err(Error::Picture(format!(
+                "the file has {} MB and at most {} MB are read; save it smaller, or allow more with --memory {}",
+                bytes.len() >> 20,
+                longest_file() >> 20,
+                (bytes.len() >> 18) + 4
+            )));
+        }
+        let format = FileKind::of(bytes).format()?;
+        if format == ImageFormat::Jpeg {
+            let jpeg = Jpeg::open(bytes)?;
+            let channels = if jpeg.is_grey() { 1 } else { 3 };
+            return Ok(Self {
+                size: jpeg.size,
+                orientation: jpeg.orientation(),
+                decoded: channels,
+                kept: channels,
+                converted: 0,
+                scratch: jpeg.scratch(),
+                pixels: Pixels::Jpeg(Box::new(jpeg)),
+            });
+        }
+        if format == ImageFormat::WebP && !is_whole_riff(bytes) {
+            return Err(Error::Picture(
+                "the picture is damaged: it has fewer bytes than it states; take or copy it again".into(),
+            ));
+        }
+        let bytes = if format == ImageFormat::Png { png::ended(bytes) } else { Cow::Borrowed(bytes) };
+        let mut decoder = decoder(&bytes, format)?;
+        let exif = match format {
+            // The file is such a structure itself.
+            ImageFormat::Tiff => Cow::Borrowed(&*bytes),
+            ImageFormat::Png => Cow::Borrowed(png::exif(&bytes).unwrap_or_default()),
+            _ => Cow::Owned(decoder.exif_metadata().ok().flatten().unwrap_or_default()),
+        };
+        let xmp = decoder.xmp_metadata().ok().flatten().unwrap_or_default();
+        let (size, color, orientation) = (decoder.dimensions(), decoder.color_type(), exif::orientation(&exif, &xmp));
+        drop((decoder, exif));
+        let (decoded, kept) = (color.bytes_per_pixel(), if color.has_color() { 3 } else { 1 });
+        Ok(Self {
+            size,
+            orientation,
+            decoded,
+            kept,
+            // Transparency is laid over white in four channels.
+            converted: if color.has_alpha() {
+                4
+            } else if decoded == kept {
+                0
+            } else {
+                kept
+            },
+            scratch: bytes.len() as u64,
+            pixels: Pixels::Other(bytes, format),
+        })
+    }
+
+    /// What it is called where its memory is spoken of.
+    fn named(&self) -> String {
+        format!("the picture is {}x{} pixels", self.size.0, self.size.1)
+    }
+
+    /// The most bytes that its pixels take at one time, until it is laid out for a network, and what decoding takes besides.
+    fn memory(&self) -> u64 {
+        let &Self { decoded, kept, converted, scratch, .. } = self;
+        let turned = if self.orientation == Orientation::NoTransforms { 0 } else { decoded };
+        // Of colour a network's grey is made, of grey its three channels.
+        let laid_out = if kept == 3 { 1 } else { 3 };
+        let most = (decoded + turned.max(converted)).max(kept + laid_out);
+        let pixels = u64::from(self.size.0) * u64::from(self.size.1);
+        pixels.saturating_mul(u64::from(most)).saturating_add(scratch)
+    }
+
+    /// Decodes the pixels, turned upright.
+    fn decode(self, held: Reservation) -> Result<DecodedFrame> {
+        let (bytes, format) = match self.pixels {
+            Pixels::Jpeg(jpeg) => (Cow::Owned(jpeg.proved()?), ImageFormat::Jpeg),
+            Pixels::Other(bytes, format) => (bytes, format),
+        };
+        let mut picture = DynamicImage::from_decoder(decoder(&bytes, format)?).map_err(|e| damaged(&e))?;
+        picture.apply_orientation(self.orientation);
+        Ok(DecodedFrame { frame: Frame::from_image(picture)?, _held: Some(held) })
     }
 }
 
@@ -220,24 +319,6 @@ fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_> 
     // The memory is reserved before pixels are read, by our own limit.
     reader.limits(Limits::no_limits());
     reader.into_decoder().map_err(|e| damaged(&e))
-}
-
-/// Reserves what a picture takes: `decoded` bytes a pixel as they come, `kept` bytes a pixel as they stay, once more where they are
-/// turned or laid out for a network, and what a decoder needs besides.
-fn reserve(
-    (width, height): (u32, u32),
-    decoded: u8,
-    kept: u8,
-    scratch: u64,
-    orientation: Orientation,
-) -> Result<Reservation> {
-    let pixels = u64::from(width) * u64::from(height);
-    let turned = if orientation == Orientation::NoTransforms { 0 } else { decoded };
-    let converted = if decoded == kept { 0 } else { kept };
-    // A second copy is made before the first is gone; later the network's grey or colour is made of what was kept.
-    let most = (decoded + turned).max(decoded + converted).max(2 * kept);
-    let bytes = pixels.saturating_mul(u64::from(most)).saturating_add(scratch);
-    Reservation::of(bytes, &format!("the picture is {width}x{height} pixels"))
 }
 
 /// Whether a RIFF file is as long as its header states, which the decoder of WebP does not ask: it fills in what was lost.

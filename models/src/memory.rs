@@ -47,32 +47,64 @@ impl Reservation {
     /// [`Error::Picture`] when `bytes` are more than the limit, or more than the system gives. `what` begins the message: "the picture is
     /// 8160x6120 pixels".
     pub(crate) fn of(bytes: u64, what: &str) -> Result<Self> {
-        let limit = LIMIT.load(Ordering::Relaxed);
-        let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
-        if bytes > limit {
-            return Err(Error::Picture(format!(
-                "{what}, takes {} MB to read, and at most {} MB may be used; scale it down, or allow more with --memory {}",
-                megabytes(bytes),
-                megabytes(limit),
-                megabytes(bytes)
-            )));
-        }
+        let limit = allowed(bytes, what)?;
         let nested = HELD.get() > 0;
         let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
         while !nested && *in_use > 0 && in_use.saturating_add(bytes) > limit {
             in_use = RETURNED.wait(in_use).unwrap_or_else(PoisonError::into_inner);
         }
-        // An allocation that fails inside a decoder ends the process; one that is only tried is an error.
-        if Vec::<u8>::new().try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)).is_err() {
-            return Err(Error::Picture(format!(
-                "{what}, takes {} MB to read, and the system has not so much memory left; scale it down, or end other programs",
-                megabytes(bytes)
-            )));
-        }
+        given(bytes, what)?;
         *in_use += bytes;
         HELD.set(HELD.get() + 1);
         Ok(Self { bytes, on_this_thread: PhantomData })
     }
+
+    /// Grows to `bytes` in all where so much is free now; otherwise it stays as it is, and `false` is returned. Waiting with a share in
+    /// hand could last for ever.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub(crate) fn grow(&mut self, bytes: u64, what: &str) -> Result<bool> {
+        let limit = allowed(bytes, what)?;
+        let more = bytes.saturating_sub(self.bytes);
+        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_use.saturating_add(more) > limit {
+            return Ok(false);
+        }
+        given(more, what)?;
+        *in_use += more;
+        self.bytes += more;
+        Ok(true)
+    }
+}
+
+/// The limit, which `bytes` may not exceed.
+fn allowed(bytes: u64, what: &str) -> Result<u64> {
+    let limit = LIMIT.load(Ordering::Relaxed);
+    if bytes > limit {
+        return Err(Error::Picture(format!(
+            "{what}, takes {} MB to read, and at most {} MB may be used; scale it down, or allow more with --memory {}",
+            megabytes(bytes),
+            megabytes(limit),
+            megabytes(bytes)
+        )));
+    }
+    Ok(limit)
+}
+
+/// Asks the system for the memory. An allocation that fails inside a decoder ends the process; one that is only tried is an error.
+fn given(bytes: u64, what: &str) -> Result<()> {
+    if Vec::<u8>::new().try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)).is_err() {
+        return Err(Error::Picture(format!(
+            "{what}, takes {} MB to read, and the system has not so much memory left; scale it down, or end other programs",
+            megabytes(bytes)
+        )));
+    }
+    Ok(())
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }
 
 impl Drop for Reservation {
@@ -119,5 +151,15 @@ mod tests {
     fn a_thread_does_not_wait_for_itself() {
         let _first = Reservation::of(DEFAULT_MEMORY - 1, "the picture").unwrap();
         let _second = Reservation::of(DEFAULT_MEMORY - 1, "the picture").unwrap();
+    }
+
+    #[test]
+    fn a_share_grows_only_where_there_is_room() {
+        let most = DEFAULT_MEMORY;
+        let mut file = Reservation::of(most / 4, "the file").unwrap();
+        let rest = Reservation::of(most / 2, "the picture").unwrap();
+        assert!(!file.grow(most / 4 * 3, "the picture").unwrap());
+        drop(rest);
+        assert!(file.grow(most + 1, "the picture").is_err());
     }
 }

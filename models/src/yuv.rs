@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn grey_is_the_grey_of_the_same_picture_in_colour() {
-        let grey = halves(Packing::Yuyv).frame(Color::Rgb).unwrap().to_grey();
-        let straight = halves(Packing::Yuyv).frame(Color::Grey).unwrap().to_grey();
+        let grey = halves(Packing::Yuyv).frame(Color::Rgb).unwrap().to_grey().into_owned();
+        let straight = halves(Packing::Yuyv).frame(Color::Grey).unwrap().to_grey().into_owned();
         assert!(grey.iter().zip(straight.iter()).all(|(a, b)| a.abs_diff(*b) <= 1));
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::source::{self, PassedOver};
-use counterfoil_models::{Frame, MAX_REFERENCES, Name, Overlay, References};
+use counterfoil_models::{MAX_REFERENCES, Name, Overlay, References};
 use serde_json::json;
 
 use super::bundle::BundleOption;
@@ -105,7 +105,7 @@ fn embeddings(detector: &Detector, paths: Vec<PathBuf>) -> Result<Vec<Vec<f32>>>
         .take(MAX_REFERENCES + 1)
         .map(|source| {
             let path = source.path().to_path_buf();
-            let embedding = || detector.embedding(&detector.plane(&*Frame::decode(&source.read()?)?)?);
+            let embedding = || detector.embedding(&detector.plane(&*source.frame()?)?);
             embedding().map_err(|error| anyhow!("{}: {error}", path.display()))
         })
         .collect();

@@ -196,7 +196,7 @@ impl FaceOff {
             }
             None => None,
         };
-        let collection = Collection::open(pictures, generated)?;
+        let collection = Collection::open(pictures, generated, &super::tell)?;
         Ok(Show::Pictures(collection.draw(self.rounds.map(usize::from), &folder.join(EXHIBITS))?))
     }
 

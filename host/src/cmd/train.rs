@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use counterfoil_host::backup::Backup;
-use counterfoil_host::data::{HELD_OUT, Room};
+use counterfoil_host::data::{self, HELD_OUT, Room};
 use counterfoil_host::export::supported_alpha;
 use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Look, Prepared, Record};
@@ -508,12 +508,12 @@ type Labelled = (Vec<PathBuf>, Vec<PathBuf>);
 
 /// What a person made of pictures a box was unsure of.
 fn labelled(folder: &Path) -> Result<Labelled> {
-    let [real, fake] = ["real", "fake"].map(|label| Some(folder.join(label)).filter(|label| label.is_dir()));
+    let (real, fake) = data::sides(folder).with_context(|| format!("--unsure {}", folder.display()))?;
     ensure!(
-        real.is_some() || fake.is_some(),
+        !real.is_empty() || !fake.is_empty(),
         "--unsure {}: nobody has labelled these pictures yet; move those that are genuine into real/ in that folder, and those that are not \
          into fake/",
         folder.display()
     );
-    Ok((real.into_iter().collect(), fake.into_iter().collect()))
+    Ok((real, fake))
 }

@@ -14,7 +14,7 @@ use image::{ImageEncoder, RgbImage};
 /// is the mean distance between a pixel's largest and smallest channel.
 #[must_use]
 pub fn cues(frame: &Frame) -> Vec<(&'static str, f64)> {
-    let grey: Vec<f32> = frame.to_grey().into_raw().into_iter().map(f32::from).collect();
+    let grey: Vec<f32> = frame.to_grey().as_raw().iter().copied().map(f32::from).collect();
     let rgb = frame.to_rgb();
     let n = grey.len().max(1) as f64;
     let mean = grey.iter().map(|&v| f64::from(v)).sum::<f64>() / n;

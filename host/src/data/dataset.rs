@@ -16,7 +16,7 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::layout::{Doubt, Kind, Layout, Side};
-use super::names::Part;
+use super::names::{Class, Meaning, Part, resembled};
 use super::understood::Understood;
 use super::{DataError, Idx, Result};
 
@@ -81,7 +81,7 @@ impl Item {
     /// [`DataError::Picture`].
     pub fn frame(&self) -> Result<DecodedFrame> {
         match &self.place {
-            Place::File(path) => Source::File(path.clone()).read().and_then(|bytes| Ok(Frame::decode(&bytes)?)),
+            Place::File(path) => Source::File(path.clone()).frame(),
             Place::Refused(_, source) => {
                 return Err(DataError::Refused { name: self.name.clone(), source: Arc::clone(source) });
             }
@@ -108,7 +108,7 @@ impl Item {
     }
 
     /// Whether it is known, before it is decoded, that it cannot be read.
-    fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         matches!(self.place, Place::Refused(..))
     }
 }
@@ -193,6 +193,12 @@ impl Dataset {
             }
             layout
         };
+        if layout.plain
+            && side != Side::Fake
+            && let Some(found) = doubt_by_place(path)
+        {
+            return Err(doubt(found));
+        }
         let pattern = group.or(settings.group.as_deref()).map(compile).transpose()?;
 
         let mut understood = Understood::folder(path, layout.plain);
@@ -277,6 +283,54 @@ impl Settings {
         let stated = self.genuine.is_some() || !self.fake.is_empty();
         stated.then(|| Layout::stated(base, pictures, self.genuine.as_deref(), &self.fake))
     }
+}
+
+/// The folders right in this one that are called genuine, and those that are called counterfeit.
+///
+/// # Errors
+/// [`DataError::Io`] when it cannot be listed, [`Doubt::Misspelt`] for a folder's name that is nearly one of a side.
+pub fn sides(path: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut genuine, mut fake) = (Vec::new(), Vec::new());
+    for folder in folders_in(path)? {
+        let name = called(&folder);
+        match Meaning::of(&name).class {
+            Some(Class::Genuine) => genuine.push(folder),
+            Some(Class::Fake) => fake.push(folder),
+            None => {
+                if let Some((meant, _)) = resembled(&name) {
+                    let doubt = Doubt::Misspelt { found: format!("{name}/"), meant };
+                    return Err(DataError::Folder { path: path.to_path_buf(), doubt });
+                }
+            }
+        }
+    }
+    Ok((genuine, fake))
+}
+
+/// The folders right in a folder, sorted by name.
+fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {
+    let io = |source| DataError::Io { doing: "open", path: path.to_path_buf(), source };
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(path).map_err(io)? {
+        folders.extend(Some(entry.map_err(io)?.path()).filter(|path| path.is_dir()));
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Why a folder in which nothing names a side may hold counterfeits all the same: where it stands.
+fn doubt_by_place(path: &Path) -> Option<Doubt> {
+    let path = path.canonicalize().ok()?;
+    let (above, beside) = (path.parent()?, |folder: &Path, is: fn(Meaning) -> bool| {
+        folders_in(folder).is_ok_and(|all| all.iter().any(|other| is(Meaning::of(&called(other)))))
+    });
+    if Meaning::of(&called(above)).class == Some(Class::Fake)
+        && beside(above.parent()?, |meaning| meaning.class == Some(Class::Genuine))
+    {
+        return Some(Doubt::InFakes(format!("{}/{}", called(above), called(&path))));
+    }
+    let of_defects = Meaning::of(&called(&path)).part == Some(Part::Test) && beside(above, |meaning| meaning.mask);
+    of_defects.then(|| Doubt::Defects(called(&path)))
 }
 
 /// A folder's own name, also of `.` and of a link.
@@ -385,6 +439,39 @@ mod tests {
         fs::write(&file, "colour = \"rgb\"\n").unwrap();
         let message = Dataset::open(dir.path(), None).unwrap_err().to_string();
         assert!(message.contains("colour") && message.contains("dataset.toml"), "{message}");
+    }
+
+    #[test]
+    fn a_folder_of_counterfeits_is_known_by_where_it_stands() {
+        let dir = folder(&[
+            "notes/real/a.png",
+            "notes/fake/halftone/a.png",
+            "fakes/photos/a.png",
+            "tiles/train/good/a.png",
+            "tiles/test/crack/a.png",
+            "tiles/ground_truth/crack/a.png",
+            "coins/train/a.png",
+            "coins/test/a.png",
+        ]);
+        let open = |path: &str| Dataset::open(&dir.path().join(path), None);
+        for (path, said) in [("notes/fake/halftone", "fake/halftone"), ("tiles/test", "test/ stands beside masks")] {
+            let error = open(path).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+            assert_eq!(Dataset::open_fakes(&dir.path().join(path), None, Part::Train).unwrap().fake.len(), 1);
+        }
+        for path in ["fakes/photos", "coins/test", "notes/real"] {
+            assert_eq!(open(path).unwrap().genuine.len(), 1, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_sorted_goes_by_the_same_names() {
+        let dir = folder(&["a.png", "Genuine/b.png", "counterfeits/c.png", "later/d.png"]);
+        let (genuine, fake) = sides(dir.path()).unwrap();
+        assert_eq!((genuine, fake), (vec![dir.path().join("Genuine")], vec![dir.path().join("counterfeits")]));
+        fs::rename(dir.path().join("Genuine"), dir.path().join("reel")).unwrap();
+        fs::rename(dir.path().join("counterfeits"), dir.path().join("conterfeits")).unwrap();
+        assert!(sides(dir.path()).unwrap_err().to_string().contains("counterfeits"));
     }
 
     #[test]

@@ -45,6 +45,14 @@ pub enum Doubt {
     /// The folder itself is called counterfeit.
     #[error("the folder itself is called {0}, so its pictures are not taken for genuine")]
     CalledFake(String),
+    /// The folder itself is a family of counterfeits.
+    #[error("{0} is a folder of counterfeits beside genuine pictures, so its pictures are not taken for genuine")]
+    InFakes(String),
+    /// The folder holds the kinds of defects that masks beside it belong to.
+    #[error(
+        "{0}/ stands beside masks of defects and has no folder of good articles, so its pictures are not taken for genuine"
+    )]
+    Defects(String),
     /// A name that is nearly a known one.
     #[error(
         "{found} stands where folders of genuine pictures and of counterfeits do, and it is neither; it is probably meant to be {meant}/"

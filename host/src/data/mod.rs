@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use cues::cues;
-pub use dataset::{Dataset, Item, Settings};
+pub use dataset::{Dataset, Item, Settings, sides};
 pub(crate) use decode::{Decoded, decode};
 pub use duplicates::{Fingerprint, NearDuplicate, near_duplicates};
 pub(crate) use duplicates::{is_same, twins_across};

@@ -1,12 +1,12 @@
 //! Who plays in a league beside the forgers: a bundle's detective, and the genuine articles between them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use counterfoil_edge::Detector;
-use counterfoil_edge::source::{self, Source};
 use counterfoil_models::{Frame, Verdict, sha256_hex};
 
+use crate::data::{Dataset, Item, Part};
 use crate::forger::Forger;
 
 /// A detective.
@@ -19,7 +19,7 @@ pub struct Detective {
 /// Genuine articles.
 #[derive(Debug)]
 pub struct Genuine {
-    pictures: Vec<PathBuf>,
+    pictures: Vec<Item>,
 }
 
 impl Detective {
@@ -64,20 +64,12 @@ impl Detective {
 }
 
 impl Genuine {
-    /// So many pictures of a folder, in the order of their names.
+    /// So many genuine pictures of a folder, in the order of their names.
     ///
     /// # Errors
     /// When there are fewer.
     pub fn of(folder: &Path, count: usize) -> Result<Self> {
-        let mut pictures = Vec::new();
-        for source in source::pictures(vec![folder.to_path_buf()]) {
-            match source {
-                Source::File(path) => pictures.push(path),
-                Source::Stdin => bail!("genuine pictures cannot come from stdin"),
-                Source::NotAPicture(_) => {}
-                Source::Refused { path, error } => bail!("{}: {error}", path.display()),
-            }
-        }
+        let mut pictures = Dataset::open_genuine(folder, None, Part::Test)?.genuine;
         ensure!(
             pictures.len() >= count,
             "{} holds {} pictures; give --matches {} or fewer",
@@ -104,14 +96,11 @@ impl Genuine {
     /// SHA-256 over what they are called.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let names: Vec<String> = self.pictures.iter().map(|path| path.display().to_string()).collect();
+        let names: Vec<String> = self.pictures.iter().map(Item::label).collect();
         sha256_hex(names.join("\n").as_bytes())
     }
 
     pub(super) fn picture(&self, number: usize) -> Result<Frame> {
-        let path = &self.pictures[number];
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let decoded = Frame::decode(&bytes).with_context(|| format!("{} is no picture", path.display()))?;
-        Ok(decoded.into_frame())
+        Ok(self.pictures[number].frame()?.into_frame())
     }
 }

@@ -4,23 +4,24 @@
 //! its number, so that neither a name, nor a file's metadata, nor its compression tells what it is; and what happens to the
 //! folder after that does not matter.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
-use counterfoil_edge::source::{self, Source};
+use anyhow::{Context, Result, ensure};
 use counterfoil_models::{Frame, random, sha256_hex};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::data::{Dataset, Item, Part, Side};
 use crate::forger::Forger;
 
 /// A picture that may become an exhibit.
 #[derive(Clone, Debug)]
 enum Candidate {
-    File(PathBuf),
+    Picture(Item),
     /// The generator's, by its number.
     Generated(u64),
 }
@@ -48,33 +49,27 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// A folder with `real/` and `fake/`, as `counterfoil dataset` makes them, and counterfeits of a generator.
+    /// A folder with genuine pictures and counterfeits, and counterfeits of a generator; `tell` hears how the folder was understood.
     ///
     /// # Errors
-    /// When a folder lacks, or holds no picture.
-    pub fn open(folder: &Path, generated: Option<Forger>) -> Result<Self> {
-        let genuine = pictures(&folder.join("real"))?;
-        let fake = folder.join("fake");
-        let mut fakes = Vec::new();
-        if generated.is_none() || fake.is_dir() {
-            let mut families = Vec::new();
-            for entry in fs::read_dir(&fake).with_context(|| missing(&fake))? {
-                families.push(entry.with_context(|| missing(&fake))?.path());
-            }
-            families.sort();
-            let (folders, files): (Vec<_>, Vec<_>) = families.into_iter().partition(|path| path.is_dir());
-            fakes = folders.iter().map(|family| pictures(family)).collect::<Result<_>>()?;
-            if files.iter().any(|file| file.is_file()) {
-                let loose = pictures_of(files)?;
-                fakes.extend((!loose.is_empty()).then_some(loose));
-            }
+    /// When the folder is not understood, lacks a side, or holds a picture that cannot be read.
+    pub fn open(folder: &Path, generated: Option<Forger>, tell: &dyn Fn(&str)) -> Result<Self> {
+        let data = Dataset::list(folder, None, Side::Both, Part::Test)?;
+        data.understood.tell(tell);
+        for refused in data.genuine.iter().chain(&data.fake).filter(|item| item.is_refused()) {
+            refused.frame()?;
         }
         ensure!(
-            generated.is_some() || !fakes.is_empty(),
-            "{} holds no counterfeits; give some, or a --generator",
-            fake.display()
+            generated.is_some() || !data.fake.is_empty(),
+            "{} holds no counterfeits; put some into fake/ beside real/, or give a --generator",
+            folder.display()
         );
-        Ok(Self { genuine, fakes, generated })
+        let mut families: BTreeMap<Option<String>, Vec<Candidate>> = BTreeMap::new();
+        for item in data.fake {
+            families.entry(item.family.clone()).or_default().push(Candidate::Picture(item));
+        }
+        let genuine = data.genuine.into_iter().map(Candidate::Picture).collect();
+        Ok(Self { genuine, fakes: families.into_values().collect(), generated })
     }
 
     /// Draws `rounds` exhibits, or as many as can be mixed fairly, by a secret random seed, and writes them to `folder`.
@@ -143,12 +138,7 @@ impl Collection {
 
     fn frame(&self, candidate: &Candidate) -> Result<(Frame, String)> {
         match candidate {
-            Candidate::File(path) => {
-                let bytes = fs::read(path).with_context(|| format!("the exhibit {} cannot be read", path.display()))?;
-                let frame = Frame::decode(&bytes)
-                    .with_context(|| format!("the exhibit {} is no picture; replace or remove it", path.display()))?;
-                Ok((frame.into_frame(), path.display().to_string()))
-            }
+            Candidate::Picture(item) => Ok((item.frame()?.into_frame(), item.label())),
             Candidate::Generated(number) => {
                 let generated = self.generated.as_ref().context("there is no generator")?;
                 Ok((generated.picture(*number)?, format!("{} {number}", generated.name())))
@@ -157,39 +147,12 @@ impl Collection {
     }
 }
 
-fn pictures(folder: &Path) -> Result<Vec<Candidate>> {
-    ensure!(folder.is_dir(), missing(folder));
-    let found = pictures_of(vec![folder.to_path_buf()])?;
-    ensure!(!found.is_empty(), "{} holds no pictures", folder.display());
-    Ok(found)
-}
-
-fn pictures_of(paths: Vec<PathBuf>) -> Result<Vec<Candidate>> {
-    let mut found = Vec::new();
-    for source in source::pictures(paths) {
-        match source {
-            Source::File(path) => found.push(Candidate::File(path)),
-            Source::Stdin => bail!("exhibits cannot come from stdin"),
-            // A note beside the pictures is no exhibit.
-            Source::NotAPicture(_) => {}
-            Source::Refused { path, error } => bail!("{}: {error}", path.display()),
-        }
-    }
-    Ok(found)
-}
-
-fn missing(folder: &Path) -> String {
-    format!(
-        "there is no folder {}; exhibits stand in real/ and fake/FAMILY/, as `counterfoil dataset` makes them",
-        folder.display()
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use image::{GrayImage, Luma};
-    use std::collections::BTreeMap;
 
     fn collection(dir: &Path, genuine: usize, families: &[(&str, usize)]) -> Collection {
         let put = |folder: &str, number: usize| {
@@ -201,7 +164,7 @@ mod tests {
         for (family, count) in families {
             (0..*count).for_each(|number| put(&format!("fake/{family}"), number));
         }
-        Collection::open(dir, None).unwrap()
+        Collection::open(dir, None, &|_| ()).unwrap()
     }
 
     #[test]
@@ -234,7 +197,21 @@ mod tests {
         let error = collection.draw(Some(10), &dir.path().join("game")).unwrap_err().to_string();
         assert!(error.contains("--rounds 6"), "{error}");
         fs::remove_dir_all(dir.path().join("fake")).unwrap();
-        let error = Collection::open(dir.path(), None).unwrap_err().to_string();
-        assert!(error.contains("fake"), "{error}");
+        let error = Collection::open(dir.path(), None, &|_| ()).unwrap_err().to_string();
+        assert!(error.contains("no counterfeits"), "{error}");
+    }
+
+    #[test]
+    fn sides_go_by_the_names_that_every_command_knows() {
+        let dir = tempfile::tempdir().unwrap();
+        for (folder, number) in [("Genuine", 0), ("Counterfeits/toner", 1), ("Counterfeits/toner", 2), ("notes", 3)] {
+            let folder = dir.path().join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            GrayImage::from_pixel(8, 8, Luma([number])).save(folder.join(format!("{number}.png"))).unwrap();
+        }
+        let told = RefCell::new(Vec::new());
+        let collection = Collection::open(dir.path(), None, &|line| told.borrow_mut().push(line.to_owned())).unwrap();
+        assert_eq!((collection.genuine.len(), collection.fakes[0].len()), (1, 2));
+        assert!(told.borrow()[1].contains("notes"), "{told:?}");
     }
 }

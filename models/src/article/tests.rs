@@ -149,7 +149,7 @@ proptest! {
     fn no_frame_breaks_it(w in 8u32..400, h in 8u32..300, seed: u64, cell in 1u32..60, rgb: bool) {
         let level = |x: u32, y: u32| (u64::from(x / cell * 31 + y / cell * 17).wrapping_mul(seed | 1) >> 40) as u8;
         let grey = GrayImage::from_fn(w, h, |x, y| Luma([level(x, y)]));
-        let frame = if rgb { Frame::Rgb(Frame::Grey(grey).to_rgb()) } else { Frame::Grey(grey) };
+        let frame = if rgb { Frame::Rgb(Frame::Grey(grey).to_rgb().into_owned()) } else { Frame::Grey(grey) };
         if let Ok(outline) = Outline::find(&frame) {
             let straight = outline.straighten(&frame);
             prop_assert_eq!((straight.width(), straight.height()), outline.size());

@@ -1,5 +1,6 @@
 //! Judged pictures become those a page shows, small: each with a map of where the detector looked.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::num::NonZero;
@@ -46,7 +47,7 @@ fn exhibit(detector: &Detector, item: &Item, scored: &Scored) -> Result<Exhibit>
 /// The picture as a PNG file, scaled down where it is large.
 fn thumbnail(frame: &Frame) -> Result<Vec<u8>> {
     let longest = frame.width().max(frame.height());
-    let small = if longest > SIDE { shrink(frame, longest)? } else { frame.to_rgb() };
+    let small = if longest > SIDE { Cow::Owned(shrink(frame, longest)?) } else { frame.to_rgb() };
     let mut png = Vec::new();
     small.write_with_encoder(PngEncoder::new_with_quality(
         Cursor::new(&mut png),
