@@ -13,7 +13,7 @@ use counterfoil_models::{
 
 use crate::engine::{Engine, Outputs};
 use crate::standard::Standard;
-use crate::{Error, Result, pipeline};
+use crate::{Error, Result, threads};
 
 /// Golden pictures that are worked out at once: each takes memory that the box never needs again.
 const AT_ONCE: NonZero<usize> = NonZero::new(2).expect("two is not zero");
@@ -147,9 +147,9 @@ impl Detector {
         if pictures.is_empty() {
             return Err(failed("it holds no golden pictures to test itself on".into()));
         }
-        let work = |golden| pipeline::guarded(|| self.deviation_of(golden).map_err(|what| failed(what.to_string())));
+        let work = |golden| threads::guarded(|| self.deviation_of(golden).map_err(|what| failed(what.to_string())));
         let mut largest = 0f32;
-        for together in pictures.chunks(pipeline::all_cores().min(AT_ONCE).get()) {
+        for together in pictures.chunks(threads::all_cores().min(AT_ONCE).get()) {
             // This thread takes part: what planning the network freed is at hand in its heap.
             let (own, others) = together.split_first().expect("no chunk is empty");
             let deviations: Vec<f32> = thread::scope(|scope| {

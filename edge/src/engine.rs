@@ -14,8 +14,11 @@ use std::sync::Arc;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 
-pub use check::{MAX_BYTES, OPSETS};
+pub use check::OPSETS;
 use guard::guarded;
+
+/// Largest model read, in bytes. The box has 256 MB of memory, and tract holds the weights twice while it packs them.
+pub const MAX_BYTES: usize = 64 << 20;
 
 /// Why a model was not loaded or not run. The caller adds which file it was.
 #[derive(Debug, thiserror::Error)]

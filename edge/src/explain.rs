@@ -12,7 +12,7 @@ use std::ops::{ControlFlow, Range, RangeInclusive};
 use counterfoil_models::{Article, Color, Frame, Judgement, Preprocess, Region, Resize};
 use image::{Rgb, RgbImage};
 
-use crate::pipeline::in_order;
+use crate::threads::in_order;
 use crate::{Detector, Result};
 
 /// A patch takes this part of a region's width and height; half of it is the step to the next.

@@ -27,6 +27,7 @@ pub mod signals;
 pub mod slots;
 pub mod source;
 pub mod standard;
+pub mod threads;
 pub mod trust;
 pub mod watch;
 

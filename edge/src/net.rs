@@ -16,6 +16,7 @@ mod mqtt;
 pub mod page;
 mod picture;
 pub mod server;
+mod state;
 mod table;
 
 use std::fs;
@@ -29,12 +30,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
 use crate::{Error, Result};
-use api::Office;
 use certificate::Certificate;
 use desk::Desk;
 use door::{Door, Tokens};
 use live::Live;
 use mdns::Announced;
+use state::AppState;
 use table::Table;
 
 /// Threads that speak to the network; none of them judges.
@@ -74,7 +75,7 @@ pub fn start(config: &Config, live: &Arc<Live>, herald: impl Herald) -> Result<O
     let certificate = config.network.listen.map(|_| Certificate::of(&config.state)).transpose()?;
     let fingerprint = certificate.as_ref().map(Certificate::fingerprint).unwrap_or_default();
     let herald: Arc<dyn Herald> = Arc::new(herald);
-    let office = Arc::new(Office {
+    let state = Arc::new(AppState {
         name: name.clone(),
         config: config.clone(),
         live: Arc::clone(live),
@@ -96,7 +97,7 @@ pub fn start(config: &Config, live: &Arc<Live>, herald: impl Herald) -> Result<O
     let mut announced = None;
     if let Some((address, certificate)) = config.network.listen.zip(certificate) {
         let (listener, address) = bind(address)?;
-        runtime.spawn(server::serve(listener, Some(certificate.server()?), api::all(Arc::clone(&office))));
+        runtime.spawn(server::serve(listener, Some(certificate.server()?), api::all(Arc::clone(&state))));
         if config.network.announce {
             let herald = Arc::clone(&herald);
             let complain = move |what: &str| herald.complain(what);
@@ -106,11 +107,11 @@ pub fn start(config: &Config, live: &Arc<Live>, herald: impl Herald) -> Result<O
     }
     if let Some(page) = config.network.page {
         let (listener, _) = bind(page)?;
-        runtime.spawn(server::serve(listener, None, api::open(Arc::clone(&office))));
+        runtime.spawn(server::serve(listener, None, api::open(Arc::clone(&state))));
     }
     if let Some(mqtt) = &config.mqtt {
         let id = identity::of(&config.state)?;
-        runtime.spawn(mqtt::speak(mqtt.clone(), id, office, move |what| herald.complain(&what)));
+        runtime.spawn(mqtt::speak(mqtt.clone(), id, state, move |what| herald.complain(&what)));
     }
     drop(entered);
     Ok(Some(Net { runtime: Some(runtime), announced, name, listening }))

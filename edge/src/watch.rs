@@ -15,8 +15,8 @@ use crate::camera::{Fault, Pixels, Shot};
 use crate::empty::Empty;
 use crate::indicator::Signal;
 use crate::panel::News;
-use crate::pipeline;
 use crate::screen::Words;
+use crate::threads;
 use crate::{Detector, Error, Result};
 
 /// A camera whose frames have all been damaged for so long has a fault.
@@ -196,7 +196,7 @@ impl Watch {
             return Ok(Looked::Nothing);
         }
         let color = self.detector.bundle().manifest().input.color;
-        let frame = pipeline::guarded(|| shot.frame(color));
+        let frame = threads::guarded(|| shot.frame(color));
         if !file {
             match &frame {
                 Err(error) => return Ok(self.drop_damaged(shot.taken, error)),
@@ -264,7 +264,7 @@ impl Watch {
         {
             return Ok(Glimpse::Nothing);
         }
-        Ok(Glimpse::Judged(pipeline::guarded(|| self.detector.judge(frame))?))
+        Ok(Glimpse::Judged(threads::guarded(|| self.detector.judge(frame))?))
     }
 }
 

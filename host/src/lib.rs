@@ -1,8 +1,9 @@
 //! The workstation: pictures become a trained pair, the pair becomes a bundle, the bundle is judged.
 //!
-//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`; `detective` looks on) or `statistics` or `strokes` -> `export` -> `judge`, `baseline` and
-//! `drift` -> `eval` -> `report`. `backup` keeps a run twice, `durable` writes its files whole. `specimen` draws the embedded default data
-//! set, `zoo` the forgers a detector is judged by. The program's subcommands are in `cmd`, beside `main.rs`.
+//! `data` -> `run` -> `train` (`net`, `loss`, `adam`, `stream`; `detective` looks on) or `statistics` or `strokes` -> `export` (`onnx`) ->
+//! `judge`, `baseline` and `drift` -> `eval` -> `report`. `backup` keeps a run twice, `durable` writes its files whole. `specimen` draws the
+//! embedded default data set, `zoo` the forgers a detector is judged by, and in `game` they are played. The program's subcommands are in
+//! `cmd`, beside `main.rs`.
 
 pub mod adam;
 pub mod backup;
@@ -14,15 +15,13 @@ mod durable;
 pub mod eval;
 pub mod export;
 pub mod forger;
+pub mod game;
 pub mod judge;
-pub mod league;
 pub mod loss;
 pub mod net;
-pub mod referee;
-pub mod remote;
+pub mod onnx;
 pub mod report;
 pub mod run;
-pub mod scoreboard;
 pub mod specimen;
 pub mod statistics;
 pub mod stream;

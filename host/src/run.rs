@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::data::{
-    DataError, Dataset, Decoded, Item, Known, Room, Rows, Samples, Settings, Split, Traits, decode, differing, parted,
-    twins_across, unread,
+    DataError, Dataset, Decoded, Item, Known, Room, Rows, Samples, Settings, Split, TrainingSet, Traits, decode,
+    differing, parted, twins_across, unread,
 };
 use crate::durable;
-use crate::train::{Config, Exhibits, checkpoints, difference};
+use crate::train::{Config, checkpoints, difference};
 use crate::{statistics, strokes};
 
 pub(crate) const RECORD: &str = "run.json";
@@ -330,8 +330,8 @@ fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), Data
 impl Prepared {
     /// What the game and its detective learn from.
     #[must_use]
-    pub fn exhibits(&self) -> Exhibits<'_> {
-        Exhibits { genuine: &self.samples, known: &self.known }
+    pub fn training_set(&self) -> TrainingSet<'_> {
+        TrainingSet { genuine: &self.samples, known: &self.known }
     }
 
     /// Writes the held-out planes, the configuration of the `game` where one will be played, and the record into a run's folder.

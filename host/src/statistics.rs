@@ -13,7 +13,7 @@ use counterfoil_models::unit;
 use rayon::prelude::*;
 
 use crate::data::{DataError, Samples};
-use crate::export::graph::{Dim, Graph};
+use crate::onnx::{Dim, Graph};
 pub(crate) use mahalanobis::Whitening;
 
 pub use features::MIN_SIDE;

@@ -19,7 +19,7 @@ use counterfoil_models::unit;
 use rayon::prelude::*;
 
 use crate::data::{DataError, Samples};
-use crate::export::graph::{Attribute, Dim, Graph};
+use crate::onnx::{Attribute, Dim, Graph};
 use logistic::Logistic;
 use within::Within;
 

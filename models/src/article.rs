@@ -15,7 +15,7 @@ mod sides;
 #[cfg(test)]
 mod tests;
 
-use crate::Frame;
+use crate::{Frame, NotFound};
 use edges::Edges;
 use halo::Halo;
 use lines::Line;
@@ -56,27 +56,6 @@ const RIVAL: f64 = 0.85;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outline {
     corners: [(f64, f64); 4],
-}
-
-/// Why no outline was found, and what to do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotFound {
-    /// Nothing in the frame has edges that the table has not.
-    #[error(
-        "nothing stands out from the background; lay the article on a plain surface that is lighter or darker than its rim"
-    )]
-    NothingStandsOut,
-    /// The outline runs out of the frame.
-    #[error("the article is cut off by the edge of the picture; move it to the middle, or move back")]
-    CutOff,
-    /// An outline of less than 8 % of the frame.
-    #[error("the article is too small in the picture; move closer, until it fills at least a tenth of it")]
-    TooSmall,
-    /// Edges that are no four straight sides, or sides that show in part only.
-    #[error(
-        "no four straight sides are to be seen all along; lay the article flat and apart from other things, and keep fingers off its corners"
-    )]
-    NotFourSided,
 }
 
 impl Outline {

@@ -9,12 +9,11 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::durable::{parent, sync};
 use crate::manifest::{FileEntry, Manifest, SCHEMA};
-use crate::{Error, Result};
+use crate::{Error, Result, sha256_hex};
 
 /// File name of the detective.
 pub const DISCRIMINATOR: &str = "discriminator.onnx";
@@ -29,16 +28,6 @@ pub const SIGNATURE: &str = "manifest.json.minisig";
 const MAX_MANIFEST: u64 = 16 << 20;
 /// Nor any other file of a bundle longer than this.
 const MAX_FILE: u64 = 64 << 20;
-
-/// SHA-256 in lower-case hex.
-#[must_use]
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a string takes any text");
-        hex
-    })
-}
 
 /// A bundle on disk whose files are those its manifest names.
 #[derive(Clone, Debug)]

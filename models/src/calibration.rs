@@ -64,7 +64,8 @@ impl Calibration {
         }
         if least_p_value(scores.len()) > alpha * (1.0 + ROUNDING) {
             let needed = (1.0 / alpha - 1.0 - 1e-9).ceil() as usize;
-            return Err(Error::TooFewForAlpha { alpha, needed, found: scores.len() });
+            let found = scores.len();
+            return Err(Error::TooFewForAlpha { alpha, needed, found, remedy: enough(found) });
         }
         scores.sort_by(f32::total_cmp);
         Ok(Self { alpha, scores })
@@ -120,6 +121,14 @@ impl Calibration {
             Verdict::Genuine
         };
         Judgement::new(score, p, verdict)
+    }
+}
+
+/// What to do with `found` genuine pictures that do not support a false-alarm rate.
+fn enough(found: usize) -> String {
+    match Calibration::supported_alpha(found) {
+        Some(supported) => format!("add pictures, or ask for the rate that these support with --alpha {supported}"),
+        None => format!("add pictures: no rate is supported by fewer than {}", Calibration::FEWEST),
     }
 }
 

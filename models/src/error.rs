@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Calibration;
-
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -29,7 +27,7 @@ pub enum Error {
 
     /// The article is to be outlined, and is not found.
     #[error("no article was found: {0}")]
-    NotFound(#[from] crate::NotFound),
+    NotFound(#[from] NotFound),
 
     /// A preprocessing, joining or calibration setting that cannot hold.
     #[error("{field} is {found}; expected {expected}")]
@@ -60,7 +58,9 @@ pub enum Error {
     },
 
     /// Too few genuine pictures for the false-alarm rate asked for.
-    #[error("a false-alarm rate of {alpha} needs at least {needed} held-out genuine pictures, and there are {found}; {}", enough(*found))]
+    #[error(
+        "a false-alarm rate of {alpha} needs at least {needed} held-out genuine pictures, and there are {found}; {remedy}"
+    )]
     TooFewForAlpha {
         /// The rate asked for.
         alpha: f64,
@@ -68,6 +68,8 @@ pub enum Error {
         needed: usize,
         /// Pictures there are.
         found: usize,
+        /// What to do about it.
+        remedy: String,
     },
 
     /// A folder that is not a whole bundle.
@@ -124,12 +126,25 @@ pub enum Error {
     Claimed(PathBuf),
 }
 
-/// What to do with `found` genuine pictures that do not support a false-alarm rate.
-fn enough(found: usize) -> String {
-    match Calibration::supported_alpha(found) {
-        Some(supported) => format!("add pictures, or ask for the rate that these support with --alpha {supported}"),
-        None => format!("add pictures: no rate is supported by fewer than {}", Calibration::FEWEST),
-    }
+/// Why no outline was found, and what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// Nothing in the frame has edges that the table has not.
+    #[error(
+        "nothing stands out from the background; lay the article on a plain surface that is lighter or darker than its rim"
+    )]
+    NothingStandsOut,
+    /// The outline runs out of the frame.
+    #[error("the article is cut off by the edge of the picture; move it to the middle, or move back")]
+    CutOff,
+    /// An outline of less than 8 % of the frame.
+    #[error("the article is too small in the picture; move closer, until it fills at least a tenth of it")]
+    TooSmall,
+    /// Edges that are no four straight sides, or sides that show in part only.
+    #[error(
+        "no four straight sides are to be seen all along; lay the article flat and apart from other things, and keep fingers off its corners"
+    )]
+    NotFourSided,
 }
 
 impl Error {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use counterfoil_edge::engine::Engine;
-use counterfoil_edge::{Detector, pipeline};
+use counterfoil_edge::{Detector, threads};
 use counterfoil_models::{DISCRIMINATOR, Frame};
 use serde::Serialize;
 
@@ -78,7 +78,7 @@ impl Cmd {
         let pictures: Vec<Vec<u8>> =
             golden.iter().map(|golden| detector.bundle().read(&golden.file)).collect::<Result<_, _>>()?;
         let third = Duration::from_secs_f64(self.seconds / 3.0);
-        let threads = pipeline::all_cores();
+        let threads = threads::all_cores();
         let [decode, preprocess, score, whole] = stages(&detector, &pictures, third)?;
         let report = Report {
             decode,

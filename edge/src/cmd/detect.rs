@@ -12,9 +12,10 @@ use counterfoil_edge::Error;
 use counterfoil_edge::board::{Board, Kind, Pins};
 use counterfoil_edge::explain::Explanation;
 use counterfoil_edge::indicator::Signal;
-use counterfoil_edge::pipeline::{Judged, all_cores, attempt, judge_all};
+use counterfoil_edge::pipeline::{Judged, attempt, judge_all};
 use counterfoil_edge::signals;
 use counterfoil_edge::source::{self, PassedOver, Source};
+use counterfoil_edge::threads::all_cores;
 use counterfoil_models::{Judgement, Verdict};
 use serde::Serialize;
 

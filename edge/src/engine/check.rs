@@ -7,10 +7,7 @@ use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
-use super::{EngineError, halves};
-
-/// Largest model read, in bytes. The box has 256 MB of memory, and tract holds the weights twice while it packs them.
-pub const MAX_BYTES: usize = 64 << 20;
+use super::{EngineError, MAX_BYTES, halves};
 
 /// The operator sets that tract 0.23 is tested with.
 pub const OPSETS: RangeInclusive<i64> = 9..=18;

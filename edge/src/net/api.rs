@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -14,79 +14,57 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use counterfoil_models::protocol::{
-    Begin, Begun, Bounds, Confirm, Exchange, GAME, Installed, Left, MAX_BUNDLE, MAX_PICTURE, Model, Paired, Refusal,
-    Status,
+    Begin, Begun, Confirm, Exchange, GAME, Installed, Left, MAX_BUNDLE, MAX_PICTURE, Model, Paired, Status,
 };
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt};
 use tower_http::timeout::TimeoutLayer;
 
-use super::desk::Desk;
-use super::door::{Door, SHOWN, Shut};
-use super::live::Live;
-use super::table::Table;
-use super::{Herald, bundle, metrics, page, picture};
+use super::door::{SHOWN, Shut};
+use super::state::{AppState, refuse};
+use super::{bundle, metrics, page, picture};
 use crate::Error;
-use crate::config::Config;
 
 /// Of a request that is refused at most so many bytes are taken.
 const UNHEARD: usize = 1 << 20;
 /// A request that took so long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the routes share.
-pub(super) struct Office {
-    pub(super) name: String,
-    pub(super) config: Config,
-    pub(super) live: Arc<Live>,
-    pub(super) desk: Desk,
-    pub(super) door: Door,
-    pub(super) table: Table,
-    pub(super) herald: Arc<dyn Herald>,
-    pub(super) judged: AtomicU64,
-    pub(super) refused: AtomicU64,
-}
-
 /// All routes, for TLS.
-pub(super) fn all(office: Arc<Office>) -> Router {
+pub(super) fn all(state: Arc<AppState>) -> Router {
     let timed = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE);
     let visitors = Router::new()
         .route("/v1/detect", post(detect).layer(DefaultBodyLimit::max(MAX_PICTURE)))
         .route("/v1/look", post(look))
         .route("/v1/leave", post(leave))
         .route("/v1/bundle", put(install).layer(DefaultBodyLimit::max(MAX_BUNDLE)))
-        .layer(middleware::from_fn_with_state(Arc::clone(&office), only_paired));
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), only_paired));
     let pairing = Router::new()
         .route("/v1/pair/begin", post(begin))
         .route("/v1/pair/exchange", post(exchange))
         .route("/v1/pair/confirm", post(confirm))
         .layer(DefaultBodyLimit::max(4096));
-    let reading = if office.config.network.public {
+    let reading = if state.config.network.public {
         for_reading()
     } else {
-        for_reading().layer(middleware::from_fn_with_state(Arc::clone(&office), only_paired))
+        for_reading().layer(middleware::from_fn_with_state(Arc::clone(&state), only_paired))
     };
     let app = Router::new().merge(visitors).merge(pairing).layer(timed).merge(reading);
-    app.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(office)
+    app.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(state)
 }
 
 /// What may be read without a token, for plain HTTP.
-pub(super) fn open(office: Arc<Office>) -> Router {
-    for_reading().fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(office)
+pub(super) fn open(state: Arc<AppState>) -> Router {
+    for_reading().fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(state)
 }
 
-fn for_reading() -> Router<Arc<Office>> {
+fn for_reading() -> Router<Arc<AppState>> {
     Router::new()
         .route("/", get(page::page))
         .route("/v1/status", get(status))
         .route("/v1/events", get(events))
         .route("/v1/picture.jpg", get(picture::picture))
         .route("/metrics", get(metrics::metrics))
-}
-
-/// A refusal: a status and why.
-pub(super) fn refuse(status: StatusCode, error: &(impl ToString + ?Sized)) -> Response {
-    (status, Json(Refusal { error: error.to_string() })).into_response()
 }
 
 async fn nothing_here() -> Response {
@@ -98,10 +76,10 @@ async fn wrong_method() -> Response {
 }
 
 /// Lets those in who have a token.
-async fn only_paired(State(office): State<Arc<Office>>, mut request: Request, next: Next) -> Response {
+async fn only_paired(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
     let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let whose =
-        bearer.and_then(|value| value.strip_prefix("Bearer ")).map(|token| office.door.tokens().whose(token.trim()));
+        bearer.and_then(|value| value.strip_prefix("Bearer ")).map(|token| state.door.tokens().whose(token.trim()));
     match whose {
         Some(Ok(Some(name))) => {
             request.extensions_mut().insert(Visitor(name));
@@ -109,7 +87,7 @@ async fn only_paired(State(office): State<Arc<Office>>, mut request: Request, ne
         }
         Some(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error),
         None | Some(Ok(None)) => {
-            office.refused.fetch_add(1, Ordering::Relaxed);
+            state.refused.fetch_add(1, Ordering::Relaxed);
             // Who is still sending would not hear the answer; what was sent is thrown away.
             let _ = axum::body::to_bytes(request.into_body(), UNHEARD).await;
             let mut response = refuse(
@@ -127,29 +105,29 @@ async fn only_paired(State(office): State<Arc<Office>>, mut request: Request, ne
 struct Visitor(String);
 
 /// Holds the table for the request's game, if it names one; a refusal where it cannot.
-fn seat(office: &Office, visitor: &Visitor, headers: &HeaderMap) -> Option<Response> {
+fn seat(state: &AppState, visitor: &Visitor, headers: &HeaderMap) -> Option<Response> {
     let Ok(game) = headers.get(GAME)?.to_str() else {
         return Some(refuse(StatusCode::BAD_REQUEST, "a game's name is letters and digits"));
     };
-    office.table.sit(game, &visitor.0).err().map(|busy| refuse(StatusCode::CONFLICT, &busy))
+    state.table.sit(game, &visitor.0).err().map(|busy| refuse(StatusCode::CONFLICT, &busy))
 }
 
 async fn detect(
-    State(office): State<Arc<Office>>,
+    State(state): State<Arc<AppState>>,
     axum::Extension(visitor): axum::Extension<Visitor>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(response) = seat(&office, &visitor, &headers) {
+    if let Some(response) = seat(&state, &visitor, &headers) {
         return response;
     }
     if let Some(wrapped) = wrapping(&headers) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &wrapped);
     }
-    let Some(judged) = office.desk.hand_in(body.into()) else { return busy() };
+    let Some(judged) = state.desk.hand_in(body.into()) else { return busy() };
     match judged.await {
         Ok(Ok(judged)) => {
-            office.judged.fetch_add(1, Ordering::Relaxed);
+            state.judged.fetch_add(1, Ordering::Relaxed);
             Json(judged).into_response()
         }
         Ok(Err(error)) => {
@@ -180,17 +158,17 @@ fn busy() -> Response {
 }
 
 async fn look(
-    State(office): State<Arc<Office>>,
+    State(state): State<Arc<AppState>>,
     axum::Extension(visitor): axum::Extension<Visitor>,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(response) = seat(&office, &visitor, &headers) {
+    if let Some(response) = seat(&state, &visitor, &headers) {
         return response;
     }
-    if !office.config.source.looks() {
+    if !state.config.source.looks() {
         return refuse(StatusCode::CONFLICT, "this box has no camera of its own; send it pictures");
     }
-    let Some(seen) = office.live.ask() else { return busy() };
+    let Some(seen) = state.live.ask() else { return busy() };
     match seen.await {
         Ok(seen) => Json(seen).into_response(),
         Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the box is stopping"),
@@ -198,18 +176,18 @@ async fn look(
 }
 
 async fn leave(
-    State(office): State<Arc<Office>>,
+    State(state): State<Arc<AppState>>,
     axum::Extension(visitor): axum::Extension<Visitor>,
     headers: HeaderMap,
 ) -> Json<Left> {
     if let Some(Ok(game)) = headers.get(GAME).map(HeaderValue::to_str) {
-        office.table.leave(game, &visitor.0);
+        state.table.leave(game, &visitor.0);
     }
     Json(Left {})
 }
 
-async fn install(State(office): State<Arc<Office>>, body: Body) -> Response {
-    match bundle::take(&office.config, body).await {
+async fn install(State(state): State<Arc<AppState>>, body: Body) -> Response {
+    match bundle::take(&state.config, body).await {
         Ok(slot) => {
             Json(Installed { model: Model { name: slot.name, counter: slot.counter, id: slot.id } }).into_response()
         }
@@ -217,63 +195,38 @@ async fn install(State(office): State<Arc<Office>>, body: Body) -> Response {
     }
 }
 
-async fn status(State(office): State<Arc<Office>>) -> Json<Status> {
-    Json(office.status())
+async fn status(State(state): State<Arc<AppState>>) -> Json<Status> {
+    Json(state.status())
 }
 
-impl Office {
-    /// How the box is.
-    pub(super) fn status(&self) -> Status {
-        let now = self.live.now();
-        let detector = self.live.detector();
-        let manifest = detector.bundle().manifest();
-        Status {
-            name: self.name.clone(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            model: Model { name: manifest.name.clone(), counter: manifest.counter, id: detector.bundle().id().into() },
-            source: self.config.source.to_string(),
-            fault: now.fault,
-            seen: now.seen.map(|seen| (*seen).clone()),
-            frames: now.tally.judged,
-            frame_ms: now.tally.frame_ms(),
-            judged: self.judged.load(Ordering::Relaxed),
-            uptime: self.live.uptime().as_secs(),
-            bounds: detector
-                .calibration()
-                .ok()
-                .map(|held_to| Bounds { counterfeit: held_to.alpha(), unsure: held_to.unsure_up_to() }),
-        }
-    }
-}
-
-async fn events(State(office): State<Arc<Office>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let first = office.live.now().seen;
-    let news = BroadcastStream::new(office.live.listen()).filter_map(Result::ok);
+async fn events(State(state): State<Arc<AppState>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let first = state.live.now().seen;
+    let news = BroadcastStream::new(state.live.listen()).filter_map(Result::ok);
     let all = tokio_stream::iter(first).chain(news);
     Sse::new(all.map(|seen| Ok(Event::default().json_data(&*seen).unwrap_or_default())))
         .keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
 }
 
-async fn begin(State(office): State<Arc<Office>>, Json(begin): Json<Begin>) -> Response {
-    match office.door.begin(&begin.name) {
+async fn begin(State(state): State<Arc<AppState>>, Json(begin): Json<Begin>) -> Response {
+    match state.door.begin(&begin.name) {
         Ok((id, code)) => {
-            office.herald.code(&begin.name, &code);
-            Json(Begun { id, seconds: SHOWN.as_secs(), name: office.name.clone() }).into_response()
+            state.herald.code(&begin.name, &code);
+            Json(Begun { id, seconds: SHOWN.as_secs(), name: state.name.clone() }).into_response()
         }
         Err(shut) => shut.into_response(),
     }
 }
 
-async fn exchange(State(office): State<Arc<Office>>, Json(exchange): Json<Exchange>) -> Response {
-    match office.door.exchange(&exchange.id, &exchange.message) {
+async fn exchange(State(state): State<Arc<AppState>>, Json(exchange): Json<Exchange>) -> Response {
+    match state.door.exchange(&exchange.id, &exchange.message) {
         Ok(message) => Json(Exchange { id: exchange.id, message }).into_response(),
         Err(shut) => shut.into_response(),
     }
 }
 
-async fn confirm(State(office): State<Arc<Office>>, Json(confirm): Json<Confirm>) -> Response {
+async fn confirm(State(state): State<Arc<AppState>>, Json(confirm): Json<Confirm>) -> Response {
     // A token is written to the disk before it is given.
-    let confirmed = tokio::task::spawn_blocking(move || office.door.confirm(&confirm.id, &confirm.proof)).await;
+    let confirmed = tokio::task::spawn_blocking(move || state.door.confirm(&confirm.id, &confirm.proof)).await;
     match confirmed {
         Ok(Ok((proof, token))) => Json(Paired { proof, token }).into_response(),
         Ok(Err(shut)) => shut.into_response(),

@@ -11,7 +11,7 @@ use counterfoil_models::protocol::Judged;
 use tokio::sync::oneshot;
 
 use super::live::Live;
-use crate::{Result, pipeline};
+use crate::{Result, threads};
 
 /// Pictures that wait for each thread.
 const WAITING: usize = 4;
@@ -32,7 +32,7 @@ impl Desk {
     /// Opens it; it closes when the last clone is dropped.
     #[must_use]
     pub(super) fn open(live: &Arc<Live>) -> Self {
-        let threads = pipeline::all_cores().get().saturating_sub(1).max(1);
+        let threads = threads::all_cores().get().saturating_sub(1).max(1);
         let (pictures, waiting) = mpsc::sync_channel(threads * WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..threads {
@@ -63,7 +63,7 @@ impl Desk {
 fn judge(live: &Live, bytes: &[u8]) -> Result<Judged> {
     let detector = live.detector();
     let begun = Instant::now();
-    let judgement = pipeline::guarded(|| detector.judge(&*Frame::decode(bytes)?))?;
+    let judgement = threads::guarded(|| detector.judge(&*Frame::decode(bytes)?))?;
     Ok(Judged {
         verdict: judgement.verdict(),
         p_value: judgement.p_value(),

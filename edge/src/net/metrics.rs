@@ -8,17 +8,17 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::api::Office;
+use super::state::AppState;
 
-pub(super) async fn metrics(State(office): State<Arc<Office>>) -> Response {
+pub(super) async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&office, &mut text);
+    let _ = write(&state, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-fn write(office: &Office, text: &mut String) -> fmt::Result {
-    let now = office.live.now();
+fn write(state: &AppState, text: &mut String) -> fmt::Result {
+    let now = state.live.now();
     let tally = now.tally;
     let frames =
         [("judged", tally.judged), ("nothing", tally.passed), ("failed", tally.failed), ("damaged", tally.damaged)];
@@ -39,20 +39,20 @@ fn write(office: &Office, text: &mut String) -> fmt::Result {
             "pictures_judged_total",
             "counter",
             "Pictures judged for others.",
-            office.judged.load(Ordering::Relaxed) as f64,
+            state.judged.load(Ordering::Relaxed) as f64,
         ),
         (
             "refused_total",
             "counter",
             "Requests without a token that counts.",
-            office.refused.load(Ordering::Relaxed) as f64,
+            state.refused.load(Ordering::Relaxed) as f64,
         ),
-        ("uptime_seconds", "gauge", "Seconds since the box was started.", office.live.uptime().as_secs_f64()),
+        ("uptime_seconds", "gauge", "Seconds since the box was started.", state.live.uptime().as_secs_f64()),
     ] {
         head(text, name, kind, help)?;
         writeln!(text, "counterfoil_{name} {value}")?;
     }
-    let detector = office.live.detector();
+    let detector = state.live.detector();
     let manifest = detector.bundle().manifest();
     head(text, "model_info", "gauge", "The model that judges.")?;
     let name = manifest.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");

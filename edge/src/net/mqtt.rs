@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{interval, sleep};
 
-use super::api::Office;
 use super::live;
+use super::state::AppState;
 use crate::config::Mqtt;
 
 /// Messages that wait for the broker; more are dropped. A folder may get a thousand files at once.
@@ -61,7 +61,12 @@ impl Topics {
 }
 
 /// Speaks to the broker until it is dropped; what is wrong with it is given to `complain`, once for each reason.
-pub(super) async fn speak(settings: Mqtt, id: String, office: Arc<Office>, complain: impl Fn(String) + Send + 'static) {
+pub(super) async fn speak(
+    settings: Mqtt,
+    id: String,
+    state: Arc<AppState>,
+    complain: impl Fn(String) + Send + 'static,
+) {
     let topics = Topics::of(&id, &settings.prefix);
     let (host, port) = settings.broker.clone().into_parts();
     let mut options = MqttOptions::new(format!("counterfoil-{id}"), host, port);
@@ -70,7 +75,7 @@ pub(super) async fn speak(settings: Mqtt, id: String, office: Arc<Office>, compl
         options.set_credentials(user, settings.password.clone().unwrap_or_default());
     }
     let (client, mut broker) = AsyncClient::new(options, WAITING);
-    let mut news = office.live.listen();
+    let mut news = state.live.listen();
     let mut minute = interval(STATUS);
     let (mut trouble, mut connected) = (None, false);
     loop {
@@ -79,11 +84,11 @@ pub(super) async fn speak(settings: Mqtt, id: String, office: Arc<Office>, compl
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     (trouble, connected) = (None, true);
                     let _ = client.try_subscribe(&topics.birth, QoS::AtLeastOnce);
-                    Topics::of(&formerly(&office.name), &settings.prefix).take_back(&client);
-                    announce(&client, &topics, &id, &office);
+                    Topics::of(&formerly(&state.name), &settings.prefix).take_back(&client);
+                    announce(&client, &topics, &id, &state);
                 }
                 Ok(Event::Incoming(Packet::Publish(birth))) if birth.topic == topics.birth && &birth.payload[..] == b"online" => {
-                    announce(&client, &topics, &id, &office);
+                    announce(&client, &topics, &id, &state);
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -102,18 +107,18 @@ pub(super) async fn speak(settings: Mqtt, id: String, office: Arc<Office>, compl
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
-            _ = minute.tick(), if connected => publish(&client, &topics.status, &json!(office.status()), false),
+            _ = minute.tick(), if connected => publish(&client, &topics.status, &json!(state.status()), false),
         }
     }
 }
 
 /// All a listener must know who hears of the box for the first time.
-fn announce(client: &AsyncClient, topics: &Topics, id: &str, office: &Office) {
-    publish(client, &topics.config, &discovery(topics, id, office), true);
+fn announce(client: &AsyncClient, topics: &Topics, id: &str, state: &AppState) {
+    publish(client, &topics.config, &discovery(topics, id, state), true);
     let _ = client.try_publish(&topics.online, QoS::AtLeastOnce, true, "online");
-    publish(client, &topics.status, &json!(office.status()), false);
+    publish(client, &topics.status, &json!(state.status()), false);
     // The broker may have kept what the box said before it was last switched off.
-    let seen = office.live.now().seen.map_or_else(live::nothing, |seen| (*seen).clone());
+    let seen = state.live.now().seen.map_or_else(live::nothing, |seen| (*seen).clone());
     publish(client, &topics.seen, &json!(seen), true);
 }
 
@@ -123,7 +128,7 @@ fn publish(client: &AsyncClient, topic: &str, what: &Value, keep: bool) {
 }
 
 /// Home Assistant's device-based discovery message: <https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>.
-fn discovery(topics: &Topics, id: &str, office: &Office) -> Value {
+fn discovery(topics: &Topics, id: &str, state: &AppState) -> Value {
     let sensor = |name: &str, key: &str, template: &str, icon: &str| {
         json!({
             "p": "sensor", "name": name, "unique_id": format!("counterfoil-{id}_{key}"), "state_topic": topics.seen,
@@ -138,7 +143,7 @@ fn discovery(topics: &Topics, id: &str, office: &Office) -> Value {
     };
     json!({
         "dev": {
-            "ids": [format!("counterfoil-{id}")], "name": office.name, "mf": "Counterfoil", "mdl": "Counterfoil box", "sw": env!("CARGO_PKG_VERSION"),
+            "ids": [format!("counterfoil-{id}")], "name": state.name, "mf": "Counterfoil", "mdl": "Counterfoil box", "sw": env!("CARGO_PKG_VERSION"),
         },
         "o": { "name": "counterfoil-edge", "sw": env!("CARGO_PKG_VERSION") },
         "availability_topic": topics.online,

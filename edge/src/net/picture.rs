@@ -9,17 +9,17 @@ use axum::response::{IntoResponse, Response};
 use counterfoil_models::{Color, Frame};
 use image::codecs::jpeg::JpegEncoder;
 
-use super::api::{Office, refuse};
+use super::state::{AppState, refuse};
 use crate::camera::{Pixels, Shot};
-use crate::{Error, Result, pipeline};
+use crate::{Error, Result, threads};
 
 const QUALITY: u8 = 80;
 
-pub(super) async fn picture(State(office): State<Arc<Office>>) -> Response {
-    let Some(shot) = office.live.now().shot else {
+pub(super) async fn picture(State(state): State<Arc<AppState>>) -> Response {
+    let Some(shot) = state.live.now().shot else {
         return refuse(StatusCode::NOT_FOUND, "the camera has shown nothing yet");
     };
-    let jpeg = tokio::task::spawn_blocking(move || pipeline::guarded(|| jpeg(&shot))).await;
+    let jpeg = tokio::task::spawn_blocking(move || threads::guarded(|| jpeg(&shot))).await;
     match jpeg {
         Ok(Ok(jpeg)) => {
             ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")], jpeg).into_response()

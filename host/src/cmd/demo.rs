@@ -143,7 +143,7 @@ impl Demo {
         let config = Config { steps: Some(self.steps), seed: self.seed, width: WIDTH, ..Config::new(net) };
         prepared.write(&run, Some(&config))?;
         let (stop, quiet) = (AtomicBool::new(false), !super::is_watched());
-        let outcome = train::train(&config, prepared.exhibits(), &run, false, &stop, quiet, &mut || ())?;
+        let outcome = train::train(&config, prepared.training_set(), &run, false, &stop, quiet, &mut || ())?;
         let train::Outcome { steps, seconds, images_per_second, .. } = outcome;
         say(started, &format!("{steps} steps in {seconds:.0} s, {images_per_second:.0} rows a second"));
         Ok(run)

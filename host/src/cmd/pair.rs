@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use counterfoil_host::remote::{self, known};
+use counterfoil_host::game::boxes::{self, known};
 
 /// Pairs with a box: it shows a code, which is typed in here
 #[derive(Args, Debug)]
@@ -48,7 +48,7 @@ impl Pair {
         let boxes = self.boxes.open()?;
         let runtime = super::runtime()?;
         let visitor = self.visitor.unwrap_or_else(machine);
-        let pairing = runtime.block_on(remote::begin(&self.address, &visitor))?;
+        let pairing = runtime.block_on(boxes::begin(&self.address, &visitor))?;
         boxes.refuse_namesake(&pairing.name, &pairing.address, &pairing.fingerprint)?;
         eprint!("{} shows a code for {} s; type it in: ", pairing.name, pairing.seconds);
         io::stderr().flush().context("cannot write to stderr")?;

@@ -373,7 +373,7 @@ fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut back
     // Before the first step too: whoever mistyped the folder hears it now.
     mirror(backup.as_deref_mut());
     let mut on_save = || mirror(backup.as_deref_mut());
-    let outcome = train::train(config, prepared.exhibits(), out, resume, &stop, false, &mut on_save)?;
+    let outcome = train::train(config, prepared.training_set(), out, resume, &stop, false, &mut on_save)?;
     eprintln!(
         "{} steps, {:.0} pictures a second; the newest grid of samples is in {}",
         outcome.steps,

@@ -1,14 +1,11 @@
 //! Near-duplicates: the same picture saved again, scaled or recompressed. Across a split they would flatter; as genuine and as
 //! counterfeit they would teach both.
 
-use std::collections::HashMap;
-
 use counterfoil_models::{Article, Color, Frame, Preprocess, Region, Resize};
 use rayon::prelude::*;
 
-use super::decode::Decoded;
+use super::Result;
 use super::rows::Rows;
-use super::{DataError, Result};
 
 /// Pictures are compared at this size: recompression averages out, another photo of the same thing does not.
 const SIDE: u32 = 32;
@@ -124,35 +121,6 @@ pub(crate) fn twins_across(
 /// Whether two planes, laid out alike, are of one picture.
 pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
     one.iter().zip(other).all(|(a, b)| a.abs_diff(*b) <= SAME)
-}
-
-/// Refuses a picture that is given as genuine and as counterfeit: the detector would see the same plane, of `plane` bytes, as both.
-///
-/// # Errors
-/// [`DataError::BothSides`], or when planes lie in a file and the disk fails.
-pub(super) fn refuse_both_sides(genuine: &Decoded, fake: &Decoded, plane: usize, regions: usize) -> Result<()> {
-    let by_hash: HashMap<&str, usize> = genuine.hashes.iter().map(String::as_str).zip(0..).collect();
-    let copies = fake.hashes.iter().enumerate().filter_map(|(j, hash)| Some((*by_hash.get(hash.as_str())?, j)));
-    let mut found: Vec<(usize, usize)> = copies.collect();
-    let all = |decoded: &Decoded| (0..decoded.items.len()).collect::<Vec<_>>();
-    let read = |decoded: &Decoded, picture: usize| {
-        let mut bytes = vec![0; plane];
-        decoded.rows.read(picture * regions, &mut bytes).map(|()| bytes)
-    };
-    for twin in twins_across((&fake.prints, &all(fake)), (&genuine.prints, &all(genuine)))? {
-        let pair = (twin.second, twin.first);
-        if !found.iter().any(|(_, fake)| *fake == pair.1) && is_same(&read(genuine, pair.0)?, &read(fake, pair.1)?) {
-            found.push(pair);
-        }
-    }
-    match found.first() {
-        None => Ok(()),
-        Some((i, j)) => Err(DataError::BothSides {
-            found: found.len(),
-            genuine: genuine.items[*i].label(),
-            fake: fake.items[*j].label(),
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Folders of known fakes enter, rows to learn from leave, family by family: a family of a thousand shall not drown one of ten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use counterfoil_models::{Preprocess, sha256_hex};
 
 use super::decode::{Decoded, decode};
-use super::duplicates::refuse_both_sides;
+use super::duplicates::{is_same, twins_across};
 use super::{DataError, Dataset, Item, Part, Result, Room, Samples};
 
 /// Known fakes made ready.
@@ -61,6 +61,35 @@ impl Known {
             Some(_) => Ok(Self { sha256: Some(sha256_hex(hashes.as_bytes())), ..known }),
             None => Ok(known),
         }
+    }
+}
+
+/// Refuses a picture that is given as genuine and as counterfeit: the detector would see the same plane, of `plane` bytes, as both.
+///
+/// # Errors
+/// [`DataError::BothSides`], or when planes lie in a file and the disk fails.
+fn refuse_both_sides(genuine: &Decoded, fake: &Decoded, plane: usize, regions: usize) -> Result<()> {
+    let by_hash: HashMap<&str, usize> = genuine.hashes.iter().map(String::as_str).zip(0..).collect();
+    let copies = fake.hashes.iter().enumerate().filter_map(|(j, hash)| Some((*by_hash.get(hash.as_str())?, j)));
+    let mut found: Vec<(usize, usize)> = copies.collect();
+    let all = |decoded: &Decoded| (0..decoded.items.len()).collect::<Vec<_>>();
+    let read = |decoded: &Decoded, picture: usize| {
+        let mut bytes = vec![0; plane];
+        decoded.rows.read(picture * regions, &mut bytes).map(|()| bytes)
+    };
+    for twin in twins_across((&fake.prints, &all(fake)), (&genuine.prints, &all(genuine)))? {
+        let pair = (twin.second, twin.first);
+        if !found.iter().any(|(_, fake)| *fake == pair.1) && is_same(&read(genuine, pair.0)?, &read(fake, pair.1)?) {
+            found.push(pair);
+        }
+    }
+    match found.first() {
+        None => Ok(()),
+        Some((i, j)) => Err(DataError::BothSides {
+            found: found.len(),
+            genuine: genuine.items[*i].label(),
+            fake: fake.items[*j].label(),
+        }),
     }
 }
 

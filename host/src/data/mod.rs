@@ -15,8 +15,10 @@ mod names;
 mod rows;
 mod samples;
 mod split;
+mod training_set;
 mod traits;
 mod understood;
+mod zoo_index;
 
 use std::io;
 use std::path::PathBuf;
@@ -37,9 +39,11 @@ pub use rows::Room;
 pub(crate) use rows::Rows;
 pub use samples::{Samples, SamplesError};
 pub use split::{HELD_OUT, Split};
+pub use training_set::TrainingSet;
 pub use traits::Traits;
 pub(crate) use traits::differing;
 pub use understood::{Left, Understood, unread};
+pub use zoo_index::{ZooFamily, ZooIndex};
 
 /// Shorthand for results of this module.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;

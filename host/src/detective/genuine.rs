@@ -9,8 +9,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::luma;
 use super::short;
-use crate::export::graph::{Attribute, Graph};
-use crate::export::onnx::tensor;
+use crate::onnx::{Attribute, Graph, tensor};
 use crate::stream::stream;
 use crate::subspace::Subspace;
 

@@ -10,13 +10,15 @@ mod field;
 mod genuine;
 mod lines;
 mod negatives;
+mod onnx;
 mod plane;
 mod spectrum;
-pub(crate) mod texture;
+mod texture;
 mod usual;
 
 pub use anatomy::{Anatomy, Judged};
 pub use negatives::negative;
+pub use onnx::to_onnx;
 pub use texture::MIN_SIDE;
 
 use std::collections::BTreeMap;
@@ -144,7 +146,7 @@ fn odds(seed: u64) -> Result<Network> {
 }
 
 /// How many maps the trunk is shown of pictures of so many channels.
-pub(crate) fn maps_seen(channels: usize) -> usize {
+fn maps_seen(channels: usize) -> usize {
     channels + genuine::count(channels)
 }
 

@@ -9,7 +9,7 @@ use std::f64::consts::{PI, SQRT_2};
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::luma;
-use crate::export::graph::{Attribute, Graph};
+use crate::onnx::{Attribute, Graph};
 use crate::statistics::{dft, mean_over};
 
 /// How finely the power is told apart.

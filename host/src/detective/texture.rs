@@ -13,8 +13,8 @@ use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::luma;
-use crate::export::graph::{Attribute, Graph};
 use crate::net::with_floats;
+use crate::onnx::{Attribute, Graph};
 
 /// Greys, 0..1, and steps from one pixel to the next, that are told apart. What lies between two levels counts for both, in part.
 const GREYS: [f32; 8] = [0.0, 1.0 / 7.0, 2.0 / 7.0, 3.0 / 7.0, 4.0 / 7.0, 5.0 / 7.0, 6.0 / 7.0, 1.0];

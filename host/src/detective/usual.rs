@@ -12,8 +12,7 @@ use rayon::prelude::*;
 
 use super::spectrum::{self, Bands, spectra};
 use super::{by_parts, short};
-use crate::export::graph::{Attribute, Graph};
-use crate::export::onnx::tensor;
+use crate::onnx::{Attribute, Graph, tensor};
 use crate::statistics::{Whitening, mean_over};
 
 /// Most squares along a side.

@@ -16,11 +16,11 @@ use rayon::prelude::*;
 use super::card::{Measurement, card};
 use super::enrolment::{self, Known, Outputs};
 use super::golden::{self, Drawn};
-use super::onnx;
 use super::parity::{Agreement, Opinion, compare, compare_judgements};
 use super::runtime::Runtime;
-use crate::detective::{Anatomy, Judged};
+use crate::detective::{Anatomy, Judged, to_onnx};
 use crate::net::{Layer, embedding, infer};
+use crate::onnx;
 use crate::run::{Record, fitted, revision};
 use crate::strokes;
 use crate::train::{self, Trained, Which};
@@ -200,7 +200,7 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
     let (written, own) = if let Some(detective) = detective {
         let anatomy = detective.anatomy()?;
         let plain = (!request.lean).then_some(layers.as_slice());
-        (onnx::detective(&anatomy, plain, (c, h, w), metadata)?, Own::Detective(Box::new(anatomy)))
+        (to_onnx(&anatomy, plain, (c, h, w), metadata)?, Own::Detective(Box::new(anatomy)))
     } else {
         let cut = embedding(&layers)?;
         (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, Own::Plain(layers, cut))

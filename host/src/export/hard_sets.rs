@@ -140,7 +140,7 @@ fn exported(draw: Draw, net: &str, look: &Look) -> anyhow::Result<f64> {
         let kind = if net == "mlp" { Net::Mlp } else { Net::Dcgan };
         let config = Config { batch: 16, width: 4, latent: 8, steps: Some(12), ..Config::new(kind) };
         prepared.write(&run, Some(&config))?;
-        train(&config, prepared.exhibits(), &run, false, &AtomicBool::new(false), true, &mut || ())?;
+        train(&config, prepared.training_set(), &run, false, &AtomicBool::new(false), true, &mut || ())?;
     }
     let runtime = onnx_runtime();
     let alpha = supported_alpha(prepared.record.held_out, prepared.record.input.rows()).unwrap();

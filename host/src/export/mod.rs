@@ -5,8 +5,6 @@ mod card;
 mod enrolment;
 mod error;
 mod golden;
-pub mod graph;
-pub mod onnx;
 pub mod parity;
 pub mod runtime;
 

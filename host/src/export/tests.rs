@@ -8,8 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::parity::{Opinion, compare, compare_judgements};
 use super::runtime::{Runtime, find, testing::onnx_runtime};
-use super::*;
+
 use crate::net::{Layer, infer};
+use crate::onnx;
 
 fn random(rng: &mut ChaCha8Rng, shape: &[usize], scale: f32) -> Tensor {
     let values: Vec<f32> = (0..shape.iter().product()).map(|_: usize| rng.random_range(-scale..scale)).collect();

@@ -14,6 +14,9 @@
 //! A linear layer is a window of one pixel on maps of one pixel. Where `up` makes a map of few channels (a picture), a pixel would leave most
 //! of a vector empty: there the product makes whole windows, which are folded into the map afterwards.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use super::activation::lines;
@@ -73,7 +76,7 @@ pub(super) struct Maps {
 
 /// How the two products go over a pair of maps.
 #[derive(Debug)]
-pub(super) struct Plans {
+struct Plans {
     down: Gather,
     up: Gather,
     weight_gradient: Outer,
@@ -82,12 +85,12 @@ pub(super) struct Plans {
 impl Maps {
     /// Convolution: large and weights give small.
     pub(super) fn down(&self, workspace: &Workspace, large: &[f32], weight: &[f32], finish: Finish) -> Buffer {
-        gather(workspace, &workspace.plans(self).down, large, Panels::of(weight, self.channels.1), finish) // [KKL, S]
+        gather(workspace, &self.plans().down, large, Panels::of(weight, self.channels.1), finish) // [KKL, S]
     }
 
     /// Transposed convolution: small and weights give large.
     pub(super) fn up(&self, workspace: &Workspace, small: &[f32], weight: &[f32], finish: Finish) -> Buffer {
-        let plans = workspace.plans(self);
+        let plans = self.plans();
         if self.is_thin() {
             let panels = Panels::transposed(weight, 1, self.window_size()); // [S, KKL]
             self.fold(workspace, &gather(workspace, &plans.up, small, panels, Finish::NONE), finish)
@@ -104,12 +107,18 @@ impl Maps {
         if self.window == Window::PIXEL {
             outer(workspace, &one_run(self.channels.0, panels.rows), large, panels) // the batch is one long picture
         } else {
-            outer(workspace, &workspace.plans(self).weight_gradient, large, panels)
+            outer(workspace, &self.plans().weight_gradient, large, panels)
         }
     }
 
-    /// The plans of these maps.
-    pub(super) fn plans(&self) -> Plans {
+    /// The plans of these maps, which the process keeps: they depend on nothing else, and a network has few kinds of maps.
+    fn plans(&self) -> Arc<Plans> {
+        static KNOWN: LazyLock<Mutex<HashMap<Maps, Arc<Plans>>>> = LazyLock::new(Mutex::default);
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(*self).or_insert_with(|| Arc::new(self.planned())))
+    }
+
+    fn planned(&self) -> Plans {
         let up = if self.is_thin() { rows(self.channels.1, self.window_size()) } else { self.overlaps() };
         Plans { down: self.windows(), up, weight_gradient: self.runs() }
     }

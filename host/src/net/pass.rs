@@ -82,8 +82,17 @@ struct Played {
     gradients: Arc<Mutex<Gradients>>,
 }
 
+impl Network {
+    /// Runs the network as in training: batch norm by the statistics of this batch, dropout masks (where it has any) from `rng`.
+    ///
+    /// A generator takes latents [B, Z] and gives maps [B, H, W, C] in -1..1; a discriminator takes those and gives logits [B, 1].
+    pub fn forward(&self, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Pass> {
+        pass(self, x, rng)
+    }
+}
+
 /// Runs `network` on x as in training, with dropout masks from `rng`: on our own operations where they run, else on candle's.
-pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Pass> {
+fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Pass> {
     if network.runs_on_stock() {
         let output = stock::pass(network, x, rng)?;
         return Ok(Pass { output, gradients: Source::Stock(network.parameters().clone()) });

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::family::Family;
 use super::sheet::sheet;
 use super::{forged, genuine, regions};
-use crate::zoo::{Entry, Index};
+use crate::data::{ZooFamily, ZooIndex};
 
 /// Notes of each kind on the sheet that goes with a dataset.
 const SHEET: [usize; 2] = [8, 1];
@@ -61,13 +61,13 @@ pub fn write_zoo(dir: &Path, seed: u64, train: usize, judge: usize, fakes_per_fa
     })?;
     let write = |path: PathBuf, text: String| std::fs::write(&path, text).map_err(|error| at(&path, &error));
     write(to_train.join("dataset.toml"), toml())?;
-    let entry = |&family: &Family| Entry {
+    let entry = |&family: &Family| ZooFamily {
         name: family.name(),
         fold: family.fold(),
         kind: family.kind(),
         does: "see host/src/specimen/family.rs",
     };
-    let index = Index {
+    let index = ZooIndex {
         seed,
         source: "specimen notes".into(),
         train,

@@ -6,7 +6,7 @@
 
 use std::f64::consts::PI;
 
-use crate::export::graph::{Attribute, Graph};
+use crate::onnx::{Attribute, Graph};
 
 /// Smallest height and width, so that every ring of the spectrum holds a frequency.
 pub const MIN_SIDE: usize = 16;

@@ -6,7 +6,7 @@
 
 use std::f64::consts::PI;
 
-use crate::export::graph::{Attribute, Graph};
+use crate::onnx::{Attribute, Graph};
 
 /// Directions of the first, and the grid of cells it is taken in.
 const DIRECTIONS: usize = 18;

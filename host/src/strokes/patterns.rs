@@ -1,7 +1,7 @@
 //! A mask of ink enters, histograms of local binary patterns leave: how often each arrangement of ink and paper stands around a pixel
 //! (Ojala, Pietikäinen and Mäenpää 2002, doi:10.1109/TPAMI.2002.1017623), which tells the pen's edge, its curves and its ends.
 
-use crate::export::graph::{Attribute, Graph};
+use crate::onnx::{Attribute, Graph};
 
 /// Codes of a pattern of eight neighbours.
 const CODES: usize = 256;

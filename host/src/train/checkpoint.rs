@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::config::Config;
 use super::game::{Game, networks};
-use super::kept::place;
 use super::lesson::LESSONS;
 use crate::adam::Moments;
 use crate::data::Samples;
@@ -60,9 +59,14 @@ pub struct Checkpoint {
     pub(super) detective: Option<Detective>,
 }
 
+/// Where the checkpoint of a step lies.
+pub(super) fn path(run: &Path, step: u64) -> PathBuf {
+    run.join("checkpoints").join(format!("step-{step:08}.safetensors"))
+}
+
 /// Saves the game, whose forger is at a distance from the genuine. Gives the file.
 pub(super) fn save(game: &Game, distance: f64, run: &Path) -> Result<PathBuf, Error> {
-    let path = place(run, game.step);
+    let path = path(run, game.step);
     durable::write(&path, &serialize(game, distance)?).map_err(Error::io("save the checkpoint", &path))?;
     Ok(path)
 }

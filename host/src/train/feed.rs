@@ -8,9 +8,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use super::Error;
+use super::batch::maps;
 use super::config::Config;
 use super::lesson::{LESSONS, Lesson};
-use crate::data::Samples;
+use crate::data::TrainingSet;
 use crate::stream::{Deck, normal, stream};
 use candle_core::{Device, Tensor};
 
@@ -28,29 +29,14 @@ pub struct Draw {
     pub lessons: Vec<Lesson>,
 }
 
-/// What a run learns from.
-#[derive(Clone, Copy, Debug)]
-pub struct Exhibits<'a> {
-    /// Genuine rows.
-    pub genuine: &'a Samples,
-    /// Known fakes, family by family, in rows of the same shape.
-    pub known: &'a [Samples],
-}
-
-impl<'a> From<&'a Samples> for Exhibits<'a> {
-    fn from(genuine: &'a Samples) -> Self {
-        Self { genuine, known: &[] }
-    }
-}
-
 impl Draw {
     /// The draw of step `step`, `deck` being dealt from the genuine rows by the configuration's seed.
     ///
     /// # Errors
     /// When a row cannot be read.
-    pub fn of(config: &Config, exhibits: Exhibits, deck: &mut Deck, step: u64) -> Result<Self, Error> {
+    pub fn of(config: &Config, training_set: TrainingSet, deck: &mut Deck, step: u64) -> Result<Self, Error> {
         let Config { seed, batch, latent, .. } = *config;
-        let genuine = exhibits.genuine;
+        let genuine = training_set.genuine;
         let rows: Result<Vec<_>, _> = deck.batch(step, batch).into_iter().map(|index| genuine.row(index)).collect();
         let real = maps(&rows?, genuine.shape())?;
         let z = normal(&mut stream(seed, "latent", step), batch * latent);
@@ -59,36 +45,9 @@ impl Draw {
         Ok(Self {
             real,
             z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?,
-            lessons: numbers.map(|number| Lesson::of(config, exhibits, number)).collect::<Result<_, _>>()?,
+            lessons: numbers.map(|number| Lesson::of(config, training_set, number)).collect::<Result<_, _>>()?,
         })
     }
-}
-
-/// Rows of [C, H, W] bytes as maps [B, H, W, C] on the generator's scale, -1..1.
-pub(super) fn maps(rows: &[Vec<u8>], (channels, height, width): (usize, usize, usize)) -> Result<Tensor, Error> {
-    let area = height * width;
-    let levels: [f32; 256] = std::array::from_fn(|byte| level(byte as u8));
-    let mut maps = vec![0.0; rows.len() * area * channels];
-    for (picture, row) in maps.chunks_exact_mut(area * channels).zip(rows) {
-        for (channel, plane) in row.chunks_exact(area).enumerate() {
-            for (to, byte) in picture[channel..].iter_mut().step_by(channels).zip(plane) {
-                *to = levels[usize::from(*byte)];
-            }
-        }
-    }
-    Ok(Tensor::from_vec(maps, (rows.len(), height, width, channels), &Device::Cpu)?)
-}
-
-/// Maps [B, H, W, C] of -1..1 as rows of [C, H, W] bytes: what is left of a forgery in a file.
-pub(super) fn rows(maps: &Tensor) -> Result<Vec<Vec<u8>>, Error> {
-    let planes = maps.detach().to_device(&Device::Cpu)?.permute((0, 3, 1, 2))?.flatten_from(1)?; // [B, CHW]
-    let byte = |x: f32| ((x + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8;
-    Ok(planes.to_vec2::<f32>()?.into_iter().map(|row| row.into_iter().map(byte).collect()).collect())
-}
-
-/// A byte on the generator's scale, -1..1.
-fn level(byte: u8) -> f32 {
-    f32::from(byte) * (1.0 / 255.0) * 2.0 - 1.0
 }
 
 /// The draws of one step after another, made ahead.
@@ -103,14 +62,14 @@ impl Feed {
     pub fn start<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
         config: &'env Config,
-        exhibits: Exhibits<'env>,
+        training_set: TrainingSet<'env>,
         first: u64,
     ) -> Self {
         let (sender, draws) = sync_channel(AHEAD);
         scope.spawn(move || {
-            let mut deck = Deck::new(config.seed, exhibits.genuine.len());
+            let mut deck = Deck::new(config.seed, training_set.genuine.len());
             for step in first.. {
-                let draw = Draw::of(config, exhibits, &mut deck, step);
+                let draw = Draw::of(config, training_set, &mut deck, step);
                 let last = draw.is_err();
                 // A refused draw means that the game is over.
                 if sender.send(draw).is_err() || last {
@@ -138,6 +97,7 @@ mod tests {
 
     use super::super::Net;
     use super::*;
+    use crate::data::Samples;
 
     fn samples() -> Samples {
         Samples::new(3, 2, 4, (0..10 * 24).map(|i| (i * 37 % 256) as u8).collect()).unwrap()
@@ -161,7 +121,6 @@ mod tests {
         let real = real.affine(1.0 / 255.0, 0.0).unwrap().affine(2.0, -1.0).unwrap();
         let real = real.permute((0, 2, 3, 1)).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(numbers(&draw), [real, normal(&mut stream(0, "latent", 7), 20)]);
-        assert_eq!((level(0), level(255)), (-1.0, 1.0));
     }
 
     #[test]

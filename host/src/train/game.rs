@@ -6,8 +6,9 @@
 use candle_core::{Device, Tensor};
 
 use super::Error;
+use super::batch::{maps, rows};
 use super::config::{Config, Net};
-use super::feed::{Draw, maps, rows};
+use super::feed::Draw;
 use super::lesson::Lesson;
 use crate::adam::Adam;
 use crate::data::Samples;
@@ -162,8 +163,8 @@ impl Game {
         let fake = &forged.output; // [B, H, W, C] in -1..1
 
         // The discriminator's step: tell real from fake, the fakes taken as they are.
-        let exhibits = Tensor::cat(&[&real, &fake.detach()], 0)?; // [2B, H, W, C]
-        let told = self.discriminator.forward(&exhibits, &mut dropout)?;
+        let both = Tensor::cat(&[&real, &fake.detach()], 0)?; // [2B, H, W, C]
+        let told = self.discriminator.forward(&both, &mut dropout)?;
         let logits = &told.output; // [2B, 1]
         let (on_real, on_fake) = (logits.narrow(0, 0, batch)?, logits.narrow(0, batch, batch)?); // [B, 1] each
         let loss_d = loss.discriminator(&on_real, &on_fake, real_label)?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::Error;
-use super::checkpoint::{Checkpoint, Header};
+use super::checkpoint::{Checkpoint, Header, path};
 use super::config::Config;
 use super::progress::note;
 use crate::detective::Detective;
@@ -72,7 +72,7 @@ pub fn load(run: &Path, which: Which) -> Result<Trained, Error> {
             Checkpoint::open(&best)?
         }
         Which::Step(step) => {
-            let path = place(run, step);
+            let path = path(run, step);
             if !path.exists() {
                 let name = |path: &PathBuf| path.file_stem().map(|name| name.to_string_lossy().into_owned());
                 let there = checkpoints(run).iter().filter_map(name).collect();
@@ -117,15 +117,10 @@ pub fn checkpoints(run: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Where the checkpoint of a step lies.
-pub(super) fn place(run: &Path, step: u64) -> PathBuf {
-    run.join("checkpoints").join(format!("step-{step:08}.safetensors"))
-}
-
 /// Removes what a run at a step does not keep. What is newer than the step did not open and does not count: it will be overwritten.
 pub(super) fn prune(run: &Path, step: u64, keep: usize) -> Result<(), Error> {
     let mut files = checkpoints(run);
-    files.retain(|file| *file <= place(run, step));
+    files.retain(|file| *file <= path(run, step));
     let old = &files[..files.len().saturating_sub(keep)];
     if old.is_empty() {
         return Ok(());

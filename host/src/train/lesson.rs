@@ -5,9 +5,9 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::Error;
+use super::batch::maps;
 use super::config::Config;
-use super::feed::{Exhibits, maps};
-use crate::data::{DataError, Samples};
+use crate::data::{DataError, Samples, TrainingSet};
 use crate::detective::{Part, negative};
 use crate::stream::stream;
 
@@ -30,9 +30,9 @@ pub struct Lesson {
 impl Lesson {
     /// Lesson number `number`: as many genuine rows as the configuration's batch and as many forged ones, a quarter of them the forger's, a
     /// quarter known fakes (one picture at least) where there are any, the others damaged genuine rows.
-    pub(super) fn of(config: &Config, exhibits: Exhibits, number: u64) -> Result<Self, Error> {
+    pub(super) fn of(config: &Config, training_set: TrainingSet, number: u64) -> Result<Self, Error> {
         let Config { seed, batch, without, .. } = config;
-        let Exhibits { genuine, known } = exhibits;
+        let TrainingSet { genuine, known } = training_set;
         let regions = known.first().map(Samples::regions);
         let rest = batch - regions.map_or(0, |_| batch / 4);
         let forger = if without.contains(&Part::Forger) {
@@ -92,7 +92,7 @@ mod tests {
         let (genuine, known) = (samples(20), [samples(3), samples(1)]);
         let shares = |without: &[Part], known: &[Samples]| {
             let config = Config { batch: 16, without: without.to_vec(), ..Config::new(Net::Dcgan) };
-            let lesson = Lesson::of(&config, Exhibits { genuine: &genuine, known }, 3).unwrap();
+            let lesson = Lesson::of(&config, TrainingSet { genuine: &genuine, known }, 3).unwrap();
             let rows = |tensor: &Tensor| tensor.dims()[0];
             let known = lesson.known.as_ref().map_or(0, |(known, _)| rows(known));
             [rows(&lesson.genuine), lesson.forger, known, rows(&lesson.negatives)]

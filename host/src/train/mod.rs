@@ -4,6 +4,7 @@
 //! stops, is saved and is shown. All of a run but its speed is a function of the configuration and the samples, and a kill at any moment
 //! leaves what `resume` goes on from.
 
+mod batch;
 mod checkpoint;
 mod config;
 mod distance;
@@ -26,14 +27,14 @@ use std::time::{Duration, Instant};
 pub use checkpoint::Checkpoint;
 pub(crate) use config::difference;
 pub use config::{Compute, Config, Net};
-pub use feed::{Draw, Exhibits, Feed};
+pub use feed::{Draw, Feed};
 pub use game::{Game, Round};
 pub use grid::{grids, step_of};
 pub use kept::{Trained, Which, checkpoints, load};
 pub use lesson::Lesson;
 pub use metrics::METRICS;
 
-use crate::data::{DataError, Samples};
+use crate::data::{DataError, Samples, TrainingSet};
 use distance::Yardstick;
 use metrics::Metrics;
 use probe::{PROBE_EVERY, Probe};
@@ -186,7 +187,7 @@ pub struct Outcome {
     pub finished: bool,
 }
 
-/// Plays the game of `config` over the exhibits and keeps its record in the folder `run`.
+/// Plays the game of `config` over the training set and keeps its record in the folder `run`.
 ///
 /// With `resume` it goes on from the newest checkpoint that opens, and from the start where none was written yet. It stops where `config`
 /// says, or soon after `stop` becomes true; either way the last step is saved, and what the generator draws there. `on_save` is called after each checkpoint. `quiet` keeps
@@ -196,7 +197,7 @@ pub struct Outcome {
 /// See [`Error`]; whatever happens, a checkpoint that was written stays.
 pub fn train(
     config: &Config,
-    exhibits: Exhibits,
+    training_set: TrainingSet,
     run: &Path,
     resume: bool,
     stop: &AtomicBool,
@@ -205,9 +206,13 @@ pub fn train(
 ) -> Result<Outcome, Error> {
     config.validate()?;
     let mut last = checkpoints(run).pop();
-    let game = if resume { reopen(config, exhibits.genuine, run, quiet) } else { begin(config, exhibits.genuine, run) };
+    let game = if resume {
+        reopen(config, training_set.genuine, run, quiet)
+    } else {
+        begin(config, training_set.genuine, run)
+    };
     let outcome = game.and_then(|game| {
-        play(game, exhibits, run, stop, quiet, &mut |checkpoint| {
+        play(game, training_set, run, stop, quiet, &mut |checkpoint| {
             last = Some(checkpoint);
             on_save();
         })
@@ -217,7 +222,7 @@ pub fn train(
 
 fn play(
     mut game: Game,
-    exhibits: Exhibits,
+    training_set: TrainingSet,
     run: &Path,
     stop: &AtomicBool,
     quiet: bool,
@@ -229,8 +234,8 @@ fn play(
         fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
     }
     let mut metrics = Metrics::open(run, first)?;
-    let yardstick = Yardstick::new(exhibits.genuine)?;
-    let probe = config.detective.then(|| Probe::new(&config, exhibits)).transpose()?;
+    let yardstick = Yardstick::new(training_set.genuine)?;
+    let probe = config.detective.then(|| Probe::new(&config, training_set)).transpose()?;
     let progress = Progress::new(&config, first, quiet);
     let sample_every = if config.sample_every > 0 { config.sample_every } else { game.steps_an_epoch() };
     // Whether the end was reached; none while the game goes on.
@@ -249,7 +254,7 @@ fn play(
     }
     // The scope ends when the feed is dropped, which an error does too.
     thread::scope(|scope| {
-        let feed = Feed::start(scope, &config, exhibits, first);
+        let feed = Feed::start(scope, &config, training_set, first);
         while ended.is_none() {
             let round = game.round(&feed.draw()?)?;
             if !round.is_finite() {
@@ -431,7 +436,7 @@ mod tests {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let config = Config { checkpoint_every: 2, keep: 2, ..config(Net::Mlp, 6) };
         play(&config, &samples, run.path(), false).unwrap();
-        let file = kept::place(run.path(), 6);
+        let file = checkpoint::path(run.path(), 6);
         let good = fs::read(&file).unwrap();
         let mut nan = good.clone();
         let end = nan.len();
@@ -444,7 +449,7 @@ mod tests {
         }
         let short = Config { steps: Some(5), keep: 1, ..config.clone() };
         play(&short, &samples, run.path(), true).unwrap();
-        assert!(kept::place(run.path(), 5).exists(), "a damaged file must not push out a good one");
+        assert!(checkpoint::path(run.path(), 5).exists(), "a damaged file must not push out a good one");
         play(&config, &samples, run.path(), true).unwrap();
         assert!(fs::read(&file).unwrap() == good, "resumed from before, step 6 has other bytes");
     }
@@ -488,7 +493,7 @@ mod tests {
         assert_eq!(distances.len(), 10);
         let (best, distance) = *distances.iter().min_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap();
         assert_eq!(load(&whole, Which::Best).unwrap().steps, best);
-        let checkpoint = Checkpoint::open(&kept::place(&whole, best)).unwrap();
+        let checkpoint = Checkpoint::open(&checkpoint::path(&whole, best)).unwrap();
         let again =
             Yardstick::new(&samples).unwrap().of(&checkpoint.into_game(&config(40), &samples).unwrap()).unwrap();
         assert!(
@@ -510,8 +515,8 @@ mod tests {
             let config = Config { without, ..config(Net::Dcgan, 2) };
             for (known, name) in [(&known[..], "known"), (&[], "none")] {
                 let run = folder.path().join(format!("{number} {name}"));
-                let exhibits = Exhibits { genuine: &samples, known };
-                train(&config, exhibits, &run, false, &AtomicBool::new(false), true, &mut || ()).unwrap();
+                let training_set = TrainingSet { genuine: &samples, known };
+                train(&config, training_set, &run, false, &AtomicBool::new(false), true, &mut || ()).unwrap();
                 assert!(load(&run, Which::Newest).unwrap().detective.is_some());
             }
         }

@@ -8,9 +8,9 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::Error;
+use super::batch::maps;
 use super::config::Config;
-use super::feed::{Exhibits, maps};
-use crate::data::{DataError, Samples};
+use crate::data::{DataError, Samples, TrainingSet};
 use crate::detective::{Detective, negative};
 use crate::eval::{Observation, Sample, auroc};
 use crate::stream::stream;
@@ -36,8 +36,8 @@ impl Probe {
     ///
     /// # Errors
     /// When a row cannot be read.
-    pub(super) fn new(config: &Config, exhibits: Exhibits) -> Result<Self, Error> {
-        let Exhibits { genuine, known } = exhibits;
+    pub(super) fn new(config: &Config, training_set: TrainingSet) -> Result<Self, Error> {
+        let TrainingSet { genuine, known } = training_set;
         let pairs = (0..GENUINE).into_par_iter().map(|index| {
             let mut rng = stream(config.seed, "probe", index);
             let [one, other] = genuine.pair(&mut rng);
@@ -90,8 +90,8 @@ mod tests {
         let (genuine, known) = (samples(200), [samples(90)]);
         let config = Config { batch: 8, width: 4, latent: 8, ..Config::new(Net::Dcgan) };
         let [alone, beside] = [&[][..], &known[..]].map(|known| {
-            let exhibits = Exhibits { genuine: &genuine, known };
-            [Probe::new(&config, exhibits).unwrap(), Probe::new(&config, exhibits).unwrap()]
+            let training_set = TrainingSet { genuine: &genuine, known };
+            [Probe::new(&config, training_set).unwrap(), Probe::new(&config, training_set).unwrap()]
         });
         assert_eq!(alone[0].counterfeit, alone[1].counterfeit);
         assert_eq!(alone[0].genuine, beside[0].genuine);

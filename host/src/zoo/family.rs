@@ -7,6 +7,7 @@ use super::drawn::{collage, resample, strokes, texture, tone, warp, weight};
 use super::learned::{Lesson, autoencoder, gan, subspace};
 use super::picture::Picture;
 use super::{Error, Result};
+use crate::data::ZooFamily;
 use crate::train;
 use rand_chacha::ChaCha8Rng;
 
@@ -75,6 +76,14 @@ pub struct Family {
     pub(super) method: Method,
 }
 
+impl Family {
+    /// As the index names it.
+    pub(super) fn entry(&self) -> ZooFamily {
+        let Self { name, fold, kind, does, .. } = *self;
+        ZooFamily { name, fold, kind: kind.name(), does }
+    }
+}
+
 /// Every family, by fold.
 #[rustfmt::skip]
 pub const FAMILIES: &[Family] = &[
@@ -133,6 +142,7 @@ pub fn chosen(names: &[String]) -> Result<Vec<&'static Family>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ZooIndex;
 
     #[test]
     fn names_are_unique_and_every_fold_has_kin_and_aliens() {
@@ -156,5 +166,17 @@ mod tests {
         assert_eq!(picked, ["blur", "noise"]);
         let error = chosen(&names(&["blurr"])).unwrap_err().to_string();
         assert!(error.contains("blurr") && error.contains("halftone"), "{error}");
+    }
+
+    #[test]
+    fn the_text_names_every_family_with_its_fold_and_kind() {
+        let families = FAMILIES.iter().map(Family::entry).collect();
+        let index = ZooIndex { seed: 7, source: "a/b.gz".into(), train: 5, judge: 2, per_family: 1, families };
+        let table: toml::Table = index.text().parse().unwrap();
+        assert_eq!(table["seed"].as_integer(), Some(7));
+        let entries = table["family"].as_array().unwrap();
+        assert_eq!(entries.len(), FAMILIES.len());
+        assert_eq!((entries[0]["name"].as_str(), entries[0]["fold"].as_integer()), (Some("dcgan-early"), Some(1)));
+        assert_eq!(entries[0]["kind"].as_str(), Some("gan"));
     }
 }

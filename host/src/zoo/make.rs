@@ -12,12 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::family::{Family, Method};
-use super::index::{Entry, Index};
 use super::learned::Lesson;
 use super::picture::Picture;
 use super::sheet::{COLUMNS, sheet};
 use super::{Error, Result};
-use crate::data::{Idx, Samples};
+use crate::data::{Idx, Samples, ZooIndex};
 use crate::durable;
 use crate::stream::stream;
 
@@ -45,18 +44,18 @@ pub struct Plan {
 ///
 /// # Errors
 /// When the pictures are too few or cannot be read, or when `out` is not empty or cannot be written.
-pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) -> Result<Index> {
+pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) -> Result<ZooIndex> {
     vacant_folder(out, &[])?;
     let source = Idx::find(data).ok_or_else(|| Error::NoIdx(data.to_path_buf()))?;
     let idx = Idx::read(&source)?;
     let parts = Parts::deal(&idx, &source, plan)?;
-    let index = Index {
+    let index = ZooIndex {
         seed: plan.seed,
         source: source.display().to_string(),
         train: parts.train.len(),
         judge: parts.judge.len(),
         per_family: plan.per_family,
-        families: plan.families.iter().map(|family| Entry::of(family)).collect(),
+        families: plan.families.iter().map(|family| family.entry()).collect(),
     };
 
     folder(&out.join("train"))?;

@@ -6,11 +6,10 @@
 //! *alien* when none does; every fold has both.
 //!
 //! The way of a zoo: `family` (the table) -> `drawn` (forgers with pens and scissors), `learned` (those who train) -> `make` (who may copy what, and the files) ->
-//! `index` (ZOO/zoo.toml) and `sheet` (what a person looks at). `picture` is what they work on.
+//! `sheet` (what a person looks at). `picture` is what they work on.
 
 mod drawn;
 mod family;
-mod index;
 mod learned;
 mod make;
 mod picture;
@@ -20,7 +19,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use family::{FAMILIES, Family, Kind, chosen};
-pub use index::{Entry, Index};
 pub use make::{Plan, make};
 
 use crate::data::DataError;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use counterfoil_host::referee::cards;
+use counterfoil_host::game::cards;
 use counterfoil_models::vacant;
 use minijinja::{Environment, context};
 use qrcode::QrCode;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, ensure};
-use counterfoil_host::referee::Operator;
+use counterfoil_host::game::referee::Operator;
 
 /// The terminal.
 pub(super) struct Terminal;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use counterfoil_host::referee::transcript::{outcome, verified};
-use counterfoil_host::referee::{EXHIBITS, TRANSCRIPT};
-use counterfoil_host::scoreboard::{self, Hall};
+use counterfoil_host::game::record::{outcome, verified};
+use counterfoil_host::game::referee::{EXHIBITS, TRANSCRIPT};
+use counterfoil_host::game::scoreboard::{self, Hall};
 use tokio::time::sleep;
 
 /// Shows a recorded game on the scoreboard once more

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use counterfoil_host::referee::transcript::verified;
-use counterfoil_host::referee::{EXHIBITS, TRANSCRIPT};
+use counterfoil_host::game::record::verified;
+use counterfoil_host::game::referee::{EXHIBITS, TRANSCRIPT};
 use counterfoil_models::sha256_hex;
 
 /// Checks a recorded game: that not a byte of it was changed, that the seal opens, and that the outcome follows from the answers

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::audience::{Audience, Refused};
-use crate::referee::transcript::{Begin, End, Round};
+use crate::game::record::{Begin, End, Round};
 
 /// How far a game is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -12,7 +12,7 @@ use hyper::Method;
 use hyper::body::Bytes;
 use tokio::time::timeout;
 
-use crate::remote::Remote;
+use super::boxes::Remote;
 
 /// One that judges what it is shown.
 pub enum Contestant {

@@ -1,12 +1,12 @@
-//! Names and numbers enter, the bytes of an ONNX file leave: a small builder over the protobuf messages that tract already
-//! carries. It knows the file format and nothing about networks.
+//! Names and numbers enter, the bytes of an ONNX file leave. It knows the file format and nothing about networks.
 
 use half::f16;
 use prost::Message;
-use tract_onnx::pb;
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+
+use super::proto::{
+    AttributeProto, AttributeType, DataType, Dimension, Entry, GraphProto, Model, Node, OperatorSet, Shape, Tensor,
+    TensorType, Type, ValueInfo,
+};
 
 /// File format version: the newest that every engine since 2021 reads, and the one that goes with opset 17's makers.
 const IR_VERSION: i64 = 8;
@@ -40,14 +40,14 @@ pub enum Attribute<'a> {
 /// A graph under construction. Values are referred to by their names; each node and constant returns the name of what it makes.
 #[derive(Debug, Default)]
 pub struct Graph {
-    proto: pb::GraphProto,
+    proto: GraphProto,
 }
 
 impl Graph {
     /// An empty graph.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { proto: pb::GraphProto { name: name.to_owned(), ..Default::default() } }
+        Self { proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() } }
     }
 
     /// Declares a float32 input.
@@ -81,13 +81,14 @@ impl Graph {
 
     /// Numbers that the graph holds already are not held twice.
     fn initializer(&mut self, kind: DataType, dims: &[usize], raw_data: Vec<u8>) -> String {
-        let (kind, dims): (_, Vec<i64>) = (kind as i32, dims.iter().map(|&dim| dim as i64).collect());
+        let (kind, raw_data) = (Some(kind as i32), Some(raw_data));
+        let dims: Vec<i64> = dims.iter().map(|&dim| dim as i64).collect();
         let held = &mut self.proto.initializer;
         if let Some(same) = held.iter().find(|t| t.data_type == kind && t.dims == dims && t.raw_data == raw_data) {
-            return same.name.clone();
+            return same.name().to_owned();
         }
         let name = format!("constant_{}", held.len());
-        held.push(pb::TensorProto { name: name.clone(), dims, data_type: kind, raw_data, ..Default::default() });
+        held.push(Tensor { name: Some(name.clone()), dims, data_type: kind, raw_data });
         name
     }
 
@@ -118,68 +119,48 @@ impl Graph {
     }
 
     fn push(&mut self, op: &str, inputs: &[&str], attributes: &[(&str, Attribute)], output: String) {
-        self.proto.node.push(pb::NodeProto {
-            name: output.clone(),
-            op_type: op.to_owned(),
+        self.proto.node.push(Node {
+            name: Some(output.clone()),
+            op_type: Some(op.to_owned()),
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: vec![output],
             attribute: attributes.iter().map(|&(name, value)| attribute(name, value)).collect(),
-            ..Default::default()
         });
     }
 
     /// The finished file, with `metadata` as its key-value pairs.
     #[must_use]
     pub fn finish(self, metadata: &[(String, String)]) -> Vec<u8> {
-        let entry =
-            |(key, value): &(String, String)| pb::StringStringEntryProto { key: key.clone(), value: value.clone() };
-        let model = pb::ModelProto {
-            ir_version: IR_VERSION,
-            opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: OPSET }],
-            producer_name: "counterfoil".to_owned(),
-            producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        let entry = |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };
+        let model = Model {
+            ir_version: Some(IR_VERSION),
+            opset_import: vec![OperatorSet { domain: Some(String::new()), version: Some(OPSET) }],
+            producer_name: Some("counterfoil".to_owned()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             graph: Some(self.proto),
             metadata_props: metadata.iter().map(entry).collect(),
-            ..Default::default()
         };
         model.encode_to_vec()
     }
 }
 
-fn attribute(name: &str, value: Attribute) -> pb::AttributeProto {
-    let mut proto = pb::AttributeProto { name: name.to_owned(), ..Default::default() };
-    let kind = match value {
-        Attribute::Int(i) => {
-            proto.i = i;
-            AttributeType::Int
-        }
-        Attribute::Ints(ints) => {
-            proto.ints = ints.to_vec();
-            AttributeType::Ints
-        }
-        Attribute::Float(f) => {
-            proto.f = f;
-            AttributeType::Float
-        }
-        Attribute::Text(text) => {
-            proto.s = text.as_bytes().to_vec();
-            AttributeType::String
-        }
+fn attribute(name: &str, value: Attribute) -> AttributeProto {
+    let plain = AttributeProto { name: Some(name.to_owned()), ..AttributeProto::default() };
+    let (kind, filled) = match value {
+        Attribute::Int(i) => (AttributeType::Int, AttributeProto { i: Some(i), ..plain }),
+        Attribute::Ints(ints) => (AttributeType::Ints, AttributeProto { ints: ints.to_vec(), ..plain }),
+        Attribute::Float(f) => (AttributeType::Float, AttributeProto { f: Some(f), ..plain }),
+        Attribute::Text(text) => (AttributeType::String, AttributeProto { s: Some(text.as_bytes().to_vec()), ..plain }),
     };
-    proto.r#type = kind as i32;
-    proto
+    AttributeProto { kind: Some(kind as i32), ..filled }
 }
 
-fn value_info(name: &str, dims: &[Dim]) -> pb::ValueInfoProto {
-    let dim = |dim: &Dim| {
-        let value = match *dim {
-            Dim::Batch => dimension::Value::DimParam("N".to_owned()),
-            Dim::Fixed(length) => dimension::Value::DimValue(length as i64),
-        };
-        Dimension { value: Some(value), ..Default::default() }
+fn value_info(name: &str, dims: &[Dim]) -> ValueInfo {
+    let dim = |dim: &Dim| match *dim {
+        Dim::Batch => Dimension { dim_param: Some("N".to_owned()), dim_value: None },
+        Dim::Fixed(length) => Dimension { dim_value: Some(length as i64), dim_param: None },
     };
-    let shape = pb::TensorShapeProto { dim: dims.iter().map(dim).collect() };
-    let tensor = pb::type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
-    let kind = pb::TypeProto { value: Some(pb::type_proto::Value::TensorType(tensor)), ..Default::default() };
-    pb::ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..Default::default() }
+    let shape = Some(Shape { dim: dims.iter().map(dim).collect() });
+    let tensor = Some(TensorType { elem_type: Some(DataType::Float as i32), shape });
+    ValueInfo { name: Some(name.to_owned()), kind: Some(Type { tensor }) }
 }

@@ -1,12 +1,7 @@
 //! A face-off over the network: exhibits and contestants enter, a recorded game leaves.
 //!
 //! The rules are those of [`counterfoil_models::game`]. `exhibits` are mixed and sealed, every [`Contestant`] is shown the same bytes at the
-//! same time and answers against the referee's clock, [`transcript`] keeps what happened, and [`crate::scoreboard`] shows it.
-
-pub mod cards;
-pub mod contestant;
-pub mod exhibits;
-pub mod transcript;
+//! same time and answers against the referee's clock, [`record`](super::record) keeps what happened, and [`scoreboard`](super::scoreboard) shows it.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -22,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::contestant::Contestant;
+use super::exhibits::Exhibit;
+use super::record::{Begin, End, Entry, Round, Transcript};
+use super::scoreboard::{Hall, Stage};
+use super::{cards, record};
 use crate::durable;
-use crate::scoreboard::{Hall, Stage};
-use contestant::Contestant;
-use exhibits::Exhibit;
-use transcript::{Begin, End, Entry, Round, Transcript};
 
 /// The record in a game's folder,
 pub const TRANSCRIPT: &str = "transcript.jsonl";
@@ -236,7 +232,7 @@ impl Game {
                 (1..=self.rounds.len()).map(|number| format!("exhibit {number}")).collect()
             }
         };
-        let outcome = transcript::outcome(&self.rounds, &opened.genuine);
+        let outcome = record::outcome(&self.rounds, &opened.genuine);
         let end = End { opened, exhibits, outcome };
         self.transcript.write(&Entry::End(end.clone()))?;
         hall.end(&end);
@@ -343,7 +339,7 @@ impl Game {
     }
 
     fn tell_scores(&self, hall: &Hall) {
-        hall.scores(&transcript::outcome(&self.rounds, &self.opened).standings);
+        hall.scores(&record::outcome(&self.rounds, &self.opened).standings);
     }
 }
 

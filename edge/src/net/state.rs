@@ -1,0 +1,59 @@
+//! What the routes share: how the box is, and how a request is refused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use counterfoil_models::protocol::{Bounds, Model, Refusal, Status};
+
+use super::Herald;
+use super::desk::Desk;
+use super::door::Door;
+use super::live::Live;
+use super::table::Table;
+use crate::config::Config;
+
+/// What the routes share.
+pub(super) struct AppState {
+    pub(super) name: String,
+    pub(super) config: Config,
+    pub(super) live: Arc<Live>,
+    pub(super) desk: Desk,
+    pub(super) door: Door,
+    pub(super) table: Table,
+    pub(super) herald: Arc<dyn Herald>,
+    pub(super) judged: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+impl AppState {
+    /// How the box is.
+    pub(super) fn status(&self) -> Status {
+        let now = self.live.now();
+        let detector = self.live.detector();
+        let manifest = detector.bundle().manifest();
+        Status {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            model: Model { name: manifest.name.clone(), counter: manifest.counter, id: detector.bundle().id().into() },
+            source: self.config.source.to_string(),
+            fault: now.fault,
+            seen: now.seen.map(|seen| (*seen).clone()),
+            frames: now.tally.judged,
+            frame_ms: now.tally.frame_ms(),
+            judged: self.judged.load(Ordering::Relaxed),
+            uptime: self.live.uptime().as_secs(),
+            bounds: detector
+                .calibration()
+                .ok()
+                .map(|held_to| Bounds { counterfeit: held_to.alpha(), unsure: held_to.unsure_up_to() }),
+        }
+    }
+}
+
+/// A refusal: a status and why.
+pub(super) fn refuse(status: StatusCode, error: &(impl ToString + ?Sized)) -> Response {
+    (status, Json(Refusal { error: error.to_string() })).into_response()
+}

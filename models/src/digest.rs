@@ -1,0 +1,13 @@
+//! The one hash of Counterfoil: files, planes and transcripts are told apart by it.
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 in lower-case hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes any text");
+        hex
+    })
+}
