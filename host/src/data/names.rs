@@ -337,6 +337,10 @@ const SPELT: &[(&str, Class)] = &[
 impl Meaning {
     /// What a folder's name says.
     pub(super) fn of(name: &str) -> Self {
+        // A hidden folder is a program's, and its name may be drawn by lot.
+        if name.starts_with('.') {
+            return Self::default();
+        }
         let words = words(name);
         let whole = words.concat();
         let has = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));

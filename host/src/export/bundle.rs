@@ -102,6 +102,7 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         ("counterfoil.name".to_owned(), request.name.to_owned()),
         ("counterfoil.schema".to_owned(), SCHEMA.to_string()),
         ("counterfoil.input".to_owned(), serde_json::to_string(&record.input)?),
+        ("counterfoil.rows".to_owned(), rows_of_a_picture(record.input.rows())),
     ];
     let exported = networks(request, &record, &metadata)?;
 
@@ -178,6 +179,14 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
     manifest.training.metrics =
         known.map(|(name, e)| (name.to_owned(), Measured { value: e.value, low: e.low, high: e.high })).collect();
     publish(manifest, request.out, request.force, Some(&measurement))
+}
+
+/// What an engine that knows no bundle has to know of the batch.
+fn rows_of_a_picture(regions: usize) -> String {
+    match regions {
+        1 => "a row of `image` is a picture".to_owned(),
+        _ => format!("a picture is {regions} adjacent rows of `image`, one a region: N is a multiple of {regions}"),
+    }
 }
 
 fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -> Result<Exported> {
