@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use counterfoil_models::{DecodedFrame, FileKind, Frame, KIND_BYTES, longest_file};
+use counterfoil_models::{DecodedFrame, FileKind, Frame, KIND_BYTES, read_file};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::{Error, Result};
@@ -66,8 +66,8 @@ impl Source {
     /// [`Error::Unreadable`], or what was wrong with the path.
     pub fn read(self) -> Result<Vec<u8>> {
         match self {
-            Self::File(path) | Self::NotAPicture(path) => File::open(path).and_then(limited),
-            Self::Stdin => limited(io::stdin().lock()),
+            Self::File(path) | Self::NotAPicture(path) => File::open(path).and_then(read_file),
+            Self::Stdin => read_file(io::stdin().lock()),
             Self::Refused { error, .. } => return Err(error),
         }
         .map_err(Error::Unreadable)
@@ -99,13 +99,6 @@ fn kind_of(path: &Path) -> io::Result<FileKind> {
     let mut head = Vec::with_capacity(KIND_BYTES);
     File::open(path)?.take(KIND_BYTES as u64).read_to_end(&mut head)?;
     Ok(FileKind::of(&head))
-}
-
-fn limited(reader: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    // One byte more than a picture file may have: an endless one (`/dev/zero`) is refused by the decoder, not by memory.
-    reader.take(longest_file() + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// The pictures that `paths` name, in that order; a folder's in the order of their names, whatever lies below it included.

@@ -100,9 +100,9 @@ fn measure(samples: &Samples) -> Result<Vec<Vec<f32>>, StatisticsError> {
     (0..samples.len()).into_par_iter().map(one).collect()
 }
 
-fn open((c, h, w): (usize, usize, usize)) -> (Graph, String) {
+fn open(shape: (usize, usize, usize)) -> (Graph, String) {
     let mut graph = Graph::new("statistics");
-    let image = graph.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]);
+    let image = graph.image(shape);
     (graph, image)
 }
 

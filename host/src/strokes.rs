@@ -177,9 +177,9 @@ impl Describer {
     }
 }
 
-fn open((c, h, w): (usize, usize, usize)) -> (Graph, String) {
+fn open(shape: (usize, usize, usize)) -> (Graph, String) {
     let mut graph = Graph::new("strokes");
-    let image = graph.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]);
+    let image = graph.image(shape);
     (graph, image)
 }
 

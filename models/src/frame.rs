@@ -11,7 +11,7 @@ mod scan;
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Cursor, Read, Seek};
+use std::io::{Cursor, Seek};
 use std::ops::Deref;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use image::imageops::crop_imm;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-use crate::memory::{Reservation, longest_file};
+use crate::memory::{Reservation, longest_file, read_file};
 use crate::{Error, Region, Result};
 
 use jpeg::Jpeg;
@@ -67,20 +67,22 @@ impl From<Frame> for DecodedFrame {
 }
 
 impl Frame {
-    /// Reads and decodes a picture file; its bytes count towards the memory of the process as its pixels do, until it is decoded.
+    /// Reads and decodes a picture file. Its bytes count towards the memory of the process beside its pixels, until the
+    /// frame is dropped; those of a pipe or a device, which can be read only once, do not.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, and those of [`decode`](Self::decode).
     pub fn open(path: &Path) -> Result<DecodedFrame> {
-        let io = |source| Error::Io { doing: "read", path: path.to_path_buf(), source };
-        let mut file = File::open(path).map_err(io)?;
-        let stated = file.metadata().map_err(io)?.len();
-        let mut held = Reservation::of(stated.min(longest_file()), "the file")?;
+        let io = || Error::io("read", path);
+        let mut file = File::open(path).map_err(io())?;
+        let stated = file.metadata().map_err(io())?;
+        if !stated.is_file() {
+            return Self::decode(&read_file(file).map_err(io())?);
+        }
+        let mut held = Reservation::of(stated.len().min(longest_file()), "the file")?;
         loop {
             let (all, what) = {
-                let mut bytes = Vec::new();
-                // One byte more than a picture file may have: an endless one (`/dev/zero`) is refused by its length, not by memory.
-                (&mut file).take(longest_file() + 1).read_to_end(&mut bytes).map_err(io)?;
+                let bytes = read_file(&mut file).map_err(io())?;
                 let opened = Opened::of(&bytes)?;
                 let (all, what) = (bytes.len() as u64 + opened.memory(), opened.named());
                 if held.grow(all, &what)? {
@@ -88,10 +90,11 @@ impl Frame {
                 }
                 (all, what)
             };
-            // Other pictures are in flight. Until there is room for this one it lets go, or all would hold a file and wait for each other.
+            // Other pictures are in flight. Until there is room for this one it lets go, or all would hold a file and wait
+            // for each other.
             drop(held);
             held = Reservation::of(all, &what)?;
-            file.rewind().map_err(io)?;
+            file.rewind().map_err(io())?;
         }
     }
 

@@ -52,7 +52,7 @@ pub use error::{Error, NotFound, Result};
 pub use frame::{DecodedFrame, FileKind, Frame, KIND_BYTES};
 pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};
 pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training};
-pub use memory::{DEFAULT_MEMORY, limit_memory, longest_file};
+pub use memory::{DEFAULT_MEMORY, limit_memory, read_file};
 pub use overlay::{Name, Overlay};
 pub use preprocess::{Article, Color, Layout, Plane, Preprocess, Resize, unit};
 pub use references::{MAX_REFERENCES, References};

@@ -4,6 +4,7 @@
 //! One file and one number, because a limit for each picture bounds nothing: four threads hold four pictures.
 
 use std::cell::Cell;
+use std::io::{self, Read};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -28,9 +29,19 @@ pub fn limit_memory(bytes: u64) {
 }
 
 /// The longest picture file that is read, in bytes: a quarter of the limit.
-#[must_use]
-pub fn longest_file() -> u64 {
+pub(crate) fn longest_file() -> u64 {
     LIMIT.load(Ordering::Relaxed) / 4
+}
+
+/// Reads a picture file's bytes: of an endless one (`/dev/zero`) one byte more than a picture file may have, so that the decoder refuses
+/// it.
+///
+/// # Errors
+/// Those of `reader`.
+pub fn read_file(reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(longest_file() + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A share of the memory, given back when it is dropped by the thread that took it.
@@ -59,8 +70,8 @@ impl Reservation {
         Ok(Self { bytes, on_this_thread: PhantomData })
     }
 
-    /// Grows to `bytes` in all where so much is free now; otherwise it stays as it is, and `false` is returned. Waiting with a share in
-    /// hand could last for ever.
+    /// Grows to `bytes` in all where so much is free now; otherwise it stays as it is, and `false` is returned.
+    /// Waiting with a share in hand could last for ever.
     ///
     /// # Errors
     /// As [`of`](Self::of).
@@ -92,7 +103,8 @@ fn allowed(bytes: u64, what: &str) -> Result<u64> {
     Ok(limit)
 }
 
-/// Asks the system for the memory. An allocation that fails inside a decoder ends the process; one that is only tried is an error.
+/// Asks the system for the memory. An allocation that fails inside a decoder ends the process; one that is only
+/// tried is an error.
 fn given(bytes: u64, what: &str) -> Result<()> {
     if Vec::<u8>::new().try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)).is_err() {
         return Err(Error::Picture(format!(

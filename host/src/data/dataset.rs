@@ -321,15 +321,16 @@ fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {
 /// Why a folder in which nothing names a side may hold counterfeits all the same: where it stands.
 fn doubt_by_place(path: &Path) -> Option<Doubt> {
     let path = path.canonicalize().ok()?;
-    let (above, beside) = (path.parent()?, |folder: &Path, is: fn(Meaning) -> bool| {
+    let above = path.parent()?;
+    let holds = |folder: &Path, is: fn(Meaning) -> bool| {
         folders_in(folder).is_ok_and(|all| all.iter().any(|other| is(Meaning::of(&called(other)))))
-    });
+    };
     if Meaning::of(&called(above)).class == Some(Class::Fake)
-        && beside(above.parent()?, |meaning| meaning.class == Some(Class::Genuine))
+        && holds(above.parent()?, |meaning| meaning.class == Some(Class::Genuine))
     {
         return Some(Doubt::InFakes(format!("{}/{}", called(above), called(&path))));
     }
-    let of_defects = Meaning::of(&called(&path)).part == Some(Part::Test) && beside(above, |meaning| meaning.mask);
+    let of_defects = Meaning::of(&called(&path)).part == Some(Part::Test) && holds(above, |meaning| meaning.mask);
     of_defects.then(|| Doubt::Defects(called(&path)))
 }
 

@@ -1,13 +1,12 @@
 //! A detective in inference form becomes an ONNX file.
 
-use super::texture;
-use super::{Anatomy, maps_seen};
+use super::{Anatomy, maps_seen, texture};
 use crate::net::Layer;
-use crate::onnx::{Dim, Graph, OnnxError, Value, append, flat, tensor};
+use crate::onnx::{Dim, Graph, OnnxError, Value, append, centred, flat, tensor};
 
-/// The detective as an ONNX file with the inputs and outputs of [`crate::onnx::discriminator`]; N is a multiple of the regions of a picture,
-/// whose rows stand next to each other. Where `plain` holds the layers of the game's own discriminator there is a fourth output, `plain`
-/// [N, 1]: its logit, for comparison. An engine that is not asked for it leaves its layers out.
+/// The detective as an ONNX file with the inputs and outputs of [`crate::onnx::discriminator`]; N is a multiple of the
+/// regions of a picture, whose rows stand next to each other. Where `plain` holds the layers of the game's own discriminator
+/// there is a fourth output, `plain` [N, 1]: its logit, for comparison. An engine that is not asked for it leaves its layers out.
 ///
 /// # Errors
 /// [`OnnxError`].
@@ -18,9 +17,8 @@ pub fn to_onnx(
     metadata: &[(String, String)],
 ) -> Result<Vec<u8>, OnnxError> {
     let mut graph = Graph::new("detective");
-    let image = graph.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]); // [N, C, H, W]
-    let doubled = graph.with_number("Mul", &image, 2.0);
-    let centred = graph.with_number("Sub", &doubled, 1.0);
+    let image = graph.image((c, h, w)); // [N, C, H, W]
+    let centred = centred(&mut graph, &image);
     let pictures = || Value { name: centred.clone(), shape: vec![c, h, w] };
 
     let beside = anatomy.genuine.append(&mut graph, &centred)?;
@@ -28,9 +26,9 @@ pub fn to_onnx(
     let name = graph.concat(&maps);
     let whole = append(&mut graph, &anatomy.trunk, 0, Value { name, shape: vec![maps_seen(c), h, w] })?;
     let whole = flat(&mut graph, &whole).name; // [N, T]
-    let (usualness, together) = anatomy.usual.append(&mut graph, &centred)?;
+    let (typicality, together) = anatomy.usual.append(&mut graph, &centred)?;
     let texture = texture::append(&mut graph, &image, (c, h, w));
-    let features = graph.concat(&[&whole, &usualness, &texture]); // [N, F]
+    let features = graph.concat(&[&whole, &typicality, &texture]); // [N, F]
     let (mean, inverse) = (tensor(&mut graph, &anatomy.mean)?, tensor(&mut graph, &anatomy.inverse)?);
     let features = graph.node("Sub", &[&features, &mean], &[]);
     let scaled = graph.node("Mul", &[&features, &inverse], &[]);
@@ -42,13 +40,13 @@ pub fn to_onnx(
     let width = embedding.shape[0];
     let name = embedding.name.clone();
     let logit = append(&mut graph, last, first + hidden.len(), embedding)?; // [N, 1]
-    // The usualness stands before the texture, at the end.
+    // The typicality stands before the texture, at the end.
     let end = anatomy.mean.elem_count() as i64;
     let places = [end - texture::count(c) as i64 - 1, end - texture::count(c) as i64];
     let [start, end, axis] = [[places[0]], [places[1]], [1]].map(|numbers| graph.integers(&numbers));
-    let usualness = graph.node("Slice", &[&scaled, &start, &end, &axis], &[]);
-    let odds = append(&mut graph, &anatomy.odds, 0, Value { name: usualness, shape: vec![1] })?;
-    let mut score = graph.node("Add", &[&logit.name, &odds.name], &[]);
+    let typicality = graph.node("Slice", &[&scaled, &start, &end, &axis], &[]);
+    let added = append(&mut graph, &anatomy.odds, 0, Value { name: typicality, shape: vec![1] })?;
+    let mut score = graph.node("Add", &[&logit.name, &added.name], &[]);
     if let Some(together) = together {
         score = graph.node("Add", &[&score, &together], &[]);
     }

@@ -65,15 +65,12 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::network::tests::draws;
     use crate::net::{dcgan, embedding, infer, mlp};
 
     fn gap(a: &Tensor, b: &Tensor) -> f32 {
         assert_eq!(a.dims(), b.dims());
         (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
-    }
-
-    fn draws(purpose: &str, dims: &[usize]) -> Tensor {
-        Tensor::from_vec(normal(&mut stream(4, purpose, 0), dims.iter().product()), dims, &Device::Cpu).unwrap()
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A network: a list of blocks and their weights. How it runs is in `pass` and `stock`, how it becomes inference layers in `fold`.
+//! A network: a list of blocks and their weights. How it runs is in `pass` and `stock`, how it becomes inference layers in
+//! `fold`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,11 +134,11 @@ fn variable(tensor: &Tensor, device: &Device) -> Result<Tensor> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::net::mlp;
 
-    fn draws(purpose: &str, dims: &[usize]) -> Tensor {
+    pub(in crate::net) fn draws(purpose: &str, dims: &[usize]) -> Tensor {
         Tensor::from_vec(normal(&mut stream(4, purpose, 0), dims.iter().product()), dims, &Device::Cpu).unwrap()
     }
 

@@ -20,9 +20,8 @@ pub fn discriminator(
     metadata: &[(String, String)],
 ) -> Result<Vec<u8>, OnnxError> {
     let mut graph = Graph::new("discriminator");
-    let image = graph.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]); // [N, C, H, W]
-    let doubled = graph.with_number("Mul", &image, 2.0);
-    let name = graph.with_number("Sub", &doubled, 1.0);
+    let image = graph.image((c, h, w));
+    let name = centred(&mut graph, &image);
     let (body, head) = layers.split_at((embedding_at + 1).min(layers.len()));
 
     let features = append(&mut graph, body, 0, Value { name, shape: vec![c, h, w] })?;
@@ -53,6 +52,12 @@ pub fn generator(layers: &[Layer], latent: usize, metadata: &[(String, String)])
     let image = graph.with_number("Mul", &raised, 0.5); // [N, C, H, W]
     graph.output(&image, "image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)]);
     Ok(graph.finish(metadata))
+}
+
+/// An image in 0..1 on the scale of the networks, -1..1.
+pub(crate) fn centred(graph: &mut Graph, image: &str) -> String {
+    let doubled = graph.with_number("Mul", image, 2.0);
+    graph.with_number("Sub", &doubled, 1.0)
 }
 
 /// A value on its way through the graph.

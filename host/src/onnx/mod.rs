@@ -4,7 +4,7 @@ mod layers;
 mod proto;
 mod writer;
 
-pub(crate) use layers::{Value, append, flat, tensor};
+pub(crate) use layers::{Value, append, centred, flat, tensor};
 pub use layers::{discriminator, generator};
 pub use writer::{Attribute, Dim, Graph};
 

@@ -1,7 +1,7 @@
 //! The messages of an ONNX file that the writer needs, numbered as in onnx/onnx.proto (proto2).
 //!
-//! Own messages, because tract's are proto3's: they leave out a field that is zero and pack every list of numbers. ONNX's own files do
-//! neither, and strict readers ask for that.
+//! Own messages, because tract's are proto3's: they leave out a field that is zero and pack every list of numbers. ONNX's
+//! own files do neither, and strict readers ask for that.
 
 use prost::{Enumeration, Message};
 

@@ -56,6 +56,11 @@ impl Graph {
         name.to_owned()
     }
 
+    /// Declares the input of every detector: `image` [N, C, H, W], in 0..1.
+    pub fn image(&mut self, (c, h, w): (usize, usize, usize)) -> String {
+        self.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)])
+    }
+
     /// A float32 tensor, row-major. A large one whose numbers are all float16's travels as these, in half the space; engines widen it as
     /// they load.
     ///
