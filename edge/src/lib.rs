@@ -15,6 +15,8 @@ pub mod engine;
 mod error;
 pub mod explain;
 pub mod faceoff;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod indicator;
 pub mod journal;
 mod latest;

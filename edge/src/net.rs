@@ -13,9 +13,7 @@ pub mod live;
 mod mdns;
 mod metrics;
 mod mqtt;
-pub mod page;
 mod picture;
-pub mod server;
 mod state;
 mod table;
 
@@ -29,6 +27,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
+use crate::http::server;
 use crate::{Error, Result};
 use certificate::Certificate;
 use desk::Desk;

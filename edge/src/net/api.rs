@@ -22,8 +22,9 @@ use tower_http::timeout::TimeoutLayer;
 
 use super::door::{SHOWN, Shut};
 use super::state::{AppState, refuse};
-use super::{bundle, metrics, page, picture};
+use super::{bundle, metrics, picture};
 use crate::Error;
+use crate::http::page::html;
 
 /// Of a request that is refused at most so many bytes are taken.
 const UNHEARD: usize = 1 << 20;
@@ -60,11 +61,15 @@ pub(super) fn open(state: Arc<AppState>) -> Router {
 
 fn for_reading() -> Router<Arc<AppState>> {
     Router::new()
-        .route("/", get(page::page))
+        .route("/", get(live_page))
         .route("/v1/status", get(status))
         .route("/v1/events", get(events))
         .route("/v1/picture.jpg", get(picture::picture))
         .route("/metrics", get(metrics::metrics))
+}
+
+async fn live_page() -> Response {
+    html(include_str!("page.html"))
 }
 
 async fn nothing_here() -> Response {

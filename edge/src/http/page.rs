@@ -18,8 +18,3 @@ pub fn html(text: &'static str) -> Response {
     ];
     (headers, text).into_response()
 }
-
-/// The box's live page.
-pub(super) async fn page() -> Response {
-    html(include_str!("page.html"))
-}
