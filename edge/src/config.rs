@@ -10,10 +10,10 @@ use counterfoil_models::Region;
 use counterfoil_models::protocol::PORT;
 use serde::{Deserialize, Deserializer};
 
-use crate::agreement::Quorum;
-use crate::board::{Kind, Pins};
 use crate::camera::{SIZE, Spec};
-use crate::watch::Mode;
+use crate::show::board::{Kind, Pins};
+use crate::watch::state::Mode;
+use crate::watch::vote::Quorum;
 use crate::{Error, Result};
 
 /// Where it is looked for by the service.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use counterfoil_edge::engine::Graph;
+use counterfoil_edge::inference::Graph;
 use counterfoil_models::{Bundle, Frame, GENERATOR};
 use image::{GrayImage, RgbImage};
 use rand::SeedableRng;
@@ -34,7 +34,7 @@ impl Forger {
         let Some(latent) = manifest.latent else { return Ok(None) };
         let graph = Graph::load(&bundle.read(GENERATOR)?, &[1, latent])
             .with_context(|| format!("the generator of {}", dir.display()))?;
-        let Some((_, [1, c, h, w])) = graph.outputs().first().map(|(name, shape)| (name, &shape[..])) else {
+        let Some((_, [1, c, h, w])) = graph.outputs().next() else {
             bail!("the generator of {} draws no pictures", dir.display());
         };
         let (shape, regions) = ([*c, *h, *w], manifest.input.rows());

@@ -8,7 +8,7 @@
 mod features;
 mod mahalanobis;
 
-use counterfoil_edge::engine::{EngineError, Graph as Runnable};
+use counterfoil_edge::inference::{EngineError, Graph as Runnable};
 use counterfoil_models::unit;
 use rayon::prelude::*;
 

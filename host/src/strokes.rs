@@ -14,7 +14,7 @@ mod within;
 
 use std::collections::BTreeMap;
 
-use counterfoil_edge::engine::{EngineError, Graph as Runnable};
+use counterfoil_edge::inference::{EngineError, Graph as Runnable};
 use counterfoil_models::unit;
 use rayon::prelude::*;
 

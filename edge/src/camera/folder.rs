@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::end::End;
 use super::{Camera, Fault, Next, Pixels, Shot};
-use crate::source::{Source, files};
+use crate::detector::source::{Source, files};
 
 /// Time between two looks at the folder, at least; a look takes a tenth of the time at most.
 const PAUSE: Duration = Duration::from_millis(100);

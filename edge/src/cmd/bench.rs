@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use counterfoil_edge::engine::Engine;
+use counterfoil_edge::inference::Engine;
 use counterfoil_edge::{Detector, threads};
 use counterfoil_models::{DISCRIMINATOR, Frame};
 use serde::Serialize;

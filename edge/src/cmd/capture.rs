@@ -11,20 +11,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use counterfoil_edge::board::Board;
-use counterfoil_edge::camera::{Eye, Look, Shot, Spec};
+use counterfoil_edge::camera::{CameraEvent, CameraThread, Shot, Spec};
 use counterfoil_edge::config::{Config, PLACE};
-use counterfoil_edge::empty::Empty;
-use counterfoil_edge::indicator::Signal;
-use counterfoil_edge::panel::{News, Panel, Shows};
-use counterfoil_edge::screen::Words;
+use counterfoil_edge::show::board::Board;
+use counterfoil_edge::show::display;
+use counterfoil_edge::show::indicator::Signal;
+use counterfoil_edge::show::panel::{News, Panel, Shows};
+use counterfoil_edge::show::screen::Words;
 use counterfoil_edge::signals;
+use counterfoil_edge::watch::empty_scene::EmptyScene;
 use counterfoil_models::{
     Article, Color, Exposure, Frame, Light, Preprocess, Region, Resize, SHARP, claim, sharpness, vacant_folder,
     write_whole,
 };
 
-use super::watch::{display, say};
+use super::watch::say;
 
 /// How long the loop waits for a picture before it looks whether it shall stop.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -88,25 +89,25 @@ impl Cmd {
         let source = self.source.clone().unwrap_or(config.source);
         say(&format!("taking {} pictures from {source} to {}", self.count, self.out.display()));
         let guide = Guide { region: config.guide, article: self.article };
-        let eye = Eye::open(source, config.size.into());
+        let eye = CameraThread::open(source, config.size.into());
         let (mut taken, mut said, mut kept_back) = (0, String::new(), BTreeMap::<String, usize>::new());
-        let mut last: Option<(Instant, Empty)> = None;
+        let mut last: Option<(Instant, EmptyScene)> = None;
         while taken < self.count && !stop.load(Ordering::Relaxed) {
             let problem = match eye.newest(PATIENCE) {
-                None | Some(Look::Works) => continue,
-                Some(Look::Note(note)) => {
+                None | Some(CameraEvent::Works) => continue,
+                Some(CameraEvent::Note(note)) => {
                     say(&note);
                     continue;
                 }
-                Some(Look::End(Some(fault))) => bail!("{fault}"),
-                Some(Look::End(None)) => break,
-                Some(Look::Fault(fault)) => Some(fault.to_string()),
-                Some(Look::Shot(_))
+                Some(CameraEvent::End(Some(fault))) => bail!("{fault}"),
+                Some(CameraEvent::End(None)) => break,
+                Some(CameraEvent::Fault(fault)) => Some(fault.to_string()),
+                Some(CameraEvent::Shot(_))
                     if last.as_ref().is_some_and(|(then, _)| then.elapsed().as_secs_f64() < self.every) =>
                 {
                     continue;
                 }
-                Some(Look::Shot(shot)) => match guide.judge(&shot, last.as_ref().map(|(_, scene)| scene)) {
+                Some(CameraEvent::Shot(shot)) => match guide.judge(&shot, last.as_ref().map(|(_, scene)| scene)) {
                     Err(problem) => Some(problem),
                     Ok((frame, scene)) => {
                         album.add(&frame)?;
@@ -148,7 +149,7 @@ struct Guide {
 
 impl Guide {
     /// The guide frame of a shot that is worth learning from, and what to hold the next against; or what to do about it.
-    fn judge(&self, shot: &Shot, last: Option<&Empty>) -> Result<(Frame, Empty), String> {
+    fn judge(&self, shot: &Shot, last: Option<&EmptyScene>) -> Result<(Frame, EmptyScene), String> {
         let frame = shot.frame(Color::Rgb).and_then(|frame| Ok(frame.crop(self.region)?)).map_err(|e| e.to_string())?;
         // Looked at as a training will.
         let rule = Preprocess {
@@ -175,7 +176,7 @@ impl Guide {
         {
             return Err(STILL.into());
         }
-        let scene = Empty::learn(&frame).map_err(|e| e.to_string())?;
+        let scene = EmptyScene::learn(&frame).map_err(|e| e.to_string())?;
         drop(article);
         Ok((frame, scene))
     }

@@ -3,18 +3,18 @@
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use counterfoil_edge::Error;
-use counterfoil_edge::board::{Board, Kind, Pins};
-use counterfoil_edge::explain::Explanation;
-use counterfoil_edge::indicator::Signal;
-use counterfoil_edge::pipeline::{Judged, attempt, judge_all};
+use counterfoil_edge::detector::explain::Explanation;
+use counterfoil_edge::detector::pipeline::{Judged, attempt, judge_all};
+use counterfoil_edge::detector::source::{self, PassedOver, Source, printable};
+use counterfoil_edge::show::board::{Board, Kind, Pins};
+use counterfoil_edge::show::indicator::Signal;
 use counterfoil_edge::signals;
-use counterfoil_edge::source::{self, PassedOver, Source};
 use counterfoil_edge::threads::all_cores;
 use counterfoil_models::{Judgement, Verdict};
 use serde::Serialize;
@@ -205,9 +205,4 @@ fn paint(verdict: Verdict) -> &'static str {
         Verdict::Unsure => "\x1b[33m",
         Verdict::Counterfeit => "\x1b[31m",
     }
-}
-
-/// A file name cannot command the terminal it is shown on.
-pub(super) fn printable(path: &Path) -> String {
-    path.to_string_lossy().replace(char::is_control, "\u{fffd}")
 }

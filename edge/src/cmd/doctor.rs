@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use counterfoil_edge::board::{Board, Kind};
 use counterfoil_edge::camera;
 use counterfoil_edge::config::{Config, PLACE};
-use counterfoil_edge::slots::{Slots, short};
+use counterfoil_edge::show::board::{Board, Kind};
+use counterfoil_edge::store::slots::{Slots, short};
 use serde::Serialize;
 
 /// Looks at camera, lights, display, model, temperature and power of this box, and says what to do about each

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_edge::source::{self, PassedOver};
+use counterfoil_edge::detector::source::{self, PassedOver};
 use counterfoil_models::{MAX_REFERENCES, Name, Overlay, References};
 use serde_json::json;
 

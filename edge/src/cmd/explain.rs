@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use counterfoil_edge::Error;
-use counterfoil_edge::explain::{Explanation, Patch};
+use counterfoil_edge::detector::explain::{Explanation, Patch};
 use counterfoil_models::{Frame, vacant, vacant_folder};
 
 /// Where maps are written.

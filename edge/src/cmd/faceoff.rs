@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_edge::faceoff::{Event, Played, Rules, play};
-use counterfoil_edge::source::{self, PassedOver};
+use counterfoil_edge::detector::faceoff::{Event, Played, Rules, play};
+use counterfoil_edge::detector::source::{self, PassedOver};
 use counterfoil_models::game::Answer;
 use serde_json::{Map, json};
 

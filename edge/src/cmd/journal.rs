@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use counterfoil_edge::config::STATE;
-use counterfoil_edge::journal;
+use counterfoil_edge::store::journal;
 
 /// Prints the journal of verdicts as CSV, the oldest first
 #[derive(Args)]

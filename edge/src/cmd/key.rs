@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use counterfoil_edge::config::STATE;
-use counterfoil_edge::trust::Trust;
+use counterfoil_edge::store::trust::Trust;
 
 /// Installs and lists the public keys whose bundles this box takes; with none it takes every bundle
 #[derive(Args)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use counterfoil_edge::board::Board;
 use counterfoil_edge::config::{Config, PLACE};
+use counterfoil_edge::show::board::Board;
 
 /// Puts the lights out; the service does so whenever it ends
 #[derive(Args)]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use counterfoil_edge::config::STATE;
-use counterfoil_edge::slots::{Slot, Slots, short};
-use counterfoil_edge::trust::Trust;
+use counterfoil_edge::store::slots::{Slot, Slots, short};
+use counterfoil_edge::store::trust::Trust;
 
 /// Installs, lists and selects the models of this box
 #[derive(Args)]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use counterfoil_edge::Detector;
-use counterfoil_edge::standard::Standard;
+use counterfoil_edge::detector::standard::Standard;
 use counterfoil_models::Name;
 use serde::Serialize;
 

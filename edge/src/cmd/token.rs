@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use counterfoil_edge::config::STATE;
 use counterfoil_edge::net::certificate::Certificate;
-use counterfoil_edge::net::door::Tokens;
+use counterfoil_edge::net::pairing::Tokens;
 
 /// Lists, gives and takes back the tokens of those who may have this box judge
 #[derive(Args)]

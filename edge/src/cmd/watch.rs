@@ -1,47 +1,35 @@
-//! `watch`: the firmware's loop, from the camera to light, screen and journal, until it is told to stop.
+//! `watch`: parses the command line and wires camera, models, lights, network and journal to the loop.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
-use counterfoil_edge::agreement::{Quorum, Said};
-use counterfoil_edge::board::{Board, Input, Kind};
-use counterfoil_edge::button::{Button, Press};
-use counterfoil_edge::camera::{Eye, Fault, Look, Pixels, Shot, Spec};
+use counterfoil_edge::camera::{CameraThread, Spec};
 use counterfoil_edge::config::{Config, Network};
-use counterfoil_edge::empty::Empty;
-use counterfoil_edge::journal::Journal;
-use counterfoil_edge::net::door::SHOWN;
-use counterfoil_edge::net::live::{self, Live, LookRequest};
-use counterfoil_edge::net::{self, Herald};
-use counterfoil_edge::panel::{Notices, Panel, Shows};
-use counterfoil_edge::screen::Words;
+use counterfoil_edge::net::live::Live;
+use counterfoil_edge::net::pairing::SHOWN;
+use counterfoil_edge::net::{self, Notifier};
+use counterfoil_edge::show::board::{Board, Kind};
+use counterfoil_edge::show::display;
+use counterfoil_edge::show::panel::{Notices, Panel, Shows};
+use counterfoil_edge::show::screen::Words;
 use counterfoil_edge::signals::{self, Asked};
-use counterfoil_edge::watch::{Looked, Mode, Watch};
-use counterfoil_models::{Name, Region, Verdict};
-
-use models::Models;
-use service::Pulse;
-use teller::Teller;
-use unsure::Unsure;
-
-pub(super) mod display;
-mod models;
-mod service;
-mod teller;
-mod unsure;
-
-/// How long the loop waits for a picture before it looks at everything else.
-const PATIENCE: Duration = Duration::from_millis(200);
-/// Time between two looks at a button's pin.
-const BUTTON: Duration = Duration::from_millis(5);
+use counterfoil_edge::store::journal::Journal;
+use counterfoil_edge::watch::empty_scene::EmptyScene;
+use counterfoil_edge::watch::reporter::Reporter;
+use counterfoil_edge::watch::state::{Mode, State};
+use counterfoil_edge::watch::supervisor::Supervisor;
+use counterfoil_edge::watch::unsure::UnsureStore;
+use counterfoil_edge::watch::vote::Quorum;
+use counterfoil_edge::watch::watchdog::Watchdog;
+use counterfoil_edge::watch::watcher::Watcher;
+use counterfoil_edge::watch::{Log, SystemClock};
+use counterfoil_models::{Name, Region};
 
 /// Watches a camera or a folder, and shows what it thinks by lights, screen and journal
 #[derive(Args)]
@@ -94,8 +82,9 @@ impl Cmd {
         if self.enrolled.is_some() && state.is_none() {
             bail!("--as names what was enrolled in a state folder; say which with --state");
         }
-        let models = Models::of(&config, state, self.enrolled.clone())?;
-        let unsure = state.filter(|_| config.keep_unsure).map(Unsure::in_state).transpose()?;
+        let log: Log = Arc::new(say);
+        let models = Supervisor::open(config.bundle.as_deref(), state, self.enrolled.clone(), Arc::clone(&log))?;
+        let unsure = state.filter(|_| config.keep_unsure).map(UnsureStore::in_state).transpose()?;
         let journal =
             state.filter(|_| config.journal).map(|state| Journal::open(&state.join("journal"))).transpose()?;
         let board = Board::open(config.lights, &config.pins)?;
@@ -113,7 +102,7 @@ impl Cmd {
         parts.extend(display::open(config.screen));
         let panel = Panel::new(parts, |fault| say(&fault));
 
-        let (live, looks) = Live::new(models.detector());
+        let (live, requests) = Live::new(models.detector());
         let net = net::start(&config, &live, Voice(panel.notices()))?;
         if let Some((address, fingerprint)) = net.as_ref().and_then(|net| net.listening.as_ref()) {
             say(&format!("listening on https://{address}; certificate {fingerprint}"));
@@ -122,26 +111,27 @@ impl Cmd {
         let is_queue = config.source.is_queue();
         let quorum = if is_queue { Quorum::ONE } else { config.agree };
         let guide = if is_queue { Region::WHOLE } else { config.guide };
-        let empty = state.filter(|_| !is_queue).map(Empty::of).transpose()?.flatten();
-        let mut watching = Watching {
-            state,
-            watch: Watch::new(models.detector(), config.mode, quorum, guide, empty),
+        let empty = state.filter(|_| !is_queue).map(EmptyScene::of).transpose()?.flatten();
+        let mut watcher = Watcher {
+            state: State::new(models.detector(), Arc::new(SystemClock), config.mode, quorum, guide, empty),
+            camera: CameraThread::open(config.source, config.size.into()),
             models,
-            presses: board.button.map(|button| listen(button, Arc::clone(&stop))),
-            eye: Eye::open(config.source, config.size.into()),
+            presses: board.button.map(|button| button.listen(Arc::clone(&stop), say)),
+            requests,
+            pending: Vec::new(),
+            observer: live,
+            reporter: Reporter::new(out, self.json, journal, panel, is_queue, Arc::clone(&log)),
             unsure,
-            teller: Teller { out, json: self.json, journal, panel, each: is_queue, said_fault: None },
-            live,
-            looks,
-            looking: Vec::new(),
+            folder: state,
+            log,
         };
-        let mut pulse = Pulse::ready();
+        let mut watchdog = Watchdog::ready();
         let mut result = Ok(ControlFlow::Continue(()));
         while matches!(result, Ok(ControlFlow::Continue(()))) && !stop.load(Ordering::Relaxed) {
-            result = watching.round(reload.swap(false, Ordering::Relaxed));
-            pulse.beat(&watching.eye);
+            result = watcher.round(reload.swap(false, Ordering::Relaxed));
+            watchdog.beat(watcher.camera.heard());
         }
-        say(&watching.summary());
+        say(&watcher.summary());
         match result? {
             // A stream that never gave a picture.
             ControlFlow::Break(Some(fault)) => bail!("{fault}"),
@@ -166,137 +156,10 @@ impl Cmd {
     }
 }
 
-/// Everything that goes round with each picture.
-struct Watching<'a, W> {
-    state: Option<&'a Path>,
-    watch: Watch,
-    models: Models,
-    presses: Option<mpsc::Receiver<Press>>,
-    eye: Eye,
-    unsure: Option<Unsure>,
-    teller: Teller<'a, W>,
-    live: Arc<Live>,
-    looks: mpsc::Receiver<LookRequest>,
-    /// Who waits for the answer to a look.
-    looking: Vec<LookRequest>,
-}
-
-impl<W: Write> Watching<'_, W> {
-    /// Does what was asked for by button and model, and looks at a picture if there is one. Breaks when there will be no more, with a
-    /// fault where there never was one; fails when stdout is closed.
-    fn round(&mut self, reload: bool) -> io::Result<ControlFlow<Option<Fault>>> {
-        for press in self.presses.iter().flat_map(mpsc::Receiver::try_iter) {
-            self.watch.press(press);
-        }
-        self.looking.retain(|look| !look.answer.is_closed());
-        for look in self.looks.try_iter() {
-            self.watch.ask(look.asked);
-            self.looking.push(look);
-        }
-        match self.models.changed(reload) {
-            None => {}
-            Some(Ok(detector)) => {
-                self.live.replace(Arc::clone(&detector));
-                self.watch.replace(detector);
-            }
-            Some(Err(what)) => say(&what),
-        }
-        match self.eye.newest(PATIENCE) {
-            None => {}
-            Some(Look::End(fault)) => return Ok(ControlFlow::Break(fault)),
-            Some(Look::Fault(fault)) => self.fault(&fault),
-            Some(Look::Works) => self.works(),
-            Some(Look::Note(note)) => say(&note),
-            Some(Look::Shot(shot)) => self.look(shot)?,
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// There are no pictures: everything that shows how the box is shows that, until there are.
-    fn fault(&mut self, fault: &Fault) {
-        self.watch.interrupted();
-        let fault = fault.to_string();
-        self.teller.fault(&fault);
-        self.live.fault(&fault);
-        for look in self.looking.drain(..) {
-            // A visitor that has left gets no answer.
-            let _ = look.answer.send(live::fault(&fault));
-        }
-    }
-
-    /// There are pictures, or could be.
-    fn works(&mut self) {
-        self.teller.works();
-        self.live.works();
-    }
-
-    fn look(&mut self, shot: Shot) -> io::Result<()> {
-        let looked = self.watch.look(&shot).unwrap_or_else(|error| {
-            say(&error.to_string());
-            Looked::Nothing
-        });
-        self.live.counted(self.watch.tally());
-        match looked {
-            Looked::Damaged => return Ok(()),
-            Looked::Fault(fault) => {
-                self.fault(&fault);
-                return Ok(());
-            }
-            _ => self.works(),
-        }
-        let told = self.tell(&shot, looked);
-        if !matches!(shot.pixels, Pixels::Missing(_)) {
-            self.live.looked(shot);
-        }
-        told
-    }
-
-    fn tell(&mut self, shot: &Shot, looked: Looked) -> io::Result<()> {
-        if self.watch.network_failed() {
-            self.models.failed();
-        }
-        match looked {
-            Looked::Nothing | Looked::Damaged | Looked::Fault(_) => Ok(()),
-            Looked::Learned(empty) => {
-                self.state.map_or(Ok(()), |state| empty.keep(state)).unwrap_or_else(|e| say(&e.to_string()));
-                say("this is the empty scene from now on");
-                Ok(())
-            }
-            Looked::Answer(answer) => {
-                if let (Some(unsure), Said::Verdict(Verdict::Unsure, _)) = (&mut self.unsure, &answer.said) {
-                    unsure.keep(&answer.picture, shot).unwrap_or_else(|e| say(&e.to_string()));
-                }
-                if matches!(answer.said, Said::Verdict(..)) {
-                    self.models.proven();
-                }
-                let seen = live::seen(&answer);
-                self.live.said(seen.clone());
-                if answer.asked {
-                    for look in self.looking.drain(..) {
-                        let _ = look.answer.send(seen.clone());
-                    }
-                }
-                self.teller.tell(&answer, self.watch.detector().bundle().id())
-            }
-        }
-    }
-
-    /// What came of all pictures.
-    fn summary(&self) -> String {
-        let (tally, dropped) = (self.watch.tally(), self.eye.dropped());
-        let each = tally.frame_ms();
-        let (judged, failed, passed, damaged) = (tally.judged, tally.failed, tally.passed, tally.damaged);
-        let oldest = tally.oldest.as_millis();
-        format!(
-            "{judged} frames judged, {each:.1} ms each; {failed} could not be, {passed} showed nothing, {damaged} were damaged, {dropped} were dropped; the oldest was {oldest} ms old"
-        )
-    }
-}
-
 /// What the network has to say, on the display and on stderr.
 struct Voice(Notices);
 
-impl Herald for Voice {
+impl Notifier for Voice {
     fn code(&self, visitor: &str, code: &str) {
         let small = ["pairing code for".into(), visitor.to_owned()];
         self.0.show(Words { large: code.to_owned(), small }, SHOWN);
@@ -308,34 +171,8 @@ impl Herald for Voice {
     }
 }
 
+/// Prints a message for the operator.
 pub(super) fn say(what: &str) {
-    // Whoever closed stderr does not want to know.
+    // A closed stderr has no reader.
     let _ = writeln!(io::stderr(), "counterfoil-edge: {what}");
-}
-
-/// A thread that looks at the button.
-fn listen(mut button: Button<Input>, stop: Arc<AtomicBool>) -> mpsc::Receiver<Press> {
-    let (presses, pressed) = mpsc::channel();
-    thread::spawn(move || {
-        let mut failing = false;
-        while !stop.load(Ordering::Relaxed) {
-            match button.poll(Instant::now()) {
-                Ok(press) => {
-                    failing = false;
-                    if press.is_some_and(|press| presses.send(press).is_err()) {
-                        return;
-                    }
-                }
-                Err(_) if failing => {}
-                Err(error) => {
-                    failing = true;
-                    say(&format!(
-                        "the button's pin cannot be read ({error:?}); check its wiring. Verdicts go on without it"
-                    ));
-                }
-            }
-            thread::sleep(BUTTON);
-        }
-    });
-    pressed
 }

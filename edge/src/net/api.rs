@@ -20,7 +20,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt};
 use tower_http::timeout::TimeoutLayer;
 
-use super::door::{SHOWN, Shut};
+use super::pairing::{PairingError, SHOWN};
 use super::state::{AppState, refuse};
 use super::{bundle, metrics, picture};
 use crate::Error;
@@ -84,7 +84,7 @@ async fn wrong_method() -> Response {
 async fn only_paired(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
     let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let whose =
-        bearer.and_then(|value| value.strip_prefix("Bearer ")).map(|token| state.door.tokens().whose(token.trim()));
+        bearer.and_then(|value| value.strip_prefix("Bearer ")).map(|token| state.pairing.tokens().whose(token.trim()));
     match whose {
         Some(Ok(Some(name))) => {
             request.extensions_mut().insert(Visitor(name));
@@ -109,12 +109,12 @@ async fn only_paired(State(state): State<Arc<AppState>>, mut request: Request, n
 #[derive(Clone, Debug)]
 struct Visitor(String);
 
-/// Holds the table for the request's game, if it names one; a refusal where it cannot.
-fn seat(state: &AppState, visitor: &Visitor, headers: &HeaderMap) -> Option<Response> {
+/// Takes the game lock for the request's game, if it names one; a refusal where it cannot.
+fn take_lock(state: &AppState, visitor: &Visitor, headers: &HeaderMap) -> Option<Response> {
     let Ok(game) = headers.get(GAME)?.to_str() else {
         return Some(refuse(StatusCode::BAD_REQUEST, "a game's name is letters and digits"));
     };
-    state.table.sit(game, &visitor.0).err().map(|busy| refuse(StatusCode::CONFLICT, &busy))
+    state.game_lock.acquire(game, &visitor.0).err().map(|busy| refuse(StatusCode::CONFLICT, &busy))
 }
 
 async fn detect(
@@ -123,13 +123,13 @@ async fn detect(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(response) = seat(&state, &visitor, &headers) {
+    if let Some(response) = take_lock(&state, &visitor, &headers) {
         return response;
     }
     if let Some(wrapped) = wrapping(&headers) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &wrapped);
     }
-    let Some(judged) = state.desk.hand_in(body.into()) else { return busy() };
+    let Some(judged) = state.judge_queue.hand_in(body.into()) else { return busy() };
     match judged.await {
         Ok(Ok(judged)) => {
             state.judged.fetch_add(1, Ordering::Relaxed);
@@ -167,7 +167,7 @@ async fn look(
     axum::Extension(visitor): axum::Extension<Visitor>,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(response) = seat(&state, &visitor, &headers) {
+    if let Some(response) = take_lock(&state, &visitor, &headers) {
         return response;
     }
     if !state.config.source.looks() {
@@ -186,7 +186,7 @@ async fn leave(
     headers: HeaderMap,
 ) -> Json<Left> {
     if let Some(Ok(game)) = headers.get(GAME).map(HeaderValue::to_str) {
-        state.table.leave(game, &visitor.0);
+        state.game_lock.release(game, &visitor.0);
     }
     Json(Left {})
 }
@@ -213,9 +213,9 @@ async fn events(State(state): State<Arc<AppState>>) -> Sse<impl Stream<Item = Re
 }
 
 async fn begin(State(state): State<Arc<AppState>>, Json(begin): Json<Begin>) -> Response {
-    match state.door.begin(&begin.name) {
+    match state.pairing.begin(&begin.name) {
         Ok((id, code)) => {
-            state.herald.code(&begin.name, &code);
+            state.notifier.code(&begin.name, &code);
             Json(Begun { id, seconds: SHOWN.as_secs(), name: state.name.clone() }).into_response()
         }
         Err(shut) => shut.into_response(),
@@ -223,7 +223,7 @@ async fn begin(State(state): State<Arc<AppState>>, Json(begin): Json<Begin>) -> 
 }
 
 async fn exchange(State(state): State<Arc<AppState>>, Json(exchange): Json<Exchange>) -> Response {
-    match state.door.exchange(&exchange.id, &exchange.message) {
+    match state.pairing.exchange(&exchange.id, &exchange.message) {
         Ok(message) => Json(Exchange { id: exchange.id, message }).into_response(),
         Err(shut) => shut.into_response(),
     }
@@ -231,7 +231,7 @@ async fn exchange(State(state): State<Arc<AppState>>, Json(exchange): Json<Excha
 
 async fn confirm(State(state): State<Arc<AppState>>, Json(confirm): Json<Confirm>) -> Response {
     // A token is written to the disk before it is given.
-    let confirmed = tokio::task::spawn_blocking(move || state.door.confirm(&confirm.id, &confirm.proof)).await;
+    let confirmed = tokio::task::spawn_blocking(move || state.pairing.confirm(&confirm.id, &confirm.proof)).await;
     match confirmed {
         Ok(Ok((proof, token))) => Json(Paired { proof, token }).into_response(),
         Ok(Err(shut)) => shut.into_response(),
@@ -239,7 +239,7 @@ async fn confirm(State(state): State<Arc<AppState>>, Json(confirm): Json<Confirm
     }
 }
 
-impl IntoResponse for Shut {
+impl IntoResponse for PairingError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Name => StatusCode::BAD_REQUEST,

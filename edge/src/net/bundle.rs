@@ -14,8 +14,8 @@ use tar::EntryType;
 use tokio_stream::StreamExt;
 
 use crate::config::Config;
-use crate::slots::{Slot, Slots};
-use crate::trust::Trust;
+use crate::store::slots::{Slot, Slots};
+use crate::store::trust::Trust;
 use crate::{Error, Result};
 
 /// Files a bundle may have.

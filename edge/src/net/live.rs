@@ -1,7 +1,6 @@
-//! What the loop that watches and the people on the network know of each other.
+//! What the loop that watches and the threads of the network share.
 //!
-//! The loop tells what it saw and never waits for anyone: a listener who is slow misses things. Requests for a look wait here until
-//! the loop comes round.
+//! The loop writes and never waits: a slow listener misses events. Requests for a verdict wait here until the loop comes round.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
@@ -11,22 +10,29 @@ use counterfoil_models::protocol::Seen;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::Detector;
-use crate::agreement::Said;
 use crate::camera::Shot;
-use crate::watch::{Answer, Tally};
+use crate::watch::state::{Answer, Tally};
+use crate::watch::vote::Statement;
+use crate::watch::watcher::{Observer, Reply, VerdictRequest};
 
 /// Events a slow listener may be behind before it misses some: a folder may get a thousand files at once.
 const BEHIND: usize = 1024;
-/// Requests for a look that wait at a time.
-const LOOKS: usize = 4;
+/// Requests for a verdict that wait at a time.
+const REQUESTS: usize = 4;
 
-/// Someone who wants to know what lies before the camera from now on.
+/// A peer that waits for the answer to its request.
 #[derive(Debug)]
-pub struct LookRequest {
-    /// When it was asked: older frames do not count.
-    pub asked: Instant,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Seen>,
+struct Waiting(oneshot::Sender<Seen>);
+
+impl Reply for Waiting {
+    fn is_abandoned(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    fn send(self: Box<Self>, answer: Result<&Answer, &str>) {
+        // A peer that has left gets no answer.
+        let _ = self.0.send(answer.map_or_else(fault, seen));
+    }
 }
 
 /// Shared by loop and network.
@@ -36,7 +42,7 @@ pub struct Live {
     detector: RwLock<Arc<Detector>>,
     now: Mutex<Now>,
     events: broadcast::Sender<Arc<Seen>>,
-    looks: mpsc::SyncSender<LookRequest>,
+    requests: mpsc::SyncSender<VerdictRequest>,
 }
 
 /// What the loop saw last.
@@ -53,64 +59,32 @@ pub struct Now {
 }
 
 impl Live {
-    /// Nothing was seen yet. The requests for a look come out at the receiver.
+    /// Before the first shot. The receiver gets the requests for a verdict.
     #[must_use]
-    pub fn new(detector: Arc<Detector>) -> (Arc<Self>, mpsc::Receiver<LookRequest>) {
-        let (looks, asked) = mpsc::sync_channel(LOOKS);
+    pub fn new(detector: Arc<Detector>) -> (Arc<Self>, mpsc::Receiver<VerdictRequest>) {
+        let (requests, asked) = mpsc::sync_channel(REQUESTS);
         let (events, _) = broadcast::channel(BEHIND);
         let live = Self {
             begun: Instant::now(),
             detector: RwLock::new(detector),
             now: Mutex::new(Now::default()),
             events,
-            looks,
+            requests,
         };
         (Arc::new(live), asked)
     }
 
-    /// Who judges.
+    /// The detector that judges.
     #[must_use]
     pub fn detector(&self) -> Arc<Detector> {
         Arc::clone(&self.detector.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Another detector judges from now on.
-    pub fn replace(&self, detector: Arc<Detector>) {
-        *self.detector.write().unwrap_or_else(PoisonError::into_inner) = detector;
-    }
-
-    /// The loop looked at a frame.
-    pub fn looked(&self, shot: Shot) {
-        self.lock().shot = Some(Arc::new(shot));
-    }
-
-    /// So much has been seen.
-    pub fn counted(&self, tally: Tally) {
-        self.lock().tally = tally;
-    }
-
-    /// The loop has something to say.
-    pub fn said(&self, seen: Seen) {
+    fn said(&self, seen: Seen) {
         let seen = Arc::new(seen);
         self.lock().seen = Some(Arc::clone(&seen));
-        // Nobody may be listening.
+        // An error means that nobody listens.
         let _ = self.events.send(seen);
-    }
-
-    /// There is no camera.
-    pub fn fault(&self, what: &str) {
-        let news = self.lock().fault.replace(what.to_owned()).as_deref() != Some(what);
-        if news {
-            self.said(fault(what));
-        }
-    }
-
-    /// The fault is over: what was said last, until there is a verdict, is that there is nothing.
-    pub fn works(&self) {
-        let over = self.lock().fault.take();
-        if over.is_some() {
-            self.said(nothing());
-        }
     }
 
     /// What the loop saw last.
@@ -119,17 +93,17 @@ impl Live {
         self.lock().clone()
     }
 
-    /// What it says from now on.
+    /// What the loop says from now on.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Arc<Seen>> {
         self.events.subscribe()
     }
 
-    /// Asks the loop for a look; `None` when too many have.
+    /// Asks the loop for a verdict on what lies before the camera from now on; `None` when too many requests wait.
     #[must_use]
     pub fn ask(&self) -> Option<oneshot::Receiver<Seen>> {
         let (answer, answered) = oneshot::channel();
-        self.looks.try_send(LookRequest { asked: Instant::now(), answer }).ok()?;
+        self.requests.try_send(VerdictRequest { asked: Instant::now(), reply: Box::new(Waiting(answer)) }).ok()?;
         Some(answered)
     }
 
@@ -140,18 +114,50 @@ impl Live {
     }
 
     fn lock(&self) -> MutexGuard<'_, Now> {
-        // Each field is whole, whoever panicked.
+        // A panic leaves each field whole.
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Observer<Detector> for Live {
+    fn replaced(&self, detector: Arc<Detector>) {
+        *self.detector.write().unwrap_or_else(PoisonError::into_inner) = detector;
+    }
+
+    fn counted(&self, tally: Tally) {
+        self.lock().tally = tally;
+    }
+
+    fn fault(&self, what: &str) {
+        let news = self.lock().fault.replace(what.to_owned()).as_deref() != Some(what);
+        if news {
+            self.said(fault(what));
+        }
+    }
+
+    /// After a fault the last statement, until there is a verdict, is that there is nothing.
+    fn works(&self) {
+        let over = self.lock().fault.take();
+        if over.is_some() {
+            self.said(nothing());
+        }
+    }
+
+    fn answered(&self, answer: &Answer) {
+        self.said(seen(answer));
+    }
+
+    fn looked(&self, shot: Shot) {
+        self.lock().shot = Some(Arc::new(shot));
+    }
+}
+
 /// An answer in the protocol's words.
-#[must_use]
-pub fn seen(answer: &Answer) -> Seen {
+fn seen(answer: &Answer) -> Seen {
     let (said, judgement) = match &answer.said {
-        Said::Nothing => ("nothing".to_owned(), None),
-        Said::Unjudged => ("unjudged".to_owned(), None),
-        Said::Verdict(verdict, judgement) => (verdict.to_string(), Some(judgement)),
+        Statement::Nothing => ("nothing".to_owned(), None),
+        Statement::Unjudged => ("unjudged".to_owned(), None),
+        Statement::Verdict(verdict, judgement) => (verdict.to_string(), Some(judgement)),
     };
     Seen {
         said,
@@ -163,15 +169,13 @@ pub fn seen(answer: &Answer) -> Seen {
     }
 }
 
-/// That there is nothing to judge, in the protocol's words.
-#[must_use]
-pub fn nothing() -> Seen {
+/// The statement before the first one, in the protocol's words.
+pub(super) fn nothing() -> Seen {
     without_verdict("nothing", None)
 }
 
 /// A camera's fault in the protocol's words.
-#[must_use]
-pub fn fault(what: &str) -> Seen {
+fn fault(what: &str) -> Seen {
     without_verdict("fault", Some(what.into()))
 }
 

@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use counterfoil_models::protocol::{Bounds, Model, Refusal, Status};
 
-use super::Herald;
-use super::desk::Desk;
-use super::door::Door;
+use super::Notifier;
+use super::game_lock::GameLock;
+use super::judge_queue::JudgeQueue;
 use super::live::Live;
-use super::table::Table;
+use super::pairing::Pairing;
 use crate::config::Config;
 
 /// What the routes share.
@@ -20,10 +20,10 @@ pub(super) struct AppState {
     pub(super) name: String,
     pub(super) config: Config,
     pub(super) live: Arc<Live>,
-    pub(super) desk: Desk,
-    pub(super) door: Door,
-    pub(super) table: Table,
-    pub(super) herald: Arc<dyn Herald>,
+    pub(super) judge_queue: JudgeQueue,
+    pub(super) pairing: Pairing,
+    pub(super) game_lock: GameLock,
+    pub(super) notifier: Arc<dyn Notifier>,
     pub(super) judged: AtomicU64,
     pub(super) refused: AtomicU64,
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::num::NonZero;
 
 use counterfoil_edge::Detector;
-use counterfoil_edge::explain::{Explanation, Patch};
+use counterfoil_edge::detector::explain::{Explanation, Patch};
 use counterfoil_models::{Calibration, Frame, Join, JoinRule, Region, Score, Verdict, sha256_hex};
 use image::{GrayImage, Luma};
 

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use counterfoil_edge::faceoff::{Event, Rules, play};
+use counterfoil_edge::detector::faceoff::{Event, Rules, play};
 use counterfoil_edge::{Detector, Error};
 use counterfoil_models::Calibration;
 
 use super::bundle::Fixture;
 
 /// The files of the pictures, the players and the exhibits.
-type Table = (Fixture, Vec<(String, Detector)>, Vec<(PathBuf, bool)>);
+type GameLock = (Fixture, Vec<(String, Detector)>, Vec<(PathBuf, bool)>);
 
 /// The bright are genuine: the bundle knows, its opposite has it the wrong way round.
-fn table() -> Table {
+fn table() -> GameLock {
     let fixture = Fixture::new();
     let opposite = fixture.write_bundle("opposite", "Neg", |manifest| {
         manifest.calibration = Calibration::new(0.01, (200..399).map(|i| -0.002 * i as f32).collect()).unwrap();

@@ -5,8 +5,8 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 
 use counterfoil_edge::Detector;
-use counterfoil_edge::pipeline::{Judged, judge_all};
-use counterfoil_edge::source::{Source, pictures};
+use counterfoil_edge::detector::pipeline::{Judged, judge_all};
+use counterfoil_edge::detector::source::{Source, pictures};
 
 use super::bundle::Fixture;
 

@@ -1,7 +1,7 @@
 //! What a bundle's generator draws, as bytes: the counterfeits that a supervised network is taught when nobody names others.
 
 use anyhow::{Result, ensure};
-use counterfoil_edge::engine::Graph;
+use counterfoil_edge::inference::Graph;
 use counterfoil_models::{Bundle, GENERATOR};
 
 use crate::stream::{normal, stream};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use counterfoil_edge::engine::Engine;
+use counterfoil_edge::inference::Engine;
 use counterfoil_models::Plane;
 use rayon::prelude::*;
 

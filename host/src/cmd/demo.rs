@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_edge::faceoff::{Played, Rules, play};
+use counterfoil_edge::detector::faceoff::{Played, Rules, play};
 use counterfoil_host::data::{Dataset, HELD_OUT, Room};
 use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role, Training};

@@ -164,7 +164,7 @@ impl Flash {
             files.push((format!("{FOLDER}/edge.toml"), read(path)?));
         }
         if let Some(path) = &self.key {
-            counterfoil_edge::trust::Trust::of_key(path)?.check(bundle)?;
+            counterfoil_edge::store::trust::Trust::of_key(path)?.check(bundle)?;
             files.push((format!("{FOLDER}/key.pub"), read(path)?));
         }
         files.push((format!("{FOLDER}/{INSTALL}"), self.install().into_bytes()));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
-use counterfoil_edge::trust;
+use counterfoil_edge::store::trust;
 use counterfoil_models::{Bundle, MANIFEST, SIGNATURE, vacant, write_whole};
 use minisign::{KeyPair, SecretKey, SecretKeyBox};
 

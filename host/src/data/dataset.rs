@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use counterfoil_edge::source::{Source, pictures};
+use counterfoil_edge::detector::source::{Source, pictures};
 use counterfoil_models::{Article, Color, DecodedFrame, Frame, Region, Resize};
 use image::DynamicImage;
 use regex::Regex;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
-use counterfoil_edge::engine::{Engine, NamedOutput};
+use counterfoil_edge::inference::{Engine, NamedOutput};
 use counterfoil_models as contract;
 use counterfoil_models::{
     Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Training, unit,
@@ -29,8 +29,9 @@ use crate::train::{self, Trained, Which};
 const PARITY_PICTURES: usize = 64;
 /// The share of the held-out pictures that scales the regions; calibrating on the same ones would flatter.
 const JOIN_SHARE: f64 = 0.25;
-/// tract's version, pinned in Cargo.toml.
-const TRACT: &str = "0.23.9";
+/// Versions of the engines that this program is built with.
+const CANDLE: &str = env!("CANDLE_VERSION");
+const TRACT: &str = env!("TRACT_VERSION");
 
 /// What an export is asked for.
 #[derive(Debug)]
@@ -317,7 +318,7 @@ impl Engines<'_> {
             let Judged { embedding, logit, score } = own.judge(&x)?; // [P * R, E], [P * R] twice
             let width = embedding.dim(1)?;
             let outputs = outputs(n, score.to_vec1()?, logit.to_vec1()?, embedding.flatten_all()?.to_vec1()?, width);
-            opinions.push(Opinion { engine: "candle".to_owned(), version: "0.11.1".to_owned(), outputs });
+            opinions.push(Opinion { engine: "candle".to_owned(), version: CANDLE.to_owned(), outputs });
         }
         let mut tract = (Vec::new(), Vec::new(), Vec::new());
         for input in &inputs {

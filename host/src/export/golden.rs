@@ -6,7 +6,7 @@
 use std::io::Cursor;
 
 use anyhow::{Result, ensure};
-use counterfoil_edge::engine::Engine;
+use counterfoil_edge::inference::Engine;
 use counterfoil_models::{
     Article, Calibration, Frame, GOLDEN_TOLERANCE, Golden, Join, Plane, Preprocess, Score, Verdict,
 };

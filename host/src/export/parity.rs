@@ -1,7 +1,7 @@
 //! The same pictures' outputs from several engines enter, their agreement leaves, or the refusal to ship: a number that was
 //! evaluated here must be the number the box gives.
 
-use counterfoil_edge::engine::NamedOutput;
+use counterfoil_edge::inference::NamedOutput;
 use counterfoil_models::{Calibration, Score, Verdict};
 
 use super::ExportError;

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use counterfoil_edge::engine::NamedOutput;
+use counterfoil_edge::inference::NamedOutput;
 use ort::environment::Environment;
 use ort::session::Session as OrtSession;
 use ort::value::TensorRef;

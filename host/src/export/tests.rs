@@ -1,7 +1,7 @@
 //! What the writer writes, three engines read: candle is the reference, tract and (where its library is found) ONNX Runtime follow.
 
 use candle_core::{Device, Tensor};
-use counterfoil_edge::engine::{Engine, Graph, NamedOutput};
+use counterfoil_edge::inference::{Engine, Graph, NamedOutput};
 use counterfoil_models::Calibration;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -259,4 +259,17 @@ fn the_library_is_looked_for_in_order() {
     assert_eq!(find(None, None, &[]), None);
     let message = Runtime::load(flag).unwrap_err().to_string();
     assert!(message.contains("/flag.so") && message.contains("scripts/onnxruntime"), "{message}");
+}
+
+#[test]
+fn a_manifest_names_the_engines_that_this_program_is_built_with() {
+    let lock: toml::Table = include_str!("../../../Cargo.lock").parse().unwrap();
+    for (package, version) in [("candle-core", env!("CANDLE_VERSION")), ("tract-onnx", env!("TRACT_VERSION"))] {
+        let packages = lock["package"].as_array().unwrap().iter();
+        let versions: Vec<&str> = packages
+            .filter(|entry| entry["name"].as_str() == Some(package))
+            .map(|entry| entry["version"].as_str().unwrap())
+            .collect();
+        assert_eq!(versions, [version], "{package}");
+    }
 }

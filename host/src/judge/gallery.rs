@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use counterfoil_edge::Detector;
-use counterfoil_edge::engine::Outputs;
+use counterfoil_edge::inference::Outputs;
 use counterfoil_models::{References, Verdict};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;

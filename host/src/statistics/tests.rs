@@ -1,6 +1,6 @@
 //! The detective as its users see it: fitted to drawn pictures, run by the engines.
 
-use counterfoil_edge::engine::Engine;
+use counterfoil_edge::inference::Engine;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 

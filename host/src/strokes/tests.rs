@@ -2,7 +2,7 @@
 
 use std::f32::consts::PI;
 
-use counterfoil_edge::engine::Engine;
+use counterfoil_edge::inference::Engine;
 use rand::Rng as _;
 
 use super::*;

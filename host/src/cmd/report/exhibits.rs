@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use counterfoil_edge::Detector;
-use counterfoil_edge::explain::Explanation;
+use counterfoil_edge::detector::explain::Explanation;
 use counterfoil_host::data::Item;
 use counterfoil_host::eval::{Scored, caught, hardest};
 use counterfoil_host::report::{Exhibit, Report};

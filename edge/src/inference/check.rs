@@ -1,0 +1,149 @@
+//! ONNX bytes enter, a message that is safe to hand to a backend leaves. Everything here looks at
+//! the protobuf alone, before any network is built: sizes, opset, external data, NaN weights, the input's declaration.
+
+use std::ops::RangeInclusive;
+
+use prost::Message;
+use tract_onnx::pb;
+use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+
+use super::{EngineError, MAX_BYTES};
+
+/// The operator sets that tract 0.23 is tested with.
+pub const OPSETS: RangeInclusive<i64> = 9..=18;
+
+/// Decodes `onnx` and refuses what must not reach a backend.
+pub(super) fn read(onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
+    if onnx.len() > MAX_BYTES {
+        return Err(EngineError::TooLarge { bytes: onnx.len() });
+    }
+    let proto = pb::ModelProto::decode(onnx).map_err(|error| not_onnx(error.to_string()))?;
+    let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
+    let opset = proto.opset_import.iter().find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"));
+    let found = opset.map_or(0, |import| import.version);
+    if !OPSETS.contains(&found) {
+        return Err(EngineError::Opset { found });
+    }
+    tensors(graph)?;
+    Ok(proto)
+}
+
+/// Checks every tensor of `graph` and of the graphs in its nodes' attributes.
+fn tensors(graph: &pb::GraphProto) -> Result<(), EngineError> {
+    let sparse = graph.sparse_initializer.iter().flat_map(|sparse| sparse.values.iter().chain(&sparse.indices));
+    graph.initializer.iter().chain(sparse).try_for_each(tensor)?;
+    for attribute in graph.node.iter().flat_map(|node| &node.attribute) {
+        attribute.t.iter().chain(&attribute.tensors).try_for_each(tensor)?;
+        attribute.g.iter().chain(&attribute.graphs).try_for_each(tensors)?;
+    }
+    Ok(())
+}
+
+fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
+    let name = || tensor.name.clone();
+    if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
+        let location = tensor.external_data.iter().find(|entry| entry.key == "location");
+        let location = location.map_or_else(String::new, |entry| entry.value.clone());
+        return Err(EngineError::ExternalData { tensor: name(), location });
+    }
+    let kind = DataType::try_from(tensor.data_type).unwrap_or(DataType::Undefined);
+    let bytes_each = match kind {
+        DataType::Bool | DataType::Int8 | DataType::Uint8 => 1,
+        DataType::Float16 | DataType::Int16 | DataType::Uint16 => 2,
+        DataType::Float | DataType::Int32 | DataType::Uint32 => 4,
+        DataType::Double | DataType::Int64 | DataType::Uint64 => 8,
+        _ => return Err(not_onnx(format!("tensor `{}` has element type {}", tensor.name, tensor.data_type))),
+    };
+    let length =
+        tensor.dims.iter().try_fold(bytes_each, |bytes: usize, &dim| bytes.checked_mul(usize::try_from(dim).ok()?));
+    let Some(length) = length.filter(|&length| tensor.raw_data.is_empty() || tensor.raw_data.len() == length) else {
+        let found = tensor.raw_data.len();
+        return Err(not_onnx(format!("tensor `{}` of shape {:?} holds {found} bytes", tensor.name, tensor.dims)));
+    };
+    // Without raw data the numbers stand in typed lists, which a backend compares with the shape before it builds a tensor.
+    if length > MAX_BYTES {
+        return Err(EngineError::TooLarge { bytes: length });
+    }
+    let raw = &tensor.raw_data;
+    let finite = match kind {
+        DataType::Float => raw.as_chunks().0.iter().all(|&bytes| f32::from_le_bytes(bytes).is_finite()),
+        DataType::Double => raw.as_chunks().0.iter().all(|&bytes| f64::from_le_bytes(bytes).is_finite()),
+        // IEEE 754 binary16: NaN and infinity have all five exponent bits set.
+        DataType::Float16 => raw.as_chunks().0.iter().all(|&bytes| u16::from_le_bytes(bytes) & 0x7c00 != 0x7c00),
+        _ => true,
+    };
+    let finite =
+        finite && tensor.float_data.iter().all(|x| x.is_finite()) && tensor.double_data.iter().all(|x| x.is_finite());
+    if finite { Ok(()) } else { Err(EngineError::NotFinite { tensor: name() }) }
+}
+
+/// Compares the one input that is not a weight with what the caller will feed.
+pub(super) fn input(proto: &pb::ModelProto, shape: &[usize], name: Option<&str>) -> Result<(), EngineError> {
+    let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
+    // Up to IR version 3 weights were listed among the inputs too.
+    let is_weight = |input: &&pb::ValueInfoProto| graph.initializer.iter().any(|weight| weight.name == input.name);
+    let inputs: Vec<_> = graph.input.iter().filter(|input| !is_weight(input)).collect();
+    let fits = |input: &pb::ValueInfoProto| {
+        let Some(declared) = tensor_type(input) else { return false };
+        let dims = declared.shape.as_ref().map_or(&[][..], |shape| &shape.dim);
+        let same = |(dim, &wanted): (_, &usize)| dimension(dim).is_none_or(|fixed| fixed == wanted as i64);
+        name.is_none_or(|name| name == input.name)
+            && declared.elem_type == DataType::Float as i32
+            && dims.len() == shape.len()
+            && dims.iter().zip(shape).all(same)
+    };
+    match inputs[..] {
+        [input] if fits(input) => Ok(()),
+        _ => Err(EngineError::Input {
+            found: if inputs.is_empty() {
+                "missing".to_owned()
+            } else {
+                inputs.iter().map(|input| describe(input)).collect::<Vec<_>>().join(" and ")
+            },
+            expected: format!("{}float32 {shape:?}", name.map_or_else(String::new, |name| format!("`{name}` "))),
+        }),
+    }
+}
+
+/// The names of the graph's outputs, in its order.
+pub(super) fn output_names(proto: &pb::ModelProto) -> Result<Vec<String>, EngineError> {
+    let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
+    let produced = |name: &String| {
+        graph.node.iter().any(|node| node.output.contains(name))
+            || graph.initializer.iter().any(|weight| weight.name == *name)
+            || graph.input.iter().any(|input| input.name == *name)
+    };
+    let names: Vec<String> = graph.output.iter().map(|output| output.name.clone()).collect();
+    match names.iter().find(|name| !produced(name)) {
+        Some(name) => Err(not_onnx(format!("no node makes its output `{name}`"))),
+        None => Ok(names),
+    }
+}
+
+fn tensor_type(value: &pb::ValueInfoProto) -> Option<&pb::type_proto::Tensor> {
+    let pb::type_proto::Value::TensorType(declared) = value.r#type.as_ref()?.value.as_ref()?;
+    Some(declared)
+}
+
+/// A dimension's number, if it has one; a name such as `N` leaves it to the caller.
+fn dimension(dim: &pb::tensor_shape_proto::Dimension) -> Option<i64> {
+    match dim.value {
+        Some(pb::tensor_shape_proto::dimension::Value::DimValue(fixed)) => Some(fixed),
+        _ => None,
+    }
+}
+
+fn describe(input: &pb::ValueInfoProto) -> String {
+    let Some(declared) = tensor_type(input) else { return format!("`{}` of no tensor type", input.name) };
+    let kind = DataType::try_from(declared.elem_type)
+        .map_or_else(|_| "unknown".to_owned(), |kind| format!("{kind:?}").to_lowercase());
+    let kind = if kind == "float" { "float32".to_owned() } else { kind };
+    let dims = declared.shape.iter().flat_map(|shape| &shape.dim);
+    let dims: Vec<_> =
+        dims.map(|dim| dimension(dim).map_or_else(|| "N".to_owned(), |fixed| fixed.to_string())).collect();
+    format!("`{}` {kind} [{}]", input.name, dims.join(", "))
+}
+
+fn not_onnx(reason: impl Into<String>) -> EngineError {
+    EngineError::NotOnnx { reason: reason.into() }
+}

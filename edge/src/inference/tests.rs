@@ -1,0 +1,241 @@
+//! Models are built message by message, as a stranger could build them.
+
+use std::sync::Arc;
+
+use half::f16;
+use pb::attribute_proto::AttributeType;
+use pb::tensor_proto::{DataLocation, DataType};
+use pb::tensor_shape_proto::{Dimension, dimension};
+use prost::Message;
+
+use super::*;
+
+fn value(name: &str, dims: &[i64]) -> pb::ValueInfoProto {
+    let dim = |&length: &i64| {
+        let named = dimension::Value::DimParam("N".to_owned());
+        let value = if length < 0 { named } else { dimension::Value::DimValue(length) };
+        Dimension { value: Some(value), ..Default::default() }
+    };
+    let shape = pb::TensorShapeProto { dim: dims.iter().map(dim).collect() };
+    let tensor = pb::type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
+    let kind = pb::TypeProto { value: Some(pb::type_proto::Value::TensorType(tensor)), ..Default::default() };
+    pb::ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..Default::default() }
+}
+
+fn weight(name: &str, dims: &[i64], values: &[f32]) -> pb::TensorProto {
+    let raw_data = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let data_type = DataType::Float as i32;
+    pb::TensorProto { name: name.to_owned(), dims: dims.to_vec(), data_type, raw_data, ..Default::default() }
+}
+
+fn node(op: &str, inputs: &[&str], output: &str) -> pb::NodeProto {
+    let input = inputs.iter().map(|&input| input.to_owned()).collect();
+    pb::NodeProto {
+        op_type: op.to_owned(),
+        name: output.to_owned(),
+        input,
+        output: vec![output.to_owned()],
+        ..Default::default()
+    }
+}
+
+/// A detective of two pixels: embedding = flattened image, logit = 2 a - b, score = logit.
+fn detective() -> pb::ModelProto {
+    let graph = pb::GraphProto {
+        name: "detective".to_owned(),
+        node: vec![
+            node("Flatten", &["image"], "embedding"),
+            node("MatMul", &["embedding", "w"], "logit"),
+            node("Identity", &["logit"], "score"),
+        ],
+        initializer: vec![weight("w", &[2, 1], &[2.0, -1.0])],
+        input: vec![value("image", &[-1, 1, 1, 2])],
+        output: vec![value("embedding", &[-1, 2]), value("score", &[-1, 1]), value("logit", &[-1, 1])],
+        ..Default::default()
+    };
+    let opset = pb::OperatorSetIdProto { domain: String::new(), version: 17 };
+    pb::ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
+}
+
+fn load(change: impl FnOnce(&mut pb::ModelProto)) -> Result<Engine, EngineError> {
+    let mut model = detective();
+    change(&mut model);
+    Engine::load(&model.encode_to_vec(), 2, 1, 1, 2)
+}
+
+/// The message of the refusal, which must hold every one of `parts`.
+fn refused(change: impl FnOnce(&mut pb::ModelProto), parts: &[&str]) {
+    let message = load(change).expect_err("must be refused").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{message:?} lacks {part:?}");
+    }
+}
+
+fn graph(model: &mut pb::ModelProto) -> &mut pb::GraphProto {
+    model.graph.as_mut().unwrap()
+}
+
+#[test]
+fn scores_each_row_by_name_not_by_order() {
+    let engine = load(|_| ()).unwrap();
+    let outputs = engine.run(&[1.0, 0.5, 0.25, 1.0]).unwrap();
+    assert_eq!(outputs.score, [1.5, -0.5]);
+    assert_eq!(outputs.logit, [1.5, -0.5]);
+    assert_eq!(outputs.embedding, [1.0, 0.5, 0.25, 1.0]);
+    assert_eq!(engine.embedding_len(), 2);
+}
+
+/// The detective with its weights as float16, which a node casts to `w`.
+fn narrow(model: &mut pb::ModelProto) {
+    let graph = graph(model);
+    let raw_data = [2.0, -1.0].into_iter().flat_map(|x| f16::from_f32(x).to_le_bytes()).collect();
+    let data_type = DataType::Float16 as i32;
+    graph.initializer =
+        vec![pb::TensorProto { name: "half".to_owned(), dims: vec![2, 1], data_type, raw_data, ..Default::default() }];
+    graph.node.insert(0, cast("half", "w", DataType::Float));
+}
+
+fn cast(input: &str, output: &str, to: DataType) -> pb::NodeProto {
+    let to = to as i64;
+    let kind = AttributeType::Int as i32;
+    let attribute = pb::AttributeProto { name: "to".to_owned(), r#type: kind, i: to, ..Default::default() };
+    pb::NodeProto { attribute: vec![attribute], ..node("Cast", &[input], output) }
+}
+
+#[test]
+fn weights_in_half_precision_are_widened_before_tract_sees_them() {
+    assert_eq!(load(narrow).unwrap().run(&[1.0, 0.5, 0.25, 1.0]).unwrap().score, [1.5, -0.5]);
+    let held = |change: fn(&mut pb::GraphProto)| {
+        let mut model = detective();
+        narrow(&mut model);
+        change(graph(&mut model));
+        let mut read = check::read(&model.encode_to_vec()).unwrap().graph.unwrap();
+        tract::halves::widen(&mut read);
+        let casts = read.node.iter().filter(|node| node.op_type == "Cast").count();
+        (casts, read.initializer.into_iter().map(|tensor| tensor.name).collect::<Vec<_>>())
+    };
+    assert_eq!(held(|_| ()), (0, vec!["w".to_owned()]));
+    // What something else reads stays, and so does a cast to something else.
+    let both = ["half", "w"].map(str::to_owned).to_vec();
+    assert_eq!(held(|graph| graph.node.push(node("Identity", &["half"], "other"))), (0, both.clone()));
+    assert_eq!(held(|graph| graph.node.push(cast("half", "other", DataType::Double))), (1, both));
+    // A branch sees what the graph around it holds.
+    let inner = |graph: &mut pb::GraphProto| {
+        let branch = pb::GraphProto { node: vec![node("Identity", &["half"], "inner")], ..Default::default() };
+        let kind = AttributeType::Graph as i32;
+        let branch =
+            pb::AttributeProto { name: "then_branch".to_owned(), r#type: kind, g: Some(branch), ..Default::default() };
+        graph.node.push(pb::NodeProto { attribute: vec![branch], ..node("If", &["condition"], "other") });
+    };
+    assert_eq!(held(inner).1, ["half", "w"]);
+}
+
+#[test]
+fn threads_share_one_engine() {
+    let engine = Arc::new(load(|_| ()).unwrap());
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let engine = Arc::clone(&engine);
+            std::thread::spawn(move || {
+                for i in 0..200 {
+                    let a = (thread * 200 + i) as f32;
+                    assert_eq!(engine.run(&[a, 0.0, 0.0, a]).unwrap().score, [2.0 * a, -a]);
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_slice_of_another_length_is_refused() {
+    let message = load(|_| ()).unwrap().run(&[0.0; 3]).unwrap_err().to_string();
+    assert!(message.contains("3 numbers") && message.contains("takes 4"), "{message}");
+}
+
+#[test]
+fn external_data_is_refused_unread() {
+    let point_outside = |model: &mut pb::ModelProto| {
+        let tensor = &mut graph(model).initializer[0];
+        tensor.raw_data.clear();
+        tensor.data_location = Some(DataLocation::External as i32);
+        let value = "../../etc/passwd".to_owned();
+        tensor.external_data = vec![pb::StringStringEntryProto { key: "location".to_owned(), value }];
+    };
+    refused(point_outside, &["`w`", "outside the bundle", "../../etc/passwd"]);
+}
+
+#[test]
+fn other_opsets_are_refused() {
+    refused(|model| model.opset_import[0].version = 21, &["opset 21", "9 to 18", "opset 17"]);
+    refused(|model| model.opset_import.clear(), &["opset 0"]);
+}
+
+#[test]
+fn another_input_is_refused() {
+    let expected = "`image` float32 [2, 1, 1, 2]";
+    refused(|model| graph(model).input[0].name = "x".to_owned(), &["`x` float32 [N, 1, 1, 2]", expected]);
+    refused(
+        |model| graph(model).input[0] = value("image", &[-1, 3, 1, 2]),
+        &["`image` float32 [N, 3, 1, 2]", expected],
+    );
+    refused(|model| graph(model).input[0] = value("image", &[1, 1, 1, 2]), &["`image` float32 [1, 1, 1, 2]", expected]);
+    refused(|model| graph(model).input.clear(), &["missing", expected]);
+}
+
+#[test]
+fn missing_or_misshapen_outputs_are_refused() {
+    refused(|model| graph(model).output.truncate(2), &["embedding, score", "`logit`"]);
+    refused(
+        |model| graph(model).node[2] = node("Identity", &["embedding"], "score"),
+        &["`score` of shape [2, 2]", "[2, 1]"],
+    );
+    refused(|model| graph(model).output.push(value("ghost", &[-1])), &["ghost"]);
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused() {
+    for bad in [f32::NAN, f32::NEG_INFINITY] {
+        refused(|model| graph(model).initializer[0] = weight("w", &[2, 1], &[bad, 0.0]), &["`w`", "NaN or infinity"]);
+    }
+}
+
+#[test]
+fn weights_that_do_not_fill_their_shape_are_refused() {
+    refused(|model| graph(model).initializer[0].dims = vec![3, 1], &["`w`", "[3, 1]", "8 bytes"]);
+    refused(|model| graph(model).initializer[0].dims = vec![i64::MAX, 9], &["`w`", "8 bytes"]);
+    refused(|model| graph(model).initializer[0].dims = vec![-2, -1], &["`w`", "8 bytes"]);
+}
+
+#[test]
+fn an_operator_that_tract_lacks_is_refused() {
+    refused(|model| graph(model).node[2].op_type = "Upsample".to_owned(), &["tract cannot run"]);
+}
+
+#[test]
+fn other_bytes_are_refused() {
+    for bytes in [&b""[..], b"PK\x03\x04 not a model", &[0xff; 4096]] {
+        let message = Engine::load(bytes, 1, 1, 1, 2).unwrap_err().to_string();
+        assert!(message.contains("not a readable ONNX model"), "{message}");
+    }
+    let message = Engine::load(&vec![0; MAX_BYTES + 1], 1, 1, 1, 2).unwrap_err().to_string();
+    assert!(message.contains("67108865 bytes"), "{message}");
+}
+
+/// Every truncation and every single flipped bit of a model either loads or is refused; none panics.
+#[test]
+fn damaged_models_never_panic() {
+    let whole = detective().encode_to_vec();
+    for length in 0..whole.len() {
+        let _ = Engine::load(&whole[..length], 2, 1, 1, 2);
+    }
+    for bit in 0..whole.len() * 8 {
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(engine) = Engine::load(&damaged, 2, 1, 1, 2) {
+            let _ = engine.run(&[0.5; 4]);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! tract as a [`Backend`]: pure Rust, one thread a run, in a plan that is optimised for one input shape.
+
+mod guard;
+pub(in crate::inference) mod halves;
+
+use std::sync::Arc;
+
+use tract_onnx::pb;
+use tract_onnx::prelude::*;
+
+use super::{Backend, EngineError, Runnable};
+use guard::guarded;
+
+/// The backend of the box and of the workstation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tract;
+
+const NAME: &str = "tract";
+
+impl Backend for Tract {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn load(
+        &self,
+        mut model: pb::ModelProto,
+        input_shape: &[usize],
+        outputs: &[String],
+    ) -> Result<Box<dyn Runnable>, EngineError> {
+        keep_freed_memory();
+        model.graph.iter_mut().for_each(halves::widen);
+        let plan = || {
+            let mut inference = tract_onnx::onnx().model_for_proto_model(&model)?;
+            inference.select_outputs_by_name(outputs)?;
+            inference
+                .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), input_shape))?
+                .into_optimized()?
+                .into_runnable()
+        };
+        let plan = guarded(plan).map_err(unsupported)?;
+        let output_shapes = (0..outputs.len()).map(|slot| output_shape(&plan, slot)).collect::<Result<_, _>>()?;
+        Ok(Box::new(Planned { plan, input_shape: input_shape.to_vec(), output_shapes }))
+    }
+}
+
+#[derive(Debug)]
+struct Planned {
+    plan: Arc<TypedRunnableModel>,
+    input_shape: Vec<usize>,
+    output_shapes: Vec<Vec<usize>>,
+}
+
+impl Runnable for Planned {
+    fn output_shapes(&self) -> &[Vec<usize>] {
+        &self.output_shapes
+    }
+
+    fn run(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let run = || {
+            let results = self.plan.run(tvec!(Tensor::from_shape(&self.input_shape, input)?.into()))?;
+            results.iter().map(|value| Ok(value.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())).collect()
+        };
+        guarded(run).map_err(|reason| EngineError::Run { reason })
+    }
+}
+
+fn unsupported(reason: String) -> EngineError {
+    EngineError::Unsupported { backend: NAME, reason }
+}
+
+/// The shape of one output, which tract knows once the input is fixed; it must be float32.
+fn output_shape(plan: &TypedRunnableModel, slot: usize) -> Result<Vec<usize>, EngineError> {
+    let fact = plan.model().output_fact(slot).map_err(|error| unsupported(format!("{error:#}")))?;
+    match fact.shape.as_concrete() {
+        Some(shape) if fact.datum_type == f32::datum_type() => Ok(shape.to_vec()),
+        _ => Err(EngineError::Output {
+            found: format!("number {slot} as {:?} {:?}", fact.datum_type, fact.shape),
+            expected: "float32 of a shape that follows from the input's".to_owned(),
+        }),
+    }
+}
+
+/// Lets freed memory stay with the process, up to 8 MiB in each of its heaps.
+///
+/// By default glibc gives most of it back after each run of a network, and the kernel zeroes it anew, page by page, for the next: a sixth
+/// of a run's time. It keeps twice as much as the largest block that was freed (mallopt(3), `M_MMAP_THRESHOLD`), so one is; none of its
+/// pages are touched.
+fn keep_freed_memory() {
+    const BLOCK: usize = 4 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(BLOCK)));
+}

@@ -1,0 +1,401 @@
+//! Models in slots: whole bundles side by side in a state folder, and one link that says which of them runs.
+//!
+//! ```text
+//! STATE/models/HASH/       a bundle, never changed; HASH is its fingerprint
+//! STATE/models/current     a link to the slot that runs
+//! STATE/models/previous    a link to the one that ran before
+//! STATE/models/unproven    the slot that has given no verdicts on this box yet, and how often it was started
+//! ```
+//!
+//! A link is replaced by a rename and its folder synced, so a power cut at any moment leaves the one or the other. What was chosen is rolled
+//! back by itself when it cannot be opened, or gives no verdict in so many starts.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use counterfoil_models::{Bundle, Draft, sync, write_whole};
+use serde::{Deserialize, Serialize};
+
+use crate::store::trust::Trust;
+use crate::{Detector, Error, Result};
+
+/// Starts without a verdict before a model is rolled back.
+const STARTS: u32 = 3;
+
+const CURRENT: &str = "current";
+const PREVIOUS: &str = "previous";
+const UNPROVEN: &str = "unproven";
+const LOCK: &str = ".lock";
+
+/// The models of a box.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    folder: PathBuf,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Slot {
+    /// The bundle's fingerprint, which names the slot.
+    pub id: String,
+    /// The bundle's name.
+    pub name: String,
+    /// The bundle's counter.
+    pub counter: u64,
+    /// Whether it is the one that runs.
+    pub current: bool,
+    /// Whether a rollback would lead to it.
+    pub previous: bool,
+}
+
+/// A model that has given no verdicts on this box yet.
+#[derive(Debug, Serialize, Deserialize)]
+struct Unproven {
+    slot: String,
+    starts: u32,
+}
+
+/// The model that runs, opened.
+#[derive(Debug)]
+pub struct ActiveModel {
+    /// It.
+    pub detector: Detector,
+    /// Why it is not the one that was chosen.
+    pub rolled_back: Option<String>,
+}
+
+impl Slots {
+    /// The models in a state folder.
+    #[must_use]
+    pub fn of(state: &Path) -> Self {
+        Self { folder: state.join("models") }
+    }
+
+    /// Takes a bundle in, checked: its hashes, its signature where a key is installed, its counter, its golden pictures on this box.
+    /// It is not selected.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the bundle; [`Error::Older`] when a newer one of its name is there, unless `older` says that this is meant.
+    pub fn install(&self, dir: &Path, trust: &Trust, older: bool) -> Result<Slot> {
+        let detector = Detector::open(dir)?;
+        let bundle = detector.bundle();
+        trust.check(bundle)?;
+        fs::create_dir_all(&self.folder).map_err(|e| trouble(&self.folder, &e))?;
+        let _lock = self.lock()?;
+        self.sweep();
+        let manifest = bundle.manifest();
+        let newest = self.list()?.into_iter().filter(|slot| slot.name == manifest.name).map(|slot| slot.counter).max();
+        if let Some(newest) = newest.filter(|newest| manifest.counter < *newest && !older) {
+            return Err(Error::Older { name: manifest.name.clone(), found: manifest.counter, installed: newest });
+        }
+        let slot = self.folder.join(bundle.id());
+        if !slot.exists() {
+            Draft::copy(bundle, &slot)?;
+        }
+        self.slot(bundle.id())
+    }
+
+    /// What is installed, by name and counter.
+    ///
+    /// # Errors
+    /// [`Error::State`] when the folder cannot be listed. A slot that is damaged is left out: it can be neither selected nor run.
+    pub fn list(&self) -> Result<Vec<Slot>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|e| trouble(&self.folder, &e))?,
+        };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut slots: Vec<Slot> = names.filter(|name| is_id(name)).filter_map(|id| self.slot(&id).ok()).collect();
+        slots.sort_by(|a, b| (&a.name, a.counter, &a.id).cmp(&(&b.name, b.counter, &b.id)));
+        Ok(slots)
+    }
+
+    /// Has another model run, by the beginning of its fingerprint; its golden pictures are worked out first.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`] when none or several begin so; whatever is wrong with the bundle.
+    pub fn select(&self, id: &str) -> Result<Slot> {
+        let _lock = self.lock()?;
+        let slot = self.find(id)?;
+        Detector::open(&self.folder.join(&slot.id))?;
+        if slot.current {
+            return Ok(slot);
+        }
+        if let Some(running) = self.linked(CURRENT) {
+            self.link(PREVIOUS, &running)?;
+        }
+        self.keep(&Unproven { slot: slot.id.clone(), starts: 0 })?;
+        self.link(CURRENT, &slot.id)?;
+        self.slot(&slot.id)
+    }
+
+    /// Has the model run again that ran before.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`] when there is none.
+    pub fn rollback(&self) -> Result<Slot> {
+        let _lock = self.lock()?;
+        let running = self.linked(CURRENT);
+        let Some(before) = self.linked(PREVIOUS).filter(|before| Some(before) != running.as_ref()) else {
+            return Err(Error::NoModel("no model ran before this one, so there is none to roll back to".into()));
+        };
+        Detector::open(&self.folder.join(&before))?;
+        self.link(CURRENT, &before)?;
+        if let Some(running) = running {
+            self.link(PREVIOUS, &running)?;
+        }
+        self.slot(&before)
+    }
+
+    /// The fingerprint of the model that is to run; `None` where none was ever selected.
+    #[must_use]
+    pub fn current(&self) -> Option<String> {
+        self.linked(CURRENT)
+    }
+
+    /// Opens the model that is to run. One that cannot be opened, or was started [`STARTS`] times without a verdict, is rolled back.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`] when none was selected; what is wrong with it when there is none before it either.
+    pub fn open(&self) -> Result<ActiveModel> {
+        let current = self.current().ok_or_else(|| {
+            Error::NoModel(
+                "no model is selected; `counterfoil-edge model install BUNDLE` and `model select` do that".into(),
+            )
+        })?;
+        let unproven = self.unproven().filter(|unproven| unproven.slot == current);
+        if let Some(Unproven { starts, .. }) = unproven.as_ref().filter(|unproven| unproven.starts >= STARTS)
+            && let Ok(before) = self.rollback()
+        {
+            let why = format!("model {} was rolled back: it gave no verdict in {starts} starts", short(&current));
+            return Ok(ActiveModel { detector: Detector::open(&self.folder.join(before.id))?, rolled_back: Some(why) });
+        }
+        match Detector::open(&self.folder.join(&current)) {
+            Ok(detector) => {
+                if let Some(Unproven { slot, starts }) = unproven {
+                    self.keep(&Unproven { slot, starts: starts + 1 })?;
+                }
+                Ok(ActiveModel { detector, rolled_back: None })
+            }
+            Err(error) => {
+                let Ok(before) = self.rollback() else { return Err(error) };
+                let why = format!("model {} was rolled back: {error}", short(&current));
+                Ok(ActiveModel { detector: Detector::open(&self.folder.join(before.id))?, rolled_back: Some(why) })
+            }
+        }
+    }
+
+    /// The model that runs gave a verdict on something real: it stays.
+    ///
+    /// # Errors
+    /// [`Error::State`].
+    pub fn proven(&self) -> Result<()> {
+        let path = self.folder.join(UNPROVEN);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(trouble(&path, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn slot(&self, id: &str) -> Result<Slot> {
+        let bundle = Bundle::open(&self.folder.join(id))?;
+        let linked = |name| self.linked(name).as_deref() == Some(id);
+        let manifest = bundle.manifest();
+        Ok(Slot {
+            id: id.to_owned(),
+            name: manifest.name.clone(),
+            counter: manifest.counter,
+            current: linked(CURRENT),
+            previous: linked(PREVIOUS),
+        })
+    }
+
+    fn find(&self, id: &str) -> Result<Slot> {
+        let mut found: Vec<Slot> =
+            self.list()?.into_iter().filter(|slot| !id.is_empty() && slot.id.starts_with(id)).collect();
+        match (found.pop(), found.len()) {
+            (Some(slot), 0) => Ok(slot),
+            (Some(_), others) => {
+                Err(Error::NoModel(format!("{} models begin with {id}; give more of the fingerprint", others + 1)))
+            }
+            (None, _) => Err(Error::NoModel(format!(
+                "no model begins with {id:?}; `counterfoil-edge model list` shows those that are there"
+            ))),
+        }
+    }
+
+    fn linked(&self, name: &str) -> Option<String> {
+        let target = fs::read_link(self.folder.join(name)).ok()?;
+        target.to_str().filter(|id| is_id(id)).map(str::to_owned)
+    }
+
+    fn link(&self, name: &str, id: &str) -> Result<()> {
+        let (beside, place) = (self.folder.join(format!(".{name}")), self.folder.join(name));
+        let _ = fs::remove_file(&beside);
+        symlink(id, &beside).and_then(|()| fs::rename(&beside, &place)).map_err(|e| trouble(&place, &e))?;
+        Ok(sync(&self.folder)?)
+    }
+
+    fn unproven(&self) -> Option<Unproven> {
+        serde_json::from_slice(&fs::read(self.folder.join(UNPROVEN)).ok()?).ok()
+    }
+
+    fn keep(&self, unproven: &Unproven) -> Result<()> {
+        let text = serde_json::to_vec(unproven).expect("a name and a number can be said in JSON");
+        Ok(write_whole(&self.folder.join(UNPROVEN), &text)?)
+    }
+
+    /// Removes what an install left that was killed.
+    fn sweep(&self) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".bundle-")) {
+            // What resists takes room and nothing else.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+
+    /// Waits until nobody else changes models.
+    fn lock(&self) -> Result<File> {
+        let path = self.folder.join(LOCK);
+        let file =
+            File::options().create(true).truncate(false).write(true).open(&path).map_err(|e| trouble(&path, &e))?;
+        file.lock().map_err(|e| trouble(&path, &e))?;
+        Ok(file)
+    }
+}
+
+fn trouble(path: &Path, error: &io::Error) -> Error {
+    Error::State {
+        path: path.to_path_buf(),
+        what: format!("cannot be used ({error})"),
+        remedy: "check that the state folder is this user's and has room",
+    }
+}
+
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A fingerprint as people read it.
+#[must_use]
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use counterfoil_models::MANIFEST;
+
+    /// A pretrained bundle, copied and given a counter: another fingerprint, the same network.
+    fn numbered(dir: &Path, counter: u64) -> PathBuf {
+        let pretrained = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pretrained/specimen-note-statistics");
+        let copy = dir.join(format!("bundle-{counter}"));
+        Draft::copy(&Bundle::open(&pretrained).unwrap(), &copy).unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(copy.join(MANIFEST)).unwrap()).unwrap();
+        manifest["counter"] = counter.into();
+        fs::write(copy.join(MANIFEST), manifest.to_string()).unwrap();
+        copy
+    }
+
+    fn no_keys() -> Trust {
+        Trust::of(Path::new("/nonexistent")).unwrap()
+    }
+
+    /// Slots with numbers 1 and 2, of which 2 runs and was selected after 1.
+    fn two(dir: &Path) -> (Slots, [String; 2]) {
+        let slots = Slots::of(dir);
+        let ids = [1, 2].map(|counter| {
+            let id = slots.install(&numbered(dir, counter), &no_keys(), false).unwrap().id;
+            slots.select(&id[..9]).unwrap();
+            id
+        });
+        (slots, ids)
+    }
+
+    #[test]
+    fn a_model_is_installed_selected_and_rolled_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (slots, [first, second]) = two(dir.path());
+        let listed: Vec<_> =
+            slots.list().unwrap().into_iter().map(|slot| (slot.id, slot.current, slot.previous)).collect();
+        assert_eq!(listed, [(first.clone(), false, true), (second.clone(), true, false)]);
+        assert_eq!(slots.open().unwrap().detector.bundle().id(), second);
+        assert_eq!(slots.rollback().unwrap().id, first);
+        assert_eq!(slots.open().unwrap().detector.bundle().id(), first);
+        assert_eq!(slots.rollback().unwrap().id, second, "and forth again");
+    }
+
+    #[test]
+    fn an_older_model_does_not_slip_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let slots = Slots::of(dir.path());
+        slots.install(&numbered(dir.path(), 5), &no_keys(), false).unwrap();
+        let old = numbered(dir.path(), 4);
+        let error = slots.install(&old, &no_keys(), false).unwrap_err().to_string();
+        assert!(error.contains("number 4") && error.contains("number 5") && error.contains("--older"), "{error}");
+        slots.install(&old, &no_keys(), true).unwrap();
+        assert_eq!(slots.list().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_damaged_is_neither_installed_nor_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let (slots, [first, second]) = two(dir.path());
+        let bad = numbered(dir.path(), 3);
+        fs::write(bad.join("discriminator.onnx"), b"no network").unwrap();
+        assert!(slots.install(&bad, &no_keys(), false).is_err());
+        // The card lost a file of the model that runs.
+        fs::remove_file(dir.path().join("models").join(&second).join("discriminator.onnx")).unwrap();
+        let running = slots.open().unwrap();
+        assert_eq!(running.detector.bundle().id(), first);
+        assert!(running.rolled_back.unwrap().contains(short(&second)));
+        assert_eq!(slots.current(), Some(first));
+        assert!(slots.select(&second).is_err());
+    }
+
+    #[test]
+    fn a_model_that_gives_no_verdicts_is_rolled_back_and_one_that_does_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (slots, [first, second]) = two(dir.path());
+        for _ in 0..STARTS {
+            assert_eq!(slots.open().unwrap().detector.bundle().id(), second);
+        }
+        let running = slots.open().unwrap();
+        assert_eq!(running.detector.bundle().id(), first);
+        assert!(running.rolled_back.unwrap().contains("no verdict in 3 starts"));
+
+        slots.select(&second).unwrap();
+        slots.open().unwrap();
+        slots.proven().unwrap();
+        for _ in 0..2 * STARTS {
+            assert_eq!(slots.open().unwrap().detector.bundle().id(), second);
+        }
+    }
+
+    #[test]
+    fn without_a_model_it_is_said_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let slots = Slots::of(dir.path());
+        assert!(slots.open().unwrap_err().to_string().contains("model install"));
+        slots.install(&numbered(dir.path(), 1), &no_keys(), false).unwrap();
+        assert!(slots.select("ffffffff").unwrap_err().to_string().contains("model list"));
+        assert!(slots.rollback().unwrap_err().to_string().contains("no model ran before"));
+        // With nothing to roll back to, it goes on trying.
+        let only = slots.list().unwrap().remove(0).id;
+        slots.select(&only).unwrap();
+        (0..2 * STARTS).for_each(|_| assert!(slots.open().unwrap().rolled_back.is_none()));
+    }
+
+    #[test]
+    fn what_a_killed_install_left_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (slots, _) = two(dir.path());
+        let left = dir.path().join("models/.bundle-left");
+        fs::create_dir_all(left.join("golden")).unwrap();
+        slots.install(&numbered(dir.path(), 3), &no_keys(), false).unwrap();
+        assert!(!left.exists() && slots.list().unwrap().len() == 3);
+    }
+}

@@ -1,0 +1,130 @@
+//! The empty scene: what the camera sees when nothing is there, learned with one press of a button. Nothing there is no counterfeit.
+//!
+//! A frame is compared by the middles of a coarse grid of cells, after its own brightness is taken out: clouds and lamps change all cells
+//! alike, an article changes those it lies on. A file in the state folder keeps what was learned.
+
+use std::path::Path;
+
+use counterfoil_models::{Article, Color, Frame, Preprocess, Region, Resize, write_whole};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Cells across and down.
+const GRID: (u32, u32) = (32, 24);
+/// A cell that is brighter or darker than it was by this many of 255 has something on it.
+const CHANGED: i32 = 24;
+/// The share of cells that something there changes: an article smaller than this is too small to judge.
+const SHARE: f64 = 0.04;
+/// The file in the state folder.
+const FILE: &str = "empty-scene.json";
+
+/// What the camera sees when nothing is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmptyScene {
+    /// Brightness of each cell, row by row.
+    cells: Vec<u8>,
+}
+
+impl EmptyScene {
+    /// Takes a frame for the empty scene.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when the frame is no picture.
+    pub fn learn(frame: &Frame) -> Result<Self> {
+        let (width, height) = GRID;
+        let rule = Preprocess {
+            width,
+            height,
+            color: Color::Grey,
+            resize: Resize::Stretch,
+            article: Article::Whole,
+            regions: vec![Region::WHOLE],
+        };
+        Ok(Self { cells: rule.plane(frame)?.bytes().to_vec() })
+    }
+
+    /// Whether a frame shows this scene with nothing in it.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when the frame is no picture.
+    pub fn is(&self, frame: &Frame) -> Result<bool> {
+        let now = Self::learn(frame)?.cells;
+        let mut differences: Vec<i32> =
+            now.iter().zip(&self.cells).map(|(now, then)| i32::from(*now) - i32::from(*then)).collect();
+        // The light's own change is what most cells agree on.
+        differences.sort_unstable();
+        let light = differences[differences.len() / 2];
+        let changed = differences.iter().filter(|difference| (*difference - light).abs() > CHANGED).count();
+        Ok((changed as f64) < SHARE * differences.len() as f64)
+    }
+
+    /// What a state folder remembers; `None` where nothing was learned.
+    ///
+    /// # Errors
+    /// [`Error::State`] for a file that cannot be read or believed.
+    pub fn of(state: &Path) -> Result<Option<Self>> {
+        let path = state.join(FILE);
+        let damaged = |what: String| Error::State {
+            path: path.clone(),
+            what,
+            remedy: "remove it, and learn the empty scene again",
+        };
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(damaged(format!("cannot be read ({error})"))),
+        };
+        let empty: Self = serde_json::from_slice(&text).map_err(|error| damaged(format!("is damaged ({error})")))?;
+        if empty.cells.len() != (GRID.0 * GRID.1) as usize {
+            return Err(damaged(format!("holds {} cells, expected {}", empty.cells.len(), GRID.0 * GRID.1)));
+        }
+        Ok(Some(empty))
+    }
+
+    /// Remembers it in a state folder.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when it cannot be written.
+    pub fn keep(&self, state: &Path) -> Result<()> {
+        let text = serde_json::to_vec(self).expect("numbers can be said in JSON");
+        Ok(write_whole(&state.join(FILE), &text)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, Luma};
+
+    /// A table in uneven light, brighter by `light`, with an article of a side of `side` pixels on it.
+    fn scene(light: i32, side: u32, noise: u32) -> Frame {
+        Frame::Grey(GrayImage::from_fn(640, 480, |x, y| {
+            let table = 90 + (x / 16 + y / 24) as i32;
+            let article = (200..200 + side).contains(&x) && (150..150 + side).contains(&y);
+            let grain = (x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)) >> 7) % (noise + 1);
+            Luma([(light + grain as i32 + if article { 220 } else { table }).clamp(0, 255) as u8])
+        }))
+    }
+
+    #[test]
+    fn an_empty_table_is_empty_in_any_light_and_an_article_is_something() {
+        let empty = EmptyScene::learn(&scene(0, 0, 20)).unwrap();
+        for light in [-40, 0, 40] {
+            assert!(empty.is(&scene(light, 0, 30)).unwrap(), "light {light}");
+        }
+        assert!(!empty.is(&scene(0, 160, 20)).unwrap());
+        assert!(!empty.is(&scene(-20, 160, 20)).unwrap());
+    }
+
+    #[test]
+    fn it_is_remembered_and_a_damaged_memory_is_told_of() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(EmptyScene::of(state.path()).unwrap(), None);
+        let empty = EmptyScene::learn(&scene(0, 0, 9)).unwrap();
+        empty.keep(state.path()).unwrap();
+        assert_eq!(EmptyScene::of(state.path()).unwrap(), Some(empty));
+        std::fs::write(state.path().join(FILE), r#"{"cells":[1,2]}"#).unwrap();
+        assert!(EmptyScene::of(state.path()).unwrap_err().to_string().contains("learn the empty scene again"));
+    }
+}

@@ -1,0 +1,427 @@
+//! The loop through its states, with a scripted camera, a stub for the network and a clock that stands still: nothing here sleeps.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use counterfoil_models::{Calibration, Color, Error as ContractError, Frame, Judgement, Region, Score};
+use image::{GrayImage, Luma};
+
+use super::reporter::Reporter;
+use super::state::{Answer, Mode, State, Tally};
+use super::vote::{Quorum, Statement};
+use super::watcher::{FrameSource, ModelSource, Observer, Reply, VerdictRequest, Watcher};
+use super::{Clock, Judge};
+use crate::camera::{CameraEvent, Fault, Pixels, Shot};
+use crate::show::button::Press;
+use crate::show::panel::Panel;
+use crate::{Error, Result};
+
+/// The time that a test gives.
+#[derive(Debug)]
+struct Manual(Mutex<Instant>);
+
+impl Manual {
+    fn advance(&self, seconds: u64) {
+        *self.0.lock().unwrap() += Duration::from_secs(seconds);
+    }
+}
+
+impl Clock for Manual {
+    fn now(&self) -> Instant {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Judges by the brightness of a frame's middle: light is genuine, dark a counterfeit, white breaks the network, black makes it panic.
+#[derive(Debug)]
+struct Stub {
+    id: &'static str,
+    judged: AtomicU32,
+}
+
+impl Judge for Stub {
+    fn id(&self) -> &str {
+        self.id
+    }
+
+    fn color(&self) -> Color {
+        Color::Grey
+    }
+
+    fn judge(&self, frame: &Frame) -> Result<Judgement> {
+        self.judged.fetch_add(1, Ordering::Relaxed);
+        let grey = frame.to_grey();
+        let middle = grey.get_pixel(grey.width() / 2, grey.height() / 2).0[0];
+        assert_ne!(middle, 0, "a stub that panics on black");
+        if middle == 255 {
+            return Err(ContractError::NotFinite(f32::NAN).into());
+        }
+        let calibration = Calibration::new(0.05, (0..19u8).map(f32::from).collect())?;
+        Ok(calibration.judge(Score::new(if middle > 100 { 15.0 } else { -1.0 })?))
+    }
+}
+
+/// A table in uneven light with an article of one brightness on it, as a PNG file; `None` for the bare table.
+fn picture(article: Option<u8>) -> Pixels {
+    let table = |x: u32, y: u32| 90 + (x / 8 + y / 6) as u8;
+    let image = GrayImage::from_fn(160, 120, |x, y| match article {
+        Some(brightness) if (40..120).contains(&x) && (30..90).contains(&y) => Luma([brightness]),
+        _ => Luma([table(x, y)]),
+    });
+    Pixels::File(Frame::Grey(image).to_png().unwrap())
+}
+
+const GENUINE: Option<u8> = Some(200);
+const COUNTERFEIT: Option<u8> = Some(20);
+const BREAKS: Option<u8> = Some(255);
+const PANICS: Option<u8> = Some(0);
+
+#[derive(Default)]
+struct Script(VecDeque<CameraEvent>);
+
+impl FrameSource for Script {
+    fn newest(&mut self, _: Duration) -> Option<CameraEvent> {
+        self.0.pop_front()
+    }
+
+    fn dropped(&self) -> u64 {
+        0
+    }
+}
+
+/// What the loop told the models and its observer.
+#[derive(Default)]
+struct Told {
+    failed: u32,
+    proven: u32,
+    next: Option<Result<Arc<Stub>, String>>,
+    events: Vec<String>,
+    tally: Tally,
+    logged: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Told>>);
+
+impl ModelSource<Stub> for Shared {
+    fn changed(&mut self, _: bool) -> Option<Result<Arc<Stub>, String>> {
+        self.0.lock().unwrap().next.take()
+    }
+
+    fn failed(&mut self) {
+        self.0.lock().unwrap().failed += 1;
+    }
+
+    fn proven(&mut self) {
+        self.0.lock().unwrap().proven += 1;
+    }
+}
+
+fn word(answer: &Answer) -> String {
+    match &answer.said {
+        Statement::Nothing => "nothing".into(),
+        Statement::Unjudged => "unjudged".into(),
+        Statement::Verdict(verdict, _) => verdict.to_string(),
+    }
+}
+
+impl Shared {
+    fn event(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().events.push(what.into());
+    }
+
+    fn events(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().events)
+    }
+}
+
+impl Observer<Stub> for Shared {
+    fn replaced(&self, judge: Arc<Stub>) {
+        self.event(format!("judge {}", judge.id));
+    }
+
+    fn counted(&self, tally: Tally) {
+        self.0.lock().unwrap().tally = tally;
+    }
+
+    fn fault(&self, what: &str) {
+        self.event(format!("fault: {what}"));
+    }
+
+    fn works(&self) {}
+
+    fn answered(&self, answer: &Answer) {
+        self.event(word(answer));
+    }
+
+    fn looked(&self, _: Shot) {}
+}
+
+#[derive(Debug)]
+struct Answered(mpsc::Sender<String>, bool);
+
+impl Reply for Answered {
+    fn is_abandoned(&self) -> bool {
+        self.1
+    }
+
+    fn send(self: Box<Self>, answer: Result<&Answer, &str>) {
+        self.0.send(answer.map_or_else(str::to_owned, word)).unwrap();
+    }
+}
+
+/// A box of the test's own, which gets shots one by one.
+struct Bench {
+    clock: Arc<Manual>,
+    told: Shared,
+    judge: Arc<Stub>,
+    printed: Vec<u8>,
+    presses: mpsc::Sender<Press>,
+    pressed: Option<mpsc::Receiver<Press>>,
+    requests: mpsc::Sender<VerdictRequest>,
+    requested: Option<mpsc::Receiver<VerdictRequest>>,
+    state: Option<State<Stub>>,
+    folder: Option<PathBuf>,
+}
+
+impl Bench {
+    fn new(mode: Mode) -> Self {
+        let clock = Arc::new(Manual(Mutex::new(Instant::now())));
+        let judge = Arc::new(Stub { id: "first", judged: AtomicU32::new(0) });
+        let state = State::new(
+            Arc::clone(&judge),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            mode,
+            Quorum::default(),
+            Region::WHOLE,
+            None,
+        );
+        let ((presses, pressed), (requests, requested)) = (mpsc::channel(), mpsc::channel());
+        Self {
+            clock,
+            told: Shared::default(),
+            judge,
+            printed: Vec::new(),
+            presses,
+            pressed: Some(pressed),
+            requests,
+            requested: Some(requested),
+            state: Some(state),
+            folder: None,
+        }
+    }
+
+    fn judged(&self) -> u32 {
+        self.judge.judged.load(Ordering::Relaxed)
+    }
+
+    fn shot(&self, pixels: Pixels) -> CameraEvent {
+        CameraEvent::Shot(Shot { taken: self.clock.now(), name: None, pixels })
+    }
+
+    /// Goes round once for each event, and gives what the observer heard.
+    fn rounds(&mut self, events: impl IntoIterator<Item = CameraEvent>) -> Vec<String> {
+        let script: VecDeque<CameraEvent> = events.into_iter().collect();
+        let rounds = script.len();
+        let log = {
+            let told = self.told.clone();
+            Arc::new(move |what: &str| told.0.lock().unwrap().logged.push(what.to_owned()))
+        };
+        let panel = Panel::new(Vec::new(), |_| {});
+        let mut watcher = Watcher {
+            state: self.state.take().unwrap(),
+            camera: Script(script),
+            models: self.told.clone(),
+            presses: self.pressed.take(),
+            requests: self.requested.take().unwrap(),
+            pending: Vec::new(),
+            observer: Arc::new(self.told.clone()),
+            reporter: Reporter::new(&mut self.printed, false, None, panel, false, Arc::clone(&log) as _),
+            unsure: None,
+            folder: self.folder.as_deref(),
+            log,
+        };
+        for _ in 0..rounds {
+            assert!(matches!(watcher.round(false), Ok(ControlFlow::Continue(()))));
+        }
+        let Watcher { state, presses, requests, .. } = watcher;
+        (self.state, self.pressed, self.requested) = (Some(state), presses, Some(requests));
+        self.told.events()
+    }
+
+    /// The same for shots of a table with these articles on it.
+    fn see(&mut self, articles: &[Option<u8>]) -> Vec<String> {
+        let shots: Vec<CameraEvent> = articles.iter().map(|article| self.shot(picture(*article))).collect();
+        self.rounds(shots)
+    }
+}
+
+#[test]
+fn three_frames_of_five_speak_and_what_is_said_is_printed() {
+    let mut bench = Bench::new(Mode::Always);
+    assert!(bench.see(&[GENUINE, COUNTERFEIT]).is_empty());
+    assert_eq!(bench.see(&[GENUINE, GENUINE, GENUINE]), ["genuine"], "said once");
+    assert_eq!(bench.see(&[COUNTERFEIT; 4]), ["counterfeit"]);
+    let printed = String::from_utf8(bench.printed.clone()).unwrap();
+    assert!(printed.starts_with("genuine") && printed.lines().count() == 2, "{printed}");
+    assert_eq!(bench.told.0.lock().unwrap().proven, 2, "each verdict proves the model");
+    assert_eq!(bench.told.0.lock().unwrap().tally.judged, 9);
+}
+
+#[test]
+fn a_fault_is_told_once_and_what_was_seen_before_it_is_forgotten() {
+    let mut bench = Bench::new(Mode::Always);
+    let fault = || CameraEvent::Fault(Fault::new("unplugged", "plug it in"));
+    bench.see(&[GENUINE, GENUINE]);
+    assert_eq!(bench.rounds([fault(), fault()]), ["fault: unplugged; plug it in", "fault: unplugged; plug it in"]);
+    assert!(bench.see(&[GENUINE, GENUINE]).is_empty(), "two frames from before the fault do not count");
+    assert_eq!(bench.see(&[GENUINE]), ["genuine"]);
+    bench.rounds([fault(), CameraEvent::Works]);
+}
+
+#[test]
+fn a_fault_answers_who_waits() {
+    let mut bench = Bench::new(Mode::Button);
+    let (answer, answered) = mpsc::channel();
+    let asked = bench.clock.now();
+    bench.requests.send(VerdictRequest { asked, reply: Box::new(Answered(answer, false)) }).unwrap();
+    bench.rounds([CameraEvent::Fault(Fault::new("unplugged", "plug it in"))]);
+    assert_eq!(answered.try_recv().unwrap(), "unplugged; plug it in");
+    assert!(bench.see(&[GENUINE; 5]).is_empty(), "the request is over");
+}
+
+#[test]
+fn by_button_nothing_is_judged_until_it_is_pressed() {
+    let mut bench = Bench::new(Mode::Button);
+    assert!(bench.see(&[GENUINE; 6]).is_empty());
+    assert_eq!(bench.judged(), 0);
+    let old = bench.shot(picture(COUNTERFEIT));
+    bench.clock.advance(1);
+    bench.presses.send(Press::Short).unwrap();
+    assert!(bench.rounds([old]).is_empty());
+    assert_eq!(bench.judged(), 0, "a frame from before the press does not count");
+    assert_eq!(bench.see(&[GENUINE, GENUINE, GENUINE]), ["genuine"]);
+    assert!(bench.see(&[COUNTERFEIT; 5]).is_empty(), "one press, one answer");
+    assert_eq!(bench.judged(), 3);
+}
+
+#[test]
+fn a_request_is_answered_though_frames_do_not_agree() {
+    let mut bench = Bench::new(Mode::Button);
+    let ask = |bench: &Bench, abandoned| {
+        let (answer, answered) = mpsc::channel();
+        let reply = Box::new(Answered(answer, abandoned));
+        bench.requests.send(VerdictRequest { asked: bench.clock.now(), reply }).unwrap();
+        answered
+    };
+    let answered = ask(&bench, false);
+    assert_eq!(bench.see(&[GENUINE, COUNTERFEIT, BREAKS, GENUINE, COUNTERFEIT]), ["unsure"]);
+    assert_eq!(answered.try_recv().unwrap(), "unsure");
+}
+
+#[test]
+fn the_empty_scene_is_learned_by_a_press_and_is_no_counterfeit() {
+    let mut bench = Bench::new(Mode::Always);
+    let folder = tempfile::tempdir().unwrap();
+    bench.folder = Some(folder.path().to_path_buf());
+    bench.presses.send(Press::Short).unwrap();
+    assert!(bench.see(&[None]).is_empty());
+    assert!(fs::exists(folder.path().join("empty-scene.json")).unwrap());
+    assert_eq!(bench.see(&[None, None, None]), ["nothing"]);
+    assert_eq!(bench.judged(), 0);
+    assert_eq!(bench.see(&[COUNTERFEIT; 3]), ["counterfeit"]);
+    assert_eq!(bench.see(&[None, None, None]), ["nothing"]);
+}
+
+#[test]
+fn frames_that_are_damaged_for_long_are_a_fault_and_a_whole_one_ends_it() {
+    let mut bench = Bench::new(Mode::Always);
+    let damaged = || Pixels::File(b"\xff\xd8 and no more".to_vec());
+    bench.see(&[GENUINE, GENUINE]);
+    for second in 0..8 {
+        let shot = bench.shot(damaged());
+        let heard = bench.rounds([shot]);
+        assert_eq!(heard.iter().any(|what| what.contains("every frame has been damaged")), second >= 5, "{heard:?}");
+        bench.clock.advance(1);
+    }
+    assert_eq!(bench.told.0.lock().unwrap().tally.damaged, 8);
+    assert_eq!(bench.see(&[GENUINE; 3]), ["genuine"]);
+    let shot = bench.shot(damaged());
+    assert!(bench.rounds([shot]).is_empty(), "the five seconds begin anew");
+}
+
+#[test]
+fn a_network_that_fails_is_told_apart_from_a_picture() {
+    let mut bench = Bench::new(Mode::Always);
+    assert_eq!(bench.see(&[BREAKS, PANICS, BREAKS]), ["unjudged"]);
+    assert_eq!(bench.told.0.lock().unwrap().failed, 3, "a panic is the network's, too");
+    assert_eq!(bench.told.0.lock().unwrap().proven, 0);
+    assert_eq!(bench.see(&[GENUINE; 3]), ["genuine"], "the loop goes on");
+}
+
+#[test]
+fn another_model_takes_over_with_the_next_frame() {
+    let mut bench = Bench::new(Mode::Always);
+    bench.see(&[GENUINE, GENUINE]);
+    let second = Arc::new(Stub { id: "second", judged: AtomicU32::new(0) });
+    bench.told.0.lock().unwrap().next = Some(Ok(Arc::clone(&second)));
+    assert_eq!(bench.see(&[GENUINE, GENUINE]), ["judge second"], "what the first one saw does not count");
+    assert_eq!(bench.see(&[GENUINE]), ["genuine"]);
+    assert_eq!((bench.judged(), second.judged.load(Ordering::Relaxed)), (2, 3));
+    bench.told.0.lock().unwrap().next = Some(Err("the bundle is damaged. first goes on".into()));
+    bench.see(&[GENUINE]);
+    assert_eq!(bench.told.0.lock().unwrap().logged, ["the bundle is damaged. first goes on"]);
+}
+
+#[test]
+fn files_are_judged_one_by_one_and_a_damaged_one_is_an_answer() {
+    let mut bench = Bench::new(Mode::Button);
+    let file = |bench: &Bench, name: &str, pixels| {
+        CameraEvent::Shot(Shot { taken: bench.clock.now(), name: Some(name.into()), pixels })
+    };
+    let events = [
+        file(&bench, "a.png", picture(GENUINE)),
+        file(&bench, "b.png", picture(COUNTERFEIT)),
+        file(&bench, "c.png", Pixels::Missing("the file cannot be read".into())),
+    ];
+    assert_eq!(bench.rounds(events), ["genuine", "counterfeit", "unjudged"], "whatever the button says");
+    let printed = String::from_utf8(bench.printed.clone()).unwrap();
+    assert!(printed.lines().nth(2).unwrap().contains("c.png  the file cannot be read"), "{printed}");
+}
+
+#[test]
+fn the_end_of_a_stream_ends_the_loop() {
+    let mut bench = Bench::new(Mode::Always);
+    let state = bench.state.take().unwrap();
+    let log: super::Log = Arc::new(|_: &str| {});
+    let mut watcher = Watcher {
+        state,
+        camera: Script([CameraEvent::End(Some(Fault::new("no picture came", "check the pipe")))].into()),
+        models: bench.told.clone(),
+        presses: None,
+        requests: bench.requested.take().unwrap(),
+        pending: Vec::new(),
+        observer: Arc::new(bench.told.clone()),
+        reporter: Reporter::new(
+            &mut bench.printed,
+            true,
+            None,
+            Panel::new(Vec::new(), |_| {}),
+            false,
+            Arc::clone(&log),
+        ),
+        unsure: None,
+        folder: None,
+        log,
+    };
+    let ControlFlow::Break(Some(fault)) = watcher.round(false).unwrap() else { panic!("the stream ended") };
+    assert_eq!(fault.to_string(), "no picture came; check the pipe");
+    assert!(watcher.summary().starts_with("0 frames judged"));
+    let error: Error = ContractError::NotFinite(0.0).into();
+    assert!(error.is_the_networks());
+}

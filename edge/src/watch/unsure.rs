@@ -1,0 +1,51 @@
+//! Pictures the box was unsure of are kept in the state folder, for a person to label and the next training to learn from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use counterfoil_models::{Color, write_whole};
+
+use crate::camera::{Pixels, Shot};
+use crate::{Error, Result};
+
+/// No more pictures are kept than this: what a person labels in an hour, and less than 200 MB.
+const MOST: usize = 500;
+
+/// The folder `unsure` of a state folder.
+#[derive(Debug)]
+pub struct UnsureStore {
+    folder: PathBuf,
+    room: usize,
+}
+
+impl UnsureStore {
+    /// Makes the folder where it lacks.
+    ///
+    /// # Errors
+    /// [`Error::Unwritten`].
+    pub fn in_state(state: &Path) -> Result<Self> {
+        let folder = state.join("unsure");
+        let made = fs::create_dir_all(&folder).and_then(|()| fs::read_dir(&folder)).map(Iterator::count);
+        let kept = made.map_err(|source| Error::Unwritten { path: folder.clone(), source })?;
+        Ok(Self { folder, room: MOST.saturating_sub(kept) })
+    }
+
+    /// Keeps a picture under its fingerprint, as it came, or as PNG where it was raw; drops it where there is no room left.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when the file cannot be written.
+    pub fn keep(&mut self, fingerprint: &str, shot: &Shot) -> Result<()> {
+        if self.room == 0 {
+            return Ok(());
+        }
+        let (bytes, kind) = match &shot.pixels {
+            Pixels::File(bytes) => (bytes.clone(), if bytes.starts_with(b"\x89PNG") { "png" } else { "jpg" }),
+            Pixels::Raw(yuv) => (yuv.frame(Color::Rgb)?.to_png()?, "png"),
+            // It was not judged, so its verdict is not unsure.
+            Pixels::Missing(_) => return Ok(()),
+        };
+        write_whole(&self.folder.join(format!("{fingerprint}.{kind}")), &bytes)?;
+        self.room -= 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! One round of the loop: takes what button, network, models and camera have, and tells everybody who is to know.
+
+use std::fmt::Debug;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use counterfoil_models::Verdict;
+
+use super::reporter::Reporter;
+use super::state::{Answer, Outcome, State, Tally};
+use super::unsure::UnsureStore;
+use super::vote::Statement;
+use super::{Judge, Log};
+use crate::camera::{CameraEvent, CameraThread, Fault, Pixels, Shot};
+use crate::show::button::Press;
+
+/// Longest wait for a picture before everything else is looked at.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Where the loop gets pictures from. [`CameraThread`] is one.
+pub trait FrameSource {
+    /// The newest event that was not taken yet; waits for one no longer than `patience`.
+    fn newest(&mut self, patience: Duration) -> Option<CameraEvent>;
+
+    /// Frames that were dropped while an older one was judged.
+    fn dropped(&self) -> u64;
+}
+
+impl FrameSource for CameraThread {
+    fn newest(&mut self, patience: Duration) -> Option<CameraEvent> {
+        Self::newest(self, patience)
+    }
+
+    fn dropped(&self) -> u64 {
+        Self::dropped(self)
+    }
+}
+
+/// Where the loop gets its judge from. [`Supervisor`](super::supervisor::Supervisor) is one.
+pub trait ModelSource<J> {
+    /// Another judge, or why there is none, once one was chosen. `reload` has the choice looked up now.
+    fn changed(&mut self, reload: bool) -> Option<Result<Arc<J>, String>>;
+
+    /// The network failed on a frame.
+    fn failed(&mut self);
+
+    /// There was a verdict.
+    fn proven(&mut self);
+}
+
+/// Who follows the loop from other threads, such as the network. No call may block.
+pub trait Observer<J> {
+    /// Another judge took over.
+    fn replaced(&self, judge: Arc<J>);
+    /// The counts changed.
+    fn counted(&self, tally: Tally);
+    /// The camera has a fault.
+    fn fault(&self, what: &str);
+    /// There are pictures, or could be.
+    fn works(&self);
+    /// There is something new to say.
+    fn answered(&self, answer: &Answer);
+    /// This was the newest shot.
+    fn looked(&self, shot: Shot);
+}
+
+/// A request for a verdict on what lies before the camera.
+#[derive(Debug)]
+pub struct VerdictRequest {
+    /// Its time: frames that were taken before do not count.
+    pub asked: Instant,
+    /// Where the answer goes.
+    pub reply: Box<dyn Reply>,
+}
+
+/// Takes the answer to a [`VerdictRequest`].
+pub trait Reply: Debug + Send {
+    /// Whether nobody waits for it any more.
+    fn is_abandoned(&self) -> bool;
+    /// Sends the answer, or the camera's fault.
+    fn send(self: Box<Self>, answer: Result<&Answer, &str>);
+}
+
+/// Everything that goes round with each picture.
+pub struct Watcher<'a, J, C, M, W> {
+    /// What the loop knows.
+    pub state: State<J>,
+    /// Where pictures come from.
+    pub camera: C,
+    /// Where judges come from.
+    pub models: M,
+    /// Presses of the button, if there is one.
+    pub presses: Option<mpsc::Receiver<Press>>,
+    /// Requests from the network.
+    pub requests: mpsc::Receiver<VerdictRequest>,
+    /// Requests that wait for an answer.
+    pub pending: Vec<VerdictRequest>,
+    /// Who else follows the loop.
+    pub observer: Arc<dyn Observer<J>>,
+    /// Journal, panel and stdout.
+    pub reporter: Reporter<'a, W>,
+    /// Where pictures with an unsure verdict are kept, if they are.
+    pub unsure: Option<UnsureStore>,
+    /// The state folder, where the empty scene is kept.
+    pub folder: Option<&'a Path>,
+    /// Messages for the operator.
+    pub log: Log,
+}
+
+impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M, W> {
+    /// Goes round once. `reload` has the selected model looked up now. Breaks when there will be no more pictures, with a fault where
+    /// there never was one.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn round(&mut self, reload: bool) -> io::Result<ControlFlow<Option<Fault>>> {
+        for press in self.presses.iter().flat_map(mpsc::Receiver::try_iter) {
+            self.state.press(press);
+        }
+        self.pending.retain(|request| !request.reply.is_abandoned());
+        for request in self.requests.try_iter() {
+            self.state.ask(request.asked);
+            self.pending.push(request);
+        }
+        match self.models.changed(reload) {
+            None => {}
+            Some(Ok(judge)) => {
+                self.observer.replaced(Arc::clone(&judge));
+                self.state.replace(judge);
+            }
+            Some(Err(what)) => (self.log)(&what),
+        }
+        match self.camera.newest(PATIENCE) {
+            None => {}
+            Some(CameraEvent::End(fault)) => return Ok(ControlFlow::Break(fault)),
+            Some(CameraEvent::Fault(fault)) => self.fault(&fault),
+            Some(CameraEvent::Works) => self.works(),
+            Some(CameraEvent::Note(note)) => (self.log)(&note),
+            Some(CameraEvent::Shot(shot)) => self.look(shot)?,
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// There are no pictures.
+    fn fault(&mut self, fault: &Fault) {
+        self.state.interrupted();
+        let fault = fault.to_string();
+        self.reporter.fault(&fault);
+        self.observer.fault(&fault);
+        self.pending.drain(..).for_each(|request| request.reply.send(Err(&fault)));
+    }
+
+    /// There are pictures, or could be.
+    fn works(&mut self) {
+        self.reporter.works();
+        self.observer.works();
+    }
+
+    fn look(&mut self, shot: Shot) -> io::Result<()> {
+        let outcome = self.state.look(&shot).unwrap_or_else(|error| {
+            (self.log)(&error.to_string());
+            Outcome::Nothing
+        });
+        self.observer.counted(self.state.tally());
+        match outcome {
+            Outcome::Damaged => return Ok(()),
+            Outcome::Fault(fault) => {
+                self.fault(&fault);
+                return Ok(());
+            }
+            _ => self.works(),
+        }
+        let told = self.tell(&shot, outcome);
+        if !matches!(shot.pixels, Pixels::Missing(_)) {
+            self.observer.looked(shot);
+        }
+        told
+    }
+
+    fn tell(&mut self, shot: &Shot, outcome: Outcome) -> io::Result<()> {
+        if self.state.network_failed() {
+            self.models.failed();
+        }
+        match outcome {
+            Outcome::Nothing | Outcome::Damaged | Outcome::Fault(_) => Ok(()),
+            Outcome::Learned(empty) => {
+                if let Some(Err(error)) = self.folder.map(|folder| empty.keep(folder)) {
+                    (self.log)(&error.to_string());
+                }
+                (self.log)("this is the empty scene from now on");
+                Ok(())
+            }
+            Outcome::Answer(answer) => self.answer(shot, &answer),
+        }
+    }
+
+    fn answer(&mut self, shot: &Shot, answer: &Answer) -> io::Result<()> {
+        if let (Some(unsure), Statement::Verdict(Verdict::Unsure, _)) = (&mut self.unsure, &answer.said)
+            && let Err(error) = unsure.keep(&answer.picture, shot)
+        {
+            (self.log)(&error.to_string());
+        }
+        if matches!(answer.said, Statement::Verdict(..)) {
+            self.models.proven();
+        }
+        self.observer.answered(answer);
+        if answer.asked {
+            self.pending.drain(..).for_each(|request| request.reply.send(Ok(answer)));
+        }
+        self.reporter.tell(answer, self.state.judge().id())
+    }
+
+    /// A sentence with the counts of all frames.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let (tally, dropped) = (self.state.tally(), self.camera.dropped());
+        let each = tally.frame_ms();
+        let (judged, failed, passed, damaged) = (tally.judged, tally.failed, tally.passed, tally.damaged);
+        let oldest = tally.oldest.as_millis();
+        format!(
+            "{judged} frames judged, {each:.1} ms each; {failed} could not be, {passed} showed nothing, {damaged} were damaged, {dropped} were dropped; the oldest was {oldest} ms old"
+        )
+    }
+}

@@ -1,0 +1,15 @@
+//! Passes the versions of the inference engines from `Cargo.lock` on, so that a bundle's manifest names those that it was built with.
+
+use std::fs;
+
+fn main() {
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    println!("cargo::rerun-if-changed={lock}");
+    let text = fs::read_to_string(lock).unwrap_or_else(|error| panic!("{lock} cannot be read: {error}"));
+    for (package, variable) in [("candle-core", "CANDLE_VERSION"), ("tract-onnx", "TRACT_VERSION")] {
+        let entry = text.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{package}\"\n")));
+        let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
+        let version = version.unwrap_or_else(|| panic!("{lock} names no version of {package}"));
+        println!("cargo::rustc-env={variable}={version}");
+    }
+}
