@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
 use counterfoil_host::net::{Activation, Block, Map, Network, conv::Window};
-use counterfoil_host::stream::{normal, stream};
+use counterfoil_host::math::random::{normal, stream};
 
 /// Seconds that one measurement may take.
 const SECONDS: f64 = 0.4;

@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use candle_core::Tensor;
 use counterfoil_host::data::Samples;
-use counterfoil_host::stream::stream;
+use counterfoil_host::math::random::stream;
 use counterfoil_host::train::{Config, Draw, Feed, Game, Net};
 use rand::RngCore;
 
@@ -76,7 +76,7 @@ fn trace(config: &Config, samples: &Samples, file: &str, steps: u64) -> Result<(
             tensors.insert(format!("{prefix}.{name}"), tensor.copy()?);
         }
     }
-    let mut deck = counterfoil_host::stream::Deck::new(config.seed, samples.len());
+    let mut deck = counterfoil_host::math::random::Deck::new(config.seed, samples.len());
     let (mut real, mut z, mut masks) = (Vec::new(), Vec::new(), BTreeMap::<String, Vec<u8>>::new());
     for step in 0..steps {
         let draw = Draw::of(config, samples.into(), &mut deck, step)?;

@@ -24,9 +24,9 @@ use crate::data::{
     DataError, Dataset, Decoded, Item, Known, Room, Rows, Samples, Settings, Split, TrainingSet, Traits, decode,
     differing, parted, twins_across, unread,
 };
+use crate::detector::{statistics, strokes};
 use crate::durable;
 use crate::train::{Config, checkpoints, difference};
-use crate::{statistics, strokes};
 
 pub(crate) const RECORD: &str = "run.json";
 pub(crate) const HELD_OUT: &str = "held-out.safetensors";

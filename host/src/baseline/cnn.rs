@@ -13,9 +13,9 @@ use super::{FEWEST, REFERENCES, forged::forged};
 use crate::adam::Adam;
 use crate::data::Item;
 use crate::loss::Loss;
+use crate::math::random::{Deck, stream};
 use crate::net::conv::Window;
 use crate::net::{Activation, Block, Map, Network};
-use crate::stream::{Deck, stream};
 
 /// Channels after the first convolution; each further one doubles them, up to [`WIDEST`].
 const WIDTH: usize = 16;

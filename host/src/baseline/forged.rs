@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use counterfoil_edge::inference::Graph;
 use counterfoil_models::{Bundle, GENERATOR};
 
-use crate::stream::{normal, stream};
+use crate::math::random::{normal, stream};
 
 /// Latents of one run.
 const BATCH: usize = 50;

@@ -6,8 +6,8 @@ use counterfoil_models::{Plane, unit};
 
 use super::exhibits::region;
 use super::fit::Scorer;
-use crate::stream::stream;
-use crate::subspace::Subspace;
+use crate::math::pca;
+use crate::math::random::stream;
 
 /// Components: about what leaves a tenth of the variance of handwritten digits.
 const COMPONENTS: usize = 32;
@@ -15,7 +15,7 @@ const COMPONENTS: usize = 32;
 /// The subspace of each region.
 #[derive(Debug)]
 pub(super) struct Pca {
-    regions: Vec<Subspace>,
+    regions: Vec<pca::Pca>,
 }
 
 impl Pca {
@@ -24,7 +24,7 @@ impl Pca {
         let regions = (0..count).map(|index| {
             let rows = rows(planes, index)?;
             let components = COMPONENTS.min(planes.len() / 2).min(rows.dim(1)?);
-            Ok(Subspace::of(&rows, components, &mut stream(0, "pca", index as u64))?)
+            Ok(pca::Pca::fit(&rows, components, &mut stream(0, "pca", index as u64))?)
         });
         Ok(Self { regions: regions.collect::<Result<_>>()? })
     }
@@ -50,8 +50,8 @@ fn rows(planes: &[&Plane], index: usize) -> Result<Tensor> {
 }
 
 /// Minus the root mean square of what is left of each picture.
-fn left(region: &Subspace, rows: &Tensor) -> Result<Vec<f32>> {
-    let left = (rows - region.drawn(rows)?)?;
+fn left(region: &pca::Pca, rows: &Tensor) -> Result<Vec<f32>> {
+    let left = (rows - region.reconstruct(rows)?)?;
     Ok(left.sqr()?.mean(1)?.sqrt()?.neg()?.to_vec1()?)
 }
 

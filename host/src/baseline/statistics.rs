@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use super::exhibits::Exhibits;
 use super::fit::{self, Scorer};
 use crate::data::{Item, Samples, Settings};
+use crate::detector::statistics;
 use crate::eval::Scored;
 use crate::run::{Look, usual};
-use crate::statistics;
 
 /// Fitted to the reference, or to halves of the judged genuine pictures.
 pub(super) fn scores(items: &[Item], reference: Option<&[Item]>) -> Result<Vec<Scored>> {

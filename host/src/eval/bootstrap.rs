@@ -4,7 +4,7 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::{Estimate, Resampled, Sample, Step};
-use crate::stream::stream;
+use crate::math::random::stream;
 
 /// A number read off a sample.
 pub type Statistic = fn(&[Step]) -> f64;

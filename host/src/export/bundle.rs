@@ -18,11 +18,11 @@ use super::enrolment::{self, Known, Outputs};
 use super::golden::{self, Drawn};
 use super::parity::{Agreement, Opinion, compare, compare_judgements};
 use super::runtime::Runtime;
-use crate::detective::{Anatomy, Judged, to_onnx};
+use crate::detector::detective::{DetectorOutput, InferenceModel};
+use crate::detector::strokes;
 use crate::net::{Layer, embedding, infer};
 use crate::onnx;
 use crate::run::{Record, fitted, revision};
-use crate::strokes;
 use crate::train::{self, Trained, Which};
 
 /// Pictures on which the engines are compared.
@@ -69,19 +69,19 @@ struct Exported {
 enum Own {
     /// The game's, and the layer that is its embedding.
     Plain(Vec<Layer>, usize),
-    Detective(Box<Anatomy>),
+    Detective(Box<InferenceModel>),
 }
 
 impl Own {
     /// What it says of pictures [N, C, H, W] in -1..1.
-    fn judge(&self, pictures: &Tensor) -> Result<Judged> {
+    fn judge(&self, pictures: &Tensor) -> Result<DetectorOutput> {
         match self {
             Self::Plain(layers, cut) => {
                 let embedding = infer(&layers[..=*cut], pictures)?;
                 let logit = infer(&layers[cut + 1..], &embedding)?.flatten_all()?;
-                Ok(Judged { embedding: embedding.flatten_from(1)?, score: logit.clone(), logit })
+                Ok(DetectorOutput { embedding: embedding.flatten_from(1)?, score: logit.clone(), logit })
             }
-            Self::Detective(anatomy) => Ok(anatomy.judge(pictures)?),
+            Self::Detective(model) => Ok(model.judge(pictures)?),
         }
     }
 }
@@ -208,9 +208,9 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
     let Trained { config, generator, discriminator, detective, steps } = train::load(request.run, request.checkpoint)?;
     let layers = discriminator.layers()?;
     let (written, own) = if let Some(detective) = detective {
-        let anatomy = detective.anatomy()?;
+        let model = detective.inference()?;
         let plain = (!request.lean).then_some(layers.as_slice());
-        (to_onnx(&anatomy, plain, (c, h, w), metadata)?, Own::Detective(Box::new(anatomy)))
+        (model.to_onnx(plain, metadata)?, Own::Detective(Box::new(model)))
     } else {
         let cut = embedding(&layers)?;
         (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, Own::Plain(layers, cut))
@@ -315,7 +315,7 @@ impl Engines<'_> {
         let mut opinions = Vec::new();
         if let Some(own) = &self.exported.own {
             let x = Tensor::from_slice(&all, (n, c, h, w), &Device::Cpu)?.affine(2.0, -1.0)?; // in -1..1
-            let Judged { embedding, logit, score } = own.judge(&x)?; // [P * R, E], [P * R] twice
+            let DetectorOutput { embedding, logit, score } = own.judge(&x)?; // [P * R, E], [P * R] twice
             let width = embedding.dim(1)?;
             let outputs = outputs(n, score.to_vec1()?, logit.to_vec1()?, embedding.flatten_all()?.to_vec1()?, width);
             opinions.push(Opinion { engine: "candle".to_owned(), version: CANDLE.to_owned(), outputs });

@@ -14,7 +14,7 @@ use counterfoil_models::{
 };
 use rand::seq::index;
 
-use crate::stream::stream;
+use crate::math::random::stream;
 
 /// What a deviation of distance counts.
 const WEIGHT_DISTANCE: f64 = 1.0;
@@ -188,7 +188,7 @@ fn effective(groups: &[Vec<f32>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::normal;
+    use crate::math::random::normal;
     use counterfoil_models::Verdict;
 
     /// Groups far apart, their pictures near each other; the general score says nothing.

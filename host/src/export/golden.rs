@@ -14,7 +14,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
 use rand::Rng;
 
-use crate::stream::stream;
+use crate::math::random::stream;
 
 const WIDTH: u32 = 120;
 const HEIGHT: u32 = 90;

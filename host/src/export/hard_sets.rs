@@ -13,8 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use super::runtime::testing::onnx_runtime;
 use super::{Request, export, supported_alpha};
 use crate::data::Room;
+use crate::math::random::stream;
 use crate::run::{self, Look, Prepared, fitted};
-use crate::stream::stream;
 use crate::train::{Config, Net, Which, train};
 
 const SIDE: u32 = 32;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::data::{Item, cues, parted};
 use crate::eval::Claim;
-use crate::stream::stream;
+use crate::math::random::stream;
 
 /// A picture as the network and a lazy judge see it.
 #[derive(Debug)]

@@ -157,7 +157,7 @@ pub(super) fn drop_out_backward(y: &[f32], grad: &mut [f32], dropout: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::stream;
+    use crate::math::random::stream;
 
     #[test]
     fn tanh_is_the_librarys_and_nan_stays() {

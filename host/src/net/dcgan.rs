@@ -98,8 +98,8 @@ mod tests {
     use candle_core::{Device, Tensor};
 
     use super::*;
+    use crate::math::random::stream;
     use crate::net::Network;
-    use crate::stream::stream;
 
     #[test]
     fn sizes_are_those_of_the_rule() {

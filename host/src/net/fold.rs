@@ -7,7 +7,7 @@ use super::block::{Block, Map};
 use super::layer::Layer;
 use super::network::Network;
 use super::pass::step;
-use crate::stream::{normal, stream};
+use crate::math::random::{normal, stream};
 
 /// Latents over which a generator's batch norm statistics are taken for inference.
 const STATISTICS_BATCH: usize = 256;

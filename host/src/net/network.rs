@@ -9,7 +9,7 @@ use candle_core::{Device, Result, Tensor, Var, bail};
 use super::block::Block;
 use super::floats::with_floats;
 use super::workspace::Workspace;
-use crate::stream::{normal, stream};
+use crate::math::random::{normal, stream};
 
 /// A network: its blocks, and its parameters by name in the order of the names.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use super::conv::Window;
 use super::network::Network;
 use super::pass::Gradient;
 use super::stock;
-use crate::stream::{normal, stream};
+use crate::math::random::{normal, stream};
 
 /// Step of the central differences: their error is of its square, and f64 leaves ten digits of it.
 const STEP: f64 = 1e-5;

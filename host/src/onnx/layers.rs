@@ -162,7 +162,7 @@ fn convolve(
 }
 
 /// A tensor as a constant of the graph.
-pub(crate) fn tensor(graph: &mut Graph, weight: &Tensor) -> candle_core::Result<String> {
+pub(super) fn tensor(graph: &mut Graph, weight: &Tensor) -> candle_core::Result<String> {
     let values = weight.flatten_all()?.to_vec1::<f32>()?;
     Ok(graph.constant(weight.dims(), &values))
 }

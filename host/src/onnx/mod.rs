@@ -1,11 +1,13 @@
 //! Networks as ONNX files: the writer of graphs, and the nodes that each kind of layer becomes.
 
 mod layers;
+mod ops;
 mod proto;
 mod writer;
 
-pub(crate) use layers::{Value, append, centred, flat, tensor};
+pub(crate) use layers::{Value, append, centred, flat};
 pub use layers::{discriminator, generator};
+pub use ops::{Append, Eager, Ops, Twofold, Var};
 pub use writer::{Attribute, Dim, Graph};
 
 /// Why a network was not written.

@@ -110,6 +110,12 @@ impl Graph {
         self.node(op, &[value, &number], &[])
     }
 
+    /// The mean over one axis, which is kept with length 1.
+    pub fn mean_over(&mut self, value: &str, axis: usize) -> String {
+        let axes = [axis as i64];
+        self.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&axes)), ("keepdims", Attribute::Int(1))])
+    }
+
     /// Values one behind the other along the axis after the batch's.
     pub fn concat(&mut self, values: &[impl AsRef<str>]) -> String {
         let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();

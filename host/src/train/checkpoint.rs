@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::config::Config;
+use super::detective_batch::UPDATES_PER_STEP;
 use super::game::{Game, networks};
-use super::lesson::LESSONS;
 use crate::adam::Moments;
 use crate::data::Samples;
-use crate::detective::Detective;
+use crate::detector::detective::Detective;
 use crate::durable;
 use crate::net::Network;
 
@@ -210,7 +210,7 @@ impl Checkpoint {
                 })
                 .into_iter()
                 .collect::<Result<Vec<_>, Error>>()?;
-            blank.fill(step * LESSONS, found);
+            blank.fill(step * UPDATES_PER_STEP, found);
             Ok(blank)
         };
         Ok(Self {

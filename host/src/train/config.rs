@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Error;
-use crate::detective::Part;
+use crate::detector::detective::Part;
 use crate::loss::Loss;
 
 /// A year: the longest timed run.

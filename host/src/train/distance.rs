@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use super::Error;
 use super::game::Game;
 use crate::data::Samples;
+use crate::math::random::{normal, stream};
 use crate::net::infer;
-use crate::stream::{normal, stream};
 
 /// Genuine pictures and forgeries compared, at most: enough that the order of checkpoints stands above the draw of the latents.
 const PICTURES: usize = 256;

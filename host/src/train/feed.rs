@@ -1,4 +1,4 @@
-//! What a round needs from outside the game: samples go in; the real batch, the latents and the detective's lessons come out, prepared
+//! What a round needs from outside the game: samples go in; the real batch, the latents and the detective's batches come out, prepared
 //! rounds ahead.
 //!
 //! Rows are read, converted and latents drawn on a thread of their own while the trainer plays, so that neither a disk nor the drawing is
@@ -10,9 +10,9 @@ use std::thread::Scope;
 use super::Error;
 use super::batch::maps;
 use super::config::Config;
-use super::lesson::{LESSONS, Lesson};
+use super::detective_batch::{DetectiveBatch, UPDATES_PER_STEP};
 use crate::data::TrainingSet;
-use crate::stream::{Deck, normal, stream};
+use crate::math::random::{Deck, normal, stream};
 use candle_core::{Device, Tensor};
 
 /// Draws that wait for the trainer; one more is being made. A slow read may last two rounds before anyone waits.
@@ -26,7 +26,7 @@ pub struct Draw {
     /// Latents, [B, Z].
     pub z: Tensor,
     /// What the detective is shown, where one looks on.
-    pub lessons: Vec<Lesson>,
+    pub detective_batches: Vec<DetectiveBatch>,
 }
 
 impl Draw {
@@ -40,12 +40,14 @@ impl Draw {
         let rows: Result<Vec<_>, _> = deck.batch(step, batch).into_iter().map(|index| genuine.row(index)).collect();
         let real = maps(&rows?, genuine.shape())?;
         let z = normal(&mut stream(seed, "latent", step), batch * latent);
-        let lessons = if config.detective { LESSONS } else { 0 };
-        let numbers = step * lessons..(step + 1) * lessons;
+        let detective_batches = if config.detective { UPDATES_PER_STEP } else { 0 };
+        let numbers = step * detective_batches..(step + 1) * detective_batches;
         Ok(Self {
             real,
             z: Tensor::from_vec(z, (batch, latent), &Device::Cpu)?,
-            lessons: numbers.map(|number| Lesson::of(config, training_set, number)).collect::<Result<_, _>>()?,
+            detective_batches: numbers
+                .map(|number| DetectiveBatch::of(config, training_set, number))
+                .collect::<Result<_, _>>()?,
         })
     }
 }

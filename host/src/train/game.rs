@@ -8,14 +8,14 @@ use candle_core::{Device, Tensor};
 use super::Error;
 use super::batch::{maps, rows};
 use super::config::{Config, Net};
+use super::detective_batch::DetectiveBatch;
 use super::feed::Draw;
-use super::lesson::Lesson;
 use crate::adam::Adam;
 use crate::data::Samples;
-use crate::detective::{Detective, MIN_SIDE};
+use crate::detector::detective::{Detective, MIN_SIDE};
 use crate::loss::sigmoid;
+use crate::math::random::{Deck, stream};
 use crate::net::{Network, dcgan, mlp, moving_average};
-use crate::stream::{Deck, stream};
 
 /// The players, their optimisers and the step they are at.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl Game {
         let gradients = forged.gradients(&loss_g.backward()?);
         let norm_g = self.adam_g.update(self.generator.parameters(), &gradients)?;
 
-        let loss_detective = self.teach(&draw.lessons, fake)?;
+        let loss_detective = self.update_detective(&draw.detective_batches, fake)?;
 
         self.step += 1;
         moving_average(&self.average, &self.generator, self.ema())?;
@@ -194,20 +194,20 @@ impl Game {
         })
     }
 
-    /// Shows the detective its lessons, with the forger's newest work; gives the mean loss.
-    fn teach(&mut self, lessons: &[Lesson], fake: &Tensor) -> Result<Option<f32>, Error> {
-        let (Some(detective), false) = (&mut self.detective, lessons.is_empty()) else { return Ok(None) };
+    /// Updates the detective by its batches, with the generator's newest fakes; gives the mean loss.
+    fn update_detective(&mut self, detective_batches: &[DetectiveBatch], fake: &Tensor) -> Result<Option<f32>, Error> {
+        let (Some(detective), false) = (&mut self.detective, detective_batches.is_empty()) else { return Ok(None) };
         let forgeries = rows(fake)?; // [B][CHW]
         let (mut total, mut newest) = (0.0, forgeries.iter().cycle());
-        for lesson in lessons {
-            let shown: Vec<Vec<u8>> = newest.by_ref().take(lesson.forger).cloned().collect();
-            let parts = [&maps(&shown, self.shape)?, &lesson.negatives];
+        for batch in detective_batches {
+            let shown: Vec<Vec<u8>> = newest.by_ref().take(batch.fakes).cloned().collect();
+            let parts = [&maps(&shown, self.shape)?, &batch.negatives];
             let parts: Vec<&Tensor> = parts.into_iter().filter(|part| part.elem_count() > 0).collect();
             let forged = Tensor::cat(&parts, 0)?; // [B, H, W, C] with the known ones
-            let known = lesson.known.as_ref().map(|(rows, regions)| (rows, *regions));
-            total += detective.learn(&lesson.genuine, &forged, known)?;
+            let known = batch.known.as_ref().map(|(rows, regions)| (rows, *regions));
+            total += detective.update(&batch.genuine, &forged, known)?;
         }
-        Ok(Some(total / lessons.len() as f32))
+        Ok(Some(total / detective_batches.len() as f32))
     }
 
     /// The average's decay: slower as the game grows older, so that it soon forgets the first weights.

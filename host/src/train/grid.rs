@@ -10,8 +10,8 @@ use image::{ImageFormat, Rgb, RgbImage, imageops};
 use super::Error;
 use super::game::Game;
 use crate::durable;
+use crate::math::random::{normal, stream};
 use crate::net::infer;
-use crate::stream::{normal, stream};
 
 /// Cells a side.
 const SIDE: usize = 8;

@@ -12,7 +12,7 @@ use super::Error;
 use super::checkpoint::{Checkpoint, Header, path};
 use super::config::Config;
 use super::progress::note;
-use crate::detective::Detective;
+use crate::detector::detective::Detective;
 use crate::net::Network;
 
 /// Which checkpoint of a run.

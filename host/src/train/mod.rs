@@ -7,12 +7,12 @@
 mod batch;
 mod checkpoint;
 mod config;
+mod detective_batch;
 mod distance;
 mod feed;
 mod game;
 mod grid;
 mod kept;
-mod lesson;
 mod metrics;
 mod probe;
 mod progress;
@@ -27,11 +27,11 @@ use std::time::{Duration, Instant};
 pub use checkpoint::Checkpoint;
 pub(crate) use config::difference;
 pub use config::{Compute, Config, Net};
+pub use detective_batch::DetectiveBatch;
 pub use feed::{Draw, Feed};
 pub use game::{Game, Round};
 pub use grid::{grids, step_of};
 pub use kept::{Trained, Which, checkpoints, load};
-pub use lesson::Lesson;
 pub use metrics::METRICS;
 
 use crate::data::{DataError, Samples, TrainingSet};
@@ -340,8 +340,8 @@ fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detective::Part;
-    use crate::stream::stream;
+    use crate::detector::detective::Part;
+    use crate::math::random::stream;
     use rand::Rng;
 
     fn samples(shape: (usize, usize, usize)) -> Samples {
@@ -574,7 +574,7 @@ mod tests {
         let config = Config { batch: 16, lr_g: 1e-3, lr_d: 1e-3, ..config(Net::Mlp, 300) };
         let mut game = Game::new(&config, &samples).unwrap();
         let distance = |game: &Game| {
-            let z = crate::stream::normal(&mut stream(5, "z", 0), 16 * 16);
+            let z = crate::math::random::normal(&mut stream(5, "z", 0), 16 * 16);
             let z = candle_core::Tensor::from_vec(z, (16, 16), &candle_core::Device::Cpu).unwrap();
             let pictures = crate::net::infer(&game.average.layers().unwrap(), &z).unwrap();
             let pictures = pictures.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -582,7 +582,7 @@ mod tests {
             pictures.iter().enumerate().map(|(i, x)| (x - target(i)).abs()).sum::<f32>() / pictures.len() as f32
         };
         let before = distance(&game);
-        let mut deck = crate::stream::Deck::new(config.seed, samples.len());
+        let mut deck = crate::math::random::Deck::new(config.seed, samples.len());
         for step in 0..300 {
             game.round(&Draw::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap();
         }

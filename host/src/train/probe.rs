@@ -11,9 +11,9 @@ use super::Error;
 use super::batch::maps;
 use super::config::Config;
 use crate::data::{DataError, Samples, TrainingSet};
-use crate::detective::{Detective, negative};
+use crate::detector::detective::{Detective, negative};
 use crate::eval::{Observation, Sample, auroc};
-use crate::stream::stream;
+use crate::math::random::stream;
 
 /// Steps between two probes; there is one at each checkpoint on the schedule besides.
 pub(super) const PROBE_EVERY: u64 = 50;

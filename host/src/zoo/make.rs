@@ -18,7 +18,7 @@ use super::sheet::{COLUMNS, sheet};
 use super::{Error, Result};
 use crate::data::{Idx, Samples, ZooIndex};
 use crate::durable;
-use crate::stream::stream;
+use crate::math::random::stream;
 
 /// Genuine pictures set aside in each fold for one of a family's forgeries: an original, and something to cut from.
 const ORIGINALS: usize = 2;

@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::stream::normal;
+use crate::math::random::normal;
 use crate::zoo::picture::Picture;
 
 /// A grainy sensor: noise over ink and ground, finer or coarser.

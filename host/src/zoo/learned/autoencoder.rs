@@ -4,9 +4,9 @@ use candle_core::{Device, Tensor};
 
 use super::{Lesson, pictures, tensor};
 use crate::adam::Adam;
+use crate::math::random::{Deck, normal, stream};
 use crate::net::conv::Window;
 use crate::net::{Activation, Block, Map, Network, Pass, dcgan};
-use crate::stream::{Deck, normal, stream};
 use crate::train::{Config, Draw, Error, Net};
 use crate::zoo::picture::Picture;
 

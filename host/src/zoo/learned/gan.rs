@@ -6,8 +6,8 @@ use candle_core::{Device, Tensor};
 
 use super::{Lesson, pictures};
 use crate::loss::Loss;
+use crate::math::random::{normal, stream};
 use crate::net::infer;
-use crate::stream::{normal, stream};
 use crate::train::{Config, Error, Feed, Game, Net};
 use crate::zoo::picture::Picture;
 

@@ -6,8 +6,8 @@ use rand::Rng;
 
 use super::Lesson;
 use crate::data::Samples;
-use crate::stream::stream;
-use crate::subspace::Subspace;
+use crate::math::pca::Pca;
+use crate::math::random::stream;
 use crate::train::Error;
 use crate::zoo::picture::Picture;
 
@@ -26,7 +26,7 @@ pub(in crate::zoo) fn pca(lesson: &Lesson) -> Result<Vec<Picture>, Error> {
     lesson.originals.iter().enumerate().map(copied).collect()
 }
 
-fn components(samples: &Samples, seed: u64) -> Result<Subspace, Error> {
+fn components(samples: &Samples, seed: u64) -> Result<Pca, Error> {
     let count = samples.len().min(SEEN);
     let mut ink = Vec::new();
     for i in 0..count {
@@ -34,15 +34,15 @@ fn components(samples: &Samples, seed: u64) -> Result<Subspace, Error> {
     }
     let size = ink.len() / count;
     let rows = Tensor::from_vec(ink, (count, size), &Device::Cpu)?;
-    Ok(Subspace::of(&rows, COMPONENTS.min(size), &mut stream(seed, "zoo components", 0))?)
+    Ok(Pca::fit(&rows, COMPONENTS.min(size), &mut stream(seed, "zoo components", 0))?)
 }
 
 /// The picture's shadow on the first `used` components.
-fn copy(subspace: &Subspace, original: &Picture, used: usize) -> Result<Picture, Error> {
+fn copy(subspace: &Pca, original: &Picture, used: usize) -> Result<Picture, Error> {
     let used = used.min(subspace.components.dim(1)?);
-    let first = Subspace { components: subspace.components.narrow(1, 0, used)?.contiguous()?, ..subspace.clone() };
+    let first = Pca { components: subspace.components.narrow(1, 0, used)?.contiguous()?, ..subspace.clone() };
     let row = Tensor::from_slice(&original.ink, (1, original.ink.len()), &Device::Cpu)?;
-    Ok(Picture { ink: first.drawn(&row)?.flatten_all()?.to_vec1()?, ..*original })
+    Ok(Picture { ink: first.reconstruct(&row)?.flatten_all()?.to_vec1()?, ..*original })
 }
 
 #[cfg(test)]

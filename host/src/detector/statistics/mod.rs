@@ -6,18 +6,16 @@
 //! was fitted is what the box computes.
 
 mod features;
-mod mahalanobis;
 
 use counterfoil_edge::inference::{EngineError, Graph as Runnable};
 use counterfoil_models::unit;
 use rayon::prelude::*;
 
 use crate::data::{DataError, Samples};
+use crate::math::whitening::Whitening;
 use crate::onnx::{Dim, Graph};
-pub(crate) use mahalanobis::Whitening;
 
 pub use features::MIN_SIDE;
-pub(crate) use features::{dft, mean_over};
 
 /// Why no detective came out.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +71,7 @@ pub fn fit(samples: &Samples, metadata: &[(String, String)]) -> Result<Vec<u8>, 
     let centred = graph.node("Sub", &[&statistics, &mean], &[]);
     let embedding = graph.node("MatMul", &[&centred, &matrix], &[]); // [N, K]
     let square = graph.node("Mul", &[&embedding, &embedding], &[]);
-    let distance = features::mean_over(&mut graph, &square, 1); // [N, 1]
+    let distance = graph.mean_over(&square, 1); // [N, 1]
     let distance = graph.node("Sqrt", &[&distance], &[]);
     let score = graph.node("Neg", &[&distance], &[]);
     graph.output(&score, "score", &[Dim::Batch, Dim::Fixed(1)]);

@@ -12,29 +12,30 @@
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::luma;
+use super::super::Part;
+use super::{Feature, Input};
+use crate::math::luma::{TO_BLUE, TO_RED, luma};
 use crate::net::with_floats;
-use crate::onnx::{Attribute, Graph};
+use crate::onnx::{Attribute, Graph, Ops, Twofold, Var};
 
 /// Greys, 0..1, and steps from one pixel to the next, that are told apart. What lies between two levels counts for both, in part.
 const GREYS: [f32; 8] = [0.0, 1.0 / 7.0, 2.0 / 7.0, 3.0 / 7.0, 4.0 / 7.0, 5.0 / 7.0, 6.0 / 7.0, 1.0];
 const STEPS: [f32; 7] = [-0.6, -0.25, -0.06, 0.0, 0.06, 0.25, 0.6];
 /// Differences of blue and of red to grey, likewise.
 const TINTS: [f32; 7] = [-0.3, -0.12, -0.04, 0.0, 0.04, 0.12, 0.3];
-/// What each channel of a picture adds to them: BT.601's Cb and Cr, full range, around 0.
-const TO_BLUE: [f32; 3] = [-0.168_736, -0.331_264, 0.5];
-const TO_RED: [f32; 3] = [0.5, -0.418_688, -0.081_312];
 /// A number this near to a level, in parts of the way to the next, counts as the level: ten times float32's rounding of it, and far less
 /// than the way from one byte to the next.
 const EDGE: f32 = 2e-5;
+/// Probability of dropping a row's texture in training, so that the trunk learns too: what texture tells already, it would never look for.
+const TEXTURE_DROPOUT: f64 = 0.3;
 /// Shortest side of a picture that has two steps in a row.
 pub const MIN_SIDE: usize = 3;
 /// Added to each share before its logarithm: less than one pixel in a thousand says little.
 const FLOOR: f32 = 1e-3;
 
-/// What is looked at.
+/// What is counted of a pixel.
 #[derive(Clone, Copy)]
-enum Look {
+enum Quantity {
     /// The grey of each pixel.
     Grey,
     /// The step to the pixel on its right.
@@ -47,11 +48,11 @@ enum Look {
     Red,
 }
 
-/// The first [`GREY_LOOKS`] at any picture, all at one in colour.
-const LOOKS: [Look; 5] = [Look::Grey, Look::Right, Look::Down, Look::Blue, Look::Red];
-const GREY_LOOKS: usize = 3;
+/// The first [`GREY_QUANTITIES`] at any picture, all at one in colour.
+const QUANTITIES: [Quantity; 5] = [Quantity::Grey, Quantity::Right, Quantity::Down, Quantity::Blue, Quantity::Red];
+const GREY_QUANTITIES: usize = 3;
 
-impl Look {
+impl Quantity {
     fn levels(self) -> &'static [f32] {
         match self {
             Self::Grey => &GREYS,
@@ -60,7 +61,7 @@ impl Look {
         }
     }
 
-    /// Rows and columns of a picture that have no such look.
+    /// Rows and columns of a picture that have no such quantity.
     fn margin(self) -> (usize, usize) {
         match self {
             Self::Grey | Self::Blue | Self::Red => (0, 0),
@@ -70,24 +71,24 @@ impl Look {
     }
 }
 
-/// Two looks with as many levels, the second of them some rows down and some columns to the right of the first.
-struct Pair(Look, Look, (usize, isize));
+/// Two quantities with as many levels, the second some rows down and some columns to the right of the first.
+struct Pair(Quantity, Quantity, (usize, isize));
 
 /// The first [`GREY_PAIRS`] of any picture, all of one in colour.
 const PAIRS: [Pair; 9] = [
-    Pair(Look::Grey, Look::Grey, (0, 1)),
-    Pair(Look::Grey, Look::Grey, (1, 0)),
-    Pair(Look::Grey, Look::Grey, (1, 1)),
-    Pair(Look::Grey, Look::Grey, (1, -1)),
-    Pair(Look::Right, Look::Right, (0, 1)),
-    Pair(Look::Down, Look::Down, (1, 0)),
-    Pair(Look::Right, Look::Right, (1, 0)),
-    Pair(Look::Right, Look::Down, (0, 0)),
-    Pair(Look::Blue, Look::Red, (0, 0)),
+    Pair(Quantity::Grey, Quantity::Grey, (0, 1)),
+    Pair(Quantity::Grey, Quantity::Grey, (1, 0)),
+    Pair(Quantity::Grey, Quantity::Grey, (1, 1)),
+    Pair(Quantity::Grey, Quantity::Grey, (1, -1)),
+    Pair(Quantity::Right, Quantity::Right, (0, 1)),
+    Pair(Quantity::Down, Quantity::Down, (1, 0)),
+    Pair(Quantity::Right, Quantity::Right, (1, 0)),
+    Pair(Quantity::Right, Quantity::Down, (0, 0)),
+    Pair(Quantity::Blue, Quantity::Red, (0, 0)),
 ];
 const GREY_PAIRS: usize = 8;
 
-/// Where a pair is found: the first row and column of both looks, and how many rows and columns follow.
+/// Where a pair is found: the first row and column of both quantities, and how many rows and columns follow.
 struct Area {
     first: (usize, usize),
     second: (usize, usize),
@@ -115,51 +116,91 @@ fn pairs(channels: usize) -> &'static [Pair] {
     if channels == 1 { &PAIRS[..GREY_PAIRS] } else { &PAIRS }
 }
 
-fn looks(channels: usize) -> &'static [Look] {
-    if channels == 1 { &LOOKS[..GREY_LOOKS] } else { &LOOKS }
+fn quantities(channels: usize) -> &'static [Quantity] {
+    if channels == 1 { &QUANTITIES[..GREY_QUANTITIES] } else { &QUANTITIES }
 }
 
-/// How many numbers describe the texture of a picture of so many channels.
-pub(crate) fn count(channels: usize) -> usize {
-    pairs(channels).iter().map(|pair| pair.levels().pow(2)).sum()
+/// The logarithm of each pair of levels' share. Sides of a row are at least [`MIN_SIDE`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Texture {
+    channels: usize,
 }
 
-/// The logarithm of each pair of levels' share: pictures [B, H, W, C] in -1..1 to [B, T]. Sides are at least [`MIN_SIDE`].
-pub(super) fn texture(pictures: &Tensor) -> Result<Tensor> {
-    let (batch, height, width, channels) = pictures.dims4()?;
-    let rows: Vec<f32> = with_floats(&pictures.contiguous()?, "texture", |pictures| {
-        let pictures = pictures.par_chunks(height * width * channels);
-        pictures.flat_map_iter(|picture| describe(picture, (channels, height, width))).collect()
-    })?;
-    Tensor::from_vec(rows, (batch, count(channels)), &Device::Cpu)
+impl Texture {
+    pub(super) fn new(channels: usize) -> Self {
+        Self { channels }
+    }
 }
 
-/// The texture of a picture [H, W, C] in -1..1.
-fn describe(picture: &[f32], (channels, height, width): (usize, usize, usize)) -> Vec<f32> {
+impl Feature for Texture {
+    fn part(&self) -> Part {
+        Part::Texture
+    }
+
+    fn len(&self) -> usize {
+        pairs(self.channels).iter().map(|pair| pair.levels().pow(2)).sum()
+    }
+
+    fn dropout(&self) -> f64 {
+        TEXTURE_DROPOUT
+    }
+
+    fn express(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Var> {
+        ops.twofold(&JointHistograms { shape: input.shape, count: self.len() }, input.unit)
+    }
+}
+
+/// The step that is worth a loop of its own: as nodes it takes some eight times as long.
+struct JointHistograms {
+    /// Channels, height, width.
+    shape: (usize, usize, usize),
+    count: usize,
+}
+
+impl Twofold for JointHistograms {
+    fn evaluate(&self, rows: &Tensor) -> Result<Tensor> {
+        let (batch, channels, height, width) = rows.dims4()?;
+        let all: Vec<f32> = with_floats(&rows.detach().contiguous()?, "texture", |rows| {
+            let rows = rows.par_chunks(channels * height * width);
+            rows.flat_map_iter(|row| describe(row, self.shape)).collect()
+        })?;
+        Tensor::from_vec(all, (batch, self.count), &Device::Cpu)
+    }
+
+    fn append(&self, graph: &mut Graph, rows: &str) -> String {
+        append(graph, rows, self.shape)
+    }
+}
+
+/// The texture of a row [C, H, W] in 0..1.
+fn describe(row: &[f32], (channels, height, width): (usize, usize, usize)) -> Vec<f32> {
     let mixed = |shares: &[f32]| -> Vec<f32> {
-        let one = |pixel: &[f32]| 0.5 * pixel.iter().zip(shares).map(|(x, share)| x * share).sum::<f32>();
-        picture.chunks_exact(channels).map(one).collect()
+        let mut sum = vec![0f32; height * width];
+        for (map, share) in row.chunks_exact(height * width).zip(shares) {
+            sum.iter_mut().zip(map).for_each(|(sum, x)| *sum += share * x);
+        }
+        sum
     };
-    let grey: Vec<f32> = mixed(luma(channels)).into_iter().map(|x| x + 0.5).collect();
+    let grey = mixed(luma(channels));
     // Where there is no such step, something stands in for it, which no area holds.
     let steps = |step: usize| -> Vec<f32> {
         (0..grey.len()).map(|pixel| grey[(pixel + step).min(grey.len() - 1)] - grey[pixel]).collect()
     };
-    let look = |look: &Look| {
-        let values = match look {
-            Look::Grey => grey.clone(),
-            Look::Right => steps(1),
-            Look::Down => steps(width),
-            Look::Blue => mixed(&TO_BLUE),
-            Look::Red => mixed(&TO_RED),
+    let levels_of = |quantity: &Quantity| {
+        let values = match quantity {
+            Quantity::Grey => grey.clone(),
+            Quantity::Right => steps(1),
+            Quantity::Down => steps(width),
+            Quantity::Blue => mixed(&TO_BLUE),
+            Quantity::Red => mixed(&TO_RED),
         };
-        values.into_iter().map(|x| Level::of(x, look.levels())).collect::<Vec<_>>()
+        values.into_iter().map(|x| Level::of(x, quantity.levels())).collect::<Vec<_>>()
     };
-    let seen: Vec<Vec<Level>> = looks(channels).iter().map(look).collect();
+    let seen: Vec<Vec<Level>> = quantities(channels).iter().map(levels_of).collect();
     let joint = |pair: &Pair| {
         let (levels, area) = (pair.levels(), pair.area((height, width)));
-        let [first, second] =
-            [(pair.0, area.first), (pair.1, area.second)].map(|(look, (y, x))| &seen[look as usize][y * width + x..]);
+        let [first, second] = [(pair.0, area.first), (pair.1, area.second)]
+            .map(|(quantity, (y, x))| &seen[quantity as usize][y * width + x..]);
         let mut cells = vec![0f64; levels * levels];
         for y in 0..area.size.0 {
             let (first, second) = (&first[y * width..][..area.size.1], &second[y * width..][..area.size.1]);
@@ -197,22 +238,22 @@ impl Level {
 }
 
 /// Appends the texture of `image` ([N, C, H, W] in 0..1): [N, T].
-pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): (usize, usize, usize)) -> String {
+fn append(graph: &mut Graph, image: &str, (channels, height, width): (usize, usize, usize)) -> String {
     let grey = mixed(graph, image, luma(channels));
     let mut seen = Vec::new();
-    for look in looks(channels) {
-        let (down, right) = look.margin();
+    for quantity in quantities(channels) {
+        let (down, right) = quantity.margin();
         let size = (height - down, width - right);
-        let value = match look {
-            Look::Grey => grey.clone(),
-            Look::Right | Look::Down => {
+        let value = match quantity {
+            Quantity::Grey => grey.clone(),
+            Quantity::Right | Quantity::Down => {
                 let [next, this] = [(down, right), (0, 0)].map(|from| window(graph, &grey, from, size));
                 graph.node("Sub", &[&next, &this], &[])
             }
-            Look::Blue => mixed(graph, image, &TO_BLUE),
-            Look::Red => mixed(graph, image, &TO_RED),
+            Quantity::Blue => mixed(graph, image, &TO_BLUE),
+            Quantity::Red => mixed(graph, image, &TO_RED),
         };
-        seen.push(memberships(graph, &value, look.levels()));
+        seen.push(memberships(graph, &value, quantity.levels()));
     }
     let (mut cells, mut shares) = (Vec::new(), Vec::new());
     for alike in pairs(channels).chunk_by(|one, other| one.levels() == other.levels()) {
@@ -220,7 +261,7 @@ pub(crate) fn append(graph: &mut Graph, image: &str, (channels, height, width): 
         for pair in alike {
             let area = pair.area((height, width));
             let [first, second] = [(pair.0, area.first), (pair.1, area.second)]
-                .map(|(look, from)| window(graph, &seen[look as usize], from, area.size)); // [N, L, h, w]
+                .map(|(quantity, from)| window(graph, &seen[quantity as usize], from, area.size)); // [N, L, h, w]
             // By name of its axes: engines need not turn either over.
             let rows = graph.node("Einsum", &[&first, &second], &[("equation", Attribute::Text("nahw,nbhw->nhab"))]);
             let over_rows = [("axes", Attribute::Ints(&[1])), ("keepdims", Attribute::Int(0))];
@@ -285,9 +326,8 @@ mod tests {
         // Black and white in turn, across and down; the same in three channels.
         for channels in [1, 3] {
             let board: Vec<f32> =
-                (0..36).flat_map(|i| vec![if (i / 6 + i % 6) % 2 == 0 { -1.0 } else { 1.0 }; channels]).collect();
-            let board = Tensor::from_vec(board, (1, 6, 6, channels), &Device::Cpu).unwrap();
-            let shares: Vec<f32> = texture(&board).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+                (0..36 * channels).map(|i| if (i / 6 + i % 6) % 2 == 0 { 0.0 } else { 1.0 }).collect();
+            let shares = describe(&board, (channels, 6, 6));
             let shares: Vec<f32> = shares.iter().map(|x| x.exp() - FLOOR).collect();
             let mut rest = shares.as_slice();
             let mut next = |levels: usize| {

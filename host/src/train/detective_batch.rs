@@ -1,4 +1,4 @@
-//! What a detective is shown: genuine rows and known fakes go in, a lesson comes out, which the forger's work joins during the round.
+//! A training batch of the detective: genuine rows, damaged ones and known fakes. The generator's fakes join it in the step.
 
 use candle_core::Tensor;
 use rand::Rng;
@@ -8,34 +8,34 @@ use super::Error;
 use super::batch::maps;
 use super::config::Config;
 use crate::data::{DataError, Samples, TrainingSet};
-use crate::detective::{Part, negative};
-use crate::stream::stream;
+use crate::detector::detective::{Part, negative};
+use crate::math::random::stream;
 
-/// Lessons a round: the detective has more to learn than the players.
-pub(super) const LESSONS: u64 = 2;
+/// Updates of the detective for each step of the GAN: it has more to learn than the two players.
+pub(super) const UPDATES_PER_STEP: u64 = 2;
 
-/// Rows of a lesson, [N, H, W, C] in -1..1.
+/// Rows of a batch, [N, H, W, C] in -1..1.
 #[derive(Clone, Debug)]
-pub struct Lesson {
+pub struct DetectiveBatch {
     /// Genuine rows.
     pub genuine: Tensor,
     /// Damaged genuine rows.
     pub negatives: Tensor,
     /// Rows of known fakes, where there are any, and how many of them make a picture.
     pub known: Option<(Tensor, usize)>,
-    /// How many rows of the forger's are to be shown.
-    pub forger: usize,
+    /// How many of the generator's fakes are to join them.
+    pub fakes: usize,
 }
 
-impl Lesson {
-    /// Lesson number `number`: as many genuine rows as the configuration's batch and as many forged ones, a quarter of them the forger's, a
+impl DetectiveBatch {
+    /// Batch number `number`: as many genuine rows as the configuration's batch and as many forged ones, a quarter of them the generator's, a
     /// quarter known fakes (one picture at least) where there are any, the others damaged genuine rows.
     pub(super) fn of(config: &Config, training_set: TrainingSet, number: u64) -> Result<Self, Error> {
         let Config { seed, batch, without, .. } = config;
         let TrainingSet { genuine, known } = training_set;
         let regions = known.first().map(Samples::regions);
         let rest = batch - regions.map_or(0, |_| batch / 4);
-        let forger = if without.contains(&Part::Forger) {
+        let fakes = if without.contains(&Part::Forger) {
             0
         } else if without.contains(&Part::Negatives) {
             rest
@@ -46,7 +46,7 @@ impl Lesson {
         let mut rng = stream(*seed, "lesson", number);
         let rows = (0..*batch).map(|_| genuine.row(rng.random_range(0..genuine.len())));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        let damaged = negatives(config, genuine, rest - forger, number)?;
+        let damaged = negatives(config, genuine, rest - fakes, number)?;
         let known = regions.map(|regions| {
             let rows = pictures(known, (batch / 4 / regions).max(1), &mut rng)?;
             Ok::<_, Error>((maps(&rows, genuine.shape())?, regions))
@@ -55,12 +55,12 @@ impl Lesson {
             genuine: maps(&rows, genuine.shape())?,
             negatives: maps(&damaged, genuine.shape())?,
             known: known.transpose()?,
-            forger,
+            fakes,
         })
     }
 }
 
-/// Damaged genuine rows, each a function of (seed, lesson, its place).
+/// Damaged genuine rows, each a function of (seed, batch, its place).
 fn negatives(config: &Config, genuine: &Samples, count: usize, number: u64) -> Result<Vec<Vec<u8>>, DataError> {
     let forge = |place: usize| {
         let mut rng = stream(config.seed, "negative", number * config.batch as u64 + place as u64);
@@ -87,15 +87,15 @@ mod tests {
     use crate::train::Net;
 
     #[test]
-    fn a_lesson_is_a_quarter_the_forgers_a_quarter_known_and_whole_pictures() {
+    fn a_batch_is_a_quarter_the_forgers_a_quarter_known_and_whole_pictures() {
         let samples = |rows: usize| Samples::new(1, 8, 8, vec![77; rows * 64]).unwrap();
         let (genuine, known) = (samples(20), [samples(3), samples(1)]);
         let shares = |without: &[Part], known: &[Samples]| {
             let config = Config { batch: 16, without: without.to_vec(), ..Config::new(Net::Dcgan) };
-            let lesson = Lesson::of(&config, TrainingSet { genuine: &genuine, known }, 3).unwrap();
+            let batch = DetectiveBatch::of(&config, TrainingSet { genuine: &genuine, known }, 3).unwrap();
             let rows = |tensor: &Tensor| tensor.dims()[0];
-            let known = lesson.known.as_ref().map_or(0, |(known, _)| rows(known));
-            [rows(&lesson.genuine), lesson.forger, known, rows(&lesson.negatives)]
+            let known = batch.known.as_ref().map_or(0, |(known, _)| rows(known));
+            [rows(&batch.genuine), batch.fakes, known, rows(&batch.negatives)]
         };
         assert_eq!(shares(&[], &known), [16, 4, 4, 8]);
         assert_eq!(shares(&[], &[]), [16, 4, 0, 12]);

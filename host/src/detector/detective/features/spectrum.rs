@@ -1,20 +1,17 @@
 //! The spectrum: how much power a picture has at each scale and in each direction, wherever it lies. Fine lines that lean otherwise, are
 //! coarser or were smeared show here though no pixel stands out.
-//!
-//! It is defined twice, side by side: for training, and as ONNX nodes. The parity of every export holds one against the other.
 
 use std::collections::BTreeMap;
 use std::f64::consts::{PI, SQRT_2};
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
-use super::luma;
-use crate::onnx::{Attribute, Graph};
-use crate::statistics::{dft, mean_over};
+use crate::math::dft::dft;
+use crate::onnx::{Ops, Var};
 
 /// How finely the power is told apart.
 #[derive(Clone, Copy)]
-pub(crate) enum Bands {
+pub(super) enum Bands {
     /// Narrow rings, in [`DIRECTIONS`].
     Fine,
     /// The few [`COARSE`] rings.
@@ -98,76 +95,43 @@ impl Bands {
     }
 }
 
-/// The logarithm of the mean power in each band of each kind: pictures [B, H, W, C] in -1..1 to [B, S] each.
-pub(super) fn spectra<const N: usize>(pictures: &Tensor, kinds: [Bands; N]) -> Result<[Tensor; N]> {
-    let (batch, height, width, channels) = pictures.dims4()?;
+/// The power of each frequency of `grey` ([N, 1, H, W] in -1..1), as a half spectrum: [N, F * H].
+pub(super) fn power(ops: &mut dyn Ops, grey: Var, (height, width): (usize, usize)) -> Result<Var> {
     let Products { across, down, half } = Products::of((height, width));
-    let constant = |numbers: Vec<f32>, dims: (usize, usize)| Tensor::from_vec(numbers, dims, &Device::Cpu);
-    let luma = Tensor::from_slice(luma(channels), channels, &Device::Cpu)?;
-    let grey = pictures.broadcast_mul(&luma)?.sum(3)?; // [B, H, W]
-    let mean = grey.to_dtype(DType::F64)?.mean_keepdim((1, 2))?.to_dtype(DType::F32)?;
-    let centred = grey.broadcast_sub(&mean)?;
-    let rows = centred.reshape((batch * height, width))?.matmul(&constant(across, (width, 2 * half))?)?;
-    let columns = rows.reshape((batch, height, 2 * half))?.transpose(1, 2)?.contiguous()?; // [B, 2F, H]
-    let waves = columns.reshape((batch * 2 * half, height))?.matmul(&constant(down, (height, 2 * height))?)?;
-    let waves = waves.reshape((batch, 2, half, 2, height))?;
-    let part = |one: usize, other: usize| waves.narrow(1, one, 1)?.narrow(3, other, 1)?.reshape((batch, half * height));
-    let real = (part(0, 0)? - part(1, 1)?)?;
-    let imaginary = (part(0, 1)? + part(1, 0)?)?;
-    let power = (real.sqr()? + imaginary.sqr()?)?; // [B, F * H]
-    let spectrum = |bands: Bands| {
-        let (members, shares) = bands.sums((height, width));
-        let members = constant(members, (half * height, shares.len()))?;
-        let means = power.matmul(&members)?.broadcast_mul(&Tensor::new(shares, &Device::Cpu)?)?;
-        (means + FLOOR)?.log()
+    let mean = ops.mean_of_maps(grey)?; // [N, 1, 1, 1]
+    let centred = ops.sub(grey, mean)?;
+    let across = ops.constant(&Tensor::from_vec(across, (width, 2 * half), &Device::Cpu)?)?;
+    let rows = ops.matmul(centred, across)?; // [N, 1, H, 2F]
+    let columns = ops.transpose(rows)?; // [N, 1, 2F, H]
+    let down = ops.constant(&Tensor::from_vec(down, (height, 2 * height), &Device::Cpu)?)?;
+    let waves = ops.matmul(columns, down)?; // [N, 1, 2F, 2H]
+    let part = |ops: &mut dyn Ops, one: usize, other: usize| {
+        ops.window(waves, &[(2, one * half, half), (3, other * height, height)]) // [N, 1, F, H]
     };
-    let found = kinds.map(spectrum).into_iter().collect::<Result<Vec<_>>>()?;
-    Ok(found.try_into().expect("one of each kind"))
+    let (cc, ss) = (part(ops, 0, 0)?, part(ops, 1, 1)?);
+    let (cs, sc) = (part(ops, 0, 1)?, part(ops, 1, 0)?);
+    let (real, imaginary) = (ops.sub(cc, ss)?, ops.add(cs, sc)?);
+    let (real, imaginary) = (ops.mul(real, real)?, ops.mul(imaginary, imaginary)?);
+    let power = ops.add(real, imaginary)?;
+    ops.flatten(power)
 }
 
-/// Appends the spectra of `pictures` ([N, C, H, W] in -1..1): [N, S] each.
-pub(super) fn append<const N: usize>(
-    graph: &mut Graph,
-    pictures: &str,
-    (channels, height, width): (usize, usize, usize),
-    kinds: [Bands; N],
-) -> [String; N] {
-    let Products { across, down, half } = Products::of((height, width));
-    let shares = graph.constant(&[1, channels, 1, 1], luma(channels));
-    let grey = graph.node("Conv", &[pictures, &shares], &[]); // [N, 1, H, W]
-    // Row by row: what a sum of all pixels drifts by would leak into every faint band.
-    let mean = [3, 2].iter().fold(grey.clone(), |value, axis| mean_over(graph, &value, *axis)); // [N, 1, 1, 1]
-    let centred = graph.node("Sub", &[&grey, &mean], &[]);
-    let across = graph.constant(&[width, 2 * half], &across);
-    let rows = graph.node("MatMul", &[&centred, &across], &[]); // [N, 1, H, 2F]
-    let columns = graph.node("Transpose", &[&rows], &[("perm", Attribute::Ints(&[0, 1, 3, 2]))]); // [N, 1, 2F, H]
-    let down = graph.constant(&[height, 2 * height], &down);
-    let waves = graph.node("MatMul", &[&columns, &down], &[]); // [N, 1, 2F, 2H]
-    let mut part = |one: usize, other: usize| {
-        let starts = graph.integers(&[(one * half) as i64, (other * height) as i64]);
-        let ends = graph.integers(&[((one + 1) * half) as i64, ((other + 1) * height) as i64]);
-        let axes = graph.integers(&[2, 3]);
-        graph.node("Slice", &[&waves, &starts, &ends, &axes], &[]) // [N, 1, F, H]
-    };
-    let [cc, ss, cs, sc] = [part(0, 0), part(1, 1), part(0, 1), part(1, 0)];
-    let (real, imaginary) = (graph.node("Sub", &[&cc, &ss], &[]), graph.node("Add", &[&cs, &sc], &[]));
-    let [real, imaginary] = [real, imaginary].map(|part| graph.node("Mul", &[&part, &part], &[]));
-    let power = graph.node("Add", &[&real, &imaginary], &[]);
-    let power = graph.node("Flatten", &[&power], &[("axis", Attribute::Int(1))]); // [N, F * H]
-    kinds.map(|bands| {
-        let (members, shares) = bands.sums((height, width));
-        let members = graph.constant(&[half * height, shares.len()], &members);
-        let shares = graph.constant(&[1, shares.len()], &shares);
-        let sums = graph.node("MatMul", &[&power, &members], &[]);
-        let means = graph.node("Mul", &[&sums, &shares], &[]);
-        let means = graph.with_number("Add", &means, FLOOR as f32);
-        graph.node("Log", &[&means], &[])
-    })
+/// The logarithm of the mean power in each band: `power` [N, F * H] to [N, S].
+pub(super) fn bands(ops: &mut dyn Ops, power: Var, bands: Bands, size: (usize, usize)) -> Result<Var> {
+    let (members, shares) = bands.sums(size);
+    let (count, frequencies) = (shares.len(), members.len() / shares.len());
+    let members = ops.constant(&Tensor::from_vec(members, (frequencies, count), &Device::Cpu)?)?;
+    let shares = ops.constant(&Tensor::from_vec(shares, (1, count), &Device::Cpu)?)?;
+    let sums = ops.matmul(power, members)?;
+    let means = ops.mul(sums, shares)?;
+    let means = ops.shift(means, FLOOR as f32)?;
+    ops.log(means)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::onnx::Eager;
 
     #[test]
     fn stripes_show_at_their_scale_and_in_their_direction() {
@@ -177,8 +141,14 @@ mod tests {
             (0..24 * 24).map(|i| wave(if turned { i / 24 } else { i % 24 })).collect()
         };
         let pictures = [stripes(false), stripes(true)].concat();
-        let pictures = Tensor::from_vec(pictures, (2, 24, 24, 1), &Device::Cpu).unwrap();
-        let [fine, coarse] = spectra(&pictures, [Bands::Fine, Bands::Coarse]).unwrap();
+        let mut ops = Eager::default();
+        let grey = ops.var(Tensor::from_vec(pictures, (2, 1, 24, 24), &Device::Cpu).unwrap());
+        let power = power(&mut ops, grey, (24, 24)).unwrap();
+        let mut of = |kind: Bands| {
+            let bands = bands(&mut ops, power, kind, (24, 24)).unwrap();
+            ops.tensor(bands).clone()
+        };
+        let (fine, coarse) = (of(Bands::Fine), of(Bands::Coarse));
         let loudest = |rows: &Tensor| -> Vec<usize> {
             let rows: Vec<Vec<f32>> = rows.to_vec2().unwrap();
             rows.iter().map(|row| (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap()).collect()

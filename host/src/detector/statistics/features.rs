@@ -4,8 +4,8 @@
 //! Two rules keep engines within some 1e-5 of each other in float32: subtract a mean before squaring, and have no hard threshold
 //! that a rounding could flip (shares are counted through ramps, logarithms and roots stand on a floor).
 
-use std::f64::consts::PI;
-
+use crate::math::dft::dft;
+use crate::math::luma::{LUMA, TO_BLUE, TO_RED};
 use crate::onnx::{Attribute, Graph};
 
 /// Smallest height and width, so that every ring of the spectrum holds a frequency.
@@ -32,7 +32,7 @@ pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, u
     let grey = if c == 1 {
         image.to_owned()
     } else {
-        let luma = graph.constant(&[1, 3, 1, 1], &[0.299, 0.587, 0.114]); // BT.601
+        let luma = graph.constant(&[1, 3, 1, 1], &LUMA);
         graph.node("Conv", &[image, &luma], &[]) // [N, 1, H, W]
     };
     let plane = Plane::new(graph, (h, w));
@@ -51,11 +51,6 @@ pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, u
         columns.iter().map(|(value, _)| graph.node("Flatten", &[value], &[("axis", Attribute::Int(1))])).collect();
     let all = graph.concat(&flat); // [N, K]
     (all, columns.into_iter().flat_map(|(_, names)| names).collect())
-}
-
-/// The mean over one axis, which is kept with length 1.
-pub(crate) fn mean_over(graph: &mut Graph, value: &str, axis: i64) -> String {
-    graph.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&[axis])), ("keepdims", Attribute::Int(1))])
 }
 
 /// Averages over planes of one size. A float32 sum of hundreds of like numbers drifts with the order an engine takes them in, so
@@ -81,8 +76,8 @@ impl Plane {
     fn mean(&self, graph: &mut Graph, value: &str) -> String {
         let blocks = graph.node("MatMul", &[value, &self.across], &[]); // [N, C, H, W/16]
         let blocks = graph.node("MatMul", &[&self.down, &blocks], &[]); // [N, C, H/16, W/16]
-        let rows = mean_over(graph, &blocks, 3);
-        mean_over(graph, &rows, 2)
+        let rows = graph.mean_over(&blocks, 3);
+        graph.mean_over(&rows, 2)
     }
 
     /// Root of the mean square of a centred value, on the floor: [N, C, H, W] -> [N, C, 1, 1].
@@ -154,9 +149,7 @@ fn gradients(graph: &mut Graph, grey: &str, (h, w): (usize, usize)) -> [(String,
 
 /// Mean blue and red difference to grey, and their spreads.
 fn chroma(graph: &mut Graph, plane: &Plane, image: &str) -> [(String, Vec<String>); 2] {
-    // BT.601 Cb and Cr, full range, around 0.
-    let matrix = [-0.168_736, -0.331_264, 0.5, 0.5, -0.418_688, -0.081_312];
-    let matrix = graph.constant(&[2, 3, 1, 1], &matrix);
+    let matrix = graph.constant(&[2, 3, 1, 1], &[TO_BLUE, TO_RED].concat());
     let planes = graph.node("Conv", &[image, &matrix], &[]); // [N, 2, H, W]
     let tint = plane.mean(graph, &planes);
     let centred = graph.node("Sub", &[&planes, &tint], &[]);
@@ -218,16 +211,6 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
     let boxes = graph.node("Flatten", &[&boxes], &[("axis", Attribute::Int(1))]); // [N, B*B]
     let rings = graph.node("MatMul", &[&boxes, &to_rings], &[]); // [N, B]
     (log(graph, &rings, FLOOR), RINGS.iter().map(|end| format!("spectrum to {end}")).collect())
-}
-
-/// `frequencies` x `n` matrix of the discrete Fourier transform's cosine or sine under a Hann window, which keeps a picture's
-/// border from showing as a bright cross (Harris 1978, doi:10.1109/PROC.1978.10837).
-pub(crate) fn dft(frequencies: usize, n: usize, wave: fn(f64) -> f64) -> Vec<f32> {
-    let window: Vec<f64> = (0..n).map(|x| (PI * (x as f64 + 0.5) / n as f64).sin().powi(2)).collect();
-    let scale = window.iter().map(|weight| weight * weight).sum::<f64>().sqrt();
-    // The phase is reduced modulo n in integers, where it is exact.
-    let entry = |f: usize, x: usize| (window[x] * wave(2.0 * PI * ((f * x) % n) as f64 / n as f64) / scale) as f32;
-    (0..frequencies).flat_map(|f| (0..n).map(move |x| (f, x))).map(|(f, x)| entry(f, x)).collect()
 }
 
 /// To which band each frequency of an axis of length `n` belongs, as a row of zeros and a weight: 2 where a half spectrum's

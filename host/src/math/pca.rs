@@ -1,29 +1,28 @@
-//! Rows enter, the few directions in which they vary most leave: principal components (Pearson 1901) by subspace iteration (Halko,
-//! Martinsson and Tropp, 0909.4061, section 4.5). What they cannot draw of a row is what is unusual about it.
+//! Principal components (Pearson 1901) by subspace iteration (Halko, Martinsson and Tropp, 0909.4061, section 4.5).
 
 use candle_core::{Device, Result, Tensor};
 use rand_chacha::ChaCha8Rng;
 
-use crate::stream::normal;
+use crate::math::random::normal;
 
 /// Rounds of the iteration: the error is then that of the exact components to three digits.
 const ROUNDS: usize = 6;
 
 /// A mean and the directions around it.
 #[derive(Clone, Debug)]
-pub struct Subspace {
+pub struct Pca {
     /// [1, D]
     pub mean: Tensor,
     /// [D, K], orthonormal columns, or columns of zeros where rows vary in fewer directions.
     pub components: Tensor,
 }
 
-impl Subspace {
-    /// That of rows [N, D], with so many components.
+impl Pca {
+    /// Fits `components` of them to rows [N, D].
     ///
     /// # Errors
     /// When the tensors' library refuses.
-    pub fn of(rows: &Tensor, components: usize, rng: &mut ChaCha8Rng) -> Result<Self> {
+    pub fn fit(rows: &Tensor, components: usize, rng: &mut ChaCha8Rng) -> Result<Self> {
         let mean = rows.mean_keepdim(0)?;
         let centred = rows.broadcast_sub(&mean)?;
         let transposed = centred.t()?.contiguous()?;
@@ -36,11 +35,11 @@ impl Subspace {
         Ok(Self { mean, components })
     }
 
-    /// What the components draw of rows: [N, D] to [N, D].
+    /// The rows as the components reconstruct them: [N, D] to [N, D].
     ///
     /// # Errors
     /// When the rows do not fit.
-    pub fn drawn(&self, rows: &Tensor) -> Result<Tensor> {
+    pub fn reconstruct(&self, rows: &Tensor) -> Result<Tensor> {
         let shares = rows.broadcast_sub(&self.mean)?.matmul(&self.components)?; // [N, K]
         shares.matmul(&self.components.t()?.contiguous()?)?.broadcast_add(&self.mean)
     }

@@ -8,7 +8,7 @@ use rand::Rng as _;
 use super::*;
 use crate::export::parity::{Opinion, compare};
 use crate::export::runtime::testing::onnx_runtime;
-use crate::stream::stream;
+use crate::math::random::stream;
 
 const SIZE: (usize, usize, usize) = (1, 40, 64);
 

@@ -287,7 +287,7 @@ fn misregister(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::stream;
+    use crate::math::random::stream;
 
     #[test]
     fn every_negative_differs_from_its_picture_and_the_stream_says_it_all() {

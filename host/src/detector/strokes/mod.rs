@@ -19,6 +19,7 @@ use counterfoil_models::unit;
 use rayon::prelude::*;
 
 use crate::data::{DataError, Samples};
+use crate::math::luma::luma;
 use crate::onnx::{Attribute, Dim, Graph};
 use logistic::Logistic;
 use within::Within;
@@ -186,8 +187,8 @@ fn open(shape: (usize, usize, usize)) -> (Graph, String) {
 /// Appends the descriptors of `image` ([N, C, H, W] in 0..1; C is 1 or 3): [N, K].
 fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, usize)) -> String {
     // Ink is what is missing to white.
-    let luma: &[f32] = if c == 1 { &[-1.0] } else { &[-0.299, -0.587, -0.114] }; // BT.601
-    let luma = graph.constant(&[1, c, 1, 1], luma);
+    let dark: Vec<f32> = luma(c).iter().map(|share| -share).collect();
+    let luma = graph.constant(&[1, c, 1, 1], &dark);
     let white = graph.constant(&[1], &[1.0]);
     let ink = graph.node("Conv", &[image, &luma, &white], &[]); // [N, 1, H, W]
     let mask = patterns::mask(graph, &ink);

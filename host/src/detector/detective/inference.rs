@@ -1,0 +1,132 @@
+//! A detective's average in inference form: layers and constants, for the exported file and for candle's own opinion of it.
+
+use candle_core::{Result as TensorResult, Tensor};
+
+use super::features::pca::{self, PcaFeatures};
+use super::features::{Features, Input};
+use super::{HIDDEN, Part};
+use crate::net::Layer;
+use crate::onnx::{self, Append, Dim, Eager, Graph, OnnxError, Ops, Value, Var};
+
+/// The parts of a detective, first to last.
+#[derive(Clone, Debug)]
+pub struct InferenceModel {
+    /// Channels, height, width of a row.
+    pub(super) shape: (usize, usize, usize),
+    /// Maps for the trunk, beside the row's own.
+    pub(super) pca: PcaFeatures,
+    /// Features after those of the trunk.
+    pub(super) features: Features,
+    /// Convolutions, and at their end features of the whole, which are the first [`HIDDEN`].
+    pub(super) trunk: Vec<Layer>,
+    /// What is subtracted from the features, [1, F].
+    pub(super) mean: Tensor,
+    /// What they are multiplied with then, [1, F].
+    pub(super) inverse: Tensor,
+    /// Features to a hidden layer, which is the embedding, and on to the logit.
+    pub(super) head: Vec<Layer>,
+    /// The scaled typicality to what it adds to the logit: the score.
+    pub(super) typicality_head: Vec<Layer>,
+}
+
+/// What a detector gives for some rows.
+#[derive(Debug)]
+pub struct DetectorOutput {
+    /// Where each lies in the detector's own space, [N, E].
+    pub embedding: Tensor,
+    /// The logit of the head, [N]; higher is more genuine.
+    pub logit: Tensor,
+    /// The score, [N]; higher is more genuine.
+    pub score: Tensor,
+}
+
+/// The same as values of a computation.
+struct Judged {
+    /// [N, E]
+    embedding: Var,
+    /// [N, 1]
+    logit: Var,
+    /// [N, 1]
+    score: Var,
+}
+
+impl InferenceModel {
+    /// Judges rows [N, C, H, W] in -1..1, those of a picture adjacent, by candle's own operations.
+    ///
+    /// # Errors
+    /// When the rows do not fit.
+    pub fn judge(&self, rows: &Tensor) -> TensorResult<DetectorOutput> {
+        let mut ops = Eager::default();
+        let unit = ops.var(rows.affine(0.5, 0.5)?);
+        let centred = ops.var(rows.clone());
+        let Judged { embedding, logit, score } = self.express(&mut ops, unit, centred)?;
+        Ok(DetectorOutput {
+            embedding: ops.tensor(embedding).clone(),
+            logit: ops.tensor(logit).flatten_all()?,
+            score: ops.tensor(score).flatten_all()?,
+        })
+    }
+
+    /// The detective as an ONNX file with the inputs and outputs of [`crate::onnx::discriminator`]; N is a multiple of the regions of a
+    /// picture, whose rows are adjacent. Where `plain` holds the layers of the GAN's own discriminator there is a fourth output, `plain`
+    /// [N, 1]: its logit, for comparison. An engine that is not asked for it leaves its layers out.
+    ///
+    /// # Errors
+    /// [`OnnxError`].
+    pub fn to_onnx(&self, plain: Option<&[Layer]>, metadata: &[(String, String)]) -> Result<Vec<u8>, OnnxError> {
+        let (c, h, w) = self.shape;
+        let mut graph = Graph::new("detective");
+        let image = graph.image((c, h, w)); // [N, C, H, W]
+        let centred = onnx::centred(&mut graph, &image);
+        let mut ops = Append::new(&mut graph);
+        let (unit, rows) = (ops.var(image), ops.var(centred.clone()));
+        let judged = self.express(&mut ops, unit, rows)?;
+        let [embedding, logit, score] =
+            [judged.embedding, judged.logit, judged.score].map(|var| ops.name(var).to_owned());
+        let plain = plain.map(|plain| {
+            let plain = onnx::append(&mut graph, plain, 0, Value { name: centred, shape: vec![c, h, w] })?;
+            Ok::<_, OnnxError>(onnx::flat(&mut graph, &plain)) // [N, 1]
+        });
+        let plain = plain.transpose()?;
+        if let Some(plain) = plain.as_ref().filter(|plain| plain.shape != [1]) {
+            let found = plain.shape.clone();
+            return Err(OnnxError::Ending { network: "detective", found, expected: "[1]".to_owned() });
+        }
+        graph.output(&score, "score", &[Dim::Batch, Dim::Fixed(1)]);
+        graph.output(&logit, "logit", &[Dim::Batch, Dim::Fixed(1)]);
+        graph.output(&embedding, "embedding", &[Dim::Batch, Dim::Fixed(HIDDEN)]);
+        if let Some(plain) = plain {
+            graph.output(&plain.name, "plain", &[Dim::Batch, Dim::Fixed(1)]);
+        }
+        Ok(graph.finish(metadata))
+    }
+
+    /// `unit` and `centred` are the rows in 0..1 and in -1..1, [N, C, H, W].
+    fn express(&self, ops: &mut dyn Ops, unit: Var, centred: Var) -> TensorResult<Judged> {
+        let (channels, height, width) = self.shape;
+        let mut input = Input::new(self.shape, unit, centred);
+        let maps = [vec![centred], self.pca.maps(ops, &mut input)?].concat();
+        let maps = ops.concat(&maps)?;
+        let seen = [channels + pca::count(channels), height, width];
+        let whole = ops.layers(&self.trunk, 0, maps, &seen)?;
+        let whole = ops.flatten(whole)?; // [N, HIDDEN]
+        let features = [vec![whole], self.features.express(ops, &mut input)?].concat();
+        let features = ops.concat(&features)?; // [N, F]
+        let (mean, inverse) = (ops.constant(&self.mean)?, ops.constant(&self.inverse)?);
+        let features = ops.sub(features, mean)?;
+        let features = ops.mul(features, inverse)?;
+
+        let (hidden, last) = self.head.split_at(self.head.len() - 1);
+        let (first, count) = (self.trunk.len(), self.mean.elem_count());
+        let embedding = ops.layers(hidden, first, features, &[count])?;
+        let logit = ops.layers(last, first + hidden.len(), embedding, &[HIDDEN])?;
+        let typicality = self.features.range(Part::Usual, HIDDEN);
+        let typicality = ops.window(features, &[(1, typicality.start, typicality.len())])?;
+        let added = ops.layers(&self.typicality_head, 0, typicality, &[1])?;
+        let mut score = ops.add(logit, added)?;
+        if let Some(added) = self.features.typicality.of_pictures(ops, &mut input)? {
+            score = ops.add(score, added)?;
+        }
+        Ok(Judged { embedding, logit, score })
+    }
+}

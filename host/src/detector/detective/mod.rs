@@ -1,0 +1,434 @@
+//! The detective: a network that learns genuine pictures from everything else there is, and judges forgers it never met.
+//!
+//! The GAN's own discriminator is a poor detector: at its end it knows one generator, the newest, and fluctuates from step to step (Zaheer
+//! et al., 2004.07657). The detective is trained beside the GAN, on the generator's work as it grows better, on damaged genuine pictures
+//! ([`augment`]) and on known fakes. It judges by the running average of its weights, so that a score does not depend on the step at which
+//! the training was stopped.
+
+mod augment;
+mod features;
+mod inference;
+
+pub use augment::negative;
+pub use features::texture::MIN_SIDE;
+pub use inference::{DetectorOutput, InferenceModel};
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Result, Tensor};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::adam::{Adam, Moments};
+use crate::loss::softplus;
+use crate::math::random::stream;
+use crate::net::{Activation, Block, Layer, Map, Network, Pass, Window, moving_average, with_floats};
+use crate::onnx::{Eager, Ops};
+use features::pca::{self, PcaFeatures};
+use features::{Features, Input, typicality};
+
+const LEAK: Activation = Activation::LeakyRelu(0.2);
+/// Halves a map's sides.
+const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
+/// Sides at which halving stops.
+const LAST_SIDE: usize = 4;
+/// Length of the trunk's features, which know where things are; and of the head's hidden layer, which is the embedding.
+const HIDDEN: usize = 64;
+/// Share of the hidden layer dropped in training.
+const DROPOUT: f32 = 0.2;
+/// Adam's learning rate of trunk and head, that of the typicality head, whose one weight has further to go, and the decays.
+const RATE: f64 = 1e-3;
+const TYPICALITY_RATE: f64 = 2e-2;
+const DECAYS: (f64, f64) = (0.9, 0.999);
+/// Weight of the typicality head's output in the score: the head has the typicality among its features, too.
+const TYPICALITY_WEIGHT: f64 = 0.5;
+/// Decay a step of the running averages.
+const AVERAGE: f64 = 0.999;
+/// Most genuine rows that set the scale of the features.
+const SCALING: usize = 512;
+/// Most numbers in the genuine rows that a new detective is fitted to.
+const MAX_FIT_VALUES: usize = 1 << 25;
+/// Rows whose features are computed together then.
+const CHUNK_ROWS: usize = 64;
+/// Added to each feature's standard deviation among the genuine, so that a near-constant feature is not scaled up without bound.
+const SCALE_EPSILON: f64 = 0.02;
+
+/// A part of a detective, to be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The generator's work.
+    Forger,
+    /// Damaged genuine pictures.
+    Negatives,
+    /// The reconstructions by principal components.
+    Genuine,
+    /// The features of the trunk.
+    Whole,
+    /// How typical a row is.
+    Usual,
+    /// The texture.
+    Texture,
+    /// The running average: it judges as it last was.
+    Average,
+}
+
+/// A detective that learns.
+#[derive(Debug)]
+pub struct Detective {
+    /// Channels, height, width of a row.
+    shape: (usize, usize, usize),
+    pca: PcaFeatures,
+    features: Features,
+    networks: Networks,
+    /// The running average of the networks, which judges.
+    average: Networks,
+    pub(crate) adams: [Adam; 3],
+    /// Mean of each feature among the genuine before anything was learned, and the inverse of its deviation: [1, F] each.
+    scale: [Tensor; 2],
+    seed: u64,
+    without: Vec<Part>,
+}
+
+/// The networks that learn.
+#[derive(Clone, Debug)]
+struct Networks {
+    /// Maps to features of the whole: [B, H, W, S] to [B, HIDDEN].
+    trunk: Network,
+    /// Features [B, F] to logits [B, 1].
+    head: Network,
+    /// A row's scaled typicality to the logarithm of the odds that it is genuine, [B, 1] each: what that feature alone can say.
+    typicality: Network,
+}
+
+impl Networks {
+    /// Networks with their first weights for rows of a shape, with `features` numbers in the feature vector.
+    fn new(seed: u64, shape: (usize, usize, usize), width: usize, features: usize) -> Result<Self> {
+        let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
+        let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
+        Ok(Self {
+            trunk: Network::new(trunk(shape, width), seed, "detective trunk")?,
+            head: Network::new(head, seed, "detective head")?,
+            typicality: typicality_head(seed)?,
+        })
+    }
+
+    fn copy(&self) -> Result<Self> {
+        let copy = |network: &Network| network.to_device(&Device::Cpu);
+        Ok(Self { trunk: copy(&self.trunk)?, head: copy(&self.head)?, typicality: copy(&self.typicality)? })
+    }
+}
+
+/// Typicality [B, 1] to log odds [B, 1], zero at first.
+fn typicality_head(seed: u64) -> Result<Network> {
+    let network = Network::new(vec![Block::new("0", Map::Linear(1, 1), Activation::None)], seed, "detective odds")?;
+    let even = network.parameters().iter().map(|(name, weight)| Ok((name.clone(), weight.zeros_like()?)));
+    network.with_parameters(&even.collect::<Result<_>>()?)
+}
+
+/// Convolutions that halve the sides and double the channels, `width` of them after the first, until no side is above 4; then the whole.
+fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<Block> {
+    let inputs = channels + pca::count(channels);
+    let (mut blocks, mut inputs, mut outputs, mut sides) = (Vec::new(), inputs, width, (height, side));
+    while sides.0.max(sides.1) > LAST_SIDE {
+        blocks.push(Block::new(&blocks.len().to_string(), Map::Conv(inputs, outputs, HALVING), LEAK));
+        (inputs, outputs, sides) = (outputs, outputs * 2, (HALVING.small(sides.0), HALVING.small(sides.1)));
+    }
+    blocks.push(Block::new(&blocks.len().to_string(), Map::Collapse((inputs, sides.0, sides.1), HIDDEN), LEAK));
+    blocks
+}
+
+impl Detective {
+    /// How many genuine pictures, of `regions` rows of a shape each, it is worth fitting a new one to.
+    #[must_use]
+    pub fn wanted(regions: usize, shape: (usize, usize, usize)) -> usize {
+        let wanted = pca::wanted(shape).div_ceil(regions).max(typicality::WANTED).max(SCALING);
+        wanted.min(MAX_FIT_VALUES / (regions * shape.0 * shape.1 * shape.2)).max(1)
+    }
+
+    /// An untrained detective for rows of (channels, height, width). Its features are fitted to `genuine` rows [N, H, W, C] in -1..1, each
+    /// picture's `regions` rows adjacent; some of them set the scale of the feature vector.
+    pub fn new(
+        seed: u64,
+        shape: (usize, usize, usize),
+        width: usize,
+        without: &[Part],
+        (genuine, regions): (&Tensor, usize),
+    ) -> Result<Self> {
+        let mut detective = Self::blank(seed, shape, width, without, regions)?;
+        let rows = nchw(genuine)?;
+        if !without.contains(&Part::Genuine) {
+            detective.pca.fit(&rows, seed)?;
+        }
+        detective.features.fit(&rows, without)?;
+        let features =
+            by_chunks(genuine, SCALING, |some| Ok(detective.see(&detective.networks.trunk, some)?.0.detach()))?;
+        let features = features.to_dtype(DType::F64)?;
+        let mean = features.mean_keepdim(0)?;
+        let deviation = features.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.sqrt()?;
+        let mut inverse = (deviation + SCALE_EPSILON)?.recip()?.to_dtype(DType::F32)?;
+        let ranges = detective.features.ranges(HIDDEN).map(|(feature, range)| (feature.part(), range));
+        let mut kept = vec![1f32; features.dim(1)?];
+        for (_, range) in ranges.chain([(Part::Whole, 0..HIDDEN)]).filter(|(part, _)| without.contains(part)) {
+            kept[range].fill(0.0);
+        }
+        inverse = inverse.broadcast_mul(&Tensor::new(kept, &Device::Cpu)?)?;
+        detective.scale = [mean.to_dtype(DType::F32)?, inverse];
+        Ok(detective)
+    }
+
+    /// One with its first weights and no scale yet, for a checkpoint to fill.
+    pub(crate) fn blank(
+        seed: u64,
+        shape: (usize, usize, usize),
+        width: usize,
+        without: &[Part],
+        regions: usize,
+    ) -> Result<Self> {
+        let features = Features::untrained(regions, shape)?;
+        let count = HIDDEN + features.len();
+        let networks = Networks::new(seed, shape, width, count)?;
+        let blank = Tensor::ones((1, count), DType::F32, &Device::Cpu)?;
+        let adam = |network: &Network, rate| Adam::new(network.parameters(), rate, DECAYS.0, DECAYS.1);
+        Ok(Self {
+            shape,
+            pca: PcaFeatures::untrained(shape)?,
+            features,
+            average: networks.copy()?,
+            adams: [
+                adam(&networks.trunk, RATE),
+                adam(&networks.head, RATE),
+                adam(&networks.typicality, TYPICALITY_RATE),
+            ],
+            networks,
+            scale: [blank.clone(), blank],
+            seed,
+            without: without.to_vec(),
+        })
+    }
+
+    /// Its networks by the names that checkpoints give them: each as it learns, and its average.
+    pub(crate) fn parts(&self) -> [(&'static str, [&Network; 2]); 3] {
+        let Self { networks, average, .. } = self;
+        [
+            ("trunk", [&networks.trunk, &average.trunk]),
+            ("head", [&networks.head, &average.head]),
+            ("odds", [&networks.typicality, &average.typicality]),
+        ]
+    }
+
+    /// Its constants by the names that checkpoints give them: what was fitted to the genuine, and the scale of the features.
+    pub(crate) fn constants(&self) -> impl Iterator<Item = (String, &Tensor)> {
+        let [mean, inverse] = &self.scale;
+        self.pca
+            .constants()
+            .chain(self.features.constants())
+            .chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
+    }
+
+    /// The same, to be filled.
+    pub(crate) fn constants_mut(&mut self) -> impl Iterator<Item = (String, &mut Tensor)> {
+        let [mean, inverse] = &mut self.scale;
+        self.pca
+            .constants_mut()
+            .chain(self.features.constants_mut())
+            .chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
+    }
+
+    /// Takes weights, averages and moments for its parts, in their order, as many updates old as `step`.
+    pub(crate) fn fill(&mut self, step: u64, parts: Vec<(Network, Network, BTreeMap<String, Moments>)>) {
+        let Self { networks, average, adams, .. } = self;
+        let networks = [&mut networks.trunk, &mut networks.head, &mut networks.typicality];
+        let averages = [&mut average.trunk, &mut average.head, &mut average.typicality];
+        for ((part, adam), (network, average)) in parts.into_iter().zip(adams).zip(networks.into_iter().zip(averages)) {
+            (*network, *average) = (part.0, part.1);
+            adam.resume(step, part.2);
+        }
+    }
+
+    /// The feature vectors [B, F] of rows [B, H, W, C] in -1..1, not yet scaled, and the trunk's pass. The gradient reaches the rows by the
+    /// trunk and the maps that are the rows themselves.
+    fn see(&self, trunk: &Network, rows: &Tensor) -> Result<(Tensor, Pass)> {
+        let mut ops = Eager::default();
+        let centred = nchw(&rows.detach())?;
+        let unit = ops.var(centred.affine(0.5, 0.5)?);
+        let centred = ops.var(centred);
+        let mut input = Input::new(self.shape, unit, centred);
+        let maps = self.pca.maps(&mut ops, &mut input)?;
+        let maps = ops.concat(&maps)?;
+        let seen = woven(&rows.contiguous()?, &ops.tensor(maps).contiguous()?)?;
+        let seen = trunk.forward(&seen, &mut stream(0, "no dropout", 0))?;
+        let features = self.features.express(&mut ops, &mut input)?;
+        let features = [&seen.output].into_iter().chain(features.iter().map(|feature| ops.tensor(*feature)));
+        Ok((Tensor::cat(&features.collect::<Vec<_>>(), 1)?, seen))
+    }
+
+    /// Learns from rows [B, H, W, C] in -1..1 each: genuine ones, forged ones, and known fakes, each picture's `regions` rows adjacent.
+    /// Gives the loss: the cross-entropy of genuine and of forged added.
+    ///
+    /// A known fake is labelled as a picture: which of its regions gives it away is unknown. So the least genuine of its rows counts.
+    pub fn update(&mut self, genuine: &Tensor, forged: &Tensor, known: Option<(&Tensor, usize)>) -> Result<f32> {
+        let step = self.adams[0].step;
+        let all: Vec<&Tensor> = [genuine, forged].into_iter().chain(known.map(|(rows, _)| rows)).collect();
+        let (features, seen) = self.see(&self.networks.trunk, &Tensor::cat(&all, 0)?)?;
+        let features = self.scaled(&features)?;
+        let typicality = self.typicality_of(&features)?;
+        let features = self.dropped(&features, &mut stream(self.seed, "detective numbness", step))?;
+        let told = self.networks.head.forward(&features, &mut stream(self.seed, "detective dropout", step))?;
+        let odds = self.networks.typicality.forward(&typicality, &mut stream(0, "no dropout", 0))?;
+        let (first, second) = (genuine.dim(0)?, forged.dim(0)?);
+        let loss = |logits: &Tensor| {
+            let on_genuine = logits.narrow(0, 0, first)?;
+            let mut on_forged = vec![softplus(&logits.narrow(0, first, second)?)?];
+            if let Some((rows, regions)) = known {
+                let logits = logits.narrow(0, first + second, rows.dim(0)?)?.reshape(((), regions))?;
+                on_forged.push(softplus(&logits.min_keepdim(1)?)?);
+            }
+            softplus(&on_genuine.neg()?)?.mean_all()? + Tensor::cat(&on_forged, 0)?.mean_all()?
+        };
+        // Each learns alone: what one knows already the other has to know too.
+        let (loss, alone) = (loss(&told.output)?, loss(&odds.output)?);
+        let store = (&loss + alone)?.backward()?;
+        let [trunk, head, weight] = &mut self.adams;
+        trunk.update(self.networks.trunk.parameters(), &seen.gradients(&store))?;
+        head.update(self.networks.head.parameters(), &told.gradients(&store))?;
+        weight.update(self.networks.typicality.parameters(), &odds.gradients(&store))?;
+        let age = step as f64 + 1.0;
+        let most = if self.without.contains(&Part::Average) { 0.0 } else { AVERAGE };
+        let decay = most.min((1.0 + age) / (10.0 + age)) as f32;
+        for (_, [network, average]) in self.parts() {
+            moving_average(average, network, decay)?;
+        }
+        loss.to_scalar()
+    }
+
+    /// Features less the mean of the genuine's, over their deviation.
+    fn scaled(&self, features: &Tensor) -> Result<Tensor> {
+        features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])
+    }
+
+    /// Of scaled features [B, F] the typicality, [B, 1].
+    fn typicality_of(&self, features: &Tensor) -> Result<Tensor> {
+        let range = self.features.range(Part::Usual, HIDDEN);
+        features.narrow(1, range.start, range.len())?.contiguous()
+    }
+
+    /// Features [B, F] with some features of some rows dropped, as each says of itself.
+    fn dropped(&self, features: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {
+        let rows = features.dim(0)?;
+        let mut parts = vec![features.narrow(1, 0, HIDDEN)?];
+        for (feature, range) in self.features.ranges(HIDDEN) {
+            let part = features.narrow(1, range.start, range.len())?;
+            let dropout = feature.dropout();
+            parts.push(if dropout > 0.0 {
+                let kept = (0..rows).map(|_| if rng.random_bool(dropout) { 0f32 } else { 1.0 });
+                part.broadcast_mul(&Tensor::from_iter(kept, &Device::Cpu)?.unsqueeze(1)?)? // [B, 1]
+            } else {
+                part
+            });
+        }
+        Tensor::cat(&parts, 1)
+    }
+
+    /// How genuine its average finds rows [B, H, W, C] in -1..1, whatever pictures they are of.
+    pub(crate) fn logits(&self, rows: &Tensor) -> Result<Vec<f32>> {
+        let (features, _) = self.see(&self.average.trunk.frozen(), rows)?;
+        let features = self.scaled(&features)?;
+        let Networks { head, typicality, .. } = &self.average;
+        let infer = |network: &Network, of: &Tensor| -> Result<Tensor> {
+            Ok(network.frozen().without_dropout().forward(of, &mut stream(0, "no dropout", 0))?.output)
+        };
+        let added = (infer(typicality, &self.typicality_of(&features)?)? * TYPICALITY_WEIGHT)?;
+        (infer(head, &features)? + added)?.flatten_all()?.to_vec1()
+    }
+
+    /// What judges, in the form that travels.
+    pub fn inference(&self) -> Result<InferenceModel> {
+        let [mean, inverse] = &self.scale;
+        Ok(InferenceModel {
+            shape: self.shape,
+            pca: self.pca.clone(),
+            features: self.features.clone(),
+            trunk: shortened(&self.average.trunk, 1.0)?,
+            mean: mean.clone(),
+            inverse: inverse.clone(),
+            head: shortened(&self.average.head, 1.0)?,
+            typicality_head: shortened(&self.average.typicality, TYPICALITY_WEIGHT)?,
+        })
+    }
+}
+
+/// [B, H, W, C] as [B, C, H, W].
+fn nchw(rows: &Tensor) -> Result<Tensor> {
+    rows.permute((0, 3, 1, 2))?.contiguous()
+}
+
+/// Maps [B, H, W, S] and more of them, [B, M, H, W], as [B, H, W, S + M].
+fn woven(maps: &Tensor, more: &Tensor) -> Result<Tensor> {
+    let (batch, height, width, some) = maps.dims4()?;
+    let (others, area) = (more.dim(1)?, height * width);
+    let all = some + others;
+    let mut woven = vec![0f32; batch * area * all];
+    with_floats(maps, "weaving", |maps| {
+        with_floats(more, "weaving", |more| {
+            let pictures = woven.par_chunks_mut(area * all).zip(maps.par_chunks(area * some));
+            pictures.zip(more.par_chunks(area * others)).for_each(|((woven, maps), more)| {
+                for (pixel, (woven, maps)) in woven.chunks_exact_mut(all).zip(maps.chunks_exact(some)).enumerate() {
+                    woven[..some].copy_from_slice(maps);
+                    woven[some..].iter_mut().zip(more[pixel..].iter().step_by(area)).for_each(|(to, x)| *to = *x);
+                }
+            });
+        })
+    })??;
+    Tensor::from_vec(woven, (batch, height, width, all), &Device::Cpu)
+}
+
+/// What `see` gives for the first rows, [N, ...], up to `most`, some of them at a time: [N, F].
+fn by_chunks(rows: &Tensor, most: usize, see: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let count = rows.dim(0)?.min(most);
+    let chunks =
+        (0..count).step_by(CHUNK_ROWS).map(|first| see(&rows.narrow(0, first, CHUNK_ROWS.min(count - first))?));
+    Tensor::cat(&chunks.collect::<Result<Vec<_>>>()?, 0)
+}
+
+/// A tensor's numbers with no more digits than float16 has, so that they travel in half the space.
+fn short(tensor: &Tensor) -> Result<Tensor> {
+    tensor.to_dtype(DType::F16)?.to_dtype(DType::F32)
+}
+
+/// A network with short weights and those only a `share` as large.
+fn shortened(network: &Network, share: f64) -> Result<Vec<Layer>> {
+    let weights = network.parameters().iter().map(|(name, weight)| Ok((name.clone(), short(&(weight * share)?)?)));
+    network.with_parameters(&weights.collect::<Result<_>>()?)?.layers()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::random::normal;
+
+    fn draws(purpose: &str, dims: [usize; 4]) -> Tensor {
+        let numbers = normal(&mut stream(4, purpose, 0), dims.iter().product());
+        Tensor::from_vec(numbers, &dims, &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn it_learns_texture_and_judges_by_its_average() {
+        // Genuine is smooth, forged has grain.
+        let plain = draws("plain", [16, 1, 1, 1]).broadcast_as((16, 16, 16, 1)).unwrap().tanh().unwrap();
+        let grain = (draws("grain", [16, 16, 16, 1]) * 0.3).unwrap();
+        let forged = (&plain + grain).unwrap();
+        let mut detective = Detective::new(1, (1, 16, 16), 4, &[], (&plain, 1)).unwrap();
+        let first = detective.update(&plain, &forged, None).unwrap();
+        let last = (0..60).map(|_| detective.update(&plain, &forged, None).unwrap()).last().unwrap();
+        assert!(last < 0.5 * first, "{first} became {last}");
+        let model = detective.inference().unwrap();
+        let logits =
+            |x: &Tensor| model.judge(&x.permute((0, 3, 1, 2)).unwrap()).unwrap().logit.to_vec1::<f32>().unwrap();
+        let (low, high) = (logits(&forged), logits(&plain));
+        let highest = low.iter().copied().fold(f32::MIN, f32::max);
+        assert!(high.iter().all(|x| *x > highest), "{high:?} against {low:?}");
+    }
+}
