@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
-use counterfoil_host::net::{Activation, Block, Map, Network, conv::Window};
 use counterfoil_host::math::random::{normal, stream};
+use counterfoil_host::net::{Activation, Block, Map, Network, conv::Window};
 
 /// Seconds that one measurement may take.
 const SECONDS: f64 = 0.4;

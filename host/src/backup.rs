@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::detector::Kind;
 use crate::durable;
-use crate::run::{CONFIG, FITTED, HELD_OUT, RECORD, remove, vacant_run};
+use crate::run::{CONFIG, HELD_OUT, RECORD, remove, vacant_run};
 use crate::train::{Config, METRICS, checkpoints, grids};
 
 /// A run and where its copy lies.
@@ -72,7 +73,7 @@ impl Backup {
         if fs::read(self.dir.join(RECORD)).ok() != fs::read(self.run.join(RECORD)).ok() {
             remove(&self.dir.join(RECORD))?;
         }
-        for file in [HELD_OUT, CONFIG, METRICS].into_iter().chain(FITTED) {
+        for file in [HELD_OUT, CONFIG, METRICS].into_iter().chain(Kind::fitted_files()) {
             bring(&self.run.join(file), &self.dir.join(file))?;
         }
         self.bring_folder("checkpoints", &checkpoints(&self.run), &checkpoints(&self.dir))?;
@@ -104,7 +105,7 @@ impl Backup {
     fn refuse_strangers(&self) -> Result<()> {
         let (run, dir) = (&self.run, &self.dir);
         let theirs = checkpoints(dir);
-        if theirs.is_empty() && FITTED.iter().all(|file| !dir.join(file).exists()) {
+        if theirs.is_empty() && Kind::fitted_files().all(|file| !dir.join(file).exists()) {
             return vacant_run(dir).with_context(|| format!("--backup {}", dir.display()));
         }
         let record = |folder: &Path| fs::read(folder.join(RECORD)).ok();

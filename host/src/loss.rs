@@ -4,22 +4,30 @@
 //! Candle's own binary cross-entropy takes log(sigmoid(l)), which is minus infinity once the sigmoid saturates.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::net::floats;
 
-/// What the two players minimise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the two players minimise. The first line of each is its help on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
-    /// The game as first written, with a generator that minimises log(1 - D(G(z))) (Goodfellow et al., 1406.2661, equation 1). Its gradient
-    /// vanishes when the discriminator is sure: shown for study.
+    /// As first written: the generator minimises log(1 - D(G(z))), which saturates
+    ///
+    /// Goodfellow et al., 1406.2661, equation 1. Its gradient vanishes when the discriminator is sure: shown for study.
     Minimax,
-    /// The same discriminator; the generator maximises log D(G(z)) instead (1406.2661, section 3). The default.
+    /// The generator maximises log D(G(z))
+    ///
+    /// The same discriminator's loss (1406.2661, section 3). The default.
     NonSaturating,
-    /// Squared distances of the logits to 1 for real and 0 for fake (Mao et al., 1611.04076, equation 9).
+    /// Squared distances (LSGAN)
+    ///
+    /// Of the logits to 1 for real and 0 for fake (Mao et al., 1611.04076, equation 9).
     LeastSquares,
-    /// Margins of 1 on both sides (Lim & Ye, 1705.02894).
+    /// Margins
+    ///
+    /// Of 1 on both sides (Lim & Ye, 1705.02894).
     Hinge,
 }
 

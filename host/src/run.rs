@@ -14,17 +14,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use counterfoil_models::{Article, Color, JoinRule, Preprocess, Region, Resize, sha256_hex};
-use rayon::prelude::*;
+use counterfoil_models::{Article, JoinRule, Preprocess, sha256_hex};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::data::{
-    DataError, Dataset, Decoded, Item, Known, Room, Rows, Samples, Settings, Split, TrainingSet, Traits, decode,
-    differing, parted, twins_across, unread,
+    DataError, Dataset, Decoded, InputRule, Item, Known, Room, Rows, Samples, Split, TrainingSet, Traits, decode,
+    differing, own_color, twins_across, unread, usual,
 };
-use crate::detector::{statistics, strokes};
+use crate::detector::{FitData, Kind};
 use crate::durable;
 use crate::train::{Config, checkpoints, difference};
 
@@ -32,127 +31,15 @@ pub(crate) const RECORD: &str = "run.json";
 pub(crate) const HELD_OUT: &str = "held-out.safetensors";
 /// The game's configuration in a run.
 pub const CONFIG: &str = "config.toml";
-/// The networks of the detectives that play no game, as they lie in a run.
-pub(crate) const FITTED: [&str; 2] = ["statistics.onnx", "strokes.onnx"];
 /// Version of [`Record`].
 const FORMAT: u32 = 1;
-/// As many pictures are read before the others to see what they are like: whether a set is in colour shows in a few, and all are asked
-/// again once they are decoded.
-const GLANCED: usize = 48;
-/// Input size of the networks that play the game, where nobody says otherwise.
-const GAME_SIDE: u32 = 32;
-/// The statistics are taken over the whole picture at its own size, up to this on the longer side.
-const STATISTICS_SIDE: u32 = 384;
-/// The plane in which strokes are described, where nobody says otherwise: a signature is twice as wide as high.
-const STROKES_SIZE: [u32; 2] = [320, 160];
-
-/// Where the detective of a kind that plays no game has its network in a run; `None` for the kinds that play.
-#[must_use]
-pub fn fitted(net: &str) -> Option<&'static str> {
-    FITTED.into_iter().find(|file| file.strip_suffix(".onnx") == Some(net))
-}
-
-/// How pictures are to be looked at; what a flag leaves open the data set's own `dataset.toml` says, then the defaults.
-#[derive(Clone, Debug, Default)]
-pub struct Look {
-    /// Grey or RGB.
-    pub color: Option<Color>,
-    /// Width and height.
-    pub size: Option<[u32; 2]>,
-    /// What to do with another aspect ratio.
-    pub resize: Option<Resize>,
-    /// What of a picture is looked at.
-    pub article: Option<Article>,
-    /// The crops.
-    pub regions: Option<Vec<Region>>,
-}
-
-impl Look {
-    /// A rule, but for what is said here.
-    #[must_use]
-    pub fn over(self, rule: Preprocess) -> Preprocess {
-        let [width, height] = self.size.unwrap_or([rule.width, rule.height]);
-        Preprocess {
-            width,
-            height,
-            color: self.color.unwrap_or(rule.color),
-            resize: self.resize.unwrap_or(rule.resize),
-            article: self.article.unwrap_or(rule.article),
-            regions: self.regions.unwrap_or(rule.regions),
-        }
-    }
-
-    /// The rule by which a `net` looks at a data set; `usual` is asked what its pictures are like where nothing else says.
-    ///
-    /// # Errors
-    /// Those of `usual`.
-    pub fn resolve(
-        &self,
-        settings: &Settings,
-        net: &str,
-        usual: impl FnOnce() -> Result<Traits>,
-    ) -> Result<Preprocess> {
-        if net == "strokes" {
-            // Ink is looked for wherever it lies and has no colour, whatever suits the game.
-            let [width, height] = self.size.unwrap_or(STROKES_SIZE);
-            return Ok(Preprocess {
-                width,
-                height,
-                color: self.color.unwrap_or(Color::Grey),
-                resize: self.resize.unwrap_or(Resize::Ink),
-                article: self.article.or(settings.article).unwrap_or_default(),
-                regions: self.regions.clone().unwrap_or_else(|| vec![Region::WHOLE]),
-            });
-        }
-        // Statistics sum over the whole picture; crops of different places would only blur them.
-        let (size, regions) = if net == "statistics" {
-            (None, None)
-        } else {
-            (settings.size.or(Some([GAME_SIDE; 2])), settings.regions.clone())
-        };
-        let (color, [width, height]) = match (self.color.or(settings.color), self.size.or(size)) {
-            (Some(color), Some(size)) => (color, size),
-            (color, size) => {
-                let usual = usual()?;
-                let longest = usual.width.max(usual.height).max(1);
-                let scaled = |side: u32| (side * STATISTICS_SIDE.min(longest)).div_ceil(longest);
-                (color.unwrap_or(own_color(usual)), size.unwrap_or([scaled(usual.width), scaled(usual.height)]))
-            }
-        };
-        Ok(Preprocess {
-            width,
-            height,
-            color,
-            resize: self.resize.or(settings.resize).unwrap_or(Resize::Stretch),
-            article: self.article.or(settings.article).unwrap_or_default(),
-            regions: self.regions.clone().or(regions).unwrap_or_else(|| vec![Region::WHOLE]),
-        })
-    }
-}
-
-/// The colour in which pictures such as the usual one are looked at.
-fn own_color(usual: Traits) -> Color {
-    if usual.colored { Color::Rgb } else { Color::Grey }
-}
-
-/// What pictures are usually like, by up to [`GLANCED`] spread evenly over the list, or the first that can be read.
-pub(crate) fn usual(items: &[Item], data: &Path) -> Result<Traits> {
-    let count = items.len().min(GLANCED);
-    let spread: Vec<&Item> = (0..count).map(|place| &items[place * items.len() / count]).collect();
-    let glance = |item: &Item| item.frame().map(|frame| Traits::of(&frame));
-    let (traits, reasons) = parted(spread.into_par_iter().map(glance).collect());
-    let usual = Traits::usual(&traits).or_else(|| items.iter().find_map(|item| glance(item).ok()));
-    let reasons = || reasons.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
-    Ok(usual.ok_or_else(|| DataError::Unreadable { path: data.to_path_buf(), reasons: reasons() })?)
-}
-
 /// What a run was given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Version of this structure.
     pub format: u32,
-    /// `mlp`, `dcgan`, `statistics` or `strokes`.
-    pub net: String,
+    /// The kind of detector.
+    pub net: Kind,
     /// The path given as `--data`.
     pub data: PathBuf,
     /// The pattern given as `--group`.
@@ -204,8 +91,8 @@ pub struct Prepared {
 /// What [`prepare`] is asked for.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// `mlp`, `dcgan`, `statistics` or `strokes`.
-    pub net: &'a str,
+    /// The kind of detector.
+    pub net: Kind,
     /// Folder or IDX file.
     pub data: &'a Path,
     /// Pattern for groups.
@@ -215,7 +102,7 @@ pub struct Request<'a> {
     /// Folders of more genuine pictures to learn from. They were chosen for how they look, so no false-alarm rate may rest on them.
     pub more: &'a [PathBuf],
     /// How to look at the pictures.
-    pub look: &'a Look,
+    pub look: &'a InputRule,
     /// How regions are joined.
     pub join: JoinRule,
     /// Share held out.
@@ -242,9 +129,10 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         "--held-out {}: expected a share between 0 and 1, such as 0.2",
         request.held_out
     );
-    let mut input = request.look.resolve(&data.settings, request.net, || usual(&data.genuine, request.data))?;
+    let defaults = request.net.recipe().input();
+    let mut input = request.look.resolve(&data.settings, &defaults, || usual(&data.genuine, request.data))?;
     input.validate()?;
-    let by_pictures = request.net != "strokes" && request.look.color.or(data.settings.color).is_none();
+    let by_pictures = request.look.color(&data.settings, &defaults).is_none();
 
     let mut genuine = data.genuine;
     for folder in request.more {
@@ -286,7 +174,7 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
     let samples = Samples::of(rows, (channels, height, width), train, regions);
     let record = Record {
         format: FORMAT,
-        net: request.net.to_owned(),
+        net: request.net,
         data: request.data.to_path_buf(),
         group: request.group.map(str::to_owned),
         held_out_share: request.held_out,
@@ -366,14 +254,10 @@ impl Prepared {
     /// # Errors
     /// When it cannot be fitted or written.
     pub fn fit(&self, run: &Path) -> Result<()> {
-        let (net, input) = (&*self.record.net, &self.record.input);
-        let file = fitted(net).with_context(|| format!("--net {net} plays a game"))?;
-        let onnx = if net == "strokes" {
-            ensure!(input.rows() == 1, "--region: strokes are described in the picture as a whole; leave the flag out");
-            strokes::fit(&self.samples, self.train_groups.as_deref().unwrap_or_default(), &self.known, &[])?
-        } else {
-            statistics::fit(&self.samples, &[])?
-        };
+        let kind = self.record.net;
+        let file = kind.fitted_file().with_context(|| format!("--net {kind} is trained with a GAN, not fitted"))?;
+        let groups = self.train_groups.as_deref().unwrap_or_default();
+        let onnx = kind.recipe().fit(&FitData { genuine: &self.samples, groups, known: &self.known })?;
         write(&run.join(file), &onnx)
     }
 }
@@ -384,7 +268,7 @@ impl Prepared {
 /// When it does.
 pub fn vacant(run: &Path) -> Result<()> {
     ensure!(
-        checkpoints(run).is_empty() && FITTED.iter().all(|file| !run.join(file).exists()),
+        checkpoints(run).is_empty() && Kind::fitted_files().all(|file| !run.join(file).exists()),
         "{} holds a run already; add --resume to go on with it, or choose another --out",
         run.display()
     );
@@ -509,8 +393,8 @@ impl Record {
 
     /// The request that made this run, for preparing it again when it is resumed.
     #[must_use]
-    pub fn look(&self) -> Look {
-        Look {
+    pub fn look(&self) -> InputRule {
+        InputRule {
             color: Some(self.input.color),
             size: Some([self.input.width, self.input.height]),
             resize: Some(self.input.resize),
@@ -534,7 +418,9 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
+    use crate::detector::statistics;
     use crate::train::{Config, Net, train};
+    use counterfoil_models::{Color, Region, Resize};
     use image::{Rgb, RgbImage};
 
     fn folder(pictures: u32) -> tempfile::TempDir {
@@ -547,7 +433,7 @@ mod tests {
         dir
     }
 
-    fn request<'a>(data: &'a Path, look: &'a Look, net: &'a str) -> Request<'a> {
+    fn request<'a>(data: &'a Path, look: &'a InputRule, net: Kind) -> Request<'a> {
         let room = Room::of(data);
         Request {
             net,
@@ -566,26 +452,27 @@ mod tests {
     #[test]
     fn what_is_prepared_is_read_back() {
         let (data, run) = (folder(12), tempfile::tempdir().unwrap());
-        let look = Look { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..Look::default() };
-        let prepared = prepare(&request(data.path(), &look, "dcgan"), &|_| ()).unwrap();
+        let look =
+            InputRule { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..InputRule::default() };
+        let prepared = prepare(&request(data.path(), &look, Kind::Dcgan), &|_| ()).unwrap();
         assert_eq!((prepared.samples.len(), prepared.held_out.len()), (18, 3));
         prepared.write(run.path(), None).unwrap();
         let record = Record::open(run.path()).unwrap();
         assert_eq!(record, prepared.record);
         assert_eq!(record.held_out(run.path()).unwrap(), prepared.held_out);
         assert_eq!(record.groups(run.path()).unwrap(), None, "nobody said what belongs together");
-        let again = prepare(&request(data.path(), &record.look(), "dcgan"), &|_| ()).unwrap();
+        let again = prepare(&request(data.path(), &record.look(), Kind::Dcgan), &|_| ()).unwrap();
         assert_eq!(again.record, record);
     }
 
     #[test]
     fn a_resume_under_another_flag_is_refused_by_its_name() {
         let data = folder(12);
-        let was = prepare(&request(data.path(), &Look::default(), "dcgan"), &|_| ()).unwrap().record;
+        let was = prepare(&request(data.path(), &InputRule::default(), Kind::Dcgan), &|_| ()).unwrap().record;
         was.resumable_as(data.path(), &was.clone()).unwrap();
         type Change = fn(&mut Record);
         let changes: [(&str, Change); 11] = [
-            ("--net", |r| r.net = "mlp".into()),
+            ("--net", |r| r.net = Kind::Mlp),
             ("--group", |r| r.group = Some("x".into())),
             ("--held-out", |r| r.held_out_share = 0.3),
             ("--join", |r| r.join = JoinRule::Min),
@@ -614,23 +501,25 @@ mod tests {
         // The first by name, and one that is broken before it.
         std::fs::write(data.path().join("a_broken.png"), b"no picture").unwrap();
         grey(1).save(data.path().join("a_grey.png")).unwrap();
-        let look = Look::default();
-        let prepared = prepare(&request(data.path(), &look, "dcgan"), &tell).unwrap();
+        let look = InputRule::default();
+        let prepared = prepare(&request(data.path(), &look, Kind::Dcgan), &tell).unwrap();
         assert_eq!(prepared.record.input.color, Color::Rgb);
         let lines = told.borrow().join("\n");
         assert!(lines.contains("1 of 13 pictures is grey where 12 are in colour: a_grey.png"), "{lines}");
         assert!(lines.contains("1 picture is not learned from") && lines.contains("a_broken.png"), "{lines}");
         (2..20).for_each(|i| grey(i).save(data.path().join(format!("grey_{i:02}.png"))).unwrap());
-        let color = |look: &Look| prepare(&request(data.path(), look, "dcgan"), &tell).unwrap().record.input.color;
+        let color =
+            |look: &InputRule| prepare(&request(data.path(), look, Kind::Dcgan), &tell).unwrap().record.input.color;
         assert_eq!(color(&look), Color::Grey, "most are grey");
-        assert_eq!(color(&Look { color: Some(Color::Rgb), ..Look::default() }), Color::Rgb);
+        assert_eq!(color(&InputRule { color: Some(Color::Rgb), ..InputRule::default() }), Color::Rgb);
     }
 
     #[test]
     fn rows_that_do_not_fit_into_memory_are_streamed_and_change_no_byte() {
         let (data, out) = (folder(12), tempfile::tempdir().unwrap());
-        let look = Look { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..Look::default() };
-        let asked = request(data.path(), &look, "dcgan");
+        let look =
+            InputRule { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..InputRule::default() };
+        let asked = request(data.path(), &look, Kind::Dcgan);
         let streamed = Request { room: Room { memory: 40_000, folder: out.path().to_path_buf() }, ..asked.clone() };
         let [whole, streamed] = [asked, streamed].map(|request| prepare(&request, &|_| ()).unwrap());
         // 24 rows of 3072 bytes; the 12 fingerprints of 1032 stay in memory.
@@ -663,29 +552,32 @@ mod tests {
         let data = folder(8);
         std::fs::write(data.path().join("dataset.toml"), "regions = [[0.0, 0.0, 0.5, 0.5]]\nsize = [32, 32]\n")
             .unwrap();
-        let rule = |net| prepare(&request(data.path(), &Look::default(), net), &|_| ()).unwrap().record.input;
+        let rule = |net| prepare(&request(data.path(), &InputRule::default(), net), &|_| ()).unwrap().record.input;
         assert_eq!(
-            (rule("statistics").width, rule("statistics").height, rule("statistics").regions.len()),
+            (rule(Kind::Statistics).width, rule(Kind::Statistics).height, rule(Kind::Statistics).regions.len()),
             (40, 20, 1)
         );
-        assert_eq!((rule("dcgan").width, rule("dcgan").height, rule("dcgan").regions[0].width), (32, 32, 0.5));
+        assert_eq!(
+            (rule(Kind::Dcgan).width, rule(Kind::Dcgan).height, rule(Kind::Dcgan).regions[0].width),
+            (32, 32, 0.5)
+        );
     }
 
     #[test]
     fn a_copy_across_the_split_is_refused_and_a_broken_picture_left_out() {
         let data = folder(12);
         std::fs::write(data.path().join("zz_broken.png"), b"no picture").unwrap();
-        let look = Look::default();
-        let fine = prepare(&request(data.path(), &look, "dcgan"), &|_| ()).unwrap();
+        let look = InputRule::default();
+        let fine = prepare(&request(data.path(), &look, Kind::Dcgan), &|_| ()).unwrap();
         assert!(fine.unreadable[0].contains("zz_broken.png"), "{:?}", fine.unreadable);
         for i in 0..12 {
             let from = data.path().join(format!("note_{i:02}.png"));
             std::fs::copy(from, data.path().join(format!("note_{i:02}_copy.png"))).unwrap();
         }
-        let refused = prepare(&request(data.path(), &look, "dcgan"), &|_| ()).unwrap_err().to_string();
+        let refused = prepare(&request(data.path(), &look, Kind::Dcgan), &|_| ()).unwrap_err().to_string();
         assert!(refused.contains("near-duplicates") && refused.contains("--group"), "{refused}");
         std::fs::remove_file(data.path().join("zz_broken.png")).unwrap();
-        let grouped = Request { group: Some(r"note_(\d+)"), ..request(data.path(), &look, "dcgan") };
+        let grouped = Request { group: Some(r"note_(\d+)"), ..request(data.path(), &look, Kind::Dcgan) };
         let (prepared, run) = (prepare(&grouped, &|_| ()).unwrap(), tempfile::tempdir().unwrap());
         prepared.write(run.path(), None).unwrap();
         let groups = Record::open(run.path()).unwrap().groups(run.path()).unwrap();
@@ -700,9 +592,9 @@ mod tests {
                 .save(more.path().join(format!("note_{i:02}.png")))
                 .unwrap();
         }
-        let (look, more) = (Look::default(), [more.path().to_path_buf()]);
-        let plain = prepare(&request(data.path(), &look, "dcgan"), &|_| ()).unwrap();
-        let with = prepare(&Request { more: &more, ..request(data.path(), &look, "dcgan") }, &|_| ()).unwrap();
+        let (look, more) = (InputRule::default(), [more.path().to_path_buf()]);
+        let plain = prepare(&request(data.path(), &look, Kind::Dcgan), &|_| ()).unwrap();
+        let with = prepare(&Request { more: &more, ..request(data.path(), &look, Kind::Dcgan) }, &|_| ()).unwrap();
         assert_eq!(with.held_out, plain.held_out);
         assert_eq!((with.record.genuine, &with.record.more[..]), (plain.record.genuine + 3, &more[..]));
     }

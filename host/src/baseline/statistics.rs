@@ -9,15 +9,15 @@ use rayon::prelude::*;
 
 use super::exhibits::Exhibits;
 use super::fit::{self, Scorer};
-use crate::data::{Item, Samples, Settings};
-use crate::detector::statistics;
+use crate::data::{InputRule, Item, Samples, Settings, usual};
+use crate::detector::{Kind, statistics};
 use crate::eval::Scored;
-use crate::run::{Look, usual};
 
 /// Fitted to the reference, or to halves of the judged genuine pictures.
 pub(super) fn scores(items: &[Item], reference: Option<&[Item]>) -> Result<Vec<Scored>> {
-    let input =
-        Look::default().resolve(&Settings::default(), "statistics", || usual(items, Path::new("what is judged")))?;
+    let input = InputRule::default().resolve(&Settings::default(), &Kind::Statistics.recipe().input(), || {
+        usual(items, Path::new("what is judged"))
+    })?;
     let exhibits = Exhibits::of(items, &input);
     let reference = reference.map(|reference| Exhibits::of(reference, &input));
     fit::scores(&exhibits, reference.as_ref(), Statistics::fit)

@@ -12,12 +12,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::detector::faceoff::{Played, Rules, play};
-use counterfoil_host::data::{Dataset, HELD_OUT, Room};
+use counterfoil_host::data::{Dataset, HELD_OUT, InputRule, Room};
+use counterfoil_host::detector::Kind;
 use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role, Training};
-use counterfoil_host::run::{self, Look};
+use counterfoil_host::run;
 use counterfoil_host::specimen::{self, Family};
-use counterfoil_host::train::{self, Config, Net, Which};
+use counterfoil_host::train::{self, Config, Which};
 use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
@@ -71,12 +72,9 @@ pub(crate) struct Demo {
     runtime: super::OnnxRuntime,
 }
 
-/// Who plays: name, how it is trained, which side of the report it stands on.
-const CONTESTANTS: [(&str, Option<Net>, Role); 3] = [
-    ("dcgan", Some(Net::Dcgan), Role::Ours),
-    ("mlp", Some(Net::Mlp), Role::Ours),
-    ("statistics", None, Role::Baseline),
-];
+/// Who plays, and on which side of the report it stands.
+const CONTESTANTS: [(Kind, Role); 3] =
+    [(Kind::Dcgan, Role::Ours), (Kind::Mlp, Role::Ours), (Kind::Statistics, Role::Baseline)];
 
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
@@ -95,9 +93,9 @@ impl Demo {
             .context("cannot draw the notes")?;
 
         let mut shown = Vec::new();
-        for (name, net, role) in CONTESTANTS {
-            let run = self.train(started, name, net, &notes)?;
-            let bundle = self.export(name, &run, runtime.as_ref())?;
+        for (kind, role) in CONTESTANTS {
+            let run = self.train(started, kind, &notes)?;
+            let bundle = self.export(&kind.to_string(), &run, runtime.as_ref())?;
             shown.push(Shown { bundle: bundle.dir().to_path_buf(), run: Some(run), role });
         }
 
@@ -116,16 +114,16 @@ impl Demo {
     }
 
     /// Trains one contestant; the run's folder.
-    fn train(&self, started: Instant, name: &str, net: Option<Net>, notes: &Path) -> Result<PathBuf> {
-        let run = self.out.join(RUNS).join(name);
+    fn train(&self, started: Instant, kind: Kind, notes: &Path) -> Result<PathBuf> {
+        let run = self.out.join(RUNS).join(kind.to_string());
         let prepared = run::prepare(
             &run::Request {
-                net: name,
+                net: kind,
                 data: notes,
                 group: None,
                 known_fakes: &[],
                 more: &[],
-                look: &Look { size: net.map(|_| SIZE), ..Look::default() },
+                look: &InputRule { size: kind.gan().map(|_| SIZE), ..InputRule::default() },
                 join: JoinRule::Shortfall,
                 held_out: HELD_OUT,
                 seed: self.seed,
@@ -133,13 +131,13 @@ impl Demo {
             },
             &super::tell,
         )?;
-        let Some(net) = net else {
+        let Some(net) = kind.gan() else {
             prepared.write(&run, None)?;
             say(started, "fitting the statistics detective");
             prepared.fit(&run)?;
             return Ok(run);
         };
-        say(started, &format!("training the {name} for {} steps", self.steps));
+        say(started, &format!("training the {kind} for {} steps", self.steps));
         let config = Config { steps: Some(self.steps), seed: self.seed, width: WIDTH, ..Config::new(net) };
         prepared.write(&run, Some(&config))?;
         let (stop, quiet) = (AtomicBool::new(false), !super::is_watched());

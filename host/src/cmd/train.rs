@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use counterfoil_host::backup::Backup;
-use counterfoil_host::data::{self, HELD_OUT, Room};
+use counterfoil_host::data::{self, HELD_OUT, InputRule, Room};
+use counterfoil_host::detector::Kind;
 use counterfoil_host::export::supported_alpha;
 use counterfoil_host::loss::Loss;
-use counterfoil_host::run::{self, Look, Prepared, Record};
+use counterfoil_host::run::{self, Prepared, Record};
 use counterfoil_host::train::{self, Compute, Config, Net};
 use counterfoil_models::{Article, Calibration, Color, JoinRule, Region, Resize};
 
@@ -42,7 +43,7 @@ pub(crate) struct Train {
     out: PathBuf,
     /// What to train [default: dcgan]
     #[arg(long, value_enum)]
-    net: Option<NetArgument>,
+    net: Option<Kind>,
     /// A TOML file with any of the keys that RUN/config.toml shows; flags go before it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -57,7 +58,7 @@ pub(crate) struct Train {
     seed: Option<u64>,
     /// Where the networks are computed; cuda needs a program built with --features cuda [default: cpu]
     #[arg(long, value_enum)]
-    device: Option<DeviceArgument>,
+    device: Option<Compute>,
     /// Go on from the newest checkpoint of the run, or from the start where none was written yet. Other flags are not needed; one that
     /// differs from what the run was given is refused, but for --minutes, --steps, --device and --backup
     #[arg(long)]
@@ -67,7 +68,7 @@ pub(crate) struct Train {
     backup: Option<PathBuf>,
     /// What the two players minimise [default: non-saturating]
     #[arg(long, value_enum)]
-    loss: Option<LossArgument>,
+    loss: Option<Loss>,
     /// Real pictures a step [default: 128 for mlp, 64 for dcgan]
     #[arg(long)]
     batch: Option<usize>,
@@ -116,36 +117,6 @@ pub(crate) struct LookArguments {
     regions: Vec<Region>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum NetArgument {
-    /// The articles' plain GAN of fully connected layers
-    Mlp,
-    /// The convolutional GAN
-    Dcgan,
-    /// No GAN: hand statistics and their distance to the genuine, the baseline
-    Statistics,
-    /// No GAN: descriptors of what is drawn in ink, such as signatures, to be held to references; needs --group
-    Strokes,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum DeviceArgument {
-    Cpu,
-    Cuda,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LossArgument {
-    /// As first written: the generator minimises log(1 - D(G(z))), which saturates
-    Minimax,
-    /// The generator maximises log D(G(z))
-    NonSaturating,
-    /// Squared distances (LSGAN)
-    LeastSquares,
-    /// Margins
-    Hinge,
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum JoinArgument {
     /// The mean over regions
@@ -181,8 +152,8 @@ enum ArticleArgument {
 }
 
 impl LookArguments {
-    fn resolve(&self) -> Look {
-        Look {
+    fn resolve(&self) -> InputRule {
+        InputRule {
             color: self.color.map(|color| match color {
                 ColorArgument::Grey => Color::Grey,
                 ColorArgument::Rgb => Color::Rgb,
@@ -210,18 +181,19 @@ impl Train {
             None => run::vacant(&self.out)?,
         }
         let net = match (&begun, self.net) {
-            (Some(record), _) => record.net.clone(),
-            (None, net) => net_name(net.unwrap_or(self.configured_net()?)).to_owned(),
+            (Some(record), _) => record.net,
+            (None, Some(net)) => net,
+            (None, None) => self.configured_net()?,
         };
         // What is wrong with the configuration is said before thousands of pictures are read.
         ensure!(
-            run::fitted(&net).is_none() || !self.resume,
+            net.gan().is_some() || !self.resume,
             "a {net} detective is fitted in one go; there is nothing to resume"
         );
-        let config = if run::fitted(&net).is_some() { None } else { Some(self.game(&net, begun.is_some())?) };
+        let config = net.gan().map(|gan| self.gan_config(gan, begun.is_some())).transpose()?;
         let seed = config.as_ref().map_or(self.seed.unwrap_or(0), |config| config.seed);
         let mut backup = self.backup.as_deref().map(|dir| Backup::new(&self.out, dir)).transpose()?;
-        let prepared = self.prepare(begun.as_ref(), &net, seed)?;
+        let prepared = self.prepare(begun.as_ref(), net, seed)?;
         tell_data(&prepared)?;
         let _claim = run::claim(&self.out)?;
         if begun.is_none() {
@@ -251,7 +223,7 @@ impl Train {
     fn over(&self, record: &Record) -> Result<Record> {
         let mut asked = record.clone();
         if let Some(net) = self.net {
-            asked.net = net_name(net).to_owned();
+            asked.net = net;
         }
         asked.group = self.group.clone().or(asked.group);
         asked.held_out_share = self.held_out.unwrap_or(asked.held_out_share);
@@ -280,7 +252,7 @@ impl Train {
         Ok(())
     }
 
-    fn prepare(&self, begun: Option<&Record>, net: &str, seed: u64) -> Result<Prepared> {
+    fn prepare(&self, begun: Option<&Record>, net: Kind, seed: u64) -> Result<Prepared> {
         let look = begun.map_or_else(|| self.look.resolve(), Record::look);
         let data = match (&self.data, begun) {
             (Some(data), _) => data,
@@ -320,17 +292,13 @@ impl Train {
     }
 
     /// The net a configuration file names, if any.
-    fn configured_net(&self) -> Result<NetArgument> {
-        let Some(path) = &self.config else { return Ok(NetArgument::Dcgan) };
-        Ok(match read_config(path, None)?.net {
-            Net::Mlp => NetArgument::Mlp,
-            Net::Dcgan => NetArgument::Dcgan,
-        })
+    fn configured_net(&self) -> Result<Kind> {
+        let Some(path) = &self.config else { return Ok(Kind::Dcgan) };
+        Ok(read_config(path, None)?.net.into())
     }
 
     /// Defaults, then the run's or the user's file, then flags.
-    fn game(&self, net: &str, resumed: bool) -> Result<Config> {
-        let net = if net == "mlp" { Net::Mlp } else { Net::Dcgan };
+    fn gan_config(&self, net: Net, resumed: bool) -> Result<Config> {
         let file = if resumed { Some(self.out.join(run::CONFIG)) } else { self.config.clone() };
         let given = file.map_or_else(|| Ok(Config::new(net)), |path| read_config(&path, Some(net)))?;
         let mut config = match &self.config {
@@ -343,8 +311,8 @@ impl Train {
             config.minutes = Some(DEFAULT_MINUTES);
         }
         config.seed = self.seed.unwrap_or(config.seed);
-        config.loss = self.loss.map_or(config.loss, LossArgument::loss);
-        config.device = self.device.map_or(config.device, DeviceArgument::compute);
+        config.loss = self.loss.unwrap_or(config.loss);
+        config.device = self.device.unwrap_or(config.device);
         config.batch = self.batch.unwrap_or(config.batch);
         config.latent = self.latent.unwrap_or(config.latent);
         config.width = self.width.unwrap_or(config.width);
@@ -447,35 +415,6 @@ fn read(path: &Path) -> Result<String> {
 
 fn read_config(path: &Path, net: Option<Net>) -> Result<Config> {
     Config::from_toml(&read(path)?, net).with_context(|| format!("in {}", path.display()))
-}
-
-fn net_name(net: NetArgument) -> &'static str {
-    match net {
-        NetArgument::Mlp => "mlp",
-        NetArgument::Dcgan => "dcgan",
-        NetArgument::Statistics => "statistics",
-        NetArgument::Strokes => "strokes",
-    }
-}
-
-impl DeviceArgument {
-    fn compute(self) -> Compute {
-        match self {
-            Self::Cpu => Compute::Cpu,
-            Self::Cuda => Compute::Cuda,
-        }
-    }
-}
-
-impl LossArgument {
-    fn loss(self) -> Loss {
-        match self {
-            Self::Minimax => Loss::Minimax,
-            Self::NonSaturating => Loss::NonSaturating,
-            Self::LeastSquares => Loss::LeastSquares,
-            Self::Hinge => Loss::Hinge,
-        }
-    }
 }
 
 impl JoinArgument {

@@ -14,15 +14,14 @@ use counterfoil_models::{
 use rayon::prelude::*;
 
 use super::card::{Measurement, card};
-use super::enrolment::{self, Known, Outputs};
+use super::enrolment::{self, Known};
 use super::golden::{self, Drawn};
 use super::parity::{Agreement, Opinion, compare, compare_judgements};
 use super::runtime::Runtime;
 use crate::detector::detective::{DetectorOutput, InferenceModel};
-use crate::detector::strokes;
 use crate::net::{Layer, embedding, infer};
 use crate::onnx;
-use crate::run::{Record, fitted, revision};
+use crate::run::{Record, revision};
 use crate::train::{self, Trained, Which};
 
 /// Pictures on which the engines are compared.
@@ -122,7 +121,8 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
             let known = groups.iter().zip(&scores).zip(embeddings);
             let known = known
                 .map(|((group, rows), embedding)| Ok(Known { group: *group, general: join.join(rows)?, embedding }));
-            let outputs = enrolment_outputs(&record, engine.embedding_len());
+            let (length, learned) = (rows * engine.embedding_len(), !record.known_fakes.is_empty());
+            let outputs = record.net.recipe().enrolment(length, learned);
             enrolment::fit(&known.collect::<Result<Vec<_>>>()?, &outputs, request.alpha, record.seed)?
         }
     };
@@ -140,7 +140,7 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         enrolment,
         latent: exported.latent,
         training: Training {
-            net: record.net.clone(),
+            net: record.net.to_string(),
             data_sha256: record.data_sha256.clone(),
             genuine: record.genuine,
             held_out: record.held_out,
@@ -192,7 +192,7 @@ fn rows_of_a_picture(regions: usize) -> String {
 
 fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -> Result<Exported> {
     let [_, c, h, w] = record.input.shape();
-    if let Some(file) = fitted(&record.net) {
+    if let Some(file) = record.net.fitted_file() {
         ensure!(
             request.checkpoint == Which::Newest,
             "--checkpoint: {} is a {} detective, which has none; leave the flag out",
@@ -226,17 +226,6 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
         steps,
         config: serde_json::to_value(&config)?,
     })
-}
-
-/// What is taken from a network when pictures are held to references.
-fn enrolment_outputs(record: &Record, embedding_len: usize) -> Outputs {
-    if record.net == "strokes" {
-        return Outputs {
-            parts: strokes::PARTS.to_vec(),
-            weight_general: strokes::weight_general(&record.known_fakes),
-        };
-    }
-    Outputs { parts: vec![record.input.rows() * embedding_len], weight_general: 1.0 }
 }
 
 /// How many of the held-out pictures scale the regions.

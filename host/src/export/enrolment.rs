@@ -14,6 +14,7 @@ use counterfoil_models::{
 };
 use rand::seq::index;
 
+use crate::detector::EnrolmentOutputs;
 use crate::math::random::stream;
 
 /// What a deviation of distance counts.
@@ -24,15 +25,6 @@ const LEVELS: [usize; 5] = [1, 2, 4, 8, 16];
 const SCALE_SHARE: f64 = 0.25;
 /// Fewer groups than this say too little about another one, however many pictures there are of each.
 const MIN_GROUPS: usize = 5;
-
-/// What a network's outputs are good for when pictures are held to references.
-#[derive(Debug)]
-pub(super) struct Outputs {
-    /// Lengths of the embedding's parts.
-    pub(super) parts: Vec<usize>,
-    /// What a deviation of the general score counts, where one of distance counts 1.
-    pub(super) weight_general: f64,
-}
 
 /// A held-out genuine picture.
 #[derive(Debug)]
@@ -49,7 +41,7 @@ pub(super) struct Known {
 ///
 /// # Errors
 /// When an embedding holds no number.
-pub(super) fn fit(pictures: &[Known], outputs: &Outputs, alpha: f64, seed: u64) -> Result<Option<Enrolment>> {
+pub(super) fn fit(pictures: &[Known], outputs: &EnrolmentOutputs, alpha: f64, seed: u64) -> Result<Option<Enrolment>> {
     let groups = groups(pictures);
     let wanted = (pictures.len() as f64 * SCALE_SHARE).round() as usize;
     let mut taken = 0;
@@ -207,7 +199,7 @@ mod tests {
     }
 
     fn fit(pictures: &[Known], alpha: f64, seed: u64) -> Result<Option<Enrolment>> {
-        super::fit(pictures, &Outputs { parts: vec![8], weight_general: 1.0 }, alpha, seed)
+        super::fit(pictures, &EnrolmentOutputs { parts: vec![8], weight_general: 1.0 }, alpha, seed)
     }
 
     fn refused(enrolment: &Enrolment, pictures: &[Known], k: usize, own: bool) -> f64 {

@@ -12,10 +12,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::runtime::testing::onnx_runtime;
 use super::{Request, export, supported_alpha};
-use crate::data::Room;
+use crate::data::{InputRule, Room};
+use crate::detector::Kind;
 use crate::math::random::stream;
-use crate::run::{self, Look, Prepared, fitted};
-use crate::train::{Config, Net, Which, train};
+use crate::run::{self, Prepared};
+use crate::train::{Config, Which, train};
 
 const SIDE: u32 = 32;
 const PICTURES: u64 = 60;
@@ -114,12 +115,12 @@ const SETS: [(&str, Color, Draw); 16] = [
 ];
 
 /// Writes a set as its pictures `PICTURES`, of 15 hands, and prepares it.
-fn prepared(folder: &Path, draw: Draw, net: &str, look: &Look) -> anyhow::Result<Prepared> {
+fn prepared(folder: &Path, draw: Draw, net: Kind, look: &InputRule) -> anyhow::Result<Prepared> {
     for number in 0..PICTURES {
         let picture = draw(&mut stream(7, "hard set", number));
         picture.save(folder.join(format!("w{:02}_{number:02}.png", number / 4)))?;
     }
-    let group = (net == "strokes").then_some(r"w(\d+)");
+    let group = (net == Kind::Strokes).then_some(r"w(\d+)");
     let (join, held_out, seed, room) = (JoinRule::Shortfall, 0.4, 1, Room::of(folder));
     let (known_fakes, more) = (&[], &[]);
     run::prepare(
@@ -129,18 +130,17 @@ fn prepared(folder: &Path, draw: Draw, net: &str, look: &Look) -> anyhow::Result
 }
 
 /// Trains on a set and exports it; the bundle opens and judges.
-fn exported(draw: Draw, net: &str, look: &Look) -> anyhow::Result<f64> {
+fn exported(draw: Draw, net: Kind, look: &InputRule) -> anyhow::Result<f64> {
     let (data, runs) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let prepared = prepared(data.path(), draw, net, look)?;
     let (run, out) = (runs.path().join("run"), runs.path().join("bundle"));
-    if fitted(net).is_some() {
-        prepared.write(&run, None)?;
-        prepared.fit(&run)?;
-    } else {
-        let kind = if net == "mlp" { Net::Mlp } else { Net::Dcgan };
-        let config = Config { batch: 16, width: 4, latent: 8, steps: Some(12), ..Config::new(kind) };
+    if let Some(gan) = net.gan() {
+        let config = Config { batch: 16, width: 4, latent: 8, steps: Some(12), ..Config::new(gan) };
         prepared.write(&run, Some(&config))?;
         train(&config, prepared.training_set(), &run, false, &AtomicBool::new(false), true, &mut || ())?;
+    } else {
+        prepared.write(&run, None)?;
+        prepared.fit(&run)?;
     }
     let runtime = onnx_runtime();
     let alpha = supported_alpha(prepared.record.held_out, prepared.record.input.rows()).unwrap();
@@ -151,14 +151,14 @@ fn exported(draw: Draw, net: &str, look: &Look) -> anyhow::Result<f64> {
 }
 
 /// Exports every set, and says of each how far engines were apart.
-fn export_all<'a>(sets: impl IntoIterator<Item = (&'a str, Color, Draw)>, net: &str, regions: &[Region]) {
+fn export_all<'a>(sets: impl IntoIterator<Item = (&'a str, Color, Draw)>, net: Kind, regions: &[Region]) {
     let mut refused = Vec::new();
     for (name, color, draw) in sets {
-        let look = Look {
+        let look = InputRule {
             color: Some(color),
-            size: (net == "dcgan" || net == "mlp").then_some([SIDE; 2]),
+            size: net.gan().is_some().then_some([SIDE; 2]),
             regions: (!regions.is_empty()).then(|| regions.to_vec()),
-            ..Look::default()
+            ..InputRule::default()
         };
         match exported(draw, net, &look) {
             Ok(apart) => eprintln!("{net}, {name}: {apart:.1e} apart"),
@@ -170,24 +170,24 @@ fn export_all<'a>(sets: impl IntoIterator<Item = (&'a str, Color, Draw)>, net: &
 
 #[test]
 fn every_hard_set_is_exported_for_a_dcgan() {
-    export_all(SETS, "dcgan", &[]);
+    export_all(SETS, Kind::Dcgan, &[]);
 }
 
 #[test]
 fn every_hard_set_is_exported_for_an_mlp() {
-    export_all(SETS, "mlp", &[]);
+    export_all(SETS, Kind::Mlp, &[]);
 }
 
 #[test]
 fn every_hard_set_is_exported_for_statistics() {
-    export_all(SETS, "statistics", &[]);
+    export_all(SETS, Kind::Statistics, &[]);
 }
 
 #[test]
 fn regions_of_which_some_never_vary_are_exported() {
     let regions = [[0.0, 0.0, 0.25, 0.25], [0.5, 0.5, 0.5, 0.5], [0.25, 0.25, 0.5, 0.5]].map(Region::from);
     let sets = ["white border", "grey border in RGB", "one corner", "specks", "dot"];
-    export_all(SETS.into_iter().filter(|(name, ..)| sets.contains(name)), "dcgan", &regions);
+    export_all(SETS.into_iter().filter(|(name, ..)| sets.contains(name)), Kind::Dcgan, &regions);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn ink_is_exported_for_strokes() {
     };
     export_all(
         [("bars", Color::Grey, bars), ("wave", Color::Grey, wave), ("faint", Color::Grey, faint)],
-        "strokes",
+        Kind::Strokes,
         &[],
     );
 }
@@ -221,9 +221,9 @@ fn ink_is_exported_for_strokes() {
 #[test]
 fn pictures_that_are_all_the_same_are_refused_before_the_training() {
     let same: Draw = |_| grey(SIDE, SIDE, |x, y| (3 * x + 4 * y) as f32);
-    for net in ["dcgan", "mlp", "statistics", "strokes"] {
+    for net in Kind::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let error = prepared(folder.path(), same, net, &Look::default()).unwrap_err().to_string();
+        let error = prepared(folder.path(), same, net, &InputRule::default()).unwrap_err().to_string();
         assert!(error.contains("near-duplicates"), "{error}");
     }
 }

@@ -25,6 +25,8 @@ mod product;
 mod stock;
 mod workspace;
 
+use serde::{Deserialize, Serialize};
+
 pub use activation::Activation;
 pub use average::moving_average;
 pub use block::{Block, Map};
@@ -36,3 +38,13 @@ pub use network::Network;
 pub use pass::{Gradient, Gradients, Pass};
 #[cfg(test)]
 pub(crate) use workspace::Workspace;
+
+/// A generator and its discriminator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Net {
+    /// Fully connected, any picture size.
+    Mlp,
+    /// Convolutional, 28 to 64 pixels a side.
+    Dcgan,
+}

@@ -6,34 +6,26 @@
 use std::fmt::Display;
 
 use candle_core::Device;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Error;
 use crate::detector::detective::Part;
 use crate::loss::Loss;
+use crate::net::Net;
 
 /// A year: the longest timed run.
 const MINUTES: f64 = 366.0 * 24.0 * 60.0;
 
-/// Which pair of networks plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Net {
-    /// Fully connected, any picture size.
-    Mlp,
-    /// Convolutional, 28 to 64 pixels a side.
-    Dcgan,
-}
-
 /// Where the networks are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compute {
-    /// The processor, all of its cores.
+    /// The processor, all of its cores
     #[default]
     Cpu,
-    /// The first NVIDIA GPU, in a program built with the feature `cuda`.
+    /// The first NVIDIA GPU, in a program built with the feature `cuda`
     Cuda,
 }
 

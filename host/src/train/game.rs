@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 
 use super::Error;
 use super::batch::{maps, rows};
-use super::config::{Config, Net};
+use super::config::Config;
 use super::detective_batch::DetectiveBatch;
 use super::feed::Draw;
 use crate::adam::Adam;
@@ -15,7 +15,7 @@ use crate::data::Samples;
 use crate::detector::detective::{Detective, MIN_SIDE};
 use crate::loss::sigmoid;
 use crate::math::random::{Deck, stream};
-use crate::net::{Network, dcgan, mlp, moving_average};
+use crate::net::{Net, Network, dcgan, mlp, moving_average};
 
 /// The players, their optimisers and the step they are at.
 #[derive(Debug)]

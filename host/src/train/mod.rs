@@ -24,9 +24,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use crate::net::Net;
 pub use checkpoint::Checkpoint;
 pub(crate) use config::difference;
-pub use config::{Compute, Config, Net};
+pub use config::{Compute, Config};
 pub use detective_batch::DetectiveBatch;
 pub use feed::{Draw, Feed};
 pub use game::{Game, Round};

@@ -63,7 +63,7 @@ fn is_made(path: &Path) -> bool {
     match parts[..] {
         [MARK | REPORT] | [NOTES | TEST_NOTES, "sheet.png" | "dataset.toml"] => true,
         [NOTES | TEST_NOTES, "real", note] | [NOTES | TEST_NOTES, "fake", _, note] => is_note(note),
-        [RUNS | BUNDLES, name, _, ..] => CONTESTANTS.iter().any(|(contestant, ..)| *contestant == name),
+        [RUNS | BUNDLES, name, _, ..] => CONTESTANTS.iter().any(|(kind, _)| kind.to_string() == name),
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use counterfoil_host::report::{Picture, Point, Probe, Training};
-use counterfoil_host::run::{Record, fitted};
+use counterfoil_host::run::Record;
 use counterfoil_host::train::{METRICS, checkpoints, grids, step_of};
 use serde::Deserialize;
 
@@ -25,7 +25,7 @@ struct Metrics {
 
 /// The training of the network `name`; a detective that plays no game has none.
 pub(super) fn training(name: &str, run: &Path) -> Result<Option<Training>> {
-    if fitted(&Record::open(run)?.net).is_some() {
+    if Record::open(run)?.net.gan().is_none() {
         return Ok(None);
     }
     let path = run.join(METRICS);

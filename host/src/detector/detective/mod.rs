@@ -21,10 +21,12 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::{FitData, Kind, Recipe, Training};
 use crate::adam::{Adam, Moments};
+use crate::data::{DefaultSize, InputDefaults};
 use crate::loss::softplus;
 use crate::math::random::stream;
-use crate::net::{Activation, Block, Layer, Map, Network, Pass, Window, moving_average, with_floats};
+use crate::net::{Activation, Block, Layer, Map, Net, Network, Pass, Window, moving_average, with_floats};
 use crate::onnx::{Eager, Ops};
 use features::pca::{self, PcaFeatures};
 use features::{Features, Input, typicality};
@@ -54,6 +56,27 @@ const MAX_FIT_VALUES: usize = 1 << 25;
 const CHUNK_ROWS: usize = 64;
 /// Added to each feature's standard deviation among the genuine, so that a near-constant feature is not scaled up without bound.
 const SCALE_EPSILON: f64 = 0.02;
+
+/// Sides of the input where nobody says.
+const SIDE: u32 = 32;
+
+/// The detective that is trained beside a GAN, or the GAN's own discriminator.
+#[derive(Clone, Copy, Debug)]
+pub struct Gan(pub Net);
+
+impl Recipe for Gan {
+    fn input(&self) -> InputDefaults {
+        InputDefaults { size: DefaultSize::Fixed([SIDE; 2]), color: None, resize: None, data_set: true }
+    }
+
+    fn training(&self) -> Training {
+        Training::Gan(self.0)
+    }
+
+    fn fit(&self, _: &FitData) -> anyhow::Result<Vec<u8>> {
+        anyhow::bail!("--net {}: a GAN is trained, not fitted", Kind::from(self.0))
+    }
+}
 
 /// A part of a detective, to be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

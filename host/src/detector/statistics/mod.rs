@@ -11,11 +11,34 @@ use counterfoil_edge::inference::{EngineError, Graph as Runnable};
 use counterfoil_models::unit;
 use rayon::prelude::*;
 
-use crate::data::{DataError, Samples};
+use super::{FitData, Recipe, Training};
+use crate::data::{DataError, DefaultSize, InputDefaults, Samples};
 use crate::math::whitening::Whitening;
 use crate::onnx::{Dim, Graph};
 
 pub use features::MIN_SIDE;
+
+/// Statistics are taken over the whole picture at its own size, up to this on the longer side.
+const MAX_SIDE: u32 = 384;
+
+/// The recipe of the statistics detector.
+#[derive(Clone, Copy, Debug)]
+pub struct Statistics;
+
+impl Recipe for Statistics {
+    /// Crops of different places would only blur the sums over a picture.
+    fn input(&self) -> InputDefaults {
+        InputDefaults { size: DefaultSize::Own(MAX_SIDE), color: None, resize: None, data_set: false }
+    }
+
+    fn training(&self) -> Training {
+        Training::Fit("statistics.onnx")
+    }
+
+    fn fit(&self, pictures: &FitData) -> anyhow::Result<Vec<u8>> {
+        Ok(fit(pictures.genuine, &[])?)
+    }
+}
 
 /// Why no detective came out.
 #[derive(Debug, thiserror::Error)]

@@ -14,11 +14,13 @@ mod within;
 
 use std::collections::BTreeMap;
 
+use anyhow::ensure;
 use counterfoil_edge::inference::{EngineError, Graph as Runnable};
-use counterfoil_models::unit;
+use counterfoil_models::{Color, Resize, unit};
 use rayon::prelude::*;
 
-use crate::data::{DataError, Samples};
+use super::{EnrolmentOutputs, FitData, Recipe, Training};
+use crate::data::{DataError, DefaultSize, InputDefaults, Samples};
 use crate::math::luma::luma;
 use crate::onnx::{Attribute, Dim, Graph};
 use logistic::Logistic;
@@ -38,14 +40,45 @@ const SHARE_FLOOR: f32 = 1e-6;
 const MOST_LEARNED: usize = 2_000;
 
 /// Lengths of the embedding's parts: directions by cells, patterns near and wide, directions along the stroke.
-pub const PARTS: [usize; 4] = [directions::LENGTHS[0], 256, 8 * 256, directions::LENGTHS[1]];
+const PARTS: [usize; 4] = [directions::LENGTHS[0], 256, 8 * 256, directions::LENGTHS[1]];
 const LENGTH: usize = PARTS[0] + PARTS[1] + PARTS[2] + PARTS[3];
 
-/// What the general score counts beside a distance from references, in standard deviations of each. Learned from known fakes it lowers the
-/// error, most where references are few (docs/decisions/0007); without them it knows nothing of forgers.
-#[must_use]
-pub fn weight_general<T>(known_fakes: &[T]) -> f64 {
-    if known_fakes.is_empty() { 0.0 } else { 0.25 }
+/// Weight of the general score beside a distance from references, in standard deviations of each, where it was learned from known fakes:
+/// then it lowers the error, most where references are few (docs/decisions/0007). Without them it knows nothing of forgers.
+const WEIGHT_LEARNED: f64 = 0.25;
+/// The plane in which strokes are described, where nobody says otherwise: a signature is twice as wide as high.
+const SIZE: [u32; 2] = [320, 160];
+
+/// The recipe of the strokes detector.
+#[derive(Clone, Copy, Debug)]
+pub struct Strokes;
+
+impl Recipe for Strokes {
+    /// Ink is looked for wherever it lies and has no colour, whatever suits other kinds.
+    fn input(&self) -> InputDefaults {
+        InputDefaults {
+            size: DefaultSize::Fixed(SIZE),
+            color: Some(Color::Grey),
+            resize: Some(Resize::Ink),
+            data_set: false,
+        }
+    }
+
+    fn training(&self) -> Training {
+        Training::Fit("strokes.onnx")
+    }
+
+    fn fit(&self, pictures: &FitData) -> anyhow::Result<Vec<u8>> {
+        ensure!(
+            pictures.genuine.regions() == 1,
+            "--region: strokes are described in the picture as a whole; leave the flag out"
+        );
+        Ok(fit(pictures.genuine, pictures.groups, pictures.known, &[])?)
+    }
+
+    fn enrolment(&self, _: usize, learned: bool) -> EnrolmentOutputs {
+        EnrolmentOutputs { parts: PARTS.to_vec(), weight_general: if learned { WEIGHT_LEARNED } else { 0.0 } }
+    }
 }
 
 /// Why no detective came out.
