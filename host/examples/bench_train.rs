@@ -11,8 +11,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use candle_core::Tensor;
 use counterfoil_host::data::Samples;
+use counterfoil_host::gan::{Batch, Config, DataLoader, GanTrainer, Net};
 use counterfoil_host::math::random::stream;
-use counterfoil_host::train::{Config, Draw, Feed, Game, Net};
 use rand::RngCore;
 
 /// Pictures to play with: enough that a batch is seldom in the cache.
@@ -52,14 +52,14 @@ fn discs(channels: usize, side: usize) -> Vec<u8> {
 }
 
 fn play(config: &Config, samples: &Samples) -> Result<()> {
-    let mut game = Game::new(config, samples)?;
+    let mut game = GanTrainer::new(config, samples)?;
     thread::scope(|scope| {
-        let feed = Feed::start(scope, config, samples.into(), 0);
+        let loader = DataLoader::start(scope, config, samples.into(), 0);
         for line in io::stdin().lock().lines() {
             let steps: u64 = line?.trim().parse().context("a number of steps a line")?;
             let started = Instant::now();
             for _ in 0..steps {
-                game.round(&feed.draw()?)?;
+                game.train_step(&loader.batch()?)?;
             }
             let rate = (steps * config.batch as u64) as f64 / started.elapsed().as_secs_f64();
             tell(&format!(r#"{{"images_per_s": {rate:.1}, "peak_mib": {}}}"#, peak_mib()?))?;
@@ -69,7 +69,7 @@ fn play(config: &Config, samples: &Samples) -> Result<()> {
 }
 
 fn trace(config: &Config, samples: &Samples, file: &str, steps: u64) -> Result<()> {
-    let mut game = Game::new(config, samples)?;
+    let mut game = GanTrainer::new(config, samples)?;
     let mut tensors = BTreeMap::new();
     for (prefix, network) in [("g", game.generator()), ("d", game.discriminator())] {
         for (name, tensor) in network.parameters() {
@@ -79,8 +79,8 @@ fn trace(config: &Config, samples: &Samples, file: &str, steps: u64) -> Result<(
     let mut deck = counterfoil_host::math::random::Deck::new(config.seed, samples.len());
     let (mut real, mut z, mut masks) = (Vec::new(), Vec::new(), BTreeMap::<String, Vec<u8>>::new());
     for step in 0..steps {
-        let draw = Draw::of(config, samples.into(), &mut deck, step)?;
-        let round = game.round(&draw)?;
+        let draw = Batch::of(config, samples.into(), &mut deck, step)?;
+        let round = game.train_step(&draw)?;
         tell(&format!(r#"{{"loss_d": {}, "loss_g": {}}}"#, round.loss_d, round.loss_g))?;
         real.push(draw.real);
         z.push(draw.z);

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::detector::Kind;
 use crate::durable;
+use crate::gan::{Config, METRICS, checkpoints, grids};
 use crate::run::{CONFIG, HELD_OUT, RECORD, remove, vacant_run};
-use crate::train::{Config, METRICS, checkpoints, grids};
 
 /// A run and where its copy lies.
 #[derive(Debug)]
@@ -158,7 +158,7 @@ fn resolved(path: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Net;
+    use crate::gan::Net;
 
     /// A run folder of empty files: what is copied is told by names.
     fn folder(run: &Path, steps: &[u64]) {

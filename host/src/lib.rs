@@ -14,15 +14,17 @@ pub mod drift;
 mod durable;
 pub mod eval;
 pub mod export;
-pub mod forger;
+
 pub mod game;
+pub mod gan;
 pub mod judge;
 pub mod loss;
 pub mod math;
 pub mod net;
 pub mod onnx;
+pub mod quality;
 pub mod report;
 pub mod run;
 pub mod specimen;
-pub mod train;
+
 pub mod zoo;

@@ -25,7 +25,7 @@ use crate::data::{
 };
 use crate::detector::{FitData, Kind};
 use crate::durable;
-use crate::train::{Config, checkpoints, difference};
+use crate::gan::{Config, checkpoints, difference};
 
 pub(crate) const RECORD: &str = "run.json";
 pub(crate) const HELD_OUT: &str = "held-out.safetensors";
@@ -383,10 +383,10 @@ impl Record {
     /// Refuses to go on with this run as if it had been given what `asked` was.
     ///
     /// # Errors
-    /// [`train::Error::Differs`](crate::train::Error::Differs), naming the first flag that differs.
+    /// [`gan::Error::Differs`](crate::gan::Error::Differs), naming the first flag that differs.
     pub fn resumable_as(&self, run: &Path, asked: &Self) -> Result<()> {
         match difference(&self.flags(), &asked.flags()) {
-            Some((key, was, now)) => Err(crate::train::Error::Differs { run: run.to_path_buf(), key, was, now }.into()),
+            Some((key, was, now)) => Err(crate::gan::Error::Differs { run: run.to_path_buf(), key, was, now }.into()),
             None => Ok(()),
         }
     }
@@ -419,7 +419,7 @@ mod tests {
 
     use super::*;
     use crate::detector::statistics;
-    use crate::train::{Config, Net, train};
+    use crate::gan::{Config, Net, train};
     use counterfoil_models::{Color, Region, Resize};
     use image::{Rgb, RgbImage};
 

@@ -3,17 +3,18 @@
 //! It learns rows, whichever region they are of, in a fixed number of steps from fixed streams, so that a row of a table is the same
 //! tomorrow.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use counterfoil_models::{Bundle, Plane, Preprocess};
 
 use super::exhibits::{Exhibits, evenly, region};
 use super::fit::Scorer;
-use super::{FEWEST, REFERENCES, forged::forged};
+use super::{FEWEST, REFERENCES};
 use crate::adam::Adam;
 use crate::data::Item;
+use crate::gan::GeneratorSampler;
 use crate::loss::Loss;
-use crate::math::random::{Deck, stream};
+use crate::math::random::{Deck, normal, stream};
 use crate::net::conv::Window;
 use crate::net::{Activation, Block, Map, Network};
 
@@ -29,6 +30,8 @@ const AREA: u64 = 32 * 32;
 /// Adam's usual rate and moments [1412.6980, section 2].
 const RATE: f64 = 1e-3;
 const BETAS: (f64, f64) = (0.9, 0.999);
+/// Latents of one stream.
+const LATENTS: usize = 50;
 /// Rows judged at once.
 const JUDGED: usize = 64;
 /// Halves a map's sides.
@@ -40,9 +43,15 @@ const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
 /// When there are too few, or none at all.
 pub(super) fn fakes(bundle: &Bundle, named: &[Item], input: &Preprocess) -> Result<(Vec<Vec<u8>>, &'static str)> {
     if named.is_empty() {
-        let forged = forged(bundle, REFERENCES)?;
-        ensure!(forged.is_some(), "the bundle holds no generator to learn from; name counterfeits with --train-fakes");
-        return Ok((forged.unwrap_or_default(), "generated fakes"));
+        let sampler = GeneratorSampler::of_bundle(bundle)?;
+        let sampler =
+            sampler.context("the bundle holds no generator to learn from; name counterfeits with --train-fakes")?;
+        let mut rows = Vec::with_capacity(REFERENCES);
+        for batch in 0..REFERENCES.div_ceil(LATENTS) {
+            let z = normal(&mut stream(0, "baseline latent", batch as u64), LATENTS * sampler.latent());
+            rows.extend(sampler.bytes(&z)?);
+        }
+        return Ok((rows, "generated fakes"));
     }
     let chosen = evenly(named, REFERENCES);
     let exhibits = Exhibits::of(&chosen, input);

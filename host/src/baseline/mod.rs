@@ -7,7 +7,6 @@
 mod cnn;
 mod exhibits;
 mod fit;
-mod forged;
 mod neighbours;
 mod pca;
 mod plain;

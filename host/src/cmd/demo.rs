@@ -15,10 +15,10 @@ use counterfoil_edge::detector::faceoff::{Played, Rules, play};
 use counterfoil_host::data::{Dataset, HELD_OUT, InputRule, Room};
 use counterfoil_host::detector::Kind;
 use counterfoil_host::export::{Request, export, runtime::Runtime};
+use counterfoil_host::gan::{self, CheckpointSelector, Config};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role, Training};
 use counterfoil_host::run;
 use counterfoil_host::specimen::{self, Family};
-use counterfoil_host::train::{self, Config, Which};
 use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
@@ -141,8 +141,8 @@ impl Demo {
         let config = Config { steps: Some(self.steps), seed: self.seed, width: WIDTH, ..Config::new(net) };
         prepared.write(&run, Some(&config))?;
         let (stop, quiet) = (AtomicBool::new(false), !super::is_watched());
-        let outcome = train::train(&config, prepared.training_set(), &run, false, &stop, quiet, &mut || ())?;
-        let train::Outcome { steps, seconds, images_per_second, .. } = outcome;
+        let outcome = gan::train(&config, prepared.training_set(), &run, false, &stop, quiet, &mut || ())?;
+        let gan::Outcome { steps, seconds, images_per_second, .. } = outcome;
         say(started, &format!("{steps} steps in {seconds:.0} s, {images_per_second:.0} rows a second"));
         Ok(run)
     }
@@ -150,7 +150,7 @@ impl Demo {
     fn export(&self, name: &str, run: &Path, runtime: Option<&Runtime>) -> Result<Bundle> {
         let request = Request {
             run,
-            checkpoint: Which::Newest,
+            checkpoint: CheckpointSelector::Newest,
             out: &self.out.join(BUNDLES).join(name),
             force: false,
             name,

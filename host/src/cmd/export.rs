@@ -8,8 +8,8 @@ use counterfoil_edge::Detector;
 use counterfoil_host::baseline;
 use counterfoil_host::data::{Dataset, Part, Side};
 use counterfoil_host::export::{Measure, Measurement, Request, export};
+use counterfoil_host::gan::CheckpointSelector;
 use counterfoil_host::judge;
-use counterfoil_host::train::Which;
 use counterfoil_models::{Bundle, Calibration, Enrolment};
 
 /// Exports a run as a bundle: ONNX, calibration, golden pictures, model card
@@ -25,9 +25,9 @@ pub(crate) struct Export {
     /// Where the bundle goes
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
-    /// Which checkpoint: newest, best (whose forger came closest to the genuine pictures) or a step; the manifest has its step
+    /// Which checkpoint: newest, best (whose generator came closest to the genuine pictures), best:METRIC or a step; the manifest has its step
     #[arg(long, default_value = "newest", value_name = "WHICH")]
-    checkpoint: Which,
+    checkpoint: CheckpointSelector,
     /// The detector's name [default: the last part of --out]
     #[arg(long)]
     name: Option<String>,

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
-use counterfoil_host::forger::Forger;
 use counterfoil_host::game::boxes::Remote;
 use counterfoil_host::game::contestant::Contestant;
 use counterfoil_host::game::exhibits::Collection;
 use counterfoil_host::game::record::{End, Round};
 use counterfoil_host::game::referee::{EXHIBITS, Game, Pace, Show};
 use counterfoil_host::game::scoreboard::{self, Hall};
+use counterfoil_host::gan::sampler::Forger;
 use counterfoil_models::random_seed;
 use time::OffsetDateTime;
 use tokio::time::sleep;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use counterfoil_host::forger::Forger;
 use counterfoil_host::game::league::{Detective, Genuine, Matches, Rated};
+use counterfoil_host::gan::sampler::Forger;
 use counterfoil_models::{claim, sha256_hex, vacant_folder, write_whole};
 
 /// The matches in the league's folder, which a league before this one has begun where they are.

@@ -10,9 +10,9 @@ use counterfoil_host::backup::Backup;
 use counterfoil_host::data::{self, HELD_OUT, InputRule, Room};
 use counterfoil_host::detector::Kind;
 use counterfoil_host::export::supported_alpha;
+use counterfoil_host::gan::{self, Compute, Config, Net};
 use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Prepared, Record};
-use counterfoil_host::train::{self, Compute, Config, Net};
 use counterfoil_models::{Article, Calibration, Color, JoinRule, Region, Resize};
 
 /// Minutes of training where neither a flag nor the configuration says.
@@ -320,7 +320,7 @@ impl Train {
         config.lr_d = self.lr_d.unwrap_or(config.lr_d);
         config.validate()?;
         if let Some((key, was, now)) = given.difference(&config).filter(|_| resumed) {
-            return Err(train::Error::Differs { run: self.out.clone(), key, was, now }.into());
+            return Err(gan::Error::Differs { run: self.out.clone(), key, was, now }.into());
         }
         Ok(config)
     }
@@ -341,7 +341,7 @@ fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut back
     // Before the first step too: whoever mistyped the folder hears it now.
     mirror(backup.as_deref_mut());
     let mut on_save = || mirror(backup.as_deref_mut());
-    let outcome = train::train(config, prepared.training_set(), out, resume, &stop, false, &mut on_save)?;
+    let outcome = gan::train(config, prepared.training_set(), out, resume, &stop, false, &mut on_save)?;
     eprintln!(
         "{} steps, {:.0} pictures a second; the newest grid of samples is in {}",
         outcome.steps,

@@ -19,10 +19,10 @@ use super::golden::{self, Drawn};
 use super::parity::{Agreement, Opinion, compare, compare_judgements};
 use super::runtime::Runtime;
 use crate::detector::detective::{DetectorOutput, InferenceModel};
+use crate::gan::{self, CheckpointSelector, Trained};
 use crate::net::{Layer, embedding, infer};
 use crate::onnx;
 use crate::run::{Record, revision};
-use crate::train::{self, Trained, Which};
 
 /// Pictures on which the engines are compared.
 const PARITY_PICTURES: usize = 64;
@@ -38,7 +38,7 @@ pub struct Request<'a> {
     /// The run's folder.
     pub run: &'a Path,
     /// Which of the run's checkpoints.
-    pub checkpoint: Which,
+    pub checkpoint: CheckpointSelector,
     /// Where the bundle goes.
     pub out: &'a Path,
     /// Replace a bundle that is there.
@@ -194,7 +194,7 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
     let [_, c, h, w] = record.input.shape();
     if let Some(file) = record.net.fitted_file() {
         ensure!(
-            request.checkpoint == Which::Newest,
+            request.checkpoint == CheckpointSelector::Newest,
             "--checkpoint: {} is a {} detective, which has none; leave the flag out",
             request.run.display(),
             record.net
@@ -205,7 +205,7 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
         let config = serde_json::json!({ "net": record.net, "seed": record.seed });
         return Ok(Exported { discriminator, generator: None, own: None, latent: None, steps: 0, config });
     }
-    let Trained { config, generator, discriminator, detective, steps } = train::load(request.run, request.checkpoint)?;
+    let Trained { config, generator, discriminator, detective, steps } = gan::load(request.run, request.checkpoint)?;
     let layers = discriminator.layers()?;
     let (written, own) = if let Some(detective) = detective {
         let model = detective.inference()?;

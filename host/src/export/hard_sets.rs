@@ -14,9 +14,9 @@ use super::runtime::testing::onnx_runtime;
 use super::{Request, export, supported_alpha};
 use crate::data::{InputRule, Room};
 use crate::detector::Kind;
+use crate::gan::{CheckpointSelector, Config, train};
 use crate::math::random::stream;
 use crate::run::{self, Prepared};
-use crate::train::{Config, Which, train};
 
 const SIDE: u32 = 32;
 const PICTURES: u64 = 60;
@@ -144,7 +144,7 @@ fn exported(draw: Draw, net: Kind, look: &InputRule) -> anyhow::Result<f64> {
     }
     let runtime = onnx_runtime();
     let alpha = supported_alpha(prepared.record.held_out, prepared.record.input.rows()).unwrap();
-    let (checkpoint, force, lean, name, runtime) = (Which::Newest, false, false, "hard", runtime.as_ref());
+    let (checkpoint, force, lean, name, runtime) = (CheckpointSelector::Newest, false, false, "hard", runtime.as_ref());
     let bundle = export(&Request { run: &run, checkpoint, out: &out, force, name, alpha, runtime, lean }, None)?;
     Detector::open(bundle.dir())?;
     Ok(bundle.manifest().engines.iter().map(|engine| engine.max_difference).fold(0.0, f64::max))

@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Item, Part, Side};
-use crate::forger::Forger;
+use crate::gan::sampler::Forger;
 
 /// A picture that may become an exhibit.
 #[derive(Clone, Debug)]

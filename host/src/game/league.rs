@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use skillratings::Outcomes;
 use skillratings::glicko2::{Glicko2Config, Glicko2Rating, glicko2_rating_period};
 
-use crate::forger::Forger;
+use crate::gan::sampler::Forger;
 pub use player::{Detective, Genuine};
 
 /// Matches are rated in so many periods, each with its share of every pair's.

@@ -8,7 +8,6 @@ use super::learned::{Lesson, autoencoder, gan, subspace};
 use super::picture::Picture;
 use super::{Error, Result};
 use crate::data::ZooFamily;
-use crate::train;
 use rand_chacha::ChaCha8Rng;
 
 /// What a family's way of working has in common with others'.
@@ -59,7 +58,7 @@ pub(super) enum Method {
     /// On one, with others at hand.
     Joins(fn(&Picture, &[Picture], &mut ChaCha8Rng) -> Picture),
     /// By training first.
-    Learns(fn(&Lesson) -> Result<Vec<Picture>, train::Error>),
+    Learns(fn(&Lesson) -> Result<Vec<Picture>, crate::gan::Error>),
 }
 
 /// A family of forgers.

@@ -22,7 +22,7 @@ pub use family::{FAMILIES, Family, Kind, chosen};
 pub use make::{Plan, make};
 
 use crate::data::DataError;
-use crate::train;
+use crate::gan;
 
 /// Shorthand for results of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,7 +36,7 @@ pub enum Error {
     Data(#[from] DataError),
     /// A forger could not learn.
     #[error(transparent)]
-    Learn(#[from] train::Error),
+    Learn(#[from] gan::Error),
     /// There is no IDX file.
     #[error("{} holds no train-images-idx3-ubyte[.gz]; a zoo is made from a folder like MNIST's or Fashion-MNIST's", .0.display())]
     NoIdx(PathBuf),

@@ -4,42 +4,24 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use counterfoil_host::gan::{METRICS, StepRecord, checkpoints, grids, step_of};
 use counterfoil_host::report::{Picture, Point, Probe, Training};
 use counterfoil_host::run::Record;
-use counterfoil_host::train::{METRICS, checkpoints, grids, step_of};
-use serde::Deserialize;
 
 /// Points of a training curve; more than a page is wide would only make it slow.
 const CURVE_POINTS: usize = 400;
-
-/// A line of metrics.jsonl; a loss that was no number is null there.
-#[derive(Deserialize)]
-struct Metrics {
-    step: u64,
-    loss_d: Option<f64>,
-    loss_g: Option<f64>,
-    d_real: Option<f64>,
-    d_fake: Option<f64>,
-    probe: Option<f64>,
-}
 
 /// The training of the network `name`; a detective that plays no game has none.
 pub(super) fn training(name: &str, run: &Path) -> Result<Option<Training>> {
     if Record::open(run)?.net.gan().is_none() {
         return Ok(None);
     }
-    let path = run.join(METRICS);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let lines: Vec<Metrics> = text
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("{} is damaged", path.display()))?;
+    let lines = StepRecord::read(run).with_context(|| format!("cannot read {}", run.join(METRICS).display()))?;
     let stride = lines.len().div_ceil(CURVE_POINTS).max(1);
-    let probe = |line: &Metrics| Some(Probe { step: line.step, auroc: line.probe? });
+    let probe = |line: &StepRecord| Some(Probe { step: line.step, auroc: line.probe? });
     Ok(Some(Training {
         network: name.to_owned(),
-        points: lines.iter().step_by(stride).map(Metrics::point).collect(),
+        points: lines.iter().step_by(stride).map(point).collect(),
         probes: lines.iter().filter_map(probe).collect(),
     }))
 }
@@ -67,17 +49,9 @@ fn caption(name: &str, drawn: Option<u64>, trained: Option<u64>) -> String {
     }
 }
 
-impl Metrics {
-    fn point(&self) -> Point {
-        let number = |n: Option<f64>| n.unwrap_or(f64::NAN);
-        Point {
-            step: self.step,
-            loss_d: number(self.loss_d),
-            loss_g: number(self.loss_g),
-            d_real: number(self.d_real),
-            d_fake: number(self.d_fake),
-        }
-    }
+fn point(record: &StepRecord) -> Point {
+    let StepRecord { step, loss_d, loss_g, d_real, d_fake, .. } = *record;
+    Point { step, loss_d, loss_g, d_real, d_fake }
 }
 
 #[cfg(test)]

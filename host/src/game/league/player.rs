@@ -7,7 +7,7 @@ use counterfoil_edge::Detector;
 use counterfoil_models::{Frame, Verdict, sha256_hex};
 
 use crate::data::{Dataset, Item, Part};
-use crate::forger::Forger;
+use crate::gan::sampler::Forger;
 
 /// A detective.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Detective {
     pub(super) fn judge_forgery(&self, forger: &Forger, number: u64) -> Result<Verdict> {
         let [rows, c, h, w] = self.detector.bundle().manifest().input.shape();
         ensure!(
-            forger.shape() == [c, h, w],
+            forger.shape() == (c, h, w),
             "{} draws {:?} and {} judges {:?}; a league is of bundles that were trained on pictures of one size and colour",
             forger.name(),
             forger.shape(),

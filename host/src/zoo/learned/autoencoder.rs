@@ -4,10 +4,10 @@ use candle_core::{Device, Tensor};
 
 use super::{Lesson, pictures, tensor};
 use crate::adam::Adam;
+use crate::gan::{Batch, Config, Error, Net};
 use crate::math::random::{Deck, normal, stream};
 use crate::net::conv::Window;
 use crate::net::{Activation, Block, Map, Network, Pass, dcgan};
-use crate::train::{Config, Draw, Error, Net};
 use crate::zoo::picture::Picture;
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
@@ -118,7 +118,7 @@ fn learn(
     let mut optimisers: Vec<Adam> =
         networks.iter().map(|network| Adam::new(network.parameters(), LEARNING_RATE, 0.9, 0.999)).collect();
     for step in 0..steps {
-        let real = Draw::of(&config, lesson.samples.into(), &mut deck, step)?.real; // [B, H, W, C]
+        let real = Batch::of(&config, lesson.samples.into(), &mut deck, step)?.real; // [B, H, W, C]
         let (loss, passes) = play(&real, step)?;
         let store = loss.backward()?;
         for ((network, adam), pass) in networks.iter().zip(&mut optimisers).zip(&passes) {

@@ -2,13 +2,10 @@
 
 use std::thread;
 
-use candle_core::{Device, Tensor};
-
-use super::{Lesson, pictures};
+use super::Lesson;
+use crate::gan::{Config, DataLoader, Error, GanTrainer, GeneratorSampler, Net};
 use crate::loss::Loss;
 use crate::math::random::{normal, stream};
-use crate::net::infer;
-use crate::train::{Config, Error, Feed, Game, Net};
 use crate::zoo::picture::Picture;
 
 /// Pictures generated at once.
@@ -42,20 +39,21 @@ pub(in crate::zoo) fn mlp_gan_late(lesson: &Lesson) -> Result<Vec<Picture>, Erro
 /// What the generator makes after `steps` rounds. Narrower than the trainer's default, so that a zoo takes minutes.
 fn generated(lesson: &Lesson, mut config: Config, steps: u64) -> Result<Vec<Picture>, Error> {
     (config.seed, config.width, config.detective) = (lesson.seed, 20, false);
-    let mut game = Game::new(&config, lesson.samples)?;
+    let mut game = GanTrainer::new(&config, lesson.samples)?;
     thread::scope(|scope| {
-        let feed = Feed::start(scope, &config, lesson.samples.into(), 0);
+        let loader = DataLoader::start(scope, &config, lesson.samples.into(), 0);
         while game.step() < steps {
-            game.round(&feed.draw()?)?;
+            game.train_step(&loader.batch()?)?;
         }
         Ok::<_, Error>(())
     })?;
-    let layers = game.generator().layers()?;
+    let sampler = GeneratorSampler::of_network(game.generator(), config.latent, lesson.samples.shape())?;
+    let (_, height, width) = lesson.samples.shape();
     let mut forgeries = Vec::with_capacity(lesson.originals.len());
     for (batch, wanted) in lesson.originals.chunks(BATCH).enumerate() {
         let z = normal(&mut stream(config.seed, "zoo latent", batch as u64), wanted.len() * config.latent);
-        let z = Tensor::from_vec(z, (wanted.len(), config.latent), &Device::Cpu)?; // [N, Z]
-        forgeries.extend(pictures(&infer(&layers, &z)?, lesson.samples.shape())?);
+        let picture = |row: Vec<f32>| Picture { width, height, ink: row.iter().map(|v| 0.5 * (v + 1.0)).collect() };
+        forgeries.extend(sampler.sample(&z)?.into_iter().map(picture));
     }
     Ok(forgeries)
 }

@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 
 use super::picture::Picture;
 use crate::data::Samples;
-use crate::train;
+use crate::gan::Error;
 
 /// What a forger learns from.
 pub(super) struct Lesson<'a> {
@@ -30,7 +30,7 @@ fn tensor(pictures: &[Picture]) -> candle_core::Result<Tensor> {
 }
 
 /// The pictures of a network's output in -1..1: [N, H, W, 1] or [N, 1, H, W], which lie the same in memory.
-fn pictures(tensor: &Tensor, (_, height, width): (usize, usize, usize)) -> Result<Vec<Picture>, train::Error> {
+fn pictures(tensor: &Tensor, (_, height, width): (usize, usize, usize)) -> Result<Vec<Picture>, Error> {
     let numbers = tensor.flatten_all()?.to_vec1::<f32>()?;
     let picture = |ink: &[f32]| Picture { width, height, ink: ink.iter().map(|v| 0.5 * (v + 1.0)).collect() };
     Ok(numbers.chunks_exact(height * width).map(picture).collect())

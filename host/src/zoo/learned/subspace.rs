@@ -6,9 +6,9 @@ use rand::Rng;
 
 use super::Lesson;
 use crate::data::Samples;
+use crate::gan::Error;
 use crate::math::pca::Pca;
 use crate::math::random::stream;
-use crate::train::Error;
 use crate::zoo::picture::Picture;
 
 /// Genuine pictures looked at.

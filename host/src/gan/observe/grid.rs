@@ -1,17 +1,17 @@
-//! What the generator makes now, as one picture: fixed latents go in, RUN/samples/step-NNNNNNNN.png comes out.
+//! RUN/samples/step-NNNNNNNN.png: what the averaged generator makes of fixed latents, as one picture.
 
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 
-use super::Error;
-use super::game::Game;
+use super::super::Error;
+use super::super::sampler::GeneratorSampler;
+use super::super::step::GanTrainer;
+use super::{Observer, Step};
 use crate::durable;
 use crate::math::random::{normal, stream};
-use crate::net::infer;
 
 /// Cells a side.
 const SIDE: usize = 8;
@@ -20,16 +20,44 @@ const GUTTER: usize = 2;
 /// Cells are enlarged by a whole factor, at most 3, while they stay within this many pixels: small ones would be hard to see.
 const CELL: usize = 96;
 
+/// Writes a grid at every `every`th step and at the end.
+pub(in super::super) struct Grids {
+    run: PathBuf,
+    every: u64,
+}
+
+impl Grids {
+    /// Of a training in the folder `run` that stands at step `first` and is at its end where `ended`: removes grids that it will write anew,
+    /// and writes that of step 0.
+    pub(in super::super) fn begin(run: &Path, every: u64, trainer: &GanTrainer, ended: bool) -> Result<Self, Error> {
+        let first = trainer.step;
+        // A grid off the schedule is the end's: it goes once the training goes on.
+        let kept = first.is_multiple_of(every) && first > 0;
+        drop_from(run, first + u64::from(kept))?;
+        if first == 0 || (ended && !kept) {
+            write(trainer, run)?;
+        }
+        Ok(Self { run: run.to_path_buf(), every })
+    }
+}
+
+impl Observer for Grids {
+    fn observe(&mut self, step: &Step) -> Result<(), Error> {
+        if step.record.step.is_multiple_of(self.every) || step.due.end {
+            write(step.trainer, &self.run)?;
+        }
+        Ok(())
+    }
+}
+
 /// Writes the grid of the averaged generator on the run's fixed latents.
-pub(super) fn write(game: &Game, run: &Path) -> Result<(), Error> {
-    let latent = game.config.latent;
-    let z = normal(&mut stream(game.config.seed, "grid", 0), SIDE * SIDE * latent);
-    let z = Tensor::from_vec(z, (SIDE * SIDE, latent), &Device::Cpu)?; // [64, Z]
-    let pictures = infer(&game.average.layers()?, &z)?; // [64, C, H, W] in -1..1
-    let grid = tile(&pictures)?;
+fn write(trainer: &GanTrainer, run: &Path) -> Result<(), Error> {
+    let sampler = GeneratorSampler::of_network(&trainer.average, trainer.config.latent, trainer.shape)?;
+    let z = normal(&mut stream(trainer.config.seed, "grid", 0), SIDE * SIDE * trainer.config.latent); // [64, Z]
+    let grid = tile(&sampler.bytes(&z)?, trainer.shape);
     let mut png = Cursor::new(Vec::new());
     grid.write_to(&mut png, ImageFormat::Png).expect("eight bits a channel in memory are a PNG");
-    let path = place(run, game.step);
+    let path = place(run, trainer.step);
     durable::write(&path, png.get_ref()).map_err(Error::io("write the sample grid", &path))
 }
 
@@ -39,7 +67,7 @@ fn place(run: &Path, step: u64) -> PathBuf {
 
 /// Removes the grids of `step` and later ones: a run that stopped before its next checkpoint has left them, or one that stopped off the
 /// schedule.
-pub(super) fn drop_from(run: &Path, step: u64) -> Result<(), Error> {
+fn drop_from(run: &Path, step: u64) -> Result<(), Error> {
     let first = place(run, step);
     for grid in grids(run).iter().filter(|grid| **grid >= first) {
         fs::remove_file(grid).map_err(Error::io("remove the sample grid", grid))?;
@@ -63,17 +91,13 @@ pub fn grids(run: &Path) -> Vec<PathBuf> {
     grids
 }
 
-/// Lays up to 64 pictures [N, C, H, W] in -1..1 out on a grid, row by row.
-fn tile(pictures: &Tensor) -> candle_core::Result<RgbImage> {
-    let (count, channels, height, width) = pictures.dims4()?;
-    let bytes: Vec<u8> =
-        pictures.flatten_all()?.to_vec1::<f32>()?.into_iter().map(|x| ((x + 1.0) * 127.5).round() as u8).collect();
+/// Lays up to 64 pictures [C, H, W] out on a grid, row by row.
+fn tile(pictures: &[Vec<u8>], (channels, height, width): (usize, usize, usize)) -> RgbImage {
     let factor = (CELL / height.max(width)).clamp(1, 3);
     let pitch = |side: usize| side * factor + GUTTER;
     let (rows, columns) = (pitch(height) * SIDE + GUTTER, pitch(width) * SIDE + GUTTER);
     let mut grid = RgbImage::from_pixel(columns as u32, rows as u32, Rgb([96, 96, 96]));
-    for index in 0..count {
-        let picture = &bytes[index * channels * height * width..][..channels * height * width];
+    for (index, picture) in pictures.iter().enumerate() {
         let cell = RgbImage::from_fn((width * factor) as u32, (height * factor) as u32, |x, y| {
             let pixel = y as usize / factor * width + x as usize / factor;
             Rgb([0, 1, 2].map(|channel| picture[channel.min(channels - 1) * height * width + pixel]))
@@ -81,7 +105,7 @@ fn tile(pictures: &Tensor) -> candle_core::Result<RgbImage> {
         let (x, y) = (GUTTER + index % SIDE * pitch(width), GUTTER + index / SIDE * pitch(height));
         imageops::replace(&mut grid, &cell, x as i64, y as i64);
     }
-    Ok(grid)
+    grid
 }
 
 #[cfg(test)]
@@ -96,8 +120,7 @@ mod tests {
 
     #[test]
     fn cells_stand_in_order_enlarged_and_apart() {
-        let pictures = [-1.0f32, 0.0, 1.0].map(|value| Tensor::full(value, (1, 1, 28, 28), &Device::Cpu).unwrap());
-        let grid = tile(&Tensor::cat(&pictures, 0).unwrap()).unwrap();
+        let grid = tile(&[0, 128, 255].map(|value| vec![value; 28 * 28]), (1, 28, 28));
         assert_eq!(grid.dimensions(), (690, 690)); // 8 * (28 * 3 + 2) + 2
         assert_eq!([1, 2, 86 + 2, 172 + 2].map(|x| grid.get_pixel(x, 2).0[0]), [96, 0, 128, 255]);
     }

@@ -20,7 +20,7 @@ const AHEAD: usize = 2;
 
 /// What one round is played with.
 #[derive(Clone, Debug)]
-pub struct Draw {
+pub struct Batch {
     /// Real pictures, [B, H, W, C] in -1..1.
     pub real: Tensor,
     /// Latents, [B, Z].
@@ -29,7 +29,7 @@ pub struct Draw {
     pub detective_batches: Vec<DetectiveBatch>,
 }
 
-impl Draw {
+impl Batch {
     /// The draw of step `step`, `deck` being dealt from the genuine rows by the configuration's seed.
     ///
     /// # Errors
@@ -54,11 +54,11 @@ impl Draw {
 
 /// The draws of one step after another, made ahead.
 #[derive(Debug)]
-pub struct Feed {
-    draws: Receiver<Result<Draw, Error>>,
+pub struct DataLoader {
+    draws: Receiver<Result<Batch, Error>>,
 }
 
-impl Feed {
+impl DataLoader {
     /// Begins to draw, with step `first`. The thread ends when the feed is dropped, or after the first error.
     #[must_use]
     pub fn start<'scope, 'env>(
@@ -71,7 +71,7 @@ impl Feed {
         scope.spawn(move || {
             let mut deck = Deck::new(config.seed, training_set.genuine.len());
             for step in first.. {
-                let draw = Draw::of(config, training_set, &mut deck, step);
+                let draw = Batch::of(config, training_set, &mut deck, step);
                 let last = draw.is_err();
                 // A refused draw means that the game is over.
                 if sender.send(draw).is_err() || last {
@@ -85,8 +85,8 @@ impl Feed {
     /// The draw of the next step, waited for if need be.
     ///
     /// # Errors
-    /// What [`Draw::of`] gave; then the feed is at its end and must not be asked again.
-    pub fn draw(&self) -> Result<Draw, Error> {
+    /// What [`Batch::of`] gave; then the feed is at its end and must not be asked again.
+    pub fn batch(&self) -> Result<Batch, Error> {
         self.draws.recv().expect("the feeding thread draws until the feed is dropped or an error was handed out")
     }
 }
@@ -109,13 +109,13 @@ mod tests {
         Config { batch: 4, latent: 5, ..Config::new(Net::Mlp) }
     }
 
-    fn numbers(draw: &Draw) -> [Vec<f32>; 2] {
+    fn numbers(draw: &Batch) -> [Vec<f32>; 2] {
         [&draw.real, &draw.z].map(|tensor| tensor.flatten_all().unwrap().to_vec1().unwrap())
     }
 
     #[test]
     fn a_draw_is_the_decks_rows_channels_last_and_the_steps_latents() {
-        let draw = Draw::of(&config(), (&samples()).into(), &mut Deck::new(0, 10), 7).unwrap();
+        let draw = Batch::of(&config(), (&samples()).into(), &mut Deck::new(0, 10), 7).unwrap();
         assert_eq!((draw.real.dims(), draw.z.dims()), (&[4, 2, 4, 3][..], &[4, 5][..]));
         assert!(draw.real.is_contiguous());
         let rows: Vec<u8> = Deck::new(0, 10).batch(7, 4).iter().flat_map(|&i| samples().row(i).unwrap()).collect();
@@ -130,10 +130,10 @@ mod tests {
         let (config, samples) = (config(), samples());
         for first in [0, 3] {
             thread::scope(|scope| {
-                let feed = Feed::start(scope, &config, (&samples).into(), first);
+                let loader = DataLoader::start(scope, &config, (&samples).into(), first);
                 for step in first..first + 6 {
-                    let alone = Draw::of(&config, (&samples).into(), &mut Deck::new(0, 10), step).unwrap();
-                    assert_eq!(numbers(&feed.draw().unwrap()), numbers(&alone), "step {step}");
+                    let alone = Batch::of(&config, (&samples).into(), &mut Deck::new(0, 10), step).unwrap();
+                    assert_eq!(numbers(&loader.batch().unwrap()), numbers(&alone), "step {step}");
                 }
                 // Dropped with draws waiting: the scope would never end if the thread did not.
             });

@@ -84,7 +84,7 @@ fn pictures(families: &[Samples], count: usize, rng: &mut impl Rng) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Net;
+    use crate::gan::Net;
 
     #[test]
     fn a_batch_is_a_quarter_the_forgers_a_quarter_known_and_whole_pictures() {

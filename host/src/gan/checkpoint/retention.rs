@@ -1,39 +1,49 @@
 //! Which checkpoints a run keeps and which of them is meant: the newest, the best, one step.
 //!
-//! The newest `keep` stay, and the best: the one on the schedule (its step a multiple of its `checkpoint_every`) whose forger came closest
-//! to the genuine pictures by its own header's `distance`. A stop saves off the schedule; not counting it makes what is kept a function of
-//! the game and not of when somebody stopped it. Nothing is written down about it: the files say it themselves.
+//! The newest `keep` stay, and the best by each quality metric: the one on the schedule (its step a multiple of its `checkpoint_every`) with
+//! the best value in its own header. A stop saves off the schedule; not counting it makes what is kept a function of the training and not of
+//! when it was stopped. Nothing is written down about it: the files say it themselves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::Error;
-use super::checkpoint::{Checkpoint, Header, path};
-use super::config::Config;
-use super::progress::note;
+use super::super::Error;
+use super::super::config::Config;
+use super::super::observe::note;
+use super::file::{Checkpoint, Header, path};
 use crate::detector::detective::Detective;
 use crate::net::Network;
+use crate::quality::{self, Better};
 
 /// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum CheckpointSelector {
     /// The newest that opens.
     Newest,
-    /// The one whose forger came closest to the genuine pictures; the newest counts too.
-    Best,
+    /// The one that is best by the quality metric of this name; the newest counts too.
+    Best(&'static str),
     /// The one of this step.
     Step(u64),
 }
 
-impl FromStr for Which {
+impl FromStr for CheckpointSelector {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "newest" => Ok(Self::Newest),
-            "best" => Ok(Self::Best),
-            step => step.parse().map(Self::Step).map_err(|_| "expected newest, best or a step".to_owned()),
+            "best" => Ok(Self::Best(quality::DISTANCE)),
+            text => match text.strip_prefix("best:") {
+                None => {
+                    text.parse().map(Self::Step).map_err(|_| "expected newest, best, best:METRIC or a step".to_owned())
+                }
+                Some(metric) => {
+                    let names = quality::NAMES.map(|(name, _)| name);
+                    let found = names.into_iter().find(|name| *name == metric).map(Self::Best);
+                    found.ok_or_else(|| format!("`{metric}` is no quality metric; expected {}", names.join(", ")))
+                }
+            },
         }
     }
 }
@@ -57,21 +67,21 @@ pub struct Trained {
 ///
 /// # Errors
 /// When no such checkpoint is there or none of it opens.
-pub fn load(run: &Path, which: Which) -> Result<Trained, Error> {
+pub fn load(run: &Path, which: CheckpointSelector) -> Result<Trained, Error> {
     let checkpoint = match which {
-        Which::Newest => {
+        CheckpointSelector::Newest => {
             let (checkpoint, warnings) = newest(run)?;
             for warning in &warnings {
                 note(warning);
             }
             checkpoint
         }
-        Which::Best => {
+        CheckpointSelector::Best(metric) => {
             let files = checkpoints(run);
-            let best = best(&files, files.last()).ok_or_else(|| Error::NoCheckpoint(run.to_owned()))?;
+            let best = best(&files, metric, files.last()).ok_or_else(|| Error::NoCheckpoint(run.to_owned()))?;
             Checkpoint::open(&best)?
         }
-        Which::Step(step) => {
+        CheckpointSelector::Step(step) => {
             let path = path(run, step);
             if !path.exists() {
                 let name = |path: &PathBuf| path.file_stem().map(|name| name.to_string_lossy().into_owned());
@@ -89,7 +99,7 @@ pub fn load(run: &Path, which: Which) -> Result<Trained, Error> {
 ///
 /// # Errors
 /// When none opens: the newest one's fault, or that there is none.
-pub(super) fn newest(run: &Path) -> Result<(Checkpoint, Vec<String>), Error> {
+pub(in super::super) fn newest(run: &Path) -> Result<(Checkpoint, Vec<String>), Error> {
     let mut faults = Vec::new();
     for path in checkpoints(run).iter().rev() {
         match Checkpoint::open(path) {
@@ -118,26 +128,29 @@ pub fn checkpoints(run: &Path) -> Vec<PathBuf> {
 }
 
 /// Removes what a run at a step does not keep. What is newer than the step did not open and does not count: it will be overwritten.
-pub(super) fn prune(run: &Path, step: u64, keep: usize) -> Result<(), Error> {
+pub(in super::super) fn prune(run: &Path, step: u64, keep: usize) -> Result<(), Error> {
     let mut files = checkpoints(run);
     files.retain(|file| *file <= path(run, step));
     let old = &files[..files.len().saturating_sub(keep)];
     if old.is_empty() {
         return Ok(());
     }
-    let best = best(&files, None);
-    for old in old.iter().filter(|old| Some(*old) != best.as_ref()) {
+    let best: Vec<PathBuf> = quality::NAMES.iter().filter_map(|(metric, _)| best(&files, metric, None)).collect();
+    for old in old.iter().filter(|old| !best.contains(old)) {
         fs::remove_file(old).map_err(Error::io("remove the old checkpoint", old))?;
     }
     Ok(())
 }
 
-/// The file of least distance among those on the schedule and `also`, the older of two equals. One that does not open is not the best.
-fn best(files: &[PathBuf], also: Option<&PathBuf>) -> Option<PathBuf> {
-    let candidate = |path: PathBuf| {
-        let Header { step, config, distance, .. } = Header::open(&path).ok()?;
-        (step.is_multiple_of(config.checkpoint_every) || also == Some(&path)).then_some((distance, path))
+/// The best file by a metric among those on the schedule and `also`, the older of two equals. One that does not open is not the best.
+fn best(files: &[PathBuf], metric: &str, also: Option<&PathBuf>) -> Option<PathBuf> {
+    let better = quality::NAMES.iter().find(|(name, _)| *name == metric).map_or(Better::Less, |(_, better)| *better);
+    let candidate = |path: &PathBuf| -> Option<f64> {
+        let Header { step, config, quality, .. } = Header::open(path).ok()?;
+        let counts = step.is_multiple_of(config.checkpoint_every) || also == Some(path);
+        quality.get(metric).copied().filter(|_| counts)
     };
-    let best = files.iter().cloned().filter_map(candidate).min_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.map(|(_, path)| path)
+    let candidates = files.iter().filter_map(|path| Some((candidate(path)?, path)));
+    let better = |best: (f64, _), other: (f64, _)| if better.is_better(other.0, best.0) { other } else { best };
+    candidates.reduce(better).map(|(_, path)| path.clone())
 }

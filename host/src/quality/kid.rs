@@ -1,24 +1,15 @@
-//! How far the averaged forger's pictures are from the genuine: a game and its samples go in, one number comes out, less being better.
+//! A kernel distance in the manner of KID (Binkowski et al., 1801.01401) on random features: the unbiased squared maximum mean discrepancy
+//! under k(x, y) = (x.y / d + 1)^3.
 //!
-//! A kernel distance in the manner of KID (Binkowski et al., 1801.01401): the unbiased squared maximum mean discrepancy under
-//! k(x, y) = (x.y / d + 1)^3. KID takes its features from an Inception network; ours come from one layer of fixed random filters, averaged
-//! over parts of the picture. So it ranks the checkpoints of one run and says nothing across data sets, sizes or papers. It is a function
-//! of seed, samples and weights: whoever has the checkpoint and the pictures works out the same number. It judges the forger, not the
-//! detective: how good a detector is only pictures it never saw can tell.
+//! KID takes its features from an Inception network; ours come from one layer of fixed random filters, averaged over parts of the picture. So
+//! it ranks the checkpoints of one run and says nothing across data sets, sizes or papers. It is a function of the pictures alone.
 
-use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::Error;
-use super::game::Game;
-use crate::data::Samples;
+use super::{Better, Metric};
+use crate::data::{DataError, Samples};
 use crate::math::random::{normal, stream};
-use crate::net::infer;
 
-/// Genuine pictures and forgeries compared, at most: enough that the order of checkpoints stands above the draw of the latents.
-const PICTURES: usize = 256;
-/// Forgeries made at a time, which bounds the memory that takes.
-const CHUNK: usize = 64;
 /// Random filters, and their side and stride in pixels: strokes and edges of a 28 to 64 pixel picture.
 const FILTERS: usize = 16;
 const SIDE: usize = 5;
@@ -30,39 +21,40 @@ const FEATURES: usize = PARTS * PARTS * FILTERS;
 
 type Features = [f32; FEATURES];
 
-/// The genuine side of the comparison, looked at once a run.
-pub(super) struct Yardstick {
+/// The distance of generated pictures to up to [`PICTURES`](super::PICTURES) genuine ones.
+pub struct RandomFeatureKid {
     filters: Filters,
     genuine: Vec<Features>,
 }
 
-impl Yardstick {
-    /// Takes up to 256 rows, evenly spread over the samples.
+impl RandomFeatureKid {
+    /// Takes genuine rows, evenly spread over the samples.
     ///
     /// # Errors
     /// When a row cannot be read.
-    pub(super) fn new(samples: &Samples) -> Result<Self, Error> {
+    pub fn new(samples: &Samples) -> Result<Self, DataError> {
         let filters = Filters::new(samples.shape());
-        let count = samples.len().min(PICTURES);
+        let count = samples.len().min(super::PICTURES);
         let genuine = (0..count).into_par_iter().map(|i| {
-            let row = samples.row(i * samples.len() / count);
-            let row = row?;
+            let row = samples.row(i * samples.len() / count)?;
             Ok(filters.features(&row.iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect::<Vec<_>>()))
         });
-        Ok(Self { genuine: genuine.collect::<Result<_, Error>>()?, filters })
+        Ok(Self { genuine: genuine.collect::<Result<_, DataError>>()?, filters })
+    }
+}
+
+impl Metric for RandomFeatureKid {
+    fn name(&self) -> &'static str {
+        super::DISTANCE
     }
 
-    /// The distance of the averaged generator's pictures on fixed latents.
-    pub(super) fn of(&self, game: &Game) -> Result<f64, Error> {
-        let (latent, layers) = (game.config.latent, game.average.layers()?);
-        let z = normal(&mut stream(game.config.seed, "distance", 0), PICTURES * latent);
-        let mut forged = Vec::with_capacity(PICTURES);
-        for z in z.chunks(CHUNK * latent) {
-            let z = Tensor::from_slice(z, (z.len() / latent, latent), &Device::Cpu)?; // [64, Z]
-            let pictures = infer(&layers, &z)?.flatten_from(1)?.to_vec2::<f32>()?; // [64, C * H * W] in -1..1
-            forged.par_extend(pictures.par_iter().map(|picture| self.filters.features(picture)));
-        }
-        Ok(discrepancy(&self.genuine, &forged))
+    fn better(&self) -> Better {
+        Better::Less
+    }
+
+    fn measure(&self, generated: &[Vec<f32>]) -> f64 {
+        let generated: Vec<Features> = generated.par_iter().map(|picture| self.filters.features(picture)).collect();
+        discrepancy(&self.genuine, &generated)
     }
 }
 

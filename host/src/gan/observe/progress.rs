@@ -1,14 +1,13 @@
-//! What a person sees while training: rounds go in, one live line on stderr comes out, when stderr is a terminal.
-
-use std::time::Duration;
+//! One live line on stderr while a training runs, where stderr is a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::config::Config;
-use super::game::Round;
+use super::super::Error;
+use super::super::config::Config;
+use super::{Observer, Step, StepRecord};
 
 /// The live line.
-pub(super) struct Progress {
+pub(in super::super) struct Progress {
     bar: ProgressBar,
     batch: usize,
     first: u64,
@@ -18,7 +17,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// A line for a run that stands at step `first`.
-    pub(super) fn new(config: &Config, first: u64, quiet: bool) -> Self {
+    pub(in super::super) fn new(config: &Config, first: u64, quiet: bool) -> Self {
         let budget = config.minutes.map(|minutes| (minutes * 60_000.0) as u64);
         let length = budget.or(config.steps).unwrap_or_default();
         // indicatif draws nothing where stderr is no terminal.
@@ -33,18 +32,20 @@ impl Progress {
         }
         Self { bar, batch: config.batch, first, budget }
     }
+}
 
-    /// Shows a round, `elapsed` after the start of this call.
-    pub(super) fn show(&self, round: &Round, elapsed: Duration) {
+impl Observer for Progress {
+    fn observe(&mut self, step: &Step) -> Result<(), Error> {
         if self.bar.is_hidden() {
-            return;
+            return Ok(());
         }
-        let Round { step, epoch, loss_d, loss_g, d_real, d_fake, .. } = round;
-        let rate = (step - self.first) as f64 * self.batch as f64 / elapsed.as_secs_f64().max(1e-3);
-        self.bar.set_position(if self.budget.is_some() { elapsed.as_millis() as u64 } else { *step });
+        let StepRecord { step: number, epoch, loss_d, loss_g, d_real, d_fake, .. } = step.record;
+        let rate = (number - self.first) as f64 * self.batch as f64 / step.elapsed.as_secs_f64().max(1e-3);
+        self.bar.set_position(if self.budget.is_some() { step.elapsed.as_millis() as u64 } else { *number });
         self.bar.set_message(format!(
-            "step {step} (epoch {epoch:.1})  D(x) {d_real:.2}  D(G(z)) {d_fake:.2}  loss D {loss_d:.3} G {loss_g:.3}  {rate:.0} images/s"
+            "step {number} (epoch {epoch:.1})  D(x) {d_real:.2}  D(G(z)) {d_fake:.2}  loss D {loss_d:.3} G {loss_g:.3}  {rate:.0} images/s"
         ));
+        Ok(())
     }
 }
 
@@ -55,6 +56,6 @@ impl Drop for Progress {
 }
 
 /// Says something that a person should know, above the live line.
-pub(super) fn note(text: &str) {
+pub(in super::super) fn note(text: &str) {
     eprintln!("counterfoil: {text}");
 }

@@ -1,9 +1,9 @@
-//! Saving a game and opening it again: a game goes out to RUN/checkpoints/step-NNNNNNNN.safetensors and comes back bit for bit.
+//! RUN/checkpoints/step-NNNNNNNN.safetensors: a trainer goes out to it and comes back bit for bit.
 //!
 //! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); of a detective
 //! `detective.*` in the same way, its constants. One metadata entry,
-//! `counterfoil`, holds format, step, shape, configuration and the forger's distance as JSON. No random state: streams have none. A file
-//! appears under its name only when it is whole and on the disk; which ones stay is for `kept` to say.
+//! `counterfoil`, holds format, step, shape, configuration and the generator's quality metrics as JSON. No random state: streams have none. A file
+//! appears under its name only when it is whole and on the disk; which ones stay is for `retention` to say.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -13,10 +13,10 @@ use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-use super::config::Config;
-use super::detective_batch::UPDATES_PER_STEP;
-use super::game::{Game, networks};
+use super::super::Error;
+use super::super::config::Config;
+use super::super::detective_batch::UPDATES_PER_STEP;
+use super::super::step::{GanTrainer, networks};
 use crate::adam::Moments;
 use crate::data::Samples;
 use crate::detector::detective::Detective;
@@ -38,8 +38,9 @@ pub(super) struct Header {
     /// Channels, height, width.
     shape: (usize, usize, usize),
     pub(super) config: Config,
-    /// How far the averaged generator's pictures are from the genuine, see `distance`.
-    pub(super) distance: f64,
+    /// The averaged generator's quality metrics by name.
+    #[serde(flatten)]
+    pub(super) quality: BTreeMap<String, f64>,
 }
 
 /// A game read back: everything of it, checked, not yet playing.
@@ -60,20 +61,20 @@ pub struct Checkpoint {
 }
 
 /// Where the checkpoint of a step lies.
-pub(super) fn path(run: &Path, step: u64) -> PathBuf {
+pub(in super::super) fn path(run: &Path, step: u64) -> PathBuf {
     run.join("checkpoints").join(format!("step-{step:08}.safetensors"))
 }
 
-/// Saves the game, whose forger is at a distance from the genuine. Gives the file.
-pub(super) fn save(game: &Game, distance: f64, run: &Path) -> Result<PathBuf, Error> {
+/// Saves a trainer, whose generator has these quality metrics. Gives the file.
+pub(in super::super) fn save(game: &GanTrainer, quality: &BTreeMap<String, f64>, run: &Path) -> Result<PathBuf, Error> {
     let path = path(run, game.step);
-    durable::write(&path, &serialize(game, distance)?).map_err(Error::io("save the checkpoint", &path))?;
+    durable::write(&path, &serialize(game, quality)?).map_err(Error::io("save the checkpoint", &path))?;
     Ok(path)
 }
 
-fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
+fn serialize(game: &GanTrainer, quality: &BTreeMap<String, f64>) -> Result<Vec<u8>, Error> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-    let mut finite = distance.is_finite();
+    let mut finite = quality.values().all(|x| x.is_finite());
     let mut add = |name: String, shape: &[usize], data: &[f32]| {
         finite &= data.iter().all(|x| x.is_finite());
         tensors.push((name, shape.to_vec(), data.iter().flat_map(|x| x.to_le_bytes()).collect()));
@@ -112,7 +113,8 @@ fn serialize(game: &Game, distance: f64) -> Result<Vec<u8>, Error> {
         // It would not open again, and must not push out one that does.
         return Err(Error::NotFinite { step: game.step, last: None });
     }
-    let header = Header { format: FORMAT, step: game.step, shape: game.shape, config: game.config.recipe(), distance };
+    let (step, shape, config) = (game.step, game.shape, game.config.recipe());
+    let header = Header { format: FORMAT, step, shape, config, quality: quality.clone() };
     let header = serde_json::to_string(&header).expect("a header of numbers and names is JSON");
     let numbers = tensors.iter().map(|(name, shape, bytes)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("4 bytes a number were laid out above");
@@ -227,8 +229,8 @@ impl Checkpoint {
     }
 
     /// The game at this step, to go on under `config`.
-    pub(super) fn into_game(self, config: &Config, samples: &Samples) -> Result<Game, Error> {
-        let mut game = Game::with(config, samples, &self.generator, &self.discriminator, &self.average)?;
+    pub(in super::super) fn into_trainer(self, config: &Config, samples: &Samples) -> Result<GanTrainer, Error> {
+        let mut game = GanTrainer::with(config, samples, &self.generator, &self.discriminator, &self.average)?;
         game.step = self.step;
         game.adam_g.resume(self.step, self.moments_g);
         game.adam_d.resume(self.step, self.moments_d);

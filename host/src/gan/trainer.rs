@@ -1,184 +1,28 @@
-//! Training: a configuration and samples go in, a run folder comes out.
-//!
-//! RUN/metrics.jsonl, RUN/samples/step-*.png, RUN/checkpoints/step-*.safetensors. The game itself is `game`; this file decides when it
-//! stops, is saved and is shown. All of a run but its speed is a function of the configuration and the samples, and a kill at any moment
-//! leaves what `resume` goes on from.
+//! A training from its first step, or from a checkpoint, to its end.
 
-mod batch;
-mod checkpoint;
-mod config;
-mod detective_batch;
-mod distance;
-mod feed;
-mod game;
-mod grid;
-mod kept;
-mod metrics;
-mod probe;
-mod progress;
-
+use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use crate::net::Net;
-pub use checkpoint::Checkpoint;
-pub(crate) use config::difference;
-pub use config::{Compute, Config};
-pub use detective_batch::DetectiveBatch;
-pub use feed::{Draw, Feed};
-pub use game::{Game, Round};
-pub use grid::{grids, step_of};
-pub use kept::{Trained, Which, checkpoints, load};
-pub use metrics::METRICS;
-
-use crate::data::{DataError, Samples, TrainingSet};
-use distance::Yardstick;
-use metrics::Metrics;
-use probe::{PROBE_EVERY, Probe};
-use progress::Progress;
-
-/// Steps between two lines of metrics.jsonl.
-const METRICS_EVERY: u64 = 10;
-
-/// Why a run cannot start, go on or be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The configuration is no TOML of ours.
-    #[error("the training configuration cannot be read: {0}")]
-    Toml(String),
-    /// A value out of its range.
-    #[error("{key} = {value}: expected {expected}")]
-    Value {
-        /// The key of the configuration.
-        key: &'static str,
-        /// What it is.
-        value: String,
-        /// What it may be.
-        expected: &'static str,
-    },
-    /// The pictures' size does not suit the net.
-    #[error(transparent)]
-    Size(#[from] crate::net::dcgan::SizeError),
-    /// The folder holds a run already.
-    #[error("{} holds a run already: add --resume to go on with it, or choose another --out", .0.display())]
-    Occupied(PathBuf),
-    /// The folder holds no checkpoint that opens.
-    #[error("{} holds no checkpoint that opens: train it first (counterfoil train --out ...); a run saves its first at its end, on Ctrl-C or after checkpoint_every steps", .0.display())]
-    NoCheckpoint(PathBuf),
-    /// A step that was not saved, or is no longer kept.
-    #[error("{} has no checkpoint of step {step}; it has {}", run.display(), if there.is_empty() { "none".to_owned() } else { there.join(", ") })]
-    NoSuchStep {
-        /// The run folder.
-        run: PathBuf,
-        /// The step asked for.
-        step: u64,
-        /// Names of those there are.
-        there: Vec<String>,
-    },
-    /// A checkpoint that cannot be used.
-    #[error("{}: {reason}", path.display())]
-    Checkpoint {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Resuming under another recipe.
-    #[error("{} was trained with {key} = {was}, not {now}: resume with the same value, or start anew with another --out", run.display())]
-    Differs {
-        /// The run folder.
-        run: PathBuf,
-        /// The key of the configuration.
-        key: String,
-        /// Its value in the run.
-        was: String,
-        /// Its value now.
-        now: String,
-    },
-    /// The game went out of the numbers.
-    #[error("the game stopped being finite at step {step}: lower lr_g and lr_d, or try loss = \"hinge\"; {}", saved(last.as_deref()))]
-    NotFinite {
-        /// The step at fault.
-        step: u64,
-        /// The last good checkpoint.
-        last: Option<PathBuf>,
-    },
-    /// The disk refused.
-    #[error("cannot {doing} {}: {source}{}{}", path.display(), remedy(source.kind()), last.as_deref().map_or_else(String::new, |last| format!("; {}", saved(Some(last)))))]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-        /// The last good checkpoint.
-        last: Option<PathBuf>,
-    },
-    /// A row of the samples cannot be read.
-    #[error("{source}; {}", saved(last.as_deref()))]
-    Samples {
-        /// What refused.
-        source: Box<DataError>,
-        /// The last good checkpoint.
-        last: Option<PathBuf>,
-    },
-    /// No GPU.
-    #[error(
-        "device = cuda cannot be had: {0}; build with `cargo build --release --features cuda` where CUDA's toolkit is, see that nvidia-smi shows a GPU, or train with --device cpu"
-    )]
-    Cuda(String),
-    /// A tensor operation failed: a bug of ours, or no memory.
-    #[error("the training step failed: {0}")]
-    Tensor(#[from] candle_core::Error),
-}
-
-impl From<DataError> for Error {
-    fn from(source: DataError) -> Self {
-        Self::Samples { source: source.into(), last: None }
-    }
-}
-
-fn saved(last: Option<&Path>) -> String {
-    match last {
-        Some(path) => format!("the last good checkpoint is {}: go on from it with --resume", path.display()),
-        None => "no checkpoint was written yet".to_owned(),
-    }
-}
-
-fn remedy(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room on that disk",
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => "; make it writable for this user",
-        _ => "",
-    }
-}
-
-impl Error {
-    fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { doing, path: path.to_owned(), source, last: None }
-    }
-
-    /// Says which checkpoint is left after a disk refused or the game went out of the numbers.
-    fn after(self, checkpoint: Option<&Path>) -> Self {
-        let last = checkpoint.map(Path::to_owned);
-        match self {
-            Self::Io { doing, path, source, .. } => Self::Io { doing, path, source, last },
-            Self::NotFinite { step, .. } => Self::NotFinite { step, last },
-            Self::Samples { source, .. } => Self::Samples { source, last },
-            other => other,
-        }
-    }
-}
+use super::Error;
+use super::checkpoint::{checkpoints, newest, prune, save};
+use super::config::Config;
+use super::loader::DataLoader;
+use super::observe::{Due, Grids, Observer, Progress, Recorder, Step, StepRecord, note};
+use super::probe::{PROBE_EVERY, Probe};
+use super::sampler::GeneratorSampler;
+use super::step::GanTrainer;
+use crate::data::{Samples, TrainingSet};
+use crate::math::random::{normal, stream};
+use crate::quality::{self, Metric};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
-    /// Steps played since the run began, earlier calls included. `steps` of this number gives the same bytes.
+    /// Steps made since the run began, earlier calls included. `steps` of this number gives the same bytes.
     pub steps: u64,
     /// Wall-clock seconds of this call.
     pub seconds: f64,
@@ -188,11 +32,11 @@ pub struct Outcome {
     pub finished: bool,
 }
 
-/// Plays the game of `config` over the training set and keeps its record in the folder `run`.
+/// Trains the pair of `config` on the training set and keeps its record in the folder `run`.
 ///
 /// With `resume` it goes on from the newest checkpoint that opens, and from the start where none was written yet. It stops where `config`
-/// says, or soon after `stop` becomes true; either way the last step is saved, and what the generator draws there. `on_save` is called after each checkpoint. `quiet` keeps
-/// progress and notes off stderr.
+/// says, or soon after `stop` becomes true; either way the last step is saved, and what the generator draws there. `on_save` is called
+/// after each checkpoint. `quiet` keeps progress and notes off stderr.
 ///
 /// # Errors
 /// See [`Error`]; whatever happens, a checkpoint that was written stays.
@@ -207,13 +51,13 @@ pub fn train(
 ) -> Result<Outcome, Error> {
     config.validate()?;
     let mut last = checkpoints(run).pop();
-    let game = if resume {
+    let trainer = if resume {
         reopen(config, training_set.genuine, run, quiet)
     } else {
         begin(config, training_set.genuine, run)
     };
-    let outcome = game.and_then(|game| {
-        play(game, training_set, run, stop, quiet, &mut |checkpoint| {
+    let outcome = trainer.and_then(|trainer| {
+        train_from(trainer, training_set, run, stop, quiet, &mut |checkpoint| {
             last = Some(checkpoint);
             on_save();
         })
@@ -221,102 +65,119 @@ pub fn train(
     outcome.map_err(|error| error.after(last.as_deref()))
 }
 
-fn play(
-    mut game: Game,
+fn train_from(
+    mut trainer: GanTrainer,
     training_set: TrainingSet,
     run: &Path,
     stop: &AtomicBool,
     quiet: bool,
     saved: &mut dyn FnMut(PathBuf),
 ) -> Result<Outcome, Error> {
-    let (config, first, started) = (game.config.clone(), game.step(), Instant::now());
+    let (config, first, started) = (trainer.config.clone(), trainer.step(), Instant::now());
     for folder in ["samples", "checkpoints"] {
         let folder = run.join(folder);
         fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
     }
-    let mut metrics = Metrics::open(run, first)?;
-    let yardstick = Yardstick::new(training_set.genuine)?;
-    let probe = config.detective.then(|| Probe::new(&config, training_set)).transpose()?;
-    let progress = Progress::new(&config, first, quiet);
-    let sample_every = if config.sample_every > 0 { config.sample_every } else { game.steps_an_epoch() };
-    // Whether the end was reached; none while the game goes on.
+    // Whether the end was reached; none while the training goes on.
     let ending = |step: u64| {
         let at_end = config.steps.is_some_and(|steps| step >= steps)
             || config.minutes.is_some_and(|minutes| started.elapsed() >= Duration::from_secs_f64(minutes * 60.0));
         (at_end || stop.load(Ordering::Relaxed)).then_some(at_end)
     };
-
+    let recorder = Recorder::open(run, first)?;
+    let metrics = quality::all(training_set.genuine)?;
+    let probe = config.detective.then(|| Probe::new(&config, training_set)).transpose()?;
+    let progress = Progress::new(&config, first, quiet);
+    let sample_every = if config.sample_every > 0 { config.sample_every } else { trainer.steps_an_epoch() };
     let mut ended = ending(first);
-    // A grid off the schedule is the end's: it goes once the game goes on.
-    let kept = first.is_multiple_of(sample_every) && first > 0;
-    grid::drop_from(run, first + u64::from(kept))?;
-    if first == 0 || (ended.is_some() && !kept) {
-        grid::write(&game, run)?;
-    }
-    // The scope ends when the feed is dropped, which an error does too.
+    let grids = Grids::begin(run, sample_every, &trainer, ended.is_some())?;
+    let checkpoints = Checkpoints { run, keep: config.keep, saved };
+    // In this order: a checkpoint comes after the lines and the grid that led to it.
+    let mut observers: [Box<dyn Observer + '_>; 4] =
+        [Box::new(recorder), Box::new(grids), Box::new(checkpoints), Box::new(progress)];
+    // The scope ends when the loader is dropped, which an error does too.
     thread::scope(|scope| {
-        let feed = Feed::start(scope, &config, training_set, first);
+        let loader = DataLoader::start(scope, &config, training_set, first);
         while ended.is_none() {
-            let round = game.round(&feed.draw()?)?;
-            if !round.is_finite() {
-                return Err(Error::NotFinite { step: game.step(), last: None });
+            let stats = trainer.train_step(&loader.batch()?)?;
+            if !stats.is_finite() {
+                return Err(Error::NotFinite { step: trainer.step(), last: None });
             }
-            let step = game.step();
+            let step = trainer.step();
             ended = ending(step);
-            let scheduled = step.is_multiple_of(config.checkpoint_every);
-            let distance = (scheduled || ended.is_some()).then(|| yardstick.of(&game)).transpose()?;
-            let probed = match (&probe, &game.detective) {
-                (Some(probe), Some(detective)) if scheduled || step.is_multiple_of(PROBE_EVERY) => {
-                    probe.of(detective)?
-                }
-                _ => None,
-            };
-            if scheduled || step.is_multiple_of(METRICS_EVERY) {
-                // Where somebody stopped the game is no part of its record.
-                metrics.add(&round, distance.filter(|_| scheduled), probed)?;
+            let due = Due { checkpoint: step.is_multiple_of(config.checkpoint_every), end: ended.is_some() };
+            let quality = if due.checkpoint || due.end { measure(&trainer, &metrics)? } else { BTreeMap::new() };
+            let mut record = StepRecord::from(&stats);
+            if due.checkpoint {
+                // Where the training was stopped is no part of its record.
+                record.quality.clone_from(&quality);
             }
-            if step.is_multiple_of(sample_every) || ended.is_some() {
-                grid::write(&game, run)?;
+            if let (Some(probe), Some(detective)) = (&probe, &trainer.detective)
+                && (due.checkpoint || step.is_multiple_of(PROBE_EVERY))
+            {
+                record.probe = probe.of(detective)?;
             }
-            if let Some(distance) = distance {
-                metrics.sync()?;
-                let checkpoint = checkpoint::save(&game, distance, run)?;
-                kept::prune(run, step, config.keep)?;
-                saved(checkpoint);
-            }
-            progress.show(&round, started.elapsed());
+            let step = Step { trainer: &trainer, record: &record, quality: &quality, due, elapsed: started.elapsed() };
+            observers.iter_mut().try_for_each(|observer| observer.observe(&step))?;
         }
         Ok(())
     })?;
 
     let seconds = started.elapsed().as_secs_f64();
-    let images = (game.step() - first) as f64 * config.batch as f64;
+    let images = (trainer.step() - first) as f64 * config.batch as f64;
     Ok(Outcome {
-        steps: game.step(),
+        steps: trainer.step(),
         seconds,
         images_per_second: images / seconds.max(f64::MIN_POSITIVE),
         finished: ended == Some(true),
     })
 }
 
-/// A new game in a folder that holds none.
-fn begin(config: &Config, samples: &Samples, run: &Path) -> Result<Game, Error> {
-    if checkpoints(run).is_empty() { Game::new(config, samples) } else { Err(Error::Occupied(run.to_owned())) }
+/// The quality metrics of the averaged generator's pictures of fixed latents.
+fn measure(trainer: &GanTrainer, metrics: &[Box<dyn Metric>]) -> Result<BTreeMap<String, f64>, Error> {
+    let latent = trainer.config.latent;
+    let sampler = GeneratorSampler::of_network(&trainer.average, latent, trainer.shape)?;
+    let z = normal(&mut stream(trainer.config.seed, "distance", 0), quality::PICTURES * latent);
+    let pictures = sampler.sample(&z)?;
+    Ok(metrics.iter().map(|metric| (metric.name().to_owned(), metric.measure(&pictures))).collect())
 }
 
-/// The game of the newest checkpoint that opens, if it was played by the same recipe on pictures of the same shape; a new one where
+/// Saves checkpoints and removes those that a run does not keep.
+struct Checkpoints<'a> {
+    run: &'a Path,
+    keep: usize,
+    saved: &'a mut dyn FnMut(PathBuf),
+}
+
+impl Observer for Checkpoints<'_> {
+    fn observe(&mut self, step: &Step) -> Result<(), Error> {
+        if step.due.checkpoint || step.due.end {
+            let checkpoint = save(step.trainer, step.quality, self.run)?;
+            prune(self.run, step.record.step, self.keep)?;
+            (self.saved)(checkpoint);
+        }
+        Ok(())
+    }
+}
+
+/// A new pair in a folder that holds none.
+fn begin(config: &Config, samples: &Samples, run: &Path) -> Result<GanTrainer, Error> {
+    if checkpoints(run).is_empty() { GanTrainer::new(config, samples) } else { Err(Error::Occupied(run.to_owned())) }
+}
+
+/// The pair of the newest checkpoint that opens, if it was played by the same recipe on pictures of the same shape; a new one where
 /// nothing was saved yet.
-fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result<Game, Error> {
+fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result<GanTrainer, Error> {
     let say = |text: &str| {
         if !quiet {
-            progress::note(text);
+            note(text);
         }
     };
     if checkpoints(run).is_empty() {
         say("no checkpoint was written yet: starting at step 0");
-        return Game::new(config, samples);
+        return GanTrainer::new(config, samples);
     }
-    let (checkpoint, warnings) = kept::newest(run)?;
+    let (checkpoint, warnings) = newest(run)?;
     for warning in &warnings {
         say(warning);
     }
@@ -334,12 +195,13 @@ fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result
     }
     say(&format!("going on from step {}", checkpoint.step));
     // What a kill between saving and pruning left over.
-    kept::prune(run, checkpoint.step, config.keep)?;
-    checkpoint.into_game(config, samples)
+    prune(run, checkpoint.step, config.keep)?;
+    checkpoint.into_trainer(config, samples)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Batch, Checkpoint, CheckpointSelector, METRICS, Net, checkpoint, grids, load, step_of};
     use super::*;
     use crate::detector::detective::Part;
     use crate::math::random::stream;
@@ -357,6 +219,10 @@ mod tests {
             })
         });
         Samples::new(channels, height, width, pixels.collect()).unwrap()
+    }
+
+    fn measured(trainer: &GanTrainer, samples: &Samples) -> f64 {
+        measure(trainer, &quality::all(samples).unwrap()).unwrap()[quality::DISTANCE]
     }
 
     fn config(net: Net, steps: u64) -> Config {
@@ -392,7 +258,7 @@ mod tests {
                 if net == Net::Dcgan { 2 } else { 0 },
                 "one at each checkpoint, where a detective looks on"
             );
-            let trained = load(&whole, Which::Newest).unwrap();
+            let trained = load(&whole, CheckpointSelector::Newest).unwrap();
             assert_eq!((trained.steps, trained.config.net), (20, net));
         }
     }
@@ -444,7 +310,7 @@ mod tests {
         nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
         for damaged in [&good[..good.len() / 2], &[], &nan] {
             fs::write(&file, damaged).unwrap();
-            let (checkpoint, warnings) = kept::newest(run.path()).unwrap();
+            let (checkpoint, warnings) = newest(run.path()).unwrap();
             assert_eq!((checkpoint.step, warnings.len()), (4, 1));
             assert!(warnings[0].contains("step-00000006.safetensors"), "{}", warnings[0]);
         }
@@ -493,17 +359,16 @@ mod tests {
             .collect();
         assert_eq!(distances.len(), 10);
         let (best, distance) = *distances.iter().min_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap();
-        assert_eq!(load(&whole, Which::Best).unwrap().steps, best);
+        assert_eq!(load(&whole, CheckpointSelector::Best(quality::DISTANCE)).unwrap().steps, best);
         let checkpoint = Checkpoint::open(&checkpoint::path(&whole, best)).unwrap();
-        let again =
-            Yardstick::new(&samples).unwrap().of(&checkpoint.into_game(&config(40), &samples).unwrap()).unwrap();
+        let again = measured(&checkpoint.into_trainer(&config(40), &samples).unwrap(), &samples);
         assert!(
             (again - distance).abs() <= 1e-4 * distance.abs(),
             "{again} worked out again, {distance} in the metrics"
         );
         assert_eq!(names(&whole).len(), if best < 36 { 3 } else { 2 });
-        assert_eq!(load(&whole, Which::Step(36)).unwrap().steps, 36);
-        let missing = load(&whole, Which::Step(5)).unwrap_err().to_string();
+        assert_eq!(load(&whole, CheckpointSelector::Step(36)).unwrap().steps, 36);
+        let missing = load(&whole, CheckpointSelector::Step(5)).unwrap_err().to_string();
         assert!(missing.contains("step 5") && missing.contains("step-00000040"), "{missing}");
     }
 
@@ -518,7 +383,7 @@ mod tests {
                 let run = folder.path().join(format!("{number} {name}"));
                 let training_set = TrainingSet { genuine: &samples, known };
                 train(&config, training_set, &run, false, &AtomicBool::new(false), true, &mut || ()).unwrap();
-                assert!(load(&run, Which::Newest).unwrap().detective.is_some());
+                assert!(load(&run, CheckpointSelector::Newest).unwrap().detective.is_some());
             }
         }
     }
@@ -545,20 +410,21 @@ mod tests {
         fs::create_dir_all(run.path().join("checkpoints/.part")).unwrap();
         let error = play(&config(Net::Mlp, 4), &samples, run.path(), true).unwrap_err().to_string();
         assert!(error.contains("step-00000004") && error.contains("step-00000002"), "{error}");
-        assert_eq!(load(run.path(), Which::Newest).unwrap().steps, 2);
+        assert_eq!(load(run.path(), CheckpointSelector::Newest).unwrap().steps, 2);
     }
 
     #[test]
     fn losses_that_are_not_finite_end_the_run_with_remedies() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let wild = Config { loss: crate::loss::Loss::LeastSquares, ..config(Net::Mlp, 4) };
-        let mut game = Game::new(&wild, &samples).unwrap();
+        let mut game = GanTrainer::new(&wild, &samples).unwrap();
         let huge = |(name, weight): (&String, &candle_core::Tensor)| (name.clone(), weight.affine(1e25, 1e25).unwrap());
         let weights = game.discriminator.parameters().iter().map(huge).collect();
         game.discriminator = game.discriminator.with_parameters(&weights).unwrap();
         fs::create_dir_all(run.path().join("checkpoints")).unwrap();
-        checkpoint::save(&game, 0.0, run.path()).unwrap();
-        let broken = checkpoint::save(&game, f64::NAN, run.path()).unwrap_err();
+        let quality = |x: f64| BTreeMap::from([(quality::DISTANCE.to_owned(), x)]);
+        checkpoint::save(&game, &quality(0.0), run.path()).unwrap();
+        let broken = checkpoint::save(&game, &quality(f64::NAN), run.path()).unwrap_err();
         assert!(
             matches!(broken, Error::NotFinite { step: 0, .. }),
             "a checkpoint that would not open is not written: {broken}"
@@ -573,8 +439,8 @@ mod tests {
         let ramp: Vec<u8> = (0..64).map(|i| 20 + 3 * i).collect();
         let samples = Samples::new(1, 8, 8, ramp.repeat(16)).unwrap();
         let config = Config { batch: 16, lr_g: 1e-3, lr_d: 1e-3, ..config(Net::Mlp, 300) };
-        let mut game = Game::new(&config, &samples).unwrap();
-        let distance = |game: &Game| {
+        let mut game = GanTrainer::new(&config, &samples).unwrap();
+        let distance = |game: &GanTrainer| {
             let z = crate::math::random::normal(&mut stream(5, "z", 0), 16 * 16);
             let z = candle_core::Tensor::from_vec(z, (16, 16), &candle_core::Device::Cpu).unwrap();
             let pictures = crate::net::infer(&game.average.layers().unwrap(), &z).unwrap();
@@ -585,11 +451,11 @@ mod tests {
         let before = distance(&game);
         let mut deck = crate::math::random::Deck::new(config.seed, samples.len());
         for step in 0..300 {
-            game.round(&Draw::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap();
+            game.train_step(&Batch::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap();
         }
         let after = distance(&game);
-        let fresh = Game::new(&config, &samples).unwrap();
-        let [far, near] = [&fresh, &game].map(|game| Yardstick::new(&samples).unwrap().of(game).unwrap());
+        let fresh = GanTrainer::new(&config, &samples).unwrap();
+        let [far, near] = [&fresh, &game].map(|game| measured(game, &samples));
         assert!(near < far / 3.0, "kernel distance {far} before, {near} after");
         assert!(after < 0.15 && after < before / 3.0, "mean distance {before} before, {after} after");
     }

@@ -1,6 +1,6 @@
 //! The game: real pictures go in, both players come out a little better.
 //!
-//! [`Game::round`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the discriminator, one of the
+//! [`GanTrainer::train_step`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the discriminator, one of the
 //! generator. Everything random in round t comes from streams of t, so a game is its weights, its moments and its step.
 
 use candle_core::{Device, Tensor};
@@ -9,7 +9,7 @@ use super::Error;
 use super::batch::{maps, rows};
 use super::config::Config;
 use super::detective_batch::DetectiveBatch;
-use super::feed::Draw;
+use super::loader::Batch;
 use crate::adam::Adam;
 use crate::data::Samples;
 use crate::detector::detective::{Detective, MIN_SIDE};
@@ -19,7 +19,7 @@ use crate::net::{Net, Network, dcgan, mlp, moving_average};
 
 /// The players, their optimisers and the step they are at.
 #[derive(Debug)]
-pub struct Game {
+pub struct GanTrainer {
     pub(super) config: Config,
     /// Channels, height, width.
     pub(super) shape: (usize, usize, usize),
@@ -38,7 +38,7 @@ pub struct Game {
 
 /// What one round measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Round {
+pub struct StepStats {
     /// Rounds played so far, this one included.
     pub step: u64,
     /// Passes over the samples so far.
@@ -59,7 +59,7 @@ pub struct Round {
     pub loss_detective: Option<f32>,
 }
 
-impl Round {
+impl StepStats {
     /// Whether every number of the round is finite.
     #[must_use]
     pub fn is_finite(&self) -> bool {
@@ -67,7 +67,7 @@ impl Round {
     }
 }
 
-impl Game {
+impl GanTrainer {
     /// A game at step 0, its first weights drawn from the seed.
     ///
     /// # Errors
@@ -148,17 +148,17 @@ impl Game {
     ///
     /// The generator's step judges the same fakes as the discriminator's, by the discriminator as updated: as in PyTorch's DCGAN example,
     /// one pass of the generator a round instead of two.
-    pub fn round(&mut self, draw: &Draw) -> Result<Round, Error> {
+    pub fn train_step(&mut self, batch: &Batch) -> Result<StepStats, Error> {
         // On a worker of the pool: from outside, each of the hundred products of a round would first have to wake one.
-        rayon::scope(|_| self.play(draw))
+        rayon::scope(|_| self.step_within(batch))
     }
 
-    fn play(&mut self, draw: &Draw) -> Result<Round, Error> {
+    fn step_within(&mut self, data: &Batch) -> Result<StepStats, Error> {
         let Config { seed, batch, loss, real_label, .. } = self.config;
         let step = self.step;
         let mut dropout = stream(seed, "dropout", step);
 
-        let (real, z) = (draw.real.to_device(&self.device)?, draw.z.to_device(&self.device)?);
+        let (real, z) = (data.real.to_device(&self.device)?, data.z.to_device(&self.device)?);
         let forged = self.generator.forward(&z, &mut dropout)?;
         let fake = &forged.output; // [B, H, W, C] in -1..1
 
@@ -177,11 +177,11 @@ impl Game {
         let gradients = forged.gradients(&loss_g.backward()?);
         let norm_g = self.adam_g.update(self.generator.parameters(), &gradients)?;
 
-        let loss_detective = self.update_detective(&draw.detective_batches, fake)?;
+        let loss_detective = self.update_detective(&data.detective_batches, fake)?;
 
         self.step += 1;
         moving_average(&self.average, &self.generator, self.ema())?;
-        Ok(Round {
+        Ok(StepStats {
             step: self.step,
             epoch: (self.step * batch as u64) as f64 / self.samples as f64,
             loss_d: loss_d.to_scalar()?,
@@ -240,10 +240,11 @@ mod tests {
             let [one, three] = [1, 3].map(|threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
-                    let (mut game, mut deck) = (Game::new(&config, &samples).unwrap(), Deck::new(0, samples.len()));
+                    let (mut game, mut deck) =
+                        (GanTrainer::new(&config, &samples).unwrap(), Deck::new(0, samples.len()));
                     (0..3)
                         .map(|step| {
-                            game.round(&Draw::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap()
+                            game.train_step(&Batch::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap()
                         })
                         .last()
                 })
@@ -257,13 +258,14 @@ mod tests {
         let samples = Samples::new(1, 28, 28, vec![90; 20 * 784]).unwrap();
         for net in [Net::Mlp, Net::Dcgan] {
             let config = Config { batch: 6, width: 4, latent: 8, ..Config::new(net) };
-            let (mut game, mut deck) = (Game::new(&config, &samples).unwrap(), Deck::new(config.seed, samples.len()));
+            let (mut game, mut deck) =
+                (GanTrainer::new(&config, &samples).unwrap(), Deck::new(config.seed, samples.len()));
             // On one thread: how many panels are in use at once is then the same every time.
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
             let mut free = |rounds| {
                 for _ in 0..rounds {
-                    let draw = Draw::of(&config, (&samples).into(), &mut deck, game.step()).unwrap();
-                    pool.install(|| game.round(&draw)).unwrap();
+                    let draw = Batch::of(&config, (&samples).into(), &mut deck, game.step()).unwrap();
+                    pool.install(|| game.train_step(&draw)).unwrap();
                 }
                 game.generator.workspace().free() + game.discriminator.workspace().free()
             };
@@ -277,13 +279,13 @@ mod tests {
         let samples = Samples::new(1, 28, 28, (0..20 * 784).map(|i| (i * 7 % 251) as u8).collect()).unwrap();
         for net in [Net::Mlp, Net::Dcgan] {
             let config = Config { batch: 6, width: 4, latent: 8, ..Config::new(net) };
-            let [mut ours, mut theirs] = [(); 2].map(|()| Game::new(&config, &samples).unwrap());
+            let [mut ours, mut theirs] = [(); 2].map(|()| GanTrainer::new(&config, &samples).unwrap());
             theirs.generator = theirs.generator.on_stock();
             theirs.discriminator = theirs.discriminator.on_stock();
             let mut deck = Deck::new(config.seed, samples.len());
             for step in 0..5 {
-                let draw = Draw::of(&config, (&samples).into(), &mut deck, step).unwrap();
-                let (a, b) = (ours.round(&draw).unwrap(), theirs.round(&draw).unwrap());
+                let draw = Batch::of(&config, (&samples).into(), &mut deck, step).unwrap();
+                let (a, b) = (ours.train_step(&draw).unwrap(), theirs.train_step(&draw).unwrap());
                 let pairs = [(a.loss_d, b.loss_d), (a.loss_g, b.loss_g), (a.norm_d, b.norm_d), (a.norm_g, b.norm_g)];
                 assert!(
                     pairs.iter().all(|(a, b)| (a - b).abs() < 2e-3 * (1.0 + b.abs())),

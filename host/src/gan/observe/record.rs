@@ -1,0 +1,202 @@
+//! RUN/metrics.jsonl: the measurements of a training, one JSON object a line. This file alone knows their form.
+//!
+//! A line every tenth step and at every checkpoint on the schedule, which adds the quality metrics by their names; every fiftieth and the
+//! checkpoints' add the probe of the detective, where there is one. No line holds a time of day or a speed: the file's bytes, too, are a
+//! function of configuration, samples and steps.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::super::Error;
+use super::super::step::StepStats;
+use super::{Observer, Step};
+use crate::durable;
+
+/// The file's name in the run folder.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// Steps between two lines.
+const EVERY: u64 = 10;
+
+/// What is recorded of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Steps made, this one included.
+    pub step: u64,
+    /// Passes over the samples so far.
+    #[serde(serialize_with = "decimals::<4, _>")]
+    pub epoch: f64,
+    /// The discriminator's loss.
+    #[serde(serialize_with = "decimals::<6, _>")]
+    pub loss_d: f64,
+    /// The generator's loss.
+    #[serde(serialize_with = "decimals::<6, _>")]
+    pub loss_g: f64,
+    /// Mean D(x) over the real pictures, 0..1.
+    #[serde(serialize_with = "decimals::<6, _>")]
+    pub d_real: f64,
+    /// Mean D(G(z)) over the fakes, 0..1, before the discriminator's update.
+    #[serde(serialize_with = "decimals::<6, _>")]
+    pub d_fake: f64,
+    /// Norm of the discriminator's gradient.
+    #[serde(serialize_with = "decimals::<6, _>")]
+    pub norm_d: f64,
+    /// Norm of the generator's gradient.
+    #[serde(serialize_with = "decimals::<6, _>")]
+    pub norm_g: f64,
+    /// The detective's loss, where there is one: 1.39 is a coin toss.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "some_decimals::<6, _>")]
+    pub loss_detective: Option<f64>,
+    /// Quality metrics of the generator by name, at checkpoints on the schedule.
+    #[serde(flatten, serialize_with = "quality")]
+    pub quality: BTreeMap<String, f64>,
+    /// AUROC of the detective on fixed rows, now and then.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "some_decimals::<6, _>")]
+    pub probe: Option<f64>,
+}
+
+impl From<&StepStats> for StepRecord {
+    fn from(stats: &StepStats) -> Self {
+        Self {
+            step: stats.step,
+            epoch: stats.epoch,
+            loss_d: f64::from(stats.loss_d),
+            loss_g: f64::from(stats.loss_g),
+            d_real: f64::from(stats.d_real),
+            d_fake: f64::from(stats.d_fake),
+            norm_d: f64::from(stats.norm_d),
+            norm_g: f64::from(stats.norm_g),
+            loss_detective: stats.loss_detective.map(f64::from),
+            quality: BTreeMap::new(),
+            probe: None,
+        }
+    }
+}
+
+impl StepRecord {
+    /// The record of a run folder; empty where nothing was recorded.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a line of it is no record.
+    pub fn read(run: &Path) -> io::Result<Vec<Self>> {
+        fs::read_to_string(run.join(METRICS))?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+}
+
+/// A number with as many decimals whatever it is, so that lines stand under each other.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn decimals<const N: usize, S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    raw(format!("{x:.N$}")).serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn some_decimals<const N: usize, S: Serializer>(x: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    x.map(|x| raw(format!("{x:.N$}"))).serialize(serializer)
+}
+
+fn quality<S: Serializer>(metrics: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    let written: BTreeMap<&String, Box<RawValue>> =
+        metrics.iter().map(|(name, x)| (name, raw(format!("{x:.4e}")))).collect();
+    written.serialize(serializer)
+}
+
+fn raw(number: String) -> Box<RawValue> {
+    RawValue::from_string(number).expect("a finite number is JSON")
+}
+
+/// The file, open for more.
+pub(in super::super) struct Recorder {
+    path: PathBuf,
+    file: File,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    step: u64,
+}
+
+impl Recorder {
+    /// Opens RUN/metrics.jsonl and drops the lines after `step`, which a run that stopped before its next checkpoint has left.
+    pub(in super::super) fn open(run: &Path, step: u64) -> Result<Self, Error> {
+        let path = run.join(METRICS);
+        let before = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            before => String::from_utf8_lossy(&before.map_err(Error::io("read", &path))?).into_owned(),
+        };
+        // Whole lines only: a kill may have cut the last one anywhere.
+        let fits = |line: &&str| {
+            line.ends_with('\n') && serde_json::from_str::<Line>(line).is_ok_and(|line| line.step <= step)
+        };
+        let kept: String = before.split_inclusive('\n').take_while(fits).collect();
+        durable::write(&path, kept.as_bytes()).map_err(Error::io("write", &path))?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("open", &path))?;
+        Ok(Self { path, file })
+    }
+}
+
+impl Observer for Recorder {
+    /// Adds a line where one is due. Before a checkpoint it is on the disk: the lines come before what they led to.
+    fn observe(&mut self, step: &Step) -> Result<(), Error> {
+        if step.due.checkpoint || step.record.step.is_multiple_of(EVERY) {
+            let line = serde_json::to_string(step.record).expect("numbers are JSON");
+            self.file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io("write", &self.path))?;
+        }
+        if step.due.checkpoint || step.due.end {
+            self.file.sync_all().map_err(Error::io("write", &self.path))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resuming_drops_the_lines_after_the_checkpoint_and_a_torn_one() {
+        let run = tempfile::tempdir().unwrap();
+        let path = run.path().join("metrics.jsonl");
+        let resumed = |left: &str, step| {
+            fs::write(&path, left).unwrap();
+            drop(Recorder::open(run.path(), step).unwrap());
+            fs::read_to_string(&path).unwrap()
+        };
+        let twenty = "{\"step\":10}\n{\"step\":20}\n";
+        assert_eq!(resumed(&format!("{twenty}{{\"step\":30}}\n{{\"st"), 20), twenty);
+        assert_eq!(resumed(&format!("{twenty}{{\"step\":30}}"), 30), twenty, "a line without its end is torn");
+        assert_eq!(resumed(twenty, 0), "");
+    }
+
+    #[test]
+    fn a_line_has_the_form_that_readers_know() {
+        let record = StepRecord {
+            step: 1000,
+            epoch: 0.5,
+            loss_d: 1.386_294_4,
+            loss_g: 0.7,
+            d_real: 0.5,
+            d_fake: 0.25,
+            norm_d: 2.0,
+            norm_g: 0.0,
+            loss_detective: None,
+            quality: BTreeMap::new(),
+            probe: None,
+        };
+        let plain = concat!(
+            r#"{"step":1000,"epoch":0.5000,"loss_d":1.386294,"loss_g":0.700000,"d_real":0.500000,"d_fake":0.250000,"#,
+            r#""norm_d":2.000000,"norm_g":0.000000}"#
+        );
+        assert_eq!(serde_json::to_string(&record).unwrap(), plain);
+        let quality = BTreeMap::from([("distance".to_owned(), 0.012_345_6)]);
+        let full = StepRecord { loss_detective: Some(1.25), probe: Some(0.75), quality, ..record };
+        let line = serde_json::to_string(&full).unwrap();
+        assert!(line.ends_with(r#","loss_detective":1.250000,"distance":1.2346e-2,"probe":0.750000}"#), "{line}");
+        let again: StepRecord = serde_json::from_str(&line).unwrap();
+        assert_eq!((again.probe, again.quality["distance"]), (Some(0.75), 0.012_346));
+    }
+}
