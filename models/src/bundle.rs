@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::durable::{parent, sync};
 use crate::manifest::{FileEntry, Manifest, SCHEMA};
-use crate::{Error, Result, sha256_hex};
+use crate::{Error, Result, limits, sha256_hex};
 
 /// File name of the detective.
 pub const DISCRIMINATOR: &str = "discriminator.onnx";
@@ -23,11 +23,6 @@ pub const GENERATOR: &str = "generator.onnx";
 pub const MANIFEST: &str = "manifest.json";
 /// File name of the manifest's minisign signature, which a bundle may have.
 pub const SIGNATURE: &str = "manifest.json.minisig";
-
-/// A manifest longer than this is not read.
-const MAX_MANIFEST: u64 = 16 << 20;
-/// Nor any other file of a bundle longer than this.
-const MAX_FILE: u64 = 64 << 20;
 
 /// A bundle on disk whose files are those its manifest names.
 #[derive(Clone, Debug)]
@@ -54,7 +49,7 @@ impl Bundle {
     pub fn open_to_run(dir: &Path) -> Result<(Self, Vec<u8>)> {
         let fault = |what: String, remedy| Error::Bundle { bundle: dir.to_path_buf(), what, remedy };
         let path = dir.join(MANIFEST);
-        let text = read_limited(&path, MAX_MANIFEST).map_err(|e| match e.kind() {
+        let text = read_limited(&path, limits::MANIFEST).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => fault(
                 format!("no {MANIFEST} in it, so it is no bundle"),
                 "give the folder that `counterfoil export` wrote",
@@ -126,7 +121,7 @@ impl Bundle {
             ));
         }
         let path = self.dir.join(name);
-        let bytes = read_limited(&path, MAX_FILE).map_err(|e| match e.kind() {
+        let bytes = read_limited(&path, limits::NETWORK as u64).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => fault(format!("{name} is missing"), "copy the whole bundle again"),
             _ => Error::io("read", &path)(e),
         })?;
@@ -241,7 +236,7 @@ impl Draft {
         for name in [MANIFEST, SIGNATURE] {
             let path = bundle.dir.join(name);
             if name == MANIFEST || path.exists() {
-                draft.add(name, &read_limited(&path, MAX_MANIFEST).map_err(Error::io("read", &path))?)?;
+                draft.add(name, &read_limited(&path, limits::MANIFEST).map_err(Error::io("read", &path))?)?;
             }
         }
         let copy = draft.place()?;

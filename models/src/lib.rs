@@ -26,6 +26,7 @@ mod error;
 mod frame;
 pub mod game;
 mod golden;
+pub mod limits;
 mod manifest;
 mod memory;
 mod overlay;

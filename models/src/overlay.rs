@@ -16,12 +16,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::bundle::read_limited;
 use crate::durable::write_whole;
-use crate::{Bundle, Calibration, Error, References, Result};
+use crate::{Bundle, Calibration, Error, References, Result, limits};
 
 /// Version of the files.
 const FORMAT: u32 = 1;
-/// A file longer than this is not read: 20 references of ten regions of 8,192 numbers fill two thirds of it.
-const MAX_FILE: u64 = 32 << 20;
 /// A name may have this many bytes; with `.json` behind it every file system takes it.
 const MAX_NAME: usize = 64;
 const CALIBRATION: &str = "calibration.json";
@@ -177,7 +175,7 @@ impl Overlay {
 
     fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>> {
         let fault = |what, remedy| Error::Overlay { path: path.to_path_buf(), what, remedy };
-        let text = match read_limited(path, MAX_FILE) {
+        let text = match read_limited(path, limits::OVERLAY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.map_err(Error::io("read", path))?,
         };
@@ -279,7 +277,7 @@ mod tests {
         assert!(complaint(&text.replace("0.25", "1e300")).contains("damaged"));
         assert!(complaint(&text.replace("0.05", "0.001")).contains("needs at least 999"));
         fs::remove_file(&path).unwrap();
-        fs::File::create(&path).unwrap().set_len(MAX_FILE + 1).unwrap();
+        fs::File::create(&path).unwrap().set_len(limits::OVERLAY + 1).unwrap();
         assert!(overlay.calibration().unwrap_err().to_string().contains("at most 32"));
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();

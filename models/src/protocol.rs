@@ -26,10 +26,6 @@ pub const SERVICE: &str = "_counterfoil._tcp.local.";
 pub const GAME: &str = "counterfoil-game";
 /// A game in which nothing was asked for so many seconds is over.
 pub const GAME_IDLE_SECONDS: u64 = 60;
-/// A picture has at most so many bytes.
-pub const MAX_PICTURE: usize = 20 << 20;
-/// A bundle has at most so many bytes.
-pub const MAX_BUNDLE: usize = 64 << 20;
 
 /// What a box makes of a picture it was sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use counterfoil_models::limits;
+
 use super::foreign;
 use super::pipe::{self, Bytes};
 use super::{Next, Pixels, Shot};
@@ -17,8 +19,6 @@ use super::{Next, Pixels, Shot};
 const PIECE: usize = 64 << 10;
 /// A picture's last marker.
 const END: [u8; 2] = [0xFF, 0xD9];
-/// No picture is longer; a stream that says otherwise is none.
-const MAX_PICTURE: usize = 16 << 20;
 /// A stream without a picture among this many bytes is not Motion JPEG.
 const MOST_WITHOUT: u64 = 2 << 20;
 /// Times that a byte may be looked at again because a picture that was begun before it turned out to be none.
@@ -153,13 +153,13 @@ impl Splitter {
     /// decoder to refuse and the box to count.
     fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         self.buffer.extend_from_slice(bytes);
-        self.again = (self.again + AGAIN * bytes.len()).min(AGAIN * MAX_PICTURE);
+        self.again = (self.again + AGAIN * bytes.len()).min(AGAIN * limits::PICTURE_STREAMED);
         let mut pictures = Vec::new();
         while self.advance(&mut pictures).is_some() {}
         self.buffer.drain(..self.start);
         self.at = self.at.saturating_sub(self.start);
         self.start = 0;
-        if self.buffer.len() > MAX_PICTURE {
+        if self.buffer.len() > limits::PICTURE_STREAMED {
             self.buffer.clear();
             self.look_from(0);
         }
@@ -331,7 +331,7 @@ mod tests {
         for _ in 0..40 {
             splitter.push(&vec![0x55; 1 << 20]);
         }
-        assert!(splitter.buffer.len() <= MAX_PICTURE);
+        assert!(splitter.buffer.len() <= limits::PICTURE_STREAMED);
         assert_eq!(splitter.push(&picture), [picture]);
     }
 

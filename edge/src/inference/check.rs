@@ -3,18 +3,19 @@
 
 use std::ops::RangeInclusive;
 
+use counterfoil_models::limits;
 use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
-use super::{EngineError, MAX_BYTES};
+use super::EngineError;
 
 /// The operator sets that tract 0.23 is tested with.
 pub const OPSETS: RangeInclusive<i64> = 9..=18;
 
 /// Decodes `onnx` and refuses what must not reach a backend.
 pub(super) fn read(onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
-    if onnx.len() > MAX_BYTES {
+    if onnx.len() > limits::NETWORK {
         return Err(EngineError::TooLarge { bytes: onnx.len() });
     }
     let proto = pb::ModelProto::decode(onnx).map_err(|error| not_onnx(error.to_string()))?;
@@ -61,7 +62,7 @@ fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
         return Err(not_onnx(format!("tensor `{}` of shape {:?} holds {found} bytes", tensor.name, tensor.dims)));
     };
     // Without raw data the numbers stand in typed lists, which a backend compares with the shape before it builds a tensor.
-    if length > MAX_BYTES {
+    if length > limits::NETWORK {
         return Err(EngineError::TooLarge { bytes: length });
     }
     let raw = &tensor.raw_data;

@@ -11,17 +11,15 @@ pub mod tract;
 use std::fmt::Debug;
 
 pub use check::OPSETS;
+use counterfoil_models::limits;
 pub use tract::Tract;
 use tract_onnx::pb;
-
-/// Largest model read, in bytes. The box has 256 MB of memory, and a backend may hold the weights twice while it packs them.
-pub const MAX_BYTES: usize = 64 << 20;
 
 /// Why a model was not loaded or not run. The caller adds which file it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The file is larger than any detector this box could hold.
-    #[error("the model has {bytes} bytes, at most {max} were expected; export a narrower network", max = MAX_BYTES)]
+    #[error("the model has {bytes} bytes, at most {max} were expected; export a narrower network", max = limits::NETWORK)]
     TooLarge {
         /// Size of the model in bytes.
         bytes: usize,

@@ -220,7 +220,7 @@ fn other_bytes_are_refused() {
         let message = Engine::load(bytes, 1, 1, 1, 2).unwrap_err().to_string();
         assert!(message.contains("not a readable ONNX model"), "{message}");
     }
-    let message = Engine::load(&vec![0; MAX_BYTES + 1], 1, 1, 1, 2).unwrap_err().to_string();
+    let message = Engine::load(&vec![0; limits::NETWORK + 1], 1, 1, 1, 2).unwrap_err().to_string();
     assert!(message.contains("67108865 bytes"), "{message}");
 }
 

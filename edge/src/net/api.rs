@@ -13,9 +13,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use counterfoil_models::protocol::{
-    Begin, Begun, Confirm, Exchange, GAME, Installed, Left, MAX_BUNDLE, MAX_PICTURE, Model, Paired, Status,
-};
+use counterfoil_models::limits;
+use counterfoil_models::protocol::{Begin, Begun, Confirm, Exchange, GAME, Installed, Left, Model, Paired, Status};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt};
 use tower_http::timeout::TimeoutLayer;
@@ -35,10 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) fn all(state: Arc<AppState>) -> Router {
     let timed = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE);
     let visitors = Router::new()
-        .route("/v1/detect", post(detect).layer(DefaultBodyLimit::max(MAX_PICTURE)))
+        .route("/v1/detect", post(detect).layer(DefaultBodyLimit::max(limits::PICTURE_SENT)))
         .route("/v1/look", post(look))
         .route("/v1/leave", post(leave))
-        .route("/v1/bundle", put(install).layer(DefaultBodyLimit::max(MAX_BUNDLE)))
+        .route("/v1/bundle", put(install).layer(DefaultBodyLimit::max(limits::BUNDLE)))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), only_paired));
     let pairing = Router::new()
         .route("/v1/pair/begin", post(begin))

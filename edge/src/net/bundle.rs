@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 
 use axum::body::Body;
 use axum::http::StatusCode;
-use counterfoil_models::protocol::MAX_BUNDLE;
+use counterfoil_models::limits;
 use tar::EntryType;
 use tokio_stream::StreamExt;
 
@@ -43,8 +43,8 @@ pub(super) async fn take(config: &Config, body: Body) -> Result<Slot, Refused> {
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|e| (StatusCode::BAD_REQUEST, format!("the bundle did not come whole: {e}")))?;
         bytes += piece.len();
-        if bytes > MAX_BUNDLE {
-            return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("a bundle has at most {} MB", MAX_BUNDLE >> 20)));
+        if bytes > limits::BUNDLE {
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("a bundle has at most {} MB", limits::BUNDLE >> 20)));
         }
         tar.write_all(&piece).map_err(|e| no_room(&e))?;
     }
@@ -75,7 +75,7 @@ fn install(state: &Path, trust: &Trust, mut tar: File) -> Result<Slot, Refused> 
 /// Puts the files of a tar into a folder: plain files of plain names, so many and so large.
 fn unpack(tar: impl Read, folder: &Path) -> Result<(), Refused> {
     let bad = |what: String| (StatusCode::UNPROCESSABLE_ENTITY, format!("this is no tar of a bundle: {what}"));
-    let mut left = MAX_BUNDLE as u64;
+    let mut left = limits::BUNDLE as u64;
     let mut archive = tar::Archive::new(tar);
     let entries = archive.entries().map_err(|e| bad(e.to_string()))?;
     for (number, entry) in entries.enumerate() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use counterfoil_edge::signals;
 use counterfoil_host::backup::Backup;
 use counterfoil_host::data::{self, HELD_OUT, InputRule, Room};
 use counterfoil_host::detector::Kind;
@@ -330,7 +331,7 @@ impl Train {
 fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut backup: Option<&mut Backup>) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
+    signals::listen(move |_| {
         // A second Ctrl-C is meant.
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);

@@ -84,7 +84,7 @@ fn an_mlp_discriminator_reads_alike_everywhere() {
         linear(&mut rng, 108, 40),
         Layer::LeakyRelu(0.2),
         linear(&mut rng, 40, 16),
-        Layer::Sigmoid,
+        Layer::Tanh,
         linear(&mut rng, 16, 1),
     ];
     assert_discriminator(&layers, 4, (3, 6, 6), &mut rng);

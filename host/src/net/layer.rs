@@ -43,8 +43,6 @@ pub enum Layer {
     Relu,
     /// Hyperbolic tangent.
     Tanh,
-    /// 1 / (1 + exp(-x))
-    Sigmoid,
     /// [B, N] to [B, C, H, W], row-major.
     Reshape {
         /// C
@@ -87,7 +85,6 @@ impl Layer {
             Self::LeakyRelu(slope) => x.relu()? - (x.neg()?.relu()? * f64::from(*slope))?,
             Self::Relu => x.relu(),
             Self::Tanh => x.tanh(),
-            Self::Sigmoid => (x.neg()?.exp()? + 1.0)?.recip(),
             Self::Reshape { channels, height, width } => x.reshape((x.dim(0)?, *channels, *height, *width)),
             Self::Flatten => x.flatten_from(1),
         }

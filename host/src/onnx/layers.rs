@@ -109,7 +109,6 @@ fn append_one(graph: &mut Graph, index: usize, layer: &Layer, input: Value) -> R
         Layer::LeakyRelu(slope) => (graph.node("LeakyRelu", &[&x], &[("alpha", Attribute::Float(*slope))]), shape),
         Layer::Relu => (graph.node("Relu", &[&x], &[]), shape),
         Layer::Tanh => (graph.node("Tanh", &[&x], &[]), shape),
-        Layer::Sigmoid => (graph.node("Sigmoid", &[&x], &[]), shape),
         Layer::Reshape { channels, height, width } => {
             let wanted = vec![*channels, *height, *width];
             if shape.iter().product::<usize>() != wanted.iter().product::<usize>() {

@@ -4,17 +4,16 @@
 use std::collections::HashSet;
 use std::mem;
 
+use counterfoil_models::limits;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::DataType;
 
-use crate::inference::MAX_BYTES;
-
 /// Puts a float32 tensor in the place of each node that casts a float16 one to it, and leaves out tensors that nobody reads any more.
 /// What grows beyond the size of the largest model is left to tract.
 pub(in crate::inference) fn widen(graph: &mut pb::GraphProto) {
-    let mut room = MAX_BYTES;
+    let mut room = limits::NETWORK;
     let mut tensors = mem::take(&mut graph.initializer);
     for node in mem::take(&mut graph.node) {
         match wide(&node, &tensors).filter(|tensor| tensor.raw_data.len() <= room) {

@@ -1,8 +1,8 @@
 //! A picture goes in, the lines it was drawn along leave: what a forger with a pen follows.
 //!
-//! Ink is thinned to lines of one pixel (Zhang & Suen, A fast parallel algorithm for thinning digital patterns, 1984), and the
-//! lines are walked from their ends.
+//! Ink is thinned to lines of one pixel, and the lines are walked from their ends.
 
+use crate::math::thinning;
 use crate::zoo::picture::Picture;
 
 /// Points in pixels, in order.
@@ -10,13 +10,10 @@ pub(super) type Path = Vec<[f32; 2]>;
 
 /// Ink counts from here on.
 const INK: f32 = 0.45;
-/// Neighbours clockwise from above, as in the paper.
-const AROUND: [[isize; 2]; 8] = [[0, -1], [1, -1], [1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0], [-1, -1]];
-
 /// The lines of a picture; a dot is a line of two equal points.
 pub(super) fn paths(picture: &Picture) -> Vec<Path> {
     let mut thin = Thin::of(picture);
-    while thin.peel(0) | thin.peel(1) {}
+    thinning::thin(&mut thin.ink, thin.width);
     thin.walk()
 }
 
@@ -64,29 +61,7 @@ impl Thin {
 
     /// The neighbour of a pixel in a direction, where it is ink.
     fn neighbour(&self, at: usize, direction: usize) -> Option<usize> {
-        let [dx, dy] = AROUND[direction];
-        let x = (at % self.width).checked_add_signed(dx).filter(|x| *x < self.width)?;
-        let y = (at / self.width).checked_add_signed(dy)?;
-        let neighbour = y * self.width + x;
-        self.ink.get(neighbour).copied().unwrap_or_default().then_some(neighbour)
-    }
-
-    /// One of the two alternating passes: takes the rim off on two sides where that breaks no line; says whether any was taken.
-    fn peel(&mut self, pass: usize) -> bool {
-        let rim: Vec<usize> = (0..self.ink.len()).filter(|at| self.ink[*at] && self.is_rim(*at, pass)).collect();
-        for at in &rim {
-            self.ink[*at] = false;
-        }
-        !rim.is_empty()
-    }
-
-    fn is_rim(&self, at: usize, pass: usize) -> bool {
-        let p: [bool; 8] = std::array::from_fn(|direction| self.neighbour(at, direction).is_some());
-        let count = p.iter().filter(|ink| **ink).count();
-        let crossings = (0..8).filter(|k| !p[*k] && p[(k + 1) % 8]).count();
-        let [up, right, down, left] = [p[0], p[2], p[4], p[6]];
-        let sides = if pass == 0 { !right || !down || !(up || left) } else { !up || !left || !(right || down) };
-        (2..=6).contains(&count) && crossings == 1 && sides
+        thinning::neighbour(&self.ink, self.width, at, direction)
     }
 
     /// Walks every line once: from the ends first, then what is left, which is closed.

@@ -1,6 +1,7 @@
 //! The lines of a picture: pixels go in, the middles of its strokes come out, one pixel wide, and how broad the strokes are.
 
 use super::plane::Plane;
+use crate::math::thinning::thin;
 
 /// A picture's strokes.
 pub(super) struct Lines {
@@ -13,13 +14,13 @@ pub(super) struct Lines {
 impl Lines {
     /// The strokes of the channels' mean: where it is beyond `level` of the way from the ground to the brightest, or to the darkest.
     pub(super) fn of(plane: &Plane, level: f32, bright: bool) -> Self {
-        let (w, h) = (plane.width, plane.height);
+        let w = plane.width;
         let grey = plane.grey();
         let (low, high) = grey.iter().fold((1.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
         let share = |x: f32| if bright { x - low } else { high - x };
         let mut is_ink: Vec<bool> = grey.iter().map(|x| share(*x) > level * (high - low).max(0.02)).collect();
         let ink = is_ink.iter().filter(|ink| **ink).count();
-        thin(&mut is_ink, (w, h));
+        thin(&mut is_ink, w);
         let middles = is_ink.iter().enumerate().filter(|(_, ink)| **ink);
         let middles = middles.map(|(pixel, _)| ((pixel % w) as f32, (pixel / w) as f32)).collect();
         Self { middles, ink }
@@ -35,43 +36,6 @@ impl Lines {
         let square = |(a, b): &(f32, f32)| (a - x) * (a - x) + (b - y) * (b - y);
         self.middles.iter().map(square).fold(f32::INFINITY, f32::min).sqrt()
     }
-}
-
-/// Thins areas to lines (Zhang and Suen 1984, doi:10.1145/357994.358023).
-fn thin(ink: &mut [bool], (w, h): (usize, usize)) {
-    loop {
-        let mut removed = false;
-        for second in [false, true] {
-            let gone: Vec<usize> =
-                (0..w * h).filter(|&pixel| ink[pixel] && is_edge(ink, (w, h), pixel, second)).collect();
-            removed |= !gone.is_empty();
-            for pixel in gone {
-                ink[pixel] = false;
-            }
-        }
-        if !removed {
-            break;
-        }
-    }
-}
-
-/// Whether a pixel can go in the first or second half of a round.
-fn is_edge(ink: &[bool], (w, h): (usize, usize), pixel: usize, second: bool) -> bool {
-    let (x, y) = ((pixel % w) as isize, (pixel / w) as isize);
-    let at = |dx: isize, dy: isize| {
-        let (x, y) = (x + dx, y + dy);
-        x >= 0 && y >= 0 && (x as usize) < w && (y as usize) < h && ink[y as usize * w + x as usize]
-    };
-    // Clockwise from the north: P2 to P9.
-    let around = [at(0, -1), at(1, -1), at(1, 0), at(1, 1), at(0, 1), at(-1, 1), at(-1, 0), at(-1, -1)];
-    let count = around.iter().filter(|ink| **ink).count();
-    let starts = (0..8).filter(|&i| !around[i] && around[(i + 1) % 8]).count();
-    let [north, east, south, west] = [around[0], around[2], around[4], around[6]];
-    // Half a round takes from the south and east, the other half from the north and west.
-    let (a, b) = if second { (north, west) } else { (east, south) };
-    let (c, d) = if second { (east, south) } else { (north, west) };
-    let closed = a && b && (c || d);
-    (2..=6).contains(&count) && starts == 1 && !closed
 }
 
 #[cfg(test)]

@@ -1,0 +1,151 @@
+//! RUN/run.json: what a run was given, and the held-out planes beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use counterfoil_models::{JoinRule, Preprocess};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{HELD_OUT, RECORD};
+use crate::data::InputRule;
+use crate::detector::Kind;
+use crate::gan::difference;
+
+/// Version of [`Record`].
+pub(super) const FORMAT: u32 = 1;
+
+/// What a run was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this structure.
+    pub format: u32,
+    /// The kind of detector.
+    pub net: Kind,
+    /// The path given as `--data`.
+    pub data: PathBuf,
+    /// The pattern given as `--group`.
+    pub group: Option<String>,
+    /// Share of the genuine pictures held out.
+    pub held_out_share: f64,
+    /// Seed of the split and of every stream.
+    pub seed: u64,
+    /// How pictures become input.
+    pub input: Preprocess,
+    /// How regions' scores will be joined.
+    pub join: JoinRule,
+    /// SHA-256 over the hashes of the training pictures' planes.
+    pub data_sha256: String,
+    /// Genuine pictures trained on.
+    pub genuine: usize,
+    /// Genuine pictures held out.
+    pub held_out: usize,
+    /// The folders given as `--known-fakes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_fakes: Vec<PathBuf>,
+    /// The folders of genuine pictures given beside the data set, which are never held out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<PathBuf>,
+    /// SHA-256 over the hashes of the known fakes' planes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_sha256: Option<String>,
+}
+
+impl Record {
+    /// Whether a run has begun in this folder.
+    #[must_use]
+    pub fn is_in(run: &Path) -> bool {
+        run.join(RECORD).exists()
+    }
+
+    /// Reads a run's record.
+    ///
+    /// # Errors
+    /// When the folder is no run, or one of another version.
+    pub fn open(run: &Path) -> Result<Self> {
+        let path = run.join(RECORD);
+        let text = fs::read(&path).with_context(|| {
+            format!("{} is no run folder (no {RECORD} in it); give the --out of `counterfoil train`", run.display())
+        })?;
+        let record: Self = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        if record.format != FORMAT {
+            bail!(
+                "{} is of format {} and this program knows {FORMAT}; train again, or use the program it was made with",
+                path.display(),
+                record.format
+            );
+        }
+        record.input.validate()?;
+        Ok(record)
+    }
+
+    /// Reads a run's held-out planes, each `[R, C, H, W]` bytes.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged or of another shape than the record says.
+    pub fn held_out(&self, run: &Path) -> Result<Vec<Vec<u8>>> {
+        let each = self.input.shape().iter().product::<usize>();
+        let planes = self.held_out_tensor(run, "held_out", each)?;
+        let planes =
+            planes.with_context(|| format!("{} holds no pictures; train again", run.join(HELD_OUT).display()))?;
+        Ok(planes.chunks_exact(each).map(<[u8]>::to_vec).collect())
+    }
+
+    /// Reads the number of each held-out picture's group; `None` where the training knew none, or was of a program that kept none.
+    ///
+    /// # Errors
+    /// As [`held_out`](Self::held_out).
+    pub fn groups(&self, run: &Path) -> Result<Option<Vec<u32>>> {
+        let groups = self.held_out_tensor(run, "group", size_of::<u32>())?;
+        Ok(groups.map(|bytes| bytes.as_chunks().0.iter().map(|number| u32::from_le_bytes(*number)).collect()))
+    }
+
+    /// The bytes of one of the held-out pictures' tensors, `each` bytes a picture, if it is there.
+    fn held_out_tensor(&self, run: &Path, name: &str, each: usize) -> Result<Option<Vec<u8>>> {
+        let path = run.join(HELD_OUT);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let damaged = || format!("{} is damaged; train again", path.display());
+        let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
+        let Ok(tensor) = tensors.tensor(name) else { return Ok(None) };
+        ensure!(tensor.data().len() == self.held_out * each, damaged());
+        Ok(Some(tensor.data().to_vec()))
+    }
+
+    /// What the run was given, by the flags that give it.
+    #[must_use]
+    pub fn flags(&self) -> Map<String, Value> {
+        let Self { net, group, held_out_share, seed, join, input, known_fakes, more, .. } = self;
+        let Preprocess { width, height, color, resize, article, regions } = input;
+        let flags = json!({
+            "--net": net, "--group": group, "--held-out": held_out_share, "--seed": seed, "--join": join,
+            "--known-fakes": known_fakes, "--unsure": more, "--color": color, "--size": [width, height],
+            "--resize": resize, "--article": article, "--region": regions,
+        });
+        flags.as_object().cloned().unwrap_or_default()
+    }
+
+    /// Refuses to go on with this run as if it had been given what `asked` was.
+    ///
+    /// # Errors
+    /// [`gan::Error::Differs`](crate::gan::Error::Differs), naming the first flag that differs.
+    pub fn resumable_as(&self, run: &Path, asked: &Self) -> Result<()> {
+        match difference(&self.flags(), &asked.flags()) {
+            Some((key, was, now)) => Err(crate::gan::Error::Differs { run: run.to_path_buf(), key, was, now }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The request that made this run, for preparing it again when it is resumed.
+    #[must_use]
+    pub fn look(&self) -> InputRule {
+        InputRule {
+            color: Some(self.input.color),
+            size: Some([self.input.width, self.input.height]),
+            resize: Some(self.input.resize),
+            article: Some(self.input.article),
+            regions: Some(self.input.regions.clone()),
+        }
+    }
+}
