@@ -67,7 +67,9 @@ fn any_checkpoint_that_is_kept_can_be_exported() {
     let best = steps("best");
     assert!(names.iter().any(|name| *name == *format!("step-{best:08}.safetensors")), "{best} of {names:?}");
     export("7").0.code(2).says("no checkpoint of step 7").says("step-00000009");
-    export("latest").0.code(2).says("expected newest, best or a step");
+    assert_eq!(steps("best:distance"), best);
+    export("latest").0.code(2).says("expected newest, best, best:METRIC or a step");
+    export("best:beauty").0.code(2).says("`beauty` is no quality metric; expected distance");
 }
 
 #[test]
