@@ -1,4 +1,5 @@
-//! Passes the versions of the inference engines from `Cargo.lock` on, so that a bundle's manifest names those that it was built with.
+//! Passes the versions of the inference engines from `Cargo.lock` on, so that a bundle's manifest names those that it
+//! was built with.
 
 use std::fs;
 

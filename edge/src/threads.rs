@@ -1,7 +1,7 @@
 //! Work shared among threads, and kept apart from their panics.
 //!
-//! Workers take the next item and its place in a queue in one step, so that the places stand in order and the results need
-//! no sorting. The queue is bounded: one slow item holds the others up sooner than they pile up behind it.
+//! Workers take the next item and its place in a queue in one step, so that the places stand in order and the results
+//! need no sorting. The queue is bounded: one slow item holds the others up sooner than they pile up behind it.
 
 use std::num::NonZero;
 use std::ops::ControlFlow;
@@ -26,8 +26,8 @@ pub fn all_cores() -> NonZero<usize> {
     thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// `work` on every item by several threads, or by the caller's where there is to be one, the results given to `sink` in the
-/// items' order.
+/// `work` on every item by several threads, or by the caller's where there is to be one, the results given to `sink`
+/// in the items' order.
 pub(crate) fn in_order<T, R: Send>(
     mut items: impl Iterator<Item = T> + Send,
     threads: NonZero<usize>,

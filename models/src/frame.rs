@@ -90,8 +90,8 @@ impl Frame {
                 }
                 (all, what)
             };
-            // Other pictures are in flight. Until there is room for this one it lets go, or all would hold a file and wait
-            // for each other.
+            // Other pictures are in flight. Until there is room for this one it lets go, or all would hold a file and
+            // wait for each other.
             drop(held);
             held = Reservation::of(all, &what)?;
             file.rewind().map_err(io())?;

@@ -4,7 +4,8 @@
 pub const PICTURE_SENT: usize = 20 << 20;
 /// A picture of a camera's Motion JPEG stream.
 pub const PICTURE_STREAMED: usize = 16 << 20;
-/// A network: `discriminator.onnx` or `generator.onnx`. A box has 256 MB of memory, and an engine may hold the weights twice.
+/// A network: `discriminator.onnx` or `generator.onnx`. A box has 256 MB of memory, and an engine may hold the
+/// weights twice.
 pub const NETWORK: usize = 64 << 20;
 /// A bundle's manifest.
 pub const MANIFEST: u64 = 16 << 20;

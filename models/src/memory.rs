@@ -33,8 +33,8 @@ pub(crate) fn longest_file() -> u64 {
     LIMIT.load(Ordering::Relaxed) / 4
 }
 
-/// Reads a picture file's bytes: of an endless one (`/dev/zero`) one byte more than a picture file may have, so that the decoder refuses
-/// it.
+/// Reads a picture file's bytes: of an endless one (`/dev/zero`) one byte more than a picture file may have, so that
+/// the decoder refuses it.
 ///
 /// # Errors
 /// Those of `reader`.

@@ -93,6 +93,13 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
+    /// The whole picture at one size, each side scaled on its own.
+    #[must_use]
+    pub fn whole(width: u32, height: u32, color: Color) -> Self {
+        let (resize, article, regions) = (Resize::Stretch, Article::Whole, vec![Region::WHOLE]);
+        Self { width, height, color, resize, article, regions }
+    }
+
     /// Checks what a manifest or a flag said.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! What a user typed as `--source` becomes pictures as they are taken: a [`Spec`] enters, [`Shot`]s leave, each with the time it was taken.
 //!
-//! Cameras are pulled out, busy, slow and forbidden, and none of that may end a box. A [`Camera`] says what is wrong with it and is
-//! opened anew, by [`CameraThread`], which keeps the newest shot in a mailbox, so that a slow detector drops pictures and is never behind.
+//! Cameras are pulled out, busy, slow and forbidden, and none of that may end a box. A [`Camera`] says what is wrong
+//! with it and is opened anew, by [`CameraThread`], which keeps the newest shot in a mailbox, so that a slow detector
+//! drops pictures and is never behind.
 
 mod end;
 mod folder;

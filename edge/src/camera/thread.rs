@@ -76,9 +76,7 @@ impl CameraThread {
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
-}
 
-impl CameraThread {
     /// How long ago the camera came back with anything, be it that there is nothing yet, or was tried again.
     #[must_use]
     pub fn heard(&self) -> Duration {

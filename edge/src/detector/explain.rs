@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::num::NonZero;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 
-use counterfoil_models::{Article, Color, Frame, Judgement, Preprocess, Region, Resize};
+use counterfoil_models::{Color, Frame, Judgement, Preprocess, Region};
 use image::{Rgb, RgbImage};
 
 use crate::threads::in_order;
@@ -106,16 +106,7 @@ impl Explanation {
             (scaled as u32).max(1)
         };
         let (width, height) = (scaled(frame.width()), scaled(frame.height()));
-        let whole = vec![Region::WHOLE];
-        let rule = Preprocess {
-            width,
-            height,
-            color: Color::Rgb,
-            resize: Resize::Stretch,
-            article: Article::Whole,
-            regions: whole,
-        };
-        let plane = rule.plane(frame)?;
+        let plane = Preprocess::whole(width, height, Color::Rgb).plane(frame)?;
         let bytes = plane.bytes(); // [1, 3, H, W]
         let heat = self.heat(width as usize, height as usize);
         let area = heat.len();

@@ -1,7 +1,7 @@
 //! A bundle's folder becomes a [`Detector`], and a [`Frame`] a [`Judgement`].
 //!
-//! The one place where the contract and the inference engine meet. The workstation evaluates, calibrates reports and referees with
-//! this type too, so that every number it states is the box's number.
+//! The one place where the contract and the inference engine meet. The workstation evaluates, calibrates reports and
+//! referees with this type too, so that every number it states is the box's number.
 
 pub mod explain;
 pub mod faceoff;

@@ -1,7 +1,8 @@
 //! Accepts connections and serves an [`axum`] router on them, with and without TLS.
 //!
-//! No peer can exhaust the server. The number of connections is limited, in all and for each address, and so is the time for the TLS
-//! handshake, for a request's head and for a peer that does not read. A connection over a limit is closed without an answer.
+//! No peer can exhaust the server. The number of connections is limited, in all and for each address, and so is the
+//! time for the TLS handshake, for a request's head and for a peer that does not read. A connection over a limit is
+//! closed without an answer.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

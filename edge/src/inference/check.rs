@@ -61,7 +61,8 @@ fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
         let found = tensor.raw_data.len();
         return Err(not_onnx(format!("tensor `{}` of shape {:?} holds {found} bytes", tensor.name, tensor.dims)));
     };
-    // Without raw data the numbers stand in typed lists, which a backend compares with the shape before it builds a tensor.
+    // Without raw data the numbers stand in typed lists, which a backend compares with the shape before it builds a
+    // tensor.
     if length > limits::NETWORK {
         return Err(EngineError::TooLarge { bytes: length });
     }

@@ -1,9 +1,10 @@
 //! ONNX bytes enter, numbers leave: the one place where a network is run.
 //!
 //! [`Graph`] runs any graph of one float32 input; [`Engine`] is a discriminator of the bundle's contract on top of it
-//! (`image` in, `score`, `logit` and `embedding` out). A [`Backend`] does the arithmetic; [`tract`] is the one there is. Bytes are checked
-//! before a backend sees them ([`check`]), because a model file is something a stranger can hand in. The batch is fixed at load, so that
-//! every shape is planned ahead and a picture's score cannot depend on the pictures it came with.
+//! (`image` in, `score`, `logit` and `embedding` out). A [`Backend`] does the arithmetic; [`tract`] is the one there
+//! is. Bytes are checked before a backend sees them ([`check`]), because a model file is something a stranger can
+//! hand in. The batch is fixed at load, so that every shape is planned ahead and a picture's score cannot depend on
+//! the pictures it came with.
 
 mod check;
 pub mod tract;
@@ -221,8 +222,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads a discriminator that takes `image`, float32 `[rows, channels, height, width]` in 0..1, with [`Tract`]. `rows` is the
-    /// number of regions in a picture.
+    /// Loads a discriminator that takes `image`, float32 `[rows, channels, height, width]` in 0..1, with [`Tract`].
+    /// `rows` is the number of regions in a picture.
     ///
     /// # Errors
     /// Anything but [`EngineError::InputLength`] and [`EngineError::Run`].

@@ -1,6 +1,7 @@
 //! What the loop that watches and the threads of the network share.
 //!
-//! The loop writes and never waits: a slow listener misses events. Requests for a verdict wait here until the loop comes round.
+//! The loop writes and never waits: a slow listener misses events. Requests for a verdict wait here until the loop
+//! comes round.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
@@ -83,7 +84,7 @@ impl Live {
     fn said(&self, seen: Seen) {
         let seen = Arc::new(seen);
         self.lock().seen = Some(Arc::clone(&seen));
-        // An error means that nobody listens.
+        // An error means that there is no listener.
         let _ = self.events.send(seen);
     }
 

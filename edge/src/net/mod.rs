@@ -1,7 +1,7 @@
 //! The box on the network: an HTTPS API with a live page, discovery by mDNS, and MQTT.
 //!
-//! All of it runs on threads of its own. [`live`] lies between them and the loop that watches, and neither waits for the other. Pictures
-//! that peers send are judged by the [`judge_queue`]; [`pairing`] says which peers may send them.
+//! All of it runs on threads of its own. [`live`] lies between them and the loop that watches, and neither waits for
+//! the other. Pictures that peers send are judged by the [`judge_queue`]; [`pairing`] says which peers may send them.
 
 mod api;
 mod bundle;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use counterfoil_models::{Article, Color, Frame, Preprocess, Region, Resize, write_whole};
+use counterfoil_models::{Color, Frame, Preprocess, write_whole};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -33,15 +33,7 @@ impl EmptyScene {
     /// [`Error::Contract`] when the frame is no picture.
     pub fn learn(frame: &Frame) -> Result<Self> {
         let (width, height) = GRID;
-        let rule = Preprocess {
-            width,
-            height,
-            color: Color::Grey,
-            resize: Resize::Stretch,
-            article: Article::Whole,
-            regions: vec![Region::WHOLE],
-        };
-        Ok(Self { cells: rule.plane(frame)?.bytes().to_vec() })
+        Ok(Self { cells: Preprocess::whole(width, height, Color::Grey).plane(frame)?.bytes().to_vec() })
     }
 
     /// Whether a frame shows this scene with nothing in it.

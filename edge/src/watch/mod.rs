@@ -1,8 +1,9 @@
 //! The box's loop as a library: shots and presses enter, answers leave.
 //!
-//! [`state`] decides what a shot means, [`vote`] joins frames, [`empty_scene`] knows the bare table, [`watcher`] goes round between the
-//! camera, the button, the models and whoever is told; [`supervisor`] chooses the model and [`reporter`] writes, shows and prints. Time comes
-//! from a [`Clock`] and verdicts from a [`Judge`], so the loop is tested without a camera, a network file or sleeping.
+//! [`state`] decides what a shot means, [`vote`] joins frames, [`empty_scene`] knows the bare table, [`watcher`] goes
+//! round between the camera, the button, the models and the observers; [`supervisor`] chooses the model and
+//! [`reporter`] writes, shows and prints. Time comes from a [`Clock`] and verdicts from a [`Judge`], so the loop is
+//! tested without a camera, a network file or sleeping.
 
 pub mod empty_scene;
 pub mod reporter;

@@ -26,8 +26,8 @@ pub struct Reporter<'a, W> {
 }
 
 impl<'a, W: Write> Reporter<'a, W> {
-    /// Prints lines of text or JSON to `out`. With `each`, every answer is shown after the one before it, because each is about
-    /// another picture file; otherwise the newest takes the place of older ones.
+    /// Prints lines of text or JSON to `out`. With `each`, every answer is shown after the one before it, because
+    /// each is about another picture file; otherwise the newest takes the place of older ones.
     pub fn new(out: &'a mut W, json: bool, journal: Option<Journal>, panel: Panel, each: bool, log: Log) -> Self {
         Self { out, json, journal, panel, each, fault: None, log }
     }

@@ -1,7 +1,7 @@
 //! What a box knows between two shots, and what a shot or a press changes in it.
 //!
-//! A shot is decoded, compared with the empty scene, judged, and joins those before it until enough of them agree. Lights, journal and
-//! display are told elsewhere.
+//! A shot is decoded, compared with the empty scene, judged, and joins those before it until enough of them agree.
+//! Lights, journal and display are told elsewhere.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -159,7 +159,8 @@ impl<J: Judge> State<J> {
         }
     }
 
-    /// Asks for an answer from frames that are taken after `since`. It comes after as many frames as the quorum is of, at the latest.
+    /// Asks for an answer from frames that are taken after `since`. It comes after as many frames as the quorum is
+    /// of, at the latest.
     pub fn ask(&mut self, since: Instant) {
         self.vote.forget();
         self.asked = self.quorum.of();
@@ -169,8 +170,8 @@ impl<J: Judge> State<J> {
     /// Takes a shot into account.
     ///
     /// # Errors
-    /// [`Error::Panicked`], and [`Error::Contract`] for a frame that cannot be the empty scene. What is wrong with a picture that is
-    /// judged is an answer.
+    /// [`Error::Panicked`], and [`Error::Contract`] for a frame that cannot be the empty scene. What is wrong with a
+    /// picture that is judged is an answer.
     pub fn look(&mut self, shot: &Shot) -> Result<Outcome> {
         let begun = self.clock.now();
         self.tally.oldest = self.tally.oldest.max(begun.duration_since(shot.taken));
@@ -244,7 +245,8 @@ impl<J: Judge> State<J> {
         })
     }
 
-    /// Drops a damaged frame: it is no verdict and no part of one. When there is nothing else for a while, that is a fault.
+    /// Drops a damaged frame: it is no verdict and no part of one. When there is nothing else for a while, that is a
+    /// fault.
     fn drop_damaged(&mut self, taken: Instant, why: &Error) -> Outcome {
         self.tally.damaged += 1;
         let (since, first) = self.damaged.get_or_insert_with(|| (taken, why.to_string()));

@@ -1,4 +1,5 @@
-//! Which detector judges: a bundle that was named, or the model that is selected in the state folder, followed while the box runs.
+//! Which detector judges: a bundle that was named, or the model that is selected in the state folder, followed while
+//! the box runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -32,7 +33,8 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Opens `bundle`, or without one the model that is selected in `state`, and holds it to what `state` knows of `name`.
+    /// Opens `bundle`, or without one the model that is selected in `state`, and holds it to what `state` knows of
+    /// `name`.
     ///
     /// # Errors
     /// As [`Detector::open`], [`Slots::open`] and [`Detector::held_to`]; [`Error::NoModel`] with neither.

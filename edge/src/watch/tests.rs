@@ -1,4 +1,5 @@
-//! The loop through its states, with a scripted camera, a stub for the network and a clock that stands still: nothing here sleeps.
+//! The loop through its states, with a scripted camera, a stub for the network and a clock that stands still: nothing
+//! here sleeps.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -37,7 +38,8 @@ impl Clock for Manual {
     }
 }
 
-/// Judges by the brightness of a frame's middle: light is genuine, dark a counterfeit, white breaks the network, black makes it panic.
+/// Judges by the brightness of a frame's middle: light is genuine, dark a counterfeit, white breaks the network,
+/// black makes it panic.
 #[derive(Debug)]
 struct Stub {
     id: &'static str,

@@ -30,7 +30,8 @@ impl UnsureStore {
         Ok(Self { folder, room: MOST.saturating_sub(kept) })
     }
 
-    /// Keeps a picture under its fingerprint, as it came, or as PNG where it was raw; drops it where there is no room left.
+    /// Keeps a picture under its fingerprint, as it came, or as PNG where it was raw; drops it where there is no room
+    /// left.
     ///
     /// # Errors
     /// [`Error::Contract`] when the file cannot be written.

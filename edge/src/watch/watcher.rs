@@ -78,7 +78,7 @@ pub struct VerdictRequest {
 
 /// Takes the answer to a [`VerdictRequest`].
 pub trait Reply: Debug + Send {
-    /// Whether nobody waits for it any more.
+    /// Whether the peer has stopped waiting.
     fn is_abandoned(&self) -> bool;
     /// Sends the answer, or the camera's fault.
     fn send(self: Box<Self>, answer: Result<&Answer, &str>);
@@ -111,8 +111,8 @@ pub struct Watcher<'a, J, C, M, W> {
 }
 
 impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M, W> {
-    /// Goes round once. `reload` has the selected model looked up now. Breaks when there will be no more pictures, with a fault where
-    /// there never was one.
+    /// Goes round once. `reload` has the selected model looked up now. Breaks when there will be no more pictures,
+    /// with a fault where there never was one.
     ///
     /// # Errors
     /// When stdout cannot be written.

@@ -96,20 +96,13 @@ pub fn hand_statistics(items: &[Item]) -> Result<Baseline> {
 mod tests {
     use super::*;
     use crate::data::Dataset;
-    use counterfoil_models::{Article, Color, Frame, Plane, Preprocess, Region, Resize};
+    use counterfoil_models::{Color, Frame, Plane, Preprocess};
     use image::{GrayImage, Luma};
     use tempfile::TempDir;
 
     /// Pictures of 8 pixels on a side, whole.
     pub(super) fn input() -> Preprocess {
-        Preprocess {
-            width: 8,
-            height: 8,
-            color: Color::Grey,
-            resize: Resize::Stretch,
-            article: Article::Whole,
-            regions: vec![Region::WHOLE],
-        }
+        Preprocess::whole(8, 8, Color::Grey)
     }
 
     /// 64 bytes as a picture's plane.

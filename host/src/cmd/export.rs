@@ -25,7 +25,8 @@ pub(crate) struct Export {
     /// Where the bundle goes
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
-    /// Which checkpoint: newest, best (whose generator came closest to the genuine pictures), best:METRIC or a step; the manifest has its step
+    /// Which checkpoint: newest, best (whose generator came closest to the genuine pictures), best:METRIC or a step;
+    /// the manifest has its step
     #[arg(long, default_value = "newest", value_name = "WHICH")]
     checkpoint: CheckpointSelector,
     /// The detector's name [default: the last part of --out]

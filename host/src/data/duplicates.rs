@@ -1,7 +1,7 @@
 //! Near-duplicates: the same picture saved again, scaled or recompressed. Across a split they would flatter; as genuine and as
 //! counterfeit they would teach both.
 
-use counterfoil_models::{Article, Color, Frame, Preprocess, Region, Resize};
+use counterfoil_models::{Color, Frame, Preprocess};
 use rayon::prelude::*;
 
 use super::Result;
@@ -71,18 +71,7 @@ impl Fingerprint {
 }
 
 fn shrink(frame: &Frame, width: u32, height: u32) -> Vec<u8> {
-    Preprocess {
-        width,
-        height,
-        color: Color::Grey,
-        resize: Resize::Stretch,
-        article: Article::Whole,
-        regions: vec![Region::WHOLE],
-    }
-    .plane(frame)
-    .expect("a fixed rule is valid")
-    .bytes()
-    .to_vec()
+    Preprocess::whole(width, height, Color::Grey).plane(frame).expect("a fixed rule is valid").bytes().to_vec()
 }
 
 /// For each picture of `first` its first twin in `second`, if it has one.

@@ -1,5 +1,5 @@
-//! How pictures become a network's input: what flags leave open the data set's `dataset.toml` says, then the kind of detector, then the
-//! pictures themselves.
+//! How pictures become a network's input: what flags leave open the data set's `dataset.toml` says, then the kind of
+//! detector, then the pictures themselves.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use rayon::prelude::*;
 
 use super::{DataError, Item, Settings, Traits, parted};
 
-/// Pictures that are read before the others to see what they are like: whether a set is in colour shows in a few, and all are asked again
-/// once they are decoded.
+/// Pictures that are read before the others to see what they are like: whether a set is in colour shows in a few, and
+/// all are asked again once they are decoded.
 const GLANCED: usize = 48;
 
 /// What a kind of detector says of its input.
@@ -26,7 +26,7 @@ pub struct InputDefaults {
     pub data_set: bool,
 }
 
-/// A size where nobody says.
+/// The size by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultSize {
     /// This width and height.
@@ -65,7 +65,7 @@ impl InputRule {
         }
     }
 
-    /// The colour where somebody says; `None` where the pictures decide.
+    /// The colour that a flag, the kind or the data set gives; `None` where the pictures decide.
     pub(crate) fn color(&self, settings: &Settings, defaults: &InputDefaults) -> Option<Color> {
         self.color.or(defaults.color).or(settings.color)
     }

@@ -106,8 +106,8 @@ pub trait Recipe: Sync {
     /// For pictures it cannot be fitted to, and for a kind that is trained with a GAN.
     fn fit(&self, pictures: &FitData) -> Result<Vec<u8>>;
 
-    /// What is taken from its outputs when pictures are held to references, where a picture's embedding has `length` numbers. `learned` is
-    /// whether it learned from known fakes.
+    /// What is taken from its outputs when pictures are held to references, where a picture's embedding has `length`
+    /// numbers. `learned` is whether it learned from known fakes.
     fn enrolment(&self, length: usize, _learned: bool) -> EnrolmentOutputs {
         EnrolmentOutputs { parts: vec![length], weight_general: 1.0 }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
-use counterfoil_edge::inference::{Engine, NamedOutput};
+use counterfoil_edge::inference::{Backend as _, Engine, NamedOutput, Tract};
 use counterfoil_models as contract;
 use counterfoil_models::{
     Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Training, unit,
@@ -317,7 +317,7 @@ impl Engines<'_> {
             tract.2.extend(found.embedding);
         }
         let outputs = outputs(n, tract.0, tract.1, tract.2, self.engine.embedding_len());
-        opinions.push(Opinion { engine: "tract".to_owned(), version: TRACT.to_owned(), outputs });
+        opinions.push(Opinion { engine: Tract.name().to_owned(), version: TRACT.to_owned(), outputs });
         if let Some(runtime) = self.runtime {
             let outputs = runtime.session(&self.exported.discriminator)?.run(&all, &[n, c, h, w])?;
             opinions.push(Opinion { engine: "onnxruntime".to_owned(), version: runtime.version().to_owned(), outputs });

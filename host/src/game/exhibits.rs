@@ -49,8 +49,8 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// A folder with genuine pictures and counterfeits, and counterfeits of a generator. `tell` is given the lines that say how
-    /// the folder was understood.
+    /// A folder with genuine pictures and counterfeits, and counterfeits of a generator. `tell` is given the lines
+    /// that say how the folder was understood.
     ///
     /// # Errors
     /// When the folder is not understood, lacks a side, or holds a picture that cannot be read.

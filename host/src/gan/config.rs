@@ -25,7 +25,7 @@ pub enum Compute {
     /// The processor, all of its cores
     #[default]
     Cpu,
-    /// The first NVIDIA GPU, in a program built with the feature `cuda`
+    /// The first NVIDIA GPU, in a program built with the feature cuda
     Cuda,
 }
 

@@ -1,4 +1,5 @@
-//! A training batch of the detective: genuine rows, damaged ones and known fakes. The generator's fakes join it in the step.
+//! A training batch of the detective: genuine rows, damaged ones and known fakes. The generator's fakes join it in
+//! the step.
 
 use candle_core::Tensor;
 use rand::Rng;
@@ -28,8 +29,9 @@ pub struct DetectiveBatch {
 }
 
 impl DetectiveBatch {
-    /// Batch number `number`: as many genuine rows as the configuration's batch and as many forged ones, a quarter of them the generator's, a
-    /// quarter known fakes (one picture at least) where there are any, the others damaged genuine rows.
+    /// Batch number `number`: as many genuine rows as the configuration's batch and as many forged ones, a quarter of
+    /// them the generator's, a quarter known fakes (one picture at least) where there are any, the others damaged
+    /// genuine rows.
     pub(super) fn of(config: &Config, training_set: TrainingSet, number: u64) -> Result<Self, Error> {
         let Config { seed, batch, without, .. } = config;
         let TrainingSet { genuine, known } = training_set;

@@ -1,5 +1,5 @@
-//! What a round needs from outside the game: samples go in; the real batch, the latents and the detective's batches come out, prepared
-//! rounds ahead.
+//! What a round needs from outside the game: samples go in; the real batch, the latents and the detective's batches
+//! come out, prepared rounds ahead.
 //!
 //! Rows are read, converted and latents drawn on a thread of their own while the trainer plays, so that neither a disk nor the drawing is
 //! waited for. A draw is a function of configuration, samples and step: who draws it, and when, changes no number.

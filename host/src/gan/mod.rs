@@ -1,8 +1,9 @@
 //! The pair: a configuration and samples go in, a run folder with a trained generator and its detective comes out.
 //!
 //! RUN/metrics.jsonl, RUN/samples/step-*.png, RUN/checkpoints/step-*.safetensors. `step` is one step of the game, `trainer` decides when it
-//! stops, is saved and is shown to the observers. All of a run but its speed is a function of the configuration and the samples, and a kill
-//! at any moment leaves what `resume` goes on from. Knows no data folder, no bundle and no report.
+//! stops, is saved and is shown to the observers. All of a run but its speed is a function of the configuration and
+//! the samples, and a kill at any moment leaves what `resume` goes on from. Knows no data folder, no bundle and no
+//! report.
 
 mod batch;
 mod checkpoint;

@@ -120,7 +120,7 @@ impl GeneratorSampler {
     }
 }
 
-/// A bundle's generator in a game: the same counterfeit for the same number, whoever asks.
+/// A bundle's generator in a game: the same counterfeit for the same number on every call.
 #[derive(Debug)]
 pub struct Forger {
     name: String,
@@ -155,7 +155,8 @@ impl Forger {
         self.sampler.shape()
     }
 
-    /// Its counterfeit of a number: `rows` draws one after the other, `[rows, C, H, W]`, in the 256 levels of 0..1 that a picture has.
+    /// Its counterfeit of a number: `rows` draws one after the other, `[rows, C, H, W]`, in the 256 levels of 0..1
+    /// that a picture has.
     ///
     /// # Errors
     /// When the network fails.

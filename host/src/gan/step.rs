@@ -1,7 +1,8 @@
 //! The game: real pictures go in, both players come out a little better.
 //!
-//! [`GanTrainer::train_step`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the discriminator, one of the
-//! generator. Everything random in round t comes from streams of t, so a game is its weights, its moments and its step.
+//! [`GanTrainer::train_step`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the
+//! discriminator, one of the generator. Everything random in round t comes from streams of t, so a game is its
+//! weights, its moments and its step.
 
 use candle_core::{Device, Tensor};
 

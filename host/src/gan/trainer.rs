@@ -17,7 +17,7 @@ use super::sampler::GeneratorSampler;
 use super::step::GanTrainer;
 use crate::data::{Samples, TrainingSet};
 use crate::math::random::{normal, stream};
-use crate::quality::{self, Metric};
+use crate::quality;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,9 +34,9 @@ pub struct Outcome {
 
 /// Trains the pair of `config` on the training set and keeps its record in the folder `run`.
 ///
-/// With `resume` it goes on from the newest checkpoint that opens, and from the start where none was written yet. It stops where `config`
-/// says, or soon after `stop` becomes true; either way the last step is saved, and what the generator draws there. `on_save` is called
-/// after each checkpoint. `quiet` keeps progress and notes off stderr.
+/// With `resume` it goes on from the newest checkpoint that opens, and from the start where none was written yet. It
+/// stops where `config` says, or soon after `stop` becomes true; either way the last step is saved, and what the
+/// generator draws there. `on_save` is called after each checkpoint. `quiet` keeps progress and notes off stderr.
 ///
 /// # Errors
 /// See [`Error`]; whatever happens, a checkpoint that was written stays.
@@ -134,12 +134,12 @@ fn train_from(
 }
 
 /// The quality metrics of the averaged generator's pictures of fixed latents.
-fn measure(trainer: &GanTrainer, metrics: &[Box<dyn Metric>]) -> Result<BTreeMap<String, f64>, Error> {
+fn measure(trainer: &GanTrainer, metrics: &[quality::Named]) -> Result<BTreeMap<String, f64>, Error> {
     let latent = trainer.config.latent;
     let sampler = GeneratorSampler::of_network(&trainer.average, latent, trainer.shape)?;
     let z = normal(&mut stream(trainer.config.seed, "distance", 0), quality::PICTURES * latent);
     let pictures = sampler.sample(&z)?;
-    Ok(metrics.iter().map(|metric| (metric.name().to_owned(), metric.measure(&pictures))).collect())
+    Ok(metrics.iter().map(|(name, metric)| ((*name).to_owned(), metric.measure(&pictures))).collect())
 }
 
 /// Saves checkpoints and removes those that a run does not keep.
@@ -165,8 +165,8 @@ fn begin(config: &Config, samples: &Samples, run: &Path) -> Result<GanTrainer, E
     if checkpoints(run).is_empty() { GanTrainer::new(config, samples) } else { Err(Error::Occupied(run.to_owned())) }
 }
 
-/// The pair of the newest checkpoint that opens, if it was played by the same recipe on pictures of the same shape; a new one where
-/// nothing was saved yet.
+/// The pair of the newest checkpoint that opens, if it was played by the same recipe on pictures of the same shape; a
+/// new one where nothing was saved yet.
 fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result<GanTrainer, Error> {
     let say = |text: &str| {
         if !quiet {

@@ -1,4 +1,5 @@
-//! Numbers only: random streams, principal components, whitening, the discrete Fourier transform, thinning, BT.601. Knows no picture file and no run.
+//! Numbers only: random streams, principal components, whitening, the discrete Fourier transform, thinning, BT.601.
+//! Knows no picture file and no run.
 
 pub mod dft;
 pub mod luma;

@@ -19,7 +19,8 @@ pub fn neighbour(ink: &[bool], width: usize, at: usize, direction: usize) -> Opt
     ink.get(neighbour).copied().unwrap_or_default().then_some(neighbour)
 }
 
-/// One of the two alternating passes: takes the rim off on two sides where that breaks no line. Returns whether any pixel went.
+/// One of the two alternating passes: takes the rim off on two sides where that breaks no line. Returns whether any
+/// pixel went.
 fn pass(ink: &mut [bool], width: usize, second: bool) -> bool {
     let rim: Vec<usize> = (0..ink.len()).filter(|at| ink[*at] && is_rim(ink, width, *at, second)).collect();
     for at in &rim {

@@ -1,10 +1,10 @@
 //! The networks of the game: blocks and named parameters go in, tensors with gradients or inference layers come out.
 //!
-//! `mlp` and `dcgan` write lists of blocks (`block`); `network` draws and freezes any such list, `pass` runs
-//! it forward and back, by candle's own operations where `stock` says so, and `fold` makes inference layers of it. Below it
-//! are `conv` (windows over maps), `norm` and `activation`, each with its own gradient; `product` (the two kernels),
-//! `panels` (what they read) and `workspace` (what is used again).
-//! `layer` is the form that leaves for the ONNX writer.
+//! `mlp` and `dcgan` write lists of blocks (`block`); `network` draws and freezes any such list, `pass` runs it
+//! forward and back, by candle's own operations where `stock` says so, and `fold` makes inference layers of it. Below
+//! it are `conv` (windows over maps), `norm` and `activation`, each with its own gradient; `product` (the two
+//! kernels), `panels` (what they read) and `workspace` (what is used again). `layer` is the form that leaves for the
+//! ONNX writer.
 
 pub mod activation;
 pub mod average;

@@ -1,5 +1,5 @@
-//! A network: a list of blocks and their weights. How it runs is in `pass` and `stock`, how it becomes inference layers in
-//! `fold`.
+//! A network: a list of blocks and their weights. How it runs is in `pass` and `stock`, how it becomes inference
+//! layers in `fold`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

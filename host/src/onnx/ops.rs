@@ -1,8 +1,9 @@
-//! A computation that is written once and used twice: [`Eager`] evaluates it with candle, [`Append`] adds its nodes to a graph.
+//! A computation that is written once and used twice: [`Eager`] evaluates it with candle, [`Append`] adds its nodes
+//! to a graph.
 //!
-//! Every function of a detector that is written over `dyn` [`Ops`] has one definition for training, for candle's opinion at export and for the
-//! exported file. A step that is worth a loop of its own in training is a [`Twofold`]: two definitions, which the parity of every export
-//! holds against each other.
+//! Every function of a detector that is written over `dyn` [`Ops`] has one definition for training, for candle's
+//! opinion at export and for the exported file. A step that is worth a loop of its own in training is a [`Twofold`]:
+//! two definitions, which the parity of every export holds against each other.
 
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -55,7 +56,8 @@ pub trait Ops {
     /// Each pixel of `channels` maps repeated in a square of `side`: [N, C, H, W] to [N, C, H * side, W * side].
     fn enlarge(&mut self, maps: Var, channels: usize, side: usize) -> Result<Var>;
 
-    /// The mean of each map, [N, C, H, W] to [N, C, 1, 1], so that rounding does not depend on the order of an engine's sums.
+    /// The mean of each map, [N, C, H, W] to [N, C, 1, 1], so that rounding does not depend on the order of an
+    /// engine's sums.
     fn mean_of_maps(&mut self, maps: Var) -> Result<Var>;
 
     /// The mean over axis `axis`, which is kept with length 1.
@@ -76,7 +78,8 @@ pub trait Ops {
     /// Another shape: 0 keeps an axis, -1 is what is left.
     fn reshape(&mut self, a: Var, shape: &[i64]) -> Result<Var>;
 
-    /// The layers of a network, of which the first is number `first` in messages. `shape` is that of `a` without the batch.
+    /// The layers of a network, of which the first is number `first` in messages. `shape` is that of `a` without the
+    /// batch.
     fn layers(&mut self, layers: &[Layer], first: usize, a: Var, shape: &[usize]) -> Result<Var>;
 
     /// A step with two definitions.

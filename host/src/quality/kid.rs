@@ -1,12 +1,13 @@
-//! A kernel distance in the manner of KID (Binkowski et al., 1801.01401) on random features: the unbiased squared maximum mean discrepancy
-//! under k(x, y) = (x.y / d + 1)^3.
+//! A kernel distance in the manner of KID (Binkowski et al., 1801.01401) on random features: the unbiased squared
+//! maximum mean discrepancy under k(x, y) = (x.y / d + 1)^3.
 //!
-//! KID takes its features from an Inception network; ours come from one layer of fixed random filters, averaged over parts of the picture. So
-//! it ranks the checkpoints of one run and says nothing across data sets, sizes or papers. It is a function of the pictures alone.
+//! KID takes its features from an Inception network; ours come from one layer of fixed random filters, averaged over
+//! parts of the picture. So it ranks the checkpoints of one run and says nothing across data sets, sizes or papers.
+//! It is a function of the pictures alone.
 
 use rayon::prelude::*;
 
-use super::{Better, Metric};
+use super::Metric;
 use crate::data::{DataError, Samples};
 use crate::math::random::{normal, stream};
 
@@ -44,14 +45,6 @@ impl RandomFeatureKid {
 }
 
 impl Metric for RandomFeatureKid {
-    fn name(&self) -> &'static str {
-        super::DISTANCE
-    }
-
-    fn better(&self) -> Better {
-        Better::Less
-    }
-
     fn measure(&self, generated: &[Vec<f32>]) -> f64 {
         let generated: Vec<Features> = generated.par_iter().map(|picture| self.filters.features(picture)).collect();
         discrepancy(&self.genuine, &generated)

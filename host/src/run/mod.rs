@@ -45,7 +45,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     durable::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Refuses to put a run into a folder that holds anything but an earlier try, which may have ended before it was recorded.
+/// Refuses to put a run into a folder that holds anything but an earlier try, which may have ended before it was
+/// recorded.
 pub(crate) fn vacant_run(run: &Path) -> Result<()> {
     Ok(counterfoil_models::vacant_folder(run, &[RECORD, HELD_OUT, durable::PART])?)
 }

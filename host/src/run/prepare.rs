@@ -46,7 +46,8 @@ pub struct Request<'a> {
     pub group: Option<&'a str>,
     /// Folders of known fakes.
     pub known_fakes: &'a [PathBuf],
-    /// Folders of more genuine pictures to learn from. They were chosen for how they look, so no false-alarm rate may rest on them.
+    /// Folders of more genuine pictures to learn from. They were chosen for how they look, so no false-alarm rate may
+    /// rest on them.
     pub more: &'a [PathBuf],
     /// How to look at the pictures.
     pub look: &'a InputRule,
@@ -62,8 +63,9 @@ pub struct Request<'a> {
 
 /// Reads a data set's genuine pictures, splits them by group and lays them out for the network.
 ///
-/// Every picture is decoded once, but for those by which colour and size are decided, some fifty; only where these spoke for the minority
-/// are all decoded again. How the folders were understood, and what differs from the rest, is told. Memory grows with the number of pictures by their names and hashes, some 500 bytes each, and with the
+/// Every picture is decoded once, but for those by which colour and size are decided, some fifty; only where these
+/// spoke for the minority are all decoded again. How the folders were understood, and what differs from the rest, is
+/// told. Memory grows with the number of pictures by their names and hashes, some 500 bytes each, and with the
 /// held-out planes, of which there are at most some 2,000; rows beyond `room` go to the disk.
 ///
 /// # Errors
@@ -169,7 +171,8 @@ impl Prepared {
         TrainingSet { genuine: &self.samples, known: &self.known }
     }
 
-    /// Writes the held-out planes, the configuration of the `game` where one will be played, and the record into a run's folder.
+    /// Writes the held-out planes, the configuration of the `game` where one will be played, and the record into a
+    /// run's folder.
     ///
     /// # Errors
     /// When the folder holds a trained run already, cannot be made or cannot be written.
@@ -193,9 +196,7 @@ impl Prepared {
         }
         write(&run.join(RECORD), &serde_json::to_vec_pretty(&self.record)?)
     }
-}
 
-impl Prepared {
     /// Fits the detective of a kind that plays no game to the samples and writes it into the run's folder.
     ///
     /// # Errors

@@ -93,7 +93,8 @@ impl Record {
         Ok(planes.chunks_exact(each).map(<[u8]>::to_vec).collect())
     }
 
-    /// Reads the number of each held-out picture's group; `None` where the training knew none, or was of a program that kept none.
+    /// Reads the number of each held-out picture's group; `None` where the training knew none, or was of a program
+    /// that kept none.
     ///
     /// # Errors
     /// As [`held_out`](Self::held_out).

@@ -83,9 +83,9 @@ fn output_shape(plan: &TypedRunnableModel, slot: usize) -> Result<Vec<usize>, En
 
 /// Lets freed memory stay with the process, up to 8 MiB in each of its heaps.
 ///
-/// By default glibc gives most of it back after each run of a network, and the kernel zeroes it anew, page by page, for the next: a sixth
-/// of a run's time. It keeps twice as much as the largest block that was freed (mallopt(3), `M_MMAP_THRESHOLD`), so one is; none of its
-/// pages are touched.
+/// By default glibc gives most of it back after each run of a network, and the kernel zeroes it anew, page by page,
+/// for the next: a sixth of a run's time. It keeps twice as much as the largest block that was freed (mallopt(3),
+/// `M_MMAP_THRESHOLD`), so one is; none of its pages are touched.
 fn keep_freed_memory() {
     const BLOCK: usize = 4 << 20;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(BLOCK)));

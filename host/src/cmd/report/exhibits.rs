@@ -12,7 +12,7 @@ use counterfoil_edge::detector::explain::Explanation;
 use counterfoil_host::data::Item;
 use counterfoil_host::eval::{Scored, caught, hardest};
 use counterfoil_host::report::{Exhibit, Report};
-use counterfoil_models::{Article, Color, Frame, Preprocess, Region, Resize};
+use counterfoil_models::{Color, Frame, Preprocess};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 
@@ -60,10 +60,7 @@ fn thumbnail(frame: &Frame) -> Result<Vec<u8>> {
 fn shrink(frame: &Frame, longest: u32) -> Result<RgbImage> {
     let side = |side: u32| ((u64::from(side) * u64::from(SIDE) / u64::from(longest)) as u32).max(1);
     let (width, height) = (side(frame.width()), side(frame.height()));
-    let regions = vec![Region::WHOLE];
-    let plane =
-        Preprocess { width, height, color: Color::Rgb, resize: Resize::Stretch, article: Article::Whole, regions }
-            .plane(frame)?;
+    let plane = Preprocess::whole(width, height, Color::Rgb).plane(frame)?;
     let (bytes, area) = (plane.bytes(), (width * height) as usize); // [1, 3, H, W]
     Ok(RgbImage::from_fn(width, height, |x, y| {
         let at = (y * width + x) as usize;

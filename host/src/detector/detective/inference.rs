@@ -1,4 +1,5 @@
-//! A detective's average in inference form: layers and constants, for the exported file and for candle's own opinion of it.
+//! A detective's average in inference form: layers and constants, for the exported file and for candle's own opinion
+//! of it.
 
 use candle_core::{Result as TensorResult, Tensor};
 
@@ -67,9 +68,10 @@ impl InferenceModel {
         })
     }
 
-    /// The detective as an ONNX file with the inputs and outputs of [`crate::onnx::discriminator`]; N is a multiple of the regions of a
-    /// picture, whose rows are adjacent. Where `plain` holds the layers of the GAN's own discriminator there is a fourth output, `plain`
-    /// [N, 1]: its logit, for comparison. An engine that is not asked for it leaves its layers out.
+    /// The detective as an ONNX file with the inputs and outputs of [`crate::onnx::discriminator`]; N is a multiple
+    /// of the regions of a picture, whose rows are adjacent. Where `plain` holds the layers of the GAN's own
+    /// discriminator there is a fourth output, `plain` [N, 1]: its logit, for comparison. An engine that is not asked
+    /// for it leaves its layers out.
     ///
     /// # Errors
     /// [`OnnxError`].

@@ -1,9 +1,9 @@
 //! The detective: a network that learns genuine pictures from everything else there is, and judges forgers it never met.
 //!
-//! The GAN's own discriminator is a poor detector: at its end it knows one generator, the newest, and fluctuates from step to step (Zaheer
-//! et al., 2004.07657). The detective is trained beside the GAN, on the generator's work as it grows better, on damaged genuine pictures
-//! ([`augment`]) and on known fakes. It judges by the running average of its weights, so that a score does not depend on the step at which
-//! the training was stopped.
+//! The GAN's own discriminator is a poor detector: at its end it knows one generator, the newest, and fluctuates from
+//! step to step (Zaheer et al., 2004.07657). The detective is trained beside the GAN, on the generator's work as it
+//! grows better, on damaged genuine pictures ([`augment`]) and on known fakes. It judges by the running average of
+//! its weights, so that a score does not depend on the step at which the training was stopped.
 
 mod augment;
 mod features;
@@ -40,7 +40,8 @@ const LAST_SIDE: usize = 4;
 const HIDDEN: usize = 64;
 /// Share of the hidden layer dropped in training.
 const DROPOUT: f32 = 0.2;
-/// Adam's learning rate of trunk and head, that of the typicality head, whose one weight has further to go, and the decays.
+/// Adam's learning rate of trunk and head, that of the typicality head, whose one weight has further to go, and the
+/// decays.
 const RATE: f64 = 1e-3;
 const TYPICALITY_RATE: f64 = 2e-2;
 const DECAYS: (f64, f64) = (0.9, 0.999);
@@ -54,10 +55,11 @@ const SCALING: usize = 512;
 const MAX_FIT_VALUES: usize = 1 << 25;
 /// Rows whose features are computed together then.
 const CHUNK_ROWS: usize = 64;
-/// Added to each feature's standard deviation among the genuine, so that a near-constant feature is not scaled up without bound.
+/// Added to each feature's standard deviation among the genuine, so that a near-constant feature is not scaled up
+/// without bound.
 const SCALE_EPSILON: f64 = 0.02;
 
-/// Sides of the input where nobody says.
+/// Sides of the input by default.
 const SIDE: u32 = 32;
 
 /// The detective that is trained beside a GAN, or the GAN's own discriminator.
@@ -122,7 +124,8 @@ struct Networks {
     trunk: Network,
     /// Features [B, F] to logits [B, 1].
     head: Network,
-    /// A row's scaled typicality to the logarithm of the odds that it is genuine, [B, 1] each: what that feature alone can say.
+    /// A row's scaled typicality to the logarithm of the odds that it is genuine, [B, 1] each: what that feature
+    /// alone can say.
     typicality: Network,
 }
 
@@ -151,7 +154,8 @@ fn typicality_head(seed: u64) -> Result<Network> {
     network.with_parameters(&even.collect::<Result<_>>()?)
 }
 
-/// Convolutions that halve the sides and double the channels, `width` of them after the first, until no side is above 4; then the whole.
+/// Convolutions that halve the sides and double the channels, `width` of them after the first, until no side is above
+/// 4; then the whole.
 fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<Block> {
     let inputs = channels + pca::count(channels);
     let (mut blocks, mut inputs, mut outputs, mut sides) = (Vec::new(), inputs, width, (height, side));
@@ -171,8 +175,8 @@ impl Detective {
         wanted.min(MAX_FIT_VALUES / (regions * shape.0 * shape.1 * shape.2)).max(1)
     }
 
-    /// An untrained detective for rows of (channels, height, width). Its features are fitted to `genuine` rows [N, H, W, C] in -1..1, each
-    /// picture's `regions` rows adjacent; some of them set the scale of the feature vector.
+    /// An untrained detective for rows of (channels, height, width). Its features are fitted to `genuine` rows [N, H,
+    /// W, C] in -1..1, each picture's `regions` rows adjacent; some of them set the scale of the feature vector.
     pub fn new(
         seed: u64,
         shape: (usize, usize, usize),
@@ -242,7 +246,8 @@ impl Detective {
         ]
     }
 
-    /// Its constants by the names that checkpoints give them: what was fitted to the genuine, and the scale of the features.
+    /// Its constants by the names that checkpoints give them: what was fitted to the genuine, and the scale of the
+    /// features.
     pub(crate) fn constants(&self) -> impl Iterator<Item = (String, &Tensor)> {
         let [mean, inverse] = &self.scale;
         self.pca
@@ -271,8 +276,8 @@ impl Detective {
         }
     }
 
-    /// The feature vectors [B, F] of rows [B, H, W, C] in -1..1, not yet scaled, and the trunk's pass. The gradient reaches the rows by the
-    /// trunk and the maps that are the rows themselves.
+    /// The feature vectors [B, F] of rows [B, H, W, C] in -1..1, not yet scaled, and the trunk's pass. The gradient
+    /// reaches the rows by the trunk and the maps that are the rows themselves.
     fn see(&self, trunk: &Network, rows: &Tensor) -> Result<(Tensor, Pass)> {
         let mut ops = Eager::default();
         let centred = nchw(&rows.detach())?;
@@ -288,10 +293,11 @@ impl Detective {
         Ok((Tensor::cat(&features.collect::<Vec<_>>(), 1)?, seen))
     }
 
-    /// Learns from rows [B, H, W, C] in -1..1 each: genuine ones, forged ones, and known fakes, each picture's `regions` rows adjacent.
-    /// Gives the loss: the cross-entropy of genuine and of forged added.
+    /// Learns from rows [B, H, W, C] in -1..1 each: genuine ones, forged ones, and known fakes, each picture's
+    /// `regions` rows adjacent. Gives the loss: the cross-entropy of genuine and of forged added.
     ///
-    /// A known fake is labelled as a picture: which of its regions gives it away is unknown. So the least genuine of its rows counts.
+    /// A known fake is labelled as a picture: which of its regions gives it away is unknown. So the least genuine of
+    /// its rows counts.
     pub fn update(&mut self, genuine: &Tensor, forged: &Tensor, known: Option<(&Tensor, usize)>) -> Result<f32> {
         let step = self.adams[0].step;
         let all: Vec<&Tensor> = [genuine, forged].into_iter().chain(known.map(|(rows, _)| rows)).collect();

@@ -43,10 +43,11 @@ const MOST_LEARNED: usize = 2_000;
 const PARTS: [usize; 4] = [directions::LENGTHS[0], 256, 8 * 256, directions::LENGTHS[1]];
 const LENGTH: usize = PARTS[0] + PARTS[1] + PARTS[2] + PARTS[3];
 
-/// Weight of the general score beside a distance from references, in standard deviations of each, where it was learned from known fakes:
-/// then it lowers the error, most where references are few (docs/decisions/0007). Without them it knows nothing of forgers.
+/// Weight of the general score beside a distance from references, in standard deviations of each, where it was
+/// learned from known fakes: then it lowers the error, most where references are few (docs/decisions/0007). Without
+/// them it knows nothing of forgers.
 const WEIGHT_LEARNED: f64 = 0.25;
-/// The plane in which strokes are described, where nobody says otherwise: a signature is twice as wide as high.
+/// The plane in which strokes are described by default: a signature is twice as wide as high.
 const SIZE: [u32; 2] = [320, 160];
 
 /// The recipe of the strokes detector.
@@ -94,7 +95,7 @@ pub enum StrokesError {
         /// Columns of pixels.
         width: usize,
     },
-    /// Nobody said which pictures are of one item or writer, or there are too few of these.
+    /// It is unknown which pictures are of one item or writer, or there are too few of these.
     #[error(
         "--net strokes learns what one item or writer varies in, and found {0} with two pictures or more to learn from; expected at least {MIN_GROUPS}: name them with --group, or add pictures"
     )]

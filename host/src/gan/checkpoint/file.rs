@@ -1,8 +1,8 @@
 //! RUN/checkpoints/step-NNNNNNNN.safetensors: a trainer goes out to it and comes back bit for bit.
 //!
-//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); of a detective
-//! `detective.*` in the same way, its constants. One metadata entry,
-//! `counterfoil`, holds format, step, shape, configuration and the generator's quality metrics as JSON. No random state: streams have none. A file
+//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); of
+//! a detective `detective.*` in the same way, its constants. One metadata entry, `counterfoil`, holds format, step,
+//! shape, configuration and the generator's quality metrics as JSON. No random state: streams have none. A file
 //! appears under its name only when it is whole and on the disk; which ones stay is for `retention` to say.
 
 use std::collections::{BTreeMap, HashMap};

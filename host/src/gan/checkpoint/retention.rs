@@ -1,8 +1,9 @@
 //! Which checkpoints a run keeps and which of them is meant: the newest, the best, one step.
 //!
-//! The newest `keep` stay, and the best by each quality metric: the one on the schedule (its step a multiple of its `checkpoint_every`) with
-//! the best value in its own header. A stop saves off the schedule; not counting it makes what is kept a function of the training and not of
-//! when it was stopped. Nothing is written down about it: the files say it themselves.
+//! The newest `keep` stay, and the best by each quality metric: the one on the schedule (its step a multiple of its
+//! `checkpoint_every`) with the best value in its own header. A stop saves off the schedule; not counting it makes
+//! what is kept a function of the training and not of when it was stopped. Nothing is written down about it: the
+//! files say it themselves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::super::observe::note;
 use super::file::{Checkpoint, Header, path};
 use crate::detector::detective::Detective;
 use crate::net::Network;
-use crate::quality::{self, Better};
+use crate::quality;
 
 /// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +40,9 @@ impl FromStr for CheckpointSelector {
                     text.parse().map(Self::Step).map_err(|_| "expected newest, best, best:METRIC or a step".to_owned())
                 }
                 Some(metric) => {
-                    let names = quality::NAMES.map(|(name, _)| name);
-                    let found = names.into_iter().find(|name| *name == metric).map(Self::Best);
-                    found.ok_or_else(|| format!("`{metric}` is no quality metric; expected {}", names.join(", ")))
+                    let names = || quality::METRICS.map(|metric| metric.name).join(", ");
+                    let found = quality::named(metric).map(|metric| Self::Best(metric.name));
+                    found.ok_or_else(|| format!("`{metric}` is no quality metric; expected {}", names()))
                 }
             },
         }
@@ -135,22 +136,23 @@ pub(in super::super) fn prune(run: &Path, step: u64, keep: usize) -> Result<(), 
     if old.is_empty() {
         return Ok(());
     }
-    let best: Vec<PathBuf> = quality::NAMES.iter().filter_map(|(metric, _)| best(&files, metric, None)).collect();
+    let best: Vec<PathBuf> = quality::METRICS.iter().filter_map(|metric| best(&files, metric.name, None)).collect();
     for old in old.iter().filter(|old| !best.contains(old)) {
         fs::remove_file(old).map_err(Error::io("remove the old checkpoint", old))?;
     }
     Ok(())
 }
 
-/// The best file by a metric among those on the schedule and `also`, the older of two equals. One that does not open is not the best.
+/// The best file by a metric among those on the schedule and `also`, the older of two equals. One that does not open
+/// is not the best.
 fn best(files: &[PathBuf], metric: &str, also: Option<&PathBuf>) -> Option<PathBuf> {
-    let better = quality::NAMES.iter().find(|(name, _)| *name == metric).map_or(Better::Less, |(_, better)| *better);
+    let end = quality::named(metric)?.better;
     let candidate = |path: &PathBuf| -> Option<f64> {
         let Header { step, config, quality, .. } = Header::open(path).ok()?;
         let counts = step.is_multiple_of(config.checkpoint_every) || also == Some(path);
         quality.get(metric).copied().filter(|_| counts)
     };
     let candidates = files.iter().filter_map(|path| Some((candidate(path)?, path)));
-    let better = |best: (f64, _), other: (f64, _)| if better.is_better(other.0, best.0) { other } else { best };
+    let better = |best: (f64, _), other: (f64, _)| if end.is_better(other.0, best.0) { other } else { best };
     candidates.reduce(better).map(|(_, path)| path.clone())
 }

@@ -27,8 +27,8 @@ pub(in super::super) struct Grids {
 }
 
 impl Grids {
-    /// Of a training in the folder `run` that stands at step `first` and is at its end where `ended`: removes grids that it will write anew,
-    /// and writes that of step 0.
+    /// Of a training in the folder `run` that stands at step `first` and is at its end where `ended`: removes grids
+    /// that it will write anew, and writes that of step 0.
     pub(in super::super) fn begin(run: &Path, every: u64, trainer: &GanTrainer, ended: bool) -> Result<Self, Error> {
         let first = trainer.step;
         // A grid off the schedule is the end's: it goes once the training goes on.

@@ -1,4 +1,5 @@
-//! What is written and shown of a training while it runs. An observer is told of each step after it, in the order of the list.
+//! What is written and shown of a training while it runs. An observer is told of each step after it, in the order of
+//! the list.
 
 mod grid;
 mod progress;

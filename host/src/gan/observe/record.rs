@@ -1,15 +1,15 @@
 //! RUN/metrics.jsonl: the measurements of a training, one JSON object a line. This file alone knows their form.
 //!
-//! A line every tenth step and at every checkpoint on the schedule, which adds the quality metrics by their names; every fiftieth and the
-//! checkpoints' add the probe of the detective, where there is one. No line holds a time of day or a speed: the file's bytes, too, are a
-//! function of configuration, samples and steps.
+//! A line every tenth step and at every checkpoint on the schedule, which adds the quality metrics by their names;
+//! every fiftieth and the checkpoints' add the probe of the detective, where there is one. No line holds a time of
+//! day or a speed: the file's bytes, too, are a function of configuration, samples and steps.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::super::Error;
@@ -23,37 +23,37 @@ pub const METRICS: &str = "metrics.jsonl";
 /// Steps between two lines.
 const EVERY: u64 = 10;
 
-/// What is recorded of a step.
+/// What is recorded of a step. A number that an older record lacks, or that was none, is NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Steps made, this one included.
     pub step: u64,
     /// Passes over the samples so far.
-    #[serde(serialize_with = "decimals::<4, _>")]
+    #[serde(default = "none", serialize_with = "decimals::<4, _>", deserialize_with = "number")]
     pub epoch: f64,
     /// The discriminator's loss.
-    #[serde(serialize_with = "decimals::<6, _>")]
+    #[serde(default = "none", serialize_with = "decimals::<6, _>", deserialize_with = "number")]
     pub loss_d: f64,
     /// The generator's loss.
-    #[serde(serialize_with = "decimals::<6, _>")]
+    #[serde(default = "none", serialize_with = "decimals::<6, _>", deserialize_with = "number")]
     pub loss_g: f64,
     /// Mean D(x) over the real pictures, 0..1.
-    #[serde(serialize_with = "decimals::<6, _>")]
+    #[serde(default = "none", serialize_with = "decimals::<6, _>", deserialize_with = "number")]
     pub d_real: f64,
     /// Mean D(G(z)) over the fakes, 0..1, before the discriminator's update.
-    #[serde(serialize_with = "decimals::<6, _>")]
+    #[serde(default = "none", serialize_with = "decimals::<6, _>", deserialize_with = "number")]
     pub d_fake: f64,
     /// Norm of the discriminator's gradient.
-    #[serde(serialize_with = "decimals::<6, _>")]
+    #[serde(default = "none", serialize_with = "decimals::<6, _>", deserialize_with = "number")]
     pub norm_d: f64,
     /// Norm of the generator's gradient.
-    #[serde(serialize_with = "decimals::<6, _>")]
+    #[serde(default = "none", serialize_with = "decimals::<6, _>", deserialize_with = "number")]
     pub norm_g: f64,
     /// The detective's loss, where there is one: 1.39 is a coin toss.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "some_decimals::<6, _>")]
     pub loss_detective: Option<f64>,
     /// Quality metrics of the generator by name, at checkpoints on the schedule.
-    #[serde(flatten, serialize_with = "quality")]
+    #[serde(flatten, serialize_with = "quality", deserialize_with = "numbers")]
     pub quality: BTreeMap<String, f64>,
     /// AUROC of the detective on fixed rows, now and then.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "some_decimals::<6, _>")]
@@ -79,10 +79,10 @@ impl From<&StepStats> for StepRecord {
 }
 
 impl StepRecord {
-    /// The record of a run folder; empty where nothing was recorded.
+    /// The record of a run folder.
     ///
     /// # Errors
-    /// When the file cannot be read or a line of it is no record.
+    /// When there is none, it cannot be read, or a line of it is no record.
     pub fn read(run: &Path) -> io::Result<Vec<Self>> {
         fs::read_to_string(run.join(METRICS))?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
@@ -105,6 +105,20 @@ fn quality<S: Serializer>(metrics: &BTreeMap<String, f64>, serializer: S) -> Res
     written.serialize(serializer)
 }
 
+fn none() -> f64 {
+    f64::NAN
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(none))
+}
+
+/// Of the fields that are no others the numbers.
+fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+    let rest = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
+    Ok(rest.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect())
+}
+
 fn raw(number: String) -> Box<RawValue> {
     RawValue::from_string(number).expect("a finite number is JSON")
 }
@@ -121,7 +135,8 @@ struct Line {
 }
 
 impl Recorder {
-    /// Opens RUN/metrics.jsonl and drops the lines after `step`, which a run that stopped before its next checkpoint has left.
+    /// Opens RUN/metrics.jsonl and drops the lines after `step`, which a run that stopped before its next checkpoint
+    /// has left.
     pub(in super::super) fn open(run: &Path, step: u64) -> Result<Self, Error> {
         let path = run.join(METRICS);
         let before = match fs::read(&path) {
@@ -198,5 +213,13 @@ mod tests {
         assert!(line.ends_with(r#","loss_detective":1.250000,"distance":1.2346e-2,"probe":0.750000}"#), "{line}");
         let again: StepRecord = serde_json::from_str(&line).unwrap();
         assert_eq!((again.probe, again.quality["distance"]), (Some(0.75), 0.012_346));
+    }
+
+    #[test]
+    fn records_of_older_programs_are_read() {
+        let line = r#"{"step":10,"loss_d":null,"loss_g":0.5,"d_real":0.5,"d_fake":0.5,"by":"an older program","distance":null}"#;
+        let record: StepRecord = serde_json::from_str(line).unwrap();
+        assert!(record.loss_d.is_nan() && record.norm_d.is_nan() && record.quality.is_empty(), "{record:?}");
+        assert_eq!((record.step, record.loss_g), (10, 0.5));
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of a row beside what the trunk learns to see: features that are computed, not trained.
 //!
-//! A new one is a file here and a line in [`Features::list`] and its twin. Their places in the feature vector are named, not counted.
+//! A new one is a file here and a line in [`Features::list`] and its twin. Their places in the feature vector are
+//! named, not counted.
 
 pub(super) mod pca;
 mod spectrum;

@@ -1,8 +1,9 @@
-//! What the principal components of genuine pictures reconstruct of a row, and the residual: maps for the trunk, beside the row's own.
+//! What the principal components of genuine pictures reconstruct of a row, and the residual: maps for the trunk,
+//! beside the row's own.
 //!
-//! Most of what varies among genuine pictures is what may vary: camera, light, place, writer. The residual is faint and telling, be it no
-//! larger than a serif. A row has two views: its greys pixel by pixel, and where it has colours these in squares, for an ink is wider than a
-//! line.
+//! Most of what varies among genuine pictures is what may vary: camera, light, place, writer. The residual is faint
+//! and telling, be it no larger than a serif. A row has two views: its greys pixel by pixel, and where it has colours
+//! these in squares, for an ink is wider than a line.
 
 use candle_core::{DType, Device, Result, Tensor};
 

@@ -26,7 +26,8 @@ const TINTS: [f32; 7] = [-0.3, -0.12, -0.04, 0.0, 0.04, 0.12, 0.3];
 /// A number this near to a level, in parts of the way to the next, counts as the level: ten times float32's rounding of it, and far less
 /// than the way from one byte to the next.
 const EDGE: f32 = 2e-5;
-/// Probability of dropping a row's texture in training, so that the trunk learns too: what texture tells already, it would never look for.
+/// Probability of dropping a row's texture in training, so that the trunk learns too: what texture tells already, it
+/// would never look for.
 const TEXTURE_DROPOUT: f64 = 0.3;
 /// Shortest side of a picture that has two steps in a row.
 pub const MIN_SIDE: usize = 3;
@@ -150,7 +151,7 @@ impl Feature for Texture {
     }
 }
 
-/// The step that is worth a loop of its own: as nodes it takes some eight times as long.
+/// The step that is worth a loop of its own in training.
 struct JointHistograms {
     /// Channels, height, width.
     shape: (usize, usize, usize),

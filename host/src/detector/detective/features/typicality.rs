@@ -1,9 +1,11 @@
-//! How typical a row is of the genuine ones, and a picture of genuine pictures: minus the logarithm of its Mahalanobis distance (Mahalanobis
-//! 1936) to them. It is fitted to genuine pictures alone, so it also holds against a forgery that resembles none of those learned from.
+//! How typical a row is of the genuine ones, and a picture of genuine pictures: minus the logarithm of its
+//! Mahalanobis distance (Mahalanobis 1936) to them. It is fitted to genuine pictures alone, so it also holds against
+//! a forgery that resembles none of those learned from.
 //!
-//! Of a row the fine bands of its spectrum and the colours of its squares count. Each region of a picture has its own kind of rows; a row is
-//! held to the kind that it is nearest to, so a caller need not know which region is which. Of a picture the coarse bands of each region's
-//! spectrum and its colour count, all together: camera and light change them all alike, a forger's press does not.
+//! Of a row the fine bands of its spectrum and the colours of its squares count. Each region of a picture has its own
+//! kind of rows; a row is held to the kind that it is nearest to, so a caller need not know which region is which. Of
+//! a picture the coarse bands of each region's spectrum and its colour count, all together: camera and light change
+//! them all alike, a forger's press does not.
 
 use candle_core::{DType, Device, Result, Tensor};
 use rayon::prelude::*;
@@ -132,8 +134,8 @@ impl Typicality {
         ops.concat(&[coarse, color])
     }
 
-    /// What the typicality of each picture adds to the score of each of its rows, which are adjacent: [N, 1]. `None` where a picture is
-    /// one row.
+    /// What the typicality of each picture adds to the score of each of its rows, which are adjacent: [N, 1]. `None`
+    /// where a picture is one row.
     pub(in super::super) fn of_pictures(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Option<Var>> {
         let regions = self.regions()?;
         if regions == 1 {
