@@ -1,5 +1,5 @@
-//! Passes the versions of the inference engines from `Cargo.lock` on, so that a bundle's manifest names those that it
-//! was built with.
+//! Reads the versions of the inference engines from `Cargo.lock` and passes them to the compiler, so that a bundle's
+//! manifest names the versions it was built with.
 
 use std::fs;
 

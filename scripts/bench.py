@@ -1,4 +1,4 @@
-"""What the benchmarks share: programs of ours as built, and programs that take turns, a line asked and a JSON line answered."""
+"""Shared by the benchmarks: builds our programs, and runs programs that answer a line on stdin with a line of JSON."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def built(*what):
-    """Builds a program and gives its path, as cargo tells it."""
+    """Builds a program with cargo and returns its path."""
     command = ["cargo", "build", "--release", "--message-format=json-render-diagnostics", *what]
     output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout
     messages = (json.loads(line) for line in output.splitlines())
@@ -17,13 +17,13 @@ def built(*what):
 
 
 class Program:
-    """A program that runs one block for each line it is sent."""
+    """A program that runs one block of work for each line on its stdin."""
 
     def __init__(self, *command, environment=None):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def block(self, line):
-        """Lets it run one block; gives its answer."""
+        """Runs one block and returns the program's answer."""
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()

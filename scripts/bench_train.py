@@ -1,10 +1,11 @@
-"""The game of `counterfoil train` in PyTorch, for scripts/bench-train: same networks, sizes, batch, losses and optimiser.
+"""The GAN training of `counterfoil train` in PyTorch, for scripts/bench-train: same networks, batch, losses, optimiser.
 
 usage: bench_train.py --case a|b|c --threads N [--channels-last] [--replay TRACE]
 
-Reads lines on stdin; each runs one block of steps and prints its images a second. With --replay it plays the trace that the Rust program
-wrote instead (same first weights, pictures, latents and dropout masks) and prints the losses of each step. Written as a PyTorch user would:
-nn layers, fused Adam, one pass of the generator a step as in PyTorch's own DCGAN example.
+For each line on stdin it runs this number of steps and prints the images per second. With --replay it runs the trace
+that the Rust program wrote instead (same initial weights, pictures, latents and dropout masks) and prints the losses of
+each step. It is written as a PyTorch user would write it: nn layers, fused Adam, one pass of the generator per step as
+in PyTorch's own DCGAN example.
 """
 
 import argparse
@@ -18,14 +19,14 @@ from torch import nn
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-# Channels, side, width (0 for the mlp) and batch.
+# Channels, side in pixels, width (0 for the MLP) and batch size of each case.
 CASES = {"a": (1, 32, 32, 64), "b": (3, 64, 64, 32), "c": (1, 28, 0, 128)}
 LATENT = 100
 REAL_LABEL = 0.9
 
 
 def dcgan(channels, side, width):
-    """Generator and discriminator after Radford et al. (1511.06434), the discriminator without batch norm."""
+    """Generator and discriminator after Radford et al. (arXiv 1511.06434), the discriminator without batch norm."""
     doublings = (side // 4).bit_length() - 1
     deep = width << (doublings - 1)
     generator = [nn.ConvTranspose2d(LATENT, deep, 4, 1, 0, bias=False), nn.BatchNorm2d(deep), nn.ReLU(True)]
@@ -42,7 +43,7 @@ def dcgan(channels, side, width):
 
 
 class Dropout(nn.Module):
-    """nn.Dropout, or in a replay the mask it is given."""
+    """Dropout with a random mask; in a replay, with the masks of the trace."""
 
     def __init__(self, share):
         super().__init__()
@@ -79,12 +80,12 @@ class Game:
         self.step = 0
 
     def draw(self, pictures):
-        """A batch of pictures [N, C, H, W], bytes, and latents."""
+        """Draws a batch from bytes [N, C, H, W]: pictures [B, C, H, W] in -1..1 and latents [B, Z]."""
         rows = pictures[torch.randint(0, len(pictures), (self.batch,))]
         return rows.float().div_(127.5).sub_(1.0), torch.randn(self.batch, LATENT)
 
     def round(self, real, z):
-        """real [B, C, H, W] in -1..1, z [B, Z]; gives the two losses."""
+        """One training step with real [B, C, H, W] in -1..1 and z [B, Z]; returns the two losses."""
         if self.convolutional:
             real, z = real.to(memory_format=self.layout), z[:, :, None, None]
         else:
@@ -112,7 +113,7 @@ class Game:
         return loss_d.item(), loss_g.item()
 
     def load(self, tensors):
-        """The first weights of a trace, which lie as Rust keeps them: linear [I, O], convolutions [K, K, large, small]."""
+        """Loads the initial weights of a trace. Rust's layout: linear [I, O], convolutions [K, K, large, small]."""
         for prefix, net in [("g", self.generator), ("d", self.discriminator)]:
             index = -1
             first = 0 if f"{prefix}.0.weight" in tensors else 1

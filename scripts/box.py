@@ -1,4 +1,4 @@
-"""A box of ours on this machine's own network, for scripts that play with it or wear it down."""
+"""A running box on the loopback address, for scripts that play face-offs with it or put load on it."""
 
 import json
 import pathlib
@@ -10,7 +10,7 @@ import time
 
 
 class Box:
-    """A box by a name, with a folder of its own in `work`, and how a referee gets in."""
+    """A running box with a name, its own folder in `work`, and the access data for a referee."""
 
     def __init__(self, work, name, program, bundle, *arguments):
         self.state = work / name
@@ -32,7 +32,7 @@ class Box:
         self.entry = "[[box]]\n" + "".join(f'{key} = "{value}"\n' for key, value in entry.items())
 
     def film(self, frames, each, period):
-        """Holds pictures before its camera (`--source stdin`), one every `period` seconds and each of them for `each`, until the box ends."""
+        """Sends frames to stdin until the box ends: one every `period` seconds, a new picture every `each` seconds."""
 
         def show():
             try:

@@ -1,4 +1,4 @@
-"""What the benchmarks of detection share: material made once, trainings that are kept, figures over folds and seeds."""
+"""Shared by the detection benchmarks: material that is made once, cached trainings, figures over folds and seeds."""
 
 import concurrent.futures
 import json
@@ -21,7 +21,7 @@ def say(text):
 
 
 def arguments(parser, minutes):
-    """The flags of a benchmark that trains: how long, how many at once, and where to keep what was made."""
+    """Adds the flags of a benchmark that trains: length and number of parallel trainings, and the cache folder."""
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--jobs", type=int, default=1, help="so many trainings at once, each with its share of the cores; with --steps")
@@ -41,12 +41,12 @@ class Bench:
         return subprocess.run(command, env=self.environment, stdout=subprocess.PIPE, check=True, text=True).stdout
 
     def each(self, work, items):
-        """What a piece of work gives for each item, in their order."""
+        """Calls `work` for each item in parallel; returns the results in the order of the items."""
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             return list(pool.map(lambda item: work(*item), items))
 
     def material(self, case):
-        """The folder with the case's folds, made where it is not there yet, and what says how its pictures are trained on."""
+        """The folder with the folds of a case; it is made if it does not exist."""
         folder = self.work / case
         if not (folder / "zoo.toml").exists():
             say(f"making the forgers of case {case}")
@@ -56,11 +56,11 @@ class Bench:
         return folder
 
     def known(self, case, fold):
-        """The folders of the families that a detective judged on a fold may know."""
+        """The folders of forger families that a detective may know if it is judged on this fold."""
         return [self.material(case) / f"fold-{other}" for other in FOLDS if other != fold]
 
     def train(self, case, fold, seed, name="", known=None, settings=""):
-        """A run with known fakes, by default all that it may know, and a configuration."""
+        """Trains a run, or returns the cached one. By default it knows all fakes that it may know for this fold."""
         length = "-".join(map(str, self.length)).strip("-")
         run = self.work / "runs" / f"{case}{name}-fold{fold}-seed{seed}-{length}"
         if not (run / "done").exists():
@@ -76,7 +76,7 @@ class Bench:
         return run
 
     def judge(self, case, fold, run, *flags, checkpoint="newest"):
-        """What `eval` says of a run's bundle on a fold."""
+        """Exports a run and evaluates it with `eval` on a fold; returns the result, which is cached."""
         bundle = self.work / "bundles" / f"{run.name}-{checkpoint}"
         judged = bundle.with_name("".join([bundle.name, *flags, ".json"]))
         if not judged.exists():
@@ -89,7 +89,7 @@ class Bench:
 
 
 def pooled(folds):
-    """One detector's figures over the families of all folds, each with the interval of judging other pictures."""
+    """Figures of one detector over the families of all folds: value, low, high; the interval is for other pictures."""
     families = [fold["families"] for fold in folds]
     found = {}
     for measure in MEASURES:
@@ -99,14 +99,14 @@ def pooled(folds):
             continue
         share = [count / sum(families) for count in families]
         value = sum(part * fold[measure] for part, fold in zip(share, folds))
-        # Folds are judged on other forgeries each; their errors are taken as independent.
+        # Each fold is judged on different forgeries, so the errors of the folds are treated as independent.
         half = math.hypot(*(part * (fold[f"{measure}_high"] - fold[f"{measure}_low"]) / 2 for part, fold in zip(share, folds)))
         found[measure] = [value, max(0.0, value - half), min(1.0, value + half)]
     return found
 
 
 def over_seeds(figures):
-    """The mean over seeds with its mean interval, and the distance between the best and the worst seed."""
+    """The mean over seeds, the mean of the intervals, and the difference between the highest and the lowest seed."""
     return {
         measure: {
             "value": statistics.mean(figure[measure][0] for figure in figures),

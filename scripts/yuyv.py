@@ -1,14 +1,14 @@
-"""A picture becomes what a camera would send of it: a PNG in, a raw YUYV frame out. Python's own library reads no PNG, so here it is read."""
+"""Converts a PNG file to a raw YUYV frame, as a camera sends it. Reads PNG itself, as Python's library does not."""
 
 import pathlib
 import struct
 import zlib
 
-DESK = (96, 96, 96)  # what lies around the picture, RGB
+DESK = (96, 96, 96)  # RGB colour around the picture
 
 
 def frame(png, width, height):
-    """The picture in the middle of a frame of width x height, BT.601 limited range: as vivid declares its webcam."""
+    """A frame of width x height pixels with the picture in the middle; BT.601 limited range, as vivid declares it."""
     rows = pixels(pathlib.Path(png).read_bytes())
     left, top = (width - len(rows[0])) // 2, (height - len(rows)) // 2
     if left < 0 or top < 0:
@@ -25,7 +25,7 @@ def frame(png, width, height):
 
 
 def place(png, width, height):
-    """Where the picture lies in such a frame: [x, y, width, height] in fractions of it."""
+    """The area of the picture in such a frame: [x, y, width, height] in fractions of the frame."""
     rows = pixels(pathlib.Path(png).read_bytes())
     wide, high = len(rows[0]), len(rows)
     return [(width - wide) // 2 / width, (height - high) // 2 / height, wide / width, high / height]
@@ -40,7 +40,7 @@ def chroma(kr, kg, kb, r, g, b):
 
 
 def pixels(png):
-    """Rows of (r, g, b); 8-bit RGB that is not interlaced, which is how the specimen notes are drawn (PNG, third edition, chapter 9)."""
+    """Rows of (r, g, b) of an 8-bit RGB PNG without interlacing, as for specimen notes (PNG 3rd edition, chapter 9)."""
     header, data, at = None, b"", 8
     while at < len(png):
         length, kind = struct.unpack_from(">I4s", png, at)

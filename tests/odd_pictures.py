@@ -1,10 +1,11 @@
-"""Draws pictures from a seed, saves them in every way that people's pictures are saved, and damages them in every way that files are.
+"""Draws pictures from a seed, saves them in many file formats and variants, and damages some of the files.
 
 usage: odd_pictures.py DIR COUNT SEED
 
-Needs Pillow and djpeg (libjpeg-turbo-progs), which are the measure: DIR/NAME is to be read where Pillow reads it whole and, for a JPEG,
-`djpeg -strict` does not warn. DIR/wanted.json tells for each file why it is to be refused, or the PNG in DIR/upright that it is to be
-judged like: what Pillow makes of it, upright, in 8 bits, on white.
+Needs Pillow and djpeg (libjpeg-turbo-progs), which are the reference: a file DIR/NAME must be read if Pillow reads all
+of it and, for a JPEG, `djpeg -strict` does not warn. DIR/wanted.json holds for each file the reason why it must be
+refused, or an empty string. A file that must be read has a PNG in DIR/upright with the expected pixels: those of
+Pillow, upright, in 8 bits, on white.
 """
 
 import io
@@ -19,7 +20,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 
 def drawn(rng, mode="RGB"):
-    """A picture with flat areas, edges, text-like strokes and noise."""
+    """A picture with flat areas, edges, strokes as in text, and noise."""
     width, height = rng.choice([(96, 64), (97, 61), (160, 120), (128, 128), (64, 200)])
     picture = Image.new("RGB", (width, height), tuple(rng.randrange(256) for _ in range(3)))
     pen = ImageDraw.Draw(picture)
@@ -51,7 +52,7 @@ def segment(marker, content):
 
 
 def without(jpeg, marker):
-    """A JPEG without the segments of a marker before its pixels."""
+    """The JPEG without those segments before its pixels that have this marker."""
     out, at = jpeg[:2], 2
     while jpeg[at + 1] != 0xDA:
         length = 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
@@ -120,7 +121,7 @@ def others(rng):
 
 
 def damaged(rng, data):
-    """A copy of a file with one kind of damage: what it is called, and the bytes."""
+    """A copy of a file with one kind of damage: returns the name of the damage and the bytes."""
     size = len(data)
     at = rng.randrange(min(size - 1, 300), size)
     piece = rng.choice([1, 8, 64, 512])
@@ -139,7 +140,7 @@ def damaged(rng, data):
 
 
 def refused(path):
-    """Why a file is to be refused, or nothing; and the upright picture."""
+    """The reason why a file must be refused, or an empty string; and the upright picture, or None."""
     data = path.read_bytes()
     if data[:2] == b"\xff\xd8":
         strict = subprocess.run(["djpeg", "-strict", "-outfile", "/dev/null", path], capture_output=True, text=True)
@@ -149,10 +150,10 @@ def refused(path):
         with Image.open(path) as picture:
             picture.load()
             upright = ImageOps.exif_transpose(picture)
-    except Exception as error:  # Pillow raises whatever its codecs do.
+    except Exception as error:  # Pillow passes on any exception of its codecs.
         return f"{type(error).__name__}: {error}", None
     if upright.mode.startswith("I"):
-        # Pillow keeps 16 bits of grey and takes the lower ones, not the upper, to make 8.
+        # Pillow's own conversion of 16-bit grey to 8 bits uses the lower bits; the upper ones are needed here.
         upright = Image.frombytes("L", upright.size, upright.tobytes()[1::2])
     elif upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         paper = Image.new("RGBA", upright.size, "white")

@@ -1,4 +1,5 @@
-//! `/etc/counterfoil/edge.toml` becomes a [`Config`]: every key has a default, an unknown one is refused with the nearest known one.
+//! Reads `/etc/counterfoil/edge.toml` into a [`Config`]. Every key has a default; for an unknown key
+//! the error names the nearest known one.
 
 use std::fmt;
 use std::fs;
@@ -16,63 +17,65 @@ use crate::watch::state::Mode;
 use crate::watch::vote::Quorum;
 use crate::{Error, Result};
 
-/// Where it is looked for by the service.
-pub const PLACE: &str = "/etc/counterfoil/edge.toml";
-/// The folder of what a box learns and records, unless told otherwise.
+/// Path of the configuration file that the service reads.
+pub const CONFIG_PATH: &str = "/etc/counterfoil/edge.toml";
+/// Default folder for everything that the box stores.
 pub const STATE: &str = "/var/lib/counterfoil";
 
-/// How a box watches.
+/// Configuration of the box: all keys of the TOML file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where pictures come from: `rpicam`, `rpicam:yuv420`, `v4l2:/dev/v4l/by-id/...`, `dir:FOLDER` or `stdin`.
+    /// Where pictures come from: `rpicam`, `rpicam:yuv420`, `v4l2:/dev/v4l/by-id/...`, `dir:FOLDER`,
+    /// `stdin` or `none`.
     #[serde(deserialize_with = "parsed")]
     pub source: Spec,
-    /// Width and height that a camera is asked for; it may give others.
+    /// Width and height in pixels that are requested from a camera; the camera may give others.
     pub size: [u32; 2],
-    /// A bundle's folder; without it the model that `model select` chose.
+    /// A bundle's folder; if absent, the model that `model select` chose.
     pub bundle: Option<PathBuf>,
-    /// The folder of what the box learns and records.
+    /// The folder for everything that the box stores.
     pub state: PathBuf,
-    /// `always`, or `button`: a camera's frames only when it is pressed.
+    /// `always` judges every frame of a camera; `button` judges frames only after a press of the button.
     pub mode: Mode,
-    /// How many frames have to agree, of how many: `[3, 5]`.
+    /// How many of the last frames must give the same verdict: `[3, 5]` is 3 of the last 5.
     #[serde(deserialize_with = "quorum")]
     pub agree: Quorum,
-    /// The part of a camera's picture that is looked at, `[x, y, width, height]` in fractions of it: where the guide frame lies.
+    /// The part of a camera's picture that is judged, `[x, y, width, height]` in fractions 0..1: the
+    /// area of the guide frame.
     #[serde(deserialize_with = "region")]
     pub guide: Region,
-    /// `auto`, `rpi`, `gpiochip`, `console` or `none`.
+    /// How lights and button are accessed: `auto`, `rpi`, `gpiochip`, `console` or `none`.
     pub lights: Kind,
-    /// BCM numbers of the header's pins.
+    /// BCM numbers of the pins on the header.
     pub pins: Pins,
-    /// The display's I2C bus: 1 for /dev/i2c-1; -1 for no display.
+    /// I2C bus of the display: 1 for `/dev/i2c-1`, -1 for no display.
     pub screen: i16,
-    /// Whether verdicts are written to STATE/journal.
+    /// Whether verdicts are written to the journal in `STATE/journal`.
     pub journal: bool,
-    /// Whether pictures the box was unsure of are kept in STATE/unsure, for the next training.
+    /// Whether pictures with the verdict unsure are kept in `STATE/unsure`, for the next training.
     pub keep_unsure: bool,
-    /// The box on the network.
+    /// Network services of the box.
     pub network: Network,
-    /// The broker of a home automation; without it there is none.
+    /// The MQTT broker of a home automation system, if there is one.
     pub mqtt: Option<Mqtt>,
 }
 
-/// How a box is on the network.
+/// Configuration of the network services.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Network {
-    /// Address and port for TLS; without it the box is on no network.
+    /// Address and port of the TLS listener; if absent, the box does not listen.
     #[serde(deserialize_with = "listening")]
     pub listen: Option<SocketAddr>,
-    /// Address and port of a plain HTTP page, for reading only; without it there is none.
+    /// Address and port of a read-only page over plain HTTP; if absent, there is no page.
     #[serde(deserialize_with = "listening")]
     pub page: Option<SocketAddr>,
     /// Whether the page may be read without a token.
     pub public: bool,
-    /// Whether the local network is told of the box (mDNS).
+    /// Whether the box is announced on the local network (mDNS).
     pub announce: bool,
-    /// What it is called; the machine's own name otherwise.
+    /// Name of the box on the network; if absent, the host name.
     pub name: Option<String>,
 }
 
@@ -82,18 +85,18 @@ impl Default for Network {
     }
 }
 
-/// A broker that the box tells what it says.
+/// The MQTT broker to which the box publishes its verdicts.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
-    /// Host and port.
+    /// Host and port of the broker.
     #[serde(deserialize_with = "parsed")]
     pub broker: Broker,
-    /// Who the box says it is.
+    /// User name for the broker, if it needs one.
     pub user: Option<String>,
-    /// Its password.
+    /// Password for the broker; has an effect only with `user`.
     pub password: Option<String>,
-    /// Home Assistant's prefix of discovery messages.
+    /// Topic prefix of Home Assistant's discovery messages.
     #[serde(default = "homeassistant")]
     pub prefix: String,
 }
@@ -102,15 +105,15 @@ fn homeassistant() -> String {
     "homeassistant".into()
 }
 
-/// A broker's port unless told otherwise.
+/// Default port of an MQTT broker.
 const MQTT_PORT: u16 = 1883;
 
-/// A broker's host and port.
+/// Host and port of an MQTT broker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Broker(String, u16);
 
 impl Broker {
-    /// Host and port.
+    /// Splits the broker into host and port.
     #[must_use]
     pub fn into_parts(self) -> (String, u16) {
         (self.0, self.1)
@@ -134,7 +137,7 @@ impl FromStr for Broker {
         if plain.contains('@') {
             return Err(bad("`user` and `password` are keys of their own in [mqtt]"));
         }
-        // An address of IPv6 has colons of its own.
+        // An IPv6 address contains colons itself.
         let (host, port) = match plain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, "")) => (host, None),
             Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or(port))),
@@ -182,17 +185,17 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a file.
+    /// Reads a configuration file.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the file, the line and what was expected.
+    /// [`Error::Config`], with the file, the line and what was expected.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path)
             .map_err(|e| fault(path, format!("cannot be read ({e}); check its name and whose it is")))?;
         Self::parse(&text).map_err(|what| fault(path, what))
     }
 
-    /// The keys that are set and do nothing as the others are, each in a sentence with what to do.
+    /// The keys that are set but have no effect, given the other keys. Each entry is a sentence that says what to do.
     #[must_use]
     pub fn without_effect(&self) -> Vec<String> {
         let (usual, source, network) = (Self::default(), &self.source, &self.network);
@@ -246,10 +249,11 @@ impl Config {
     }
 }
 
-/// Where to listen, as typed: the address of a network card of this machine, or of all of them, and a port.
+/// Parses a listening address: a numeric IP address of this machine, or the unspecified address for all
+/// interfaces, and a port.
 ///
 /// # Errors
-/// What is wrong with it, and what was expected.
+/// A message that says what is wrong and what was expected.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         let why = match text.rsplit_once(':') {
@@ -267,7 +271,7 @@ fn listening<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Socket
     address(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
 }
 
-/// Of the names that an error expects, the one a mistyped name is nearest to.
+/// Of the names in the error's list of expected names, the one nearest to the mistyped name.
 fn nearest<'a>(unknown: &str, message: &'a str) -> Option<&'a str> {
     let expected = message.split_once("expected").map(|(_, expected)| expected)?;
     let names = expected.split('`').skip(1).step_by(2);
@@ -306,7 +310,7 @@ mod tests {
     fn the_file_that_is_shipped_says_the_defaults() {
         let text = include_str!("../debian/edge.toml");
         assert_eq!(Config::parse(text).unwrap(), Config::default());
-        // With the comment signs taken off, every key is there.
+        // With the comment marks removed, every key is set.
         let all: String =
             text.lines().map(|line| line.strip_prefix("#= ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
         let all = Config::parse(&all).unwrap();

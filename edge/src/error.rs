@@ -1,51 +1,52 @@
-//! Every way the box can fail, each with what was found and what to do.
+//! Every way in which the box can fail. Each message says what was found and what to do.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::inference::EngineError;
 
-/// Shorthand for results of this crate.
+/// A result of this crate, with [`Error`] as the default error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong between a path on a command line and a light.
+/// Every error of this crate.
 ///
-/// What concerns one picture does not name it: whoever asked knows which it was, and prints the name beside it.
+/// An error about one picture does not name the picture: the caller knows it, and prints the name beside the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The contract was broken: a damaged bundle, a picture that cannot be judged, a score that is no number.
+    /// A rule of the models crate is broken: a damaged bundle, a picture that cannot be judged, a score
+    /// that is not a finite number.
     #[error(transparent)]
     Contract(#[from] counterfoil_models::Error),
 
-    /// The network cannot be loaded or run.
+    /// The neural network cannot be loaded or run.
     #[error("{}: {source}", model.display())]
     Engine {
-        /// The network's file.
+        /// The file of the neural network.
         model: PathBuf,
-        /// What the engine says.
+        /// The error of the inference engine.
         source: EngineError,
     },
 
-    /// The golden pictures did not give what they gave when the bundle was made.
+    /// The scores of the golden pictures differ from those recorded when the bundle was made.
     #[error("{}: the self test failed: {what}; copy the bundle again, or export it again", bundle.display())]
     SelfTest {
-        /// The bundle's folder.
+        /// The folder of the bundle.
         bundle: PathBuf,
-        /// What moved.
+        /// What differs or is missing.
         what: String,
     },
 
-    /// A picture's file cannot be read.
+    /// The file of a picture cannot be read.
     #[error("{}", unreadable(.0))]
     Unreadable(#[source] io::Error),
 
     /// A result cannot be written.
     #[error("{} cannot be written ({source}); check that its folder exists, may be written to and has room", path.display())]
     Unwritten {
-        /// The file.
+        /// The file that was to be written.
         path: PathBuf,
-        /// The system's own word.
+        /// The error of the operating system.
         source: io::Error,
     },
 
@@ -53,41 +54,41 @@ pub enum Error {
     #[error("the folder cannot be listed ({0}); check that it exists and that you may read it")]
     Unlisted(#[source] io::Error),
 
-    /// A link in a folder leads nowhere.
+    /// A link in a folder points to nothing that can be read.
     #[error("the link leads to nothing that can be read ({0}); mount the disk it leads to, or remove the link")]
     BrokenLink(#[source] io::Error),
 
-    /// A folder holds nothing to judge.
+    /// A folder holds no pictures.
     #[error(
         "the folder holds no pictures; expected PNG, JPEG, WebP, TIFF, BMP or GIF files in it or below it, whatever their names"
     )]
     NoPictures,
 
-    /// A decoder or the engine panicked over one picture.
+    /// A decoder or the inference engine panicked on one picture.
     #[error("the picture brought this program into a state it should not know; please report it, with the picture")]
     Panicked,
 
-    /// An exhibit of a face-off cannot be shown to anyone.
+    /// An exhibit of a face-off cannot be shown.
     #[error("exhibit {}: {source}; a face-off needs every exhibit whole: replace or remove it", path.display())]
     Exhibit {
-        /// The exhibit's file.
+        /// The file of the exhibit.
         path: PathBuf,
-        /// Why not.
+        /// Why it cannot be shown.
         source: Box<Error>,
     },
 
-    /// The randomness that a face-off's seal or a token needs cannot be had.
+    /// `/dev/urandom` gives no random bytes, which the seal of a face-off or a token needs.
     #[error("/dev/urandom gives no random bytes ({0}); check that /dev is mounted")]
     Unsealed(#[source] io::Error),
 
-    /// Whoever watches a face-off cannot be told about it.
+    /// The output of a face-off cannot be written.
     #[error("the game cannot be shown: {0}; free the disk or the terminal it is written to")]
     Audience(#[source] io::Error),
 
-    /// What a state folder holds cannot be used.
+    /// A file in the state folder cannot be used.
     #[error("{} {what}; {remedy}", path.display())]
     State {
-        /// The file.
+        /// The file that cannot be used.
         path: PathBuf,
         /// What is wrong with it.
         what: String,
@@ -95,38 +96,38 @@ pub enum Error {
         remedy: &'static str,
     },
 
-    /// A bundle that is not signed as this box wants it.
+    /// A bundle has no signature that this box accepts.
     #[error("{}: {what}; sign it with `counterfoil key sign`, or install the public key of whoever signed it", bundle.display())]
     Untrusted {
-        /// The bundle's folder.
+        /// The folder of the bundle.
         bundle: PathBuf,
-        /// What its signature lacks.
+        /// What is missing or wrong in its signature.
         what: String,
     },
 
-    /// A bundle that is older than one of its name that is installed.
+    /// A bundle is older than the installed bundle of the same name.
     #[error(
         "{name} number {found} is older than number {installed}, which is installed; `--older` installs it all the same"
     )]
     Older {
-        /// The bundle's name.
+        /// The name of the bundle.
         name: String,
-        /// Its counter.
+        /// The counter of the bundle that was to be installed.
         found: u64,
-        /// The newest that is installed.
+        /// The highest counter that is installed.
         installed: u64,
     },
 
-    /// A configuration file that cannot be used.
+    /// A configuration file cannot be used.
     #[error("{}: {what}", path.display())]
     Config {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
-        /// The line, what was found and what was expected.
+        /// The line, what was found there and what was expected.
         what: String,
     },
 
-    /// The box cannot be on the network.
+    /// A network service (listener, mDNS, MQTT, TLS) cannot be used.
     #[error("{what}; {remedy}")]
     Network {
         /// What is wrong.
@@ -135,14 +136,14 @@ pub enum Error {
         remedy: &'static str,
     },
 
-    /// There is no model of that description.
+    /// No model matches the description.
     #[error("{0}")]
     NoModel(String),
 
-    /// The pins of lights and button cannot be had.
+    /// The pins of the lights and the button cannot be used.
     #[error("lights by {board}: {what}; {remedy}")]
     Board {
-        /// How they were to be had: "rpi" or "gpiochip".
+        /// The kind of access that was tried: "rpi" or "gpiochip".
         board: &'static str,
         /// What is missing.
         what: String,
@@ -152,9 +153,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the network failed, rather than the picture.
+    /// Whether the neural network failed, and not the picture.
     #[must_use]
-    pub fn is_the_networks(&self) -> bool {
+    pub fn is_model_failure(&self) -> bool {
         use counterfoil_models::Error as Contract;
         matches!(
             self,

@@ -1,10 +1,10 @@
-//! The box: runs a bundle's discriminator on pictures and shows what it says.
+//! The box: runs a bundle's discriminator on pictures and reports verdicts.
 //!
-//! A picture's way through here: [`detector::source`] names it, [`detector::pipeline`] reads it, [`Detector`] judges
-//! it with the network that [`inference`] runs, [`detector::explain`] says what spoke against it, and [`show`] tells
-//! a person. [`camera`] and [`watch`] do the same for a box that never stops, [`store`] keeps what outlasts a power
-//! cut, and `net` answers on the network. The workstation uses the same [`Detector`] and [`detector::faceoff`], so
-//! that what it evaluates is what the box will say.
+//! A picture passes through these modules: [`detector::source`] identifies the file, [`detector::pipeline`] decodes
+//! it, [`Detector`] scores it with the network that [`inference`] runs, [`detector::explain`] finds the regions that
+//! lowered the score, and [`show`] drives lights and display. [`camera`] and [`watch`] do the same continuously,
+//! [`store`] keeps what must survive a power cut, and `net` answers requests on the network. The workstation uses the
+//! same [`Detector`] and [`detector::faceoff`], so its evaluation gives the same results as the box.
 
 pub mod camera;
 pub mod config;

@@ -5,7 +5,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Holds at most one `T`, for several threads.
+/// Holds at most one `T`, shared by several threads.
 #[derive(Debug)]
 pub(crate) struct Mailbox<T> {
     place: Mutex<Option<T>>,
@@ -17,14 +17,15 @@ impl<T> Mailbox<T> {
         Self { place: Mutex::new(None), changed: Condvar::new() }
     }
 
-    /// Puts `thing` in, and returns what was there.
+    /// Puts `thing` in, and returns the element that it replaces.
     pub(crate) fn put(&self, thing: T) -> Option<T> {
         let old = self.lock().replace(thing);
         self.changed.notify_all();
         old
     }
 
-    /// Puts `thing` in once the mailbox is empty; gives it back when it was not within `patience`.
+    /// Puts `thing` in once the mailbox is empty. Returns it as an error if the mailbox is still full
+    /// after `patience`.
     pub(crate) fn queue(&self, thing: T, patience: Duration) -> Result<(), T> {
         let waited = self.changed.wait_timeout_while(self.lock(), patience, |place| place.is_some());
         let (mut place, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +38,7 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Takes what is there; waits for it no longer than `patience`.
+    /// Takes the element out; waits for one for at most `patience`.
     pub(crate) fn take(&self, patience: Duration) -> Option<T> {
         let waited = self.changed.wait_timeout_while(self.lock(), patience, |place| place.is_none());
         let (mut place, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +49,7 @@ impl<T> Mailbox<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        // The place holds a whole thing or none, whoever panicked.
+        // After a panic in another thread, `place` still holds a complete element or none.
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

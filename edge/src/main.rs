@@ -1,4 +1,4 @@
-//! `counterfoil-edge`: the box's program. This file is its table of contents; each subcommand is a file in `cmd/`.
+//! `counterfoil-edge`: the program of the box. This file lists the subcommands; each one is a file in `cmd/`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use counterfoil_models::{DEFAULT_MEMORY, limit_memory};
 
 mod cmd {
-    //! The subcommands: each a `Cmd` with its arguments and a `run`.
+    //! The subcommands: each is a `Cmd` struct with its arguments and a `run` method.
     pub(crate) mod bench;
     pub(crate) mod bundle;
     pub(crate) mod capture;
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
         Command::Doctor(cmd) => cmd.run(&mut out),
     };
     ran.unwrap_or_else(|error| {
-        // Whoever closed the pipe has read enough; what was not written is not claimed to be well.
+        // A closed pipe is no failure to report. The exit code is still 2, because the output is incomplete.
         if !is_broken_pipe(&error) {
             let unwritten = if error.is::<io::Error>() { "the results cannot be written: " } else { "" };
             let _ = writeln!(io::stderr(), "counterfoil-edge: {unwritten}{error}");

@@ -1,4 +1,4 @@
-//! What the system asks of a running program: to stop, or to look at its files again.
+//! Signals of the operating system, as requests to the running program: stop, or reload the files.
 
 use std::io;
 use std::thread;
@@ -6,24 +6,24 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// What a signal asks for.
+/// The request that a signal stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// SIGINT or SIGTERM.
+pub enum SignalRequest {
+    /// Stop the program: SIGINT or SIGTERM.
     Stop,
-    /// SIGHUP.
+    /// Read the files again: SIGHUP.
     Reload,
 }
 
-/// Has `heed` called for every signal from now on, on a thread of its own.
+/// Calls `heed` for every signal from now on, in a new thread.
 ///
 /// # Errors
-/// When the system refuses.
-pub fn listen(heed: impl Fn(Asked) + Send + 'static) -> io::Result<()> {
+/// When the signal handlers cannot be installed.
+pub fn listen(heed: impl Fn(SignalRequest) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || {
         for signal in signals.forever() {
-            heed(if signal == SIGHUP { Asked::Reload } else { Asked::Stop });
+            heed(if signal == SIGHUP { SignalRequest::Reload } else { SignalRequest::Stop });
         }
     });
     Ok(())

@@ -1,7 +1,8 @@
-//! Work shared among threads, and kept apart from their panics.
+//! Parallel work with ordered results, and panics that are turned into errors.
 //!
-//! Workers take the next item and its place in a queue in one step, so that the places stand in order and the results
-//! need no sorting. The queue is bounded: one slow item holds the others up sooner than they pile up behind it.
+//! A worker takes the next item and queues a receiver for its result under one lock. So the receivers are in the
+//! order of the items, and the results need no sorting. The queue is bounded: one slow item makes the other workers
+//! wait, instead of filling memory with results behind it.
 
 use std::num::NonZero;
 use std::ops::ControlFlow;
@@ -11,23 +12,23 @@ use std::thread;
 
 use crate::{Error, Result};
 
-/// Results that may wait for an earlier, slower one, for each thread.
+/// Results per thread that may wait for an earlier, slower one.
 const WAITING_PER_THREAD: usize = 8;
 
-/// Does something that decodes or judges; a panic in it is an error like any other.
+/// Runs `work`; a panic in it becomes [`Error::Panicked`].
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // What the work reads is only read, so nothing half-changed is left behind by a panic.
+    // The closures passed here only read shared data, so a panic leaves nothing half changed.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
 }
 
-/// Threads to use where a user states none: as many as there are cores.
+/// Number of threads to use by default: the number of available CPU cores.
 #[must_use]
 pub fn all_cores() -> NonZero<usize> {
     thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
-/// `work` on every item by several threads, or by the caller's where there is to be one, the results given to `sink`
-/// in the items' order.
+/// Runs `work` on every item in `threads` threads, or in the caller's thread if `threads` is 1. Gives the results to
+/// `sink` in the order of the items, until `sink` breaks off.
 pub(crate) fn in_order<T, R: Send>(
     mut items: impl Iterator<Item = T> + Send,
     threads: NonZero<usize>,
@@ -45,12 +46,13 @@ pub(crate) fn in_order<T, R: Send>(
             let mut items = items.lock().ok()?;
             let item = items.next()?;
             let (result, place) = mpsc::sync_channel(1);
-            // Waits while the queue is full, and fails once the sink has broken off. The lock is held on purpose.
+            // `send` waits while the queue is full, and fails once the sink has broken off. The lock is
+            // held on purpose.
             queue.send(place).ok()?;
             Some((item, result))
         };
         while let Some((item, result)) = next() {
-            // Nobody may be left to hear of it.
+            // The receiver may be gone if the sink has broken off.
             let _ = result.send(work(item));
         }
     };
@@ -61,7 +63,7 @@ pub(crate) fn in_order<T, R: Send>(
         }
         drop(queue);
         for place in places {
-            // No result means that the worker panicked; the scope passes that on.
+            // No result means that the worker panicked; `thread::scope` propagates the panic.
             let Ok(result) = place.recv() else { break };
             if sink(result).is_break() {
                 break;
@@ -108,7 +110,7 @@ mod tests {
             ahead = ahead.max(begun.load(Ordering::SeqCst) - i);
             ControlFlow::Continue(())
         });
-        // The queue, one place already taken out of it, and one item in each thread's hands.
+        // The queue, one receiver already taken out of it, and one item in work in each thread.
         assert!((8..=4 * WAITING_PER_THREAD + 1 + 4).contains(&ahead), "{ahead} ahead");
     }
 

@@ -1,8 +1,11 @@
-//! Every layer of the three games of `scripts/bench-train`, forward and back, as a share of what this machine's matrix products reach.
+//! Measures every layer of the three cases of `scripts/bench-train`, forward and backward, as a share of the
+//! fastest matrix product that this machine reaches.
 //!
-//! `cargo run --release -p counterfoil-host --example bench_ops [--json]`. Best of several runs, all threads. Arithmetic counts what the formula
-//! multiplies, zero padding included; backward is both gradients, and holds what candle's graph does around an op (one copy of the input's
-//! gradient), which a whole network does once. The peak is the fastest product of the run, squares of 1024 by ours and by candle among them.
+//! Run it with `cargo run --release -p counterfoil-host --example bench_ops [--json]`. Each figure is the best of
+//! several runs on all threads. The operation count is that of the formula, zero padding included. Backward
+//! computes both gradients, of the input and of the weights. Its time includes the work of candle's graph around an
+//! operation (one copy of the input's gradient), which a whole network does only once. The peak is the fastest
+//! product of this run; square products of 1024 by this crate and by candle are among the candidates.
 
 use std::io::{self, Write};
 use std::time::Instant;
@@ -10,24 +13,24 @@ use std::time::Instant;
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
 use counterfoil_host::math::random::{normal, stream};
-use counterfoil_host::net::{Activation, Block, Map, Network, conv::Window};
+use counterfoil_host::net::{Activation, Block, LinearOp, Network, conv::Window};
 
-/// Seconds that one measurement may take.
+/// Time for the repeated runs of one measurement, in seconds.
 const SECONDS: f64 = 0.4;
 const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
 const LEAK: Activation = Activation::LeakyRelu(0.2);
 
 fn main() -> Result<()> {
     let json = std::env::args().any(|argument| argument == "--json");
-    let down = |inputs, outputs| Map::Conv(inputs, outputs, HALVING);
-    let up = |inputs, outputs| Map::ConvTranspose(inputs, outputs, HALVING);
+    let down = |inputs, outputs| LinearOp::Conv(inputs, outputs, HALVING);
+    let up = |inputs, outputs| LinearOp::ConvTranspose(inputs, outputs, HALVING);
     let maps = |batch, side, channels| vec![batch, side, side, channels];
-    let layers: Vec<(&str, Map, bool, Vec<usize>)> = vec![
+    let layers: Vec<(&str, LinearOp, bool, Vec<usize>)> = vec![
         ("a D 1", down(1, 32), false, maps(128, 32, 1)),
         ("a D 2", down(32, 64), false, maps(128, 16, 32)),
         ("a D 3", down(64, 128), false, maps(128, 8, 64)),
-        ("a D 4", Map::Collapse((128, 4, 4), 1), false, maps(128, 4, 128)),
-        ("a G 1", Map::Project(100, (128, 4, 4)), true, vec![64, 100]),
+        ("a D 4", LinearOp::FlattenLinear((128, 4, 4), 1), false, maps(128, 4, 128)),
+        ("a G 1", LinearOp::LinearToMap(100, (128, 4, 4)), true, vec![64, 100]),
         ("a G 2", up(128, 64), true, maps(64, 4, 128)),
         ("a G 3", up(64, 32), true, maps(64, 8, 64)),
         ("a G 4", up(32, 1), false, maps(64, 16, 32)),
@@ -39,11 +42,11 @@ fn main() -> Result<()> {
         ("b G 3", up(256, 128), true, maps(32, 8, 256)),
         ("b G 4", up(128, 64), true, maps(32, 16, 128)),
         ("b G 5", up(64, 3), false, maps(32, 32, 64)),
-        ("c D 1", Map::Linear(784, 1024), false, vec![256, 784]),
-        ("c D 2", Map::Linear(1024, 512), false, vec![256, 1024]),
-        ("c D 3", Map::Linear(512, 256), false, vec![256, 512]),
-        ("c G 3", Map::Linear(512, 1024), false, vec![128, 512]),
-        ("c G 4", Map::Linear(1024, 784), false, vec![128, 1024]),
+        ("c D 1", LinearOp::Linear(784, 1024), false, vec![256, 784]),
+        ("c D 2", LinearOp::Linear(1024, 512), false, vec![256, 1024]),
+        ("c D 3", LinearOp::Linear(512, 256), false, vec![256, 512]),
+        ("c G 3", LinearOp::Linear(512, 1024), false, vec![128, 512]),
+        ("c G 4", LinearOp::Linear(1024, 784), false, vec![128, 1024]),
     ];
     let mut measured = Vec::new();
     for (name, map, norm, dims) in layers {
@@ -52,13 +55,13 @@ fn main() -> Result<()> {
     }
     let peak = measured.iter().map(|(_, (forward, _))| *forward).fold(square()?, f64::max);
     if json {
-        tell(&format!(r#"{{"peak_gflops": {peak:.1}}}"#))?;
+        print_line(&format!(r#"{{"peak_gflops": {peak:.1}}}"#))?;
     } else {
-        tell(&format!("peak {peak:.0} GFLOP/s\nlayer      forward          backward"))?;
+        print_line(&format!("peak {peak:.0} GFLOP/s\nlayer      forward          backward"))?;
     }
     for (name, (forward, backward)) in measured {
         let [forward_share, backward_share] = [forward, backward].map(|rate| rate / peak);
-        tell(&if json {
+        print_line(&if json {
             format!(
                 r#"{{"layer": "{name}", "forward_gflops": {forward:.1}, "forward_share": {forward_share:.3}, "backward_gflops": {backward:.1}, "backward_share": {backward_share:.3}}}"#
             )
@@ -70,8 +73,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// GFLOP/s of a layer with what follows it: forward, and both gradients.
-fn measure(map: Map, norm: bool, activation: Activation, dims: &[usize]) -> Result<(f64, f64)> {
+/// Speed of one layer with its norm and activation on inputs of shape `dims`, in GFLOP/s: forward, and backward
+/// with both gradients.
+fn measure(map: LinearOp, norm: bool, activation: Activation, dims: &[usize]) -> Result<(f64, f64)> {
     let block = Block { norm, ..Block::new("0", map, activation) };
     let network = Network::new(vec![block], 0, "bench")?;
     let rng = &mut stream(0, "none", 0);
@@ -93,20 +97,20 @@ fn measure(map: Map, norm: bool, activation: Activation, dims: &[usize]) -> Resu
     Ok((flops / forward / 1e9, 2.0 * flops / backward / 1e9))
 }
 
-/// Multiplications of a product, padding included.
-fn multiplications(map: Map, input: &[usize], output: &[usize]) -> f64 {
+/// Number of multiplications of a forward product, zero padding included.
+fn multiplications(map: LinearOp, input: &[usize], output: &[usize]) -> f64 {
     let (input, output): (usize, usize) = (input.iter().product(), output.iter().product());
     (match map {
-        Map::Linear(inputs, _) | Map::Project(inputs, _) => output * inputs,
-        Map::Collapse((c, h, w), _) => output * c * h * w,
-        Map::Conv(inputs, _, window) => output * inputs * window.kernel * window.kernel,
-        Map::ConvTranspose(_, outputs, window) => input * outputs * window.kernel * window.kernel,
+        LinearOp::Linear(inputs, _) | LinearOp::LinearToMap(inputs, _) => output * inputs,
+        LinearOp::FlattenLinear((c, h, w), _) => output * c * h * w,
+        LinearOp::Conv(inputs, _, window) => output * inputs * window.kernel * window.kernel,
+        LinearOp::ConvTranspose(_, outputs, window) => input * outputs * window.kernel * window.kernel,
     }) as f64
 }
 
-/// GFLOP/s of a product of 1024 x 1024 x 1024, the better of ours and candle's.
+/// Speed of a 1024 x 1024 x 1024 product in GFLOP/s: the better of this crate's and candle's.
 fn square() -> Result<f64> {
-    let (ours, _) = measure(Map::Linear(1024, 1024), false, Activation::None, &[1024, 1024])?;
+    let (ours, _) = measure(LinearOp::Linear(1024, 1024), false, Activation::None, &[1024, 1024])?;
     let square = Tensor::ones((1024, 1024), candle_core::DType::F32, &Device::Cpu)?;
     let (mut best, started) = (f64::INFINITY, Instant::now());
     while started.elapsed().as_secs_f64() < SECONDS {
@@ -117,7 +121,7 @@ fn square() -> Result<f64> {
     Ok(ours.max(2.0 * 1024f64.powi(3) / best / 1e9))
 }
 
-/// A line of the benchmark's answer.
-fn tell(line: &str) -> Result<()> {
+/// Prints one line of the benchmark's result.
+fn print_line(line: &str) -> Result<()> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }

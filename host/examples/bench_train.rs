@@ -1,7 +1,11 @@
-//! Our side of `scripts/bench-train`: the game in one of three sizes, block by block, or a trace of it for PyTorch to follow.
+//! This crate's side of `scripts/bench-train`: GAN training in one of three sizes, timed block by block, or a trace
+//! of the training that PyTorch can replay.
 //!
-//! `bench_train CASE` reads lines on stdin; each is a number of steps, played at once, and answered with the pictures a second.
-//! `bench_train CASE --trace FILE STEPS` writes the first weights and what each step is played with, and prints the losses of each step.
+//! `bench_train CASE` reads lines on stdin. Each line is a number of steps. The program runs them at once and
+//! prints the speed in pictures a second and the peak memory in MiB.
+//!
+//! `bench_train CASE --trace FILE STEPS` writes the first weights and the inputs of each step to FILE, and
+//! prints the losses of each step.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -15,9 +19,9 @@ use counterfoil_host::gan::{Batch, Config, DataLoader, GanTrainer, Net};
 use counterfoil_host::math::random::stream;
 use rand::RngCore;
 
-/// Pictures to play with: enough that a batch is seldom in the cache.
+/// Number of training pictures: enough that a batch is seldom in the cache.
 const PICTURES: usize = 256;
-/// Outputs of the mlp's discriminator that dropout follows, and its share.
+/// Output sizes of the layers of the MLP's discriminator that dropout follows, and the dropout probability.
 const DROPPED: ([usize; 3], f32) = ([1024, 512, 256], 0.3);
 
 fn main() -> Result<()> {
@@ -38,7 +42,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// Bright discs on dark grounds.
+/// Pictures of bright discs on dark grounds, as `[N, C, H, W]` bytes.
 fn discs(channels: usize, side: usize) -> Vec<u8> {
     let mut rng = stream(0, "bench", 0);
     let mut picture = || {
@@ -62,7 +66,7 @@ fn play(config: &Config, samples: &Samples) -> Result<()> {
                 game.train_step(&loader.batch()?)?;
             }
             let rate = (steps * config.batch as u64) as f64 / started.elapsed().as_secs_f64();
-            tell(&format!(r#"{{"images_per_s": {rate:.1}, "peak_mib": {}}}"#, peak_mib()?))?;
+            print_line(&format!(r#"{{"images_per_s": {rate:.1}, "peak_mib": {}}}"#, peak_mib()?))?;
         }
         Ok(())
     })
@@ -81,7 +85,7 @@ fn trace(config: &Config, samples: &Samples, file: &str, steps: u64) -> Result<(
     for step in 0..steps {
         let draw = Batch::of(config, samples.into(), &mut deck, step)?;
         let round = game.train_step(&draw)?;
-        tell(&format!(r#"{{"loss_d": {}, "loss_g": {}}}"#, round.loss_d, round.loss_g))?;
+        print_line(&format!(r#"{{"loss_d": {}, "loss_g": {}}}"#, round.loss_d, round.loss_g))?;
         real.push(draw.real);
         z.push(draw.z);
         let mut rng = stream(config.seed, "dropout", step);
@@ -106,12 +110,12 @@ fn trace(config: &Config, samples: &Samples, file: &str, steps: u64) -> Result<(
     Ok(())
 }
 
-/// A line of the benchmark's answer.
-fn tell(line: &str) -> Result<()> {
+/// Prints one line of the benchmark's result.
+fn print_line(line: &str) -> Result<()> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }
 
-/// The most memory this process has held.
+/// The peak resident memory of this process in MiB.
 fn peak_mib() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM in /proc/self/status")?;

@@ -1,11 +1,12 @@
-//! An ONNX file enters, microseconds a run leave: the bundle's discriminator in ONNX Runtime on one thread, to hold our edge
-//! binary against. An example, so that neither program links `ort` for it.
+//! Times a bundle's discriminator in ONNX Runtime on one thread, in microseconds per run, for comparison with the
+//! edge binary. It is an example, so that neither program links `ort` for it.
 //!
 //! ```text
-//! cargo run --release --example ort_bench -- --library "$(scripts/onnxruntime)" --shape 1,1,28,28 bundle/discriminator.onnx
+//! cargo run --release --example ort_bench -- \
+//!     --library "$(scripts/onnxruntime)" --shape 1,1,28,28 bundle/discriminator.onnx
 //! ```
-//! prints one JSON line. With `--interleave` it instead waits for lines on stdin and answers each `go` with one block of runs and
-//! its line, so that a script can let two programs take turns on one machine.
+//! prints one JSON line. With `--interleave` it waits for lines on stdin instead. It answers each line `go` with
+//! one block of runs and its JSON line, so that a script can let two programs take turns on one machine.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
@@ -73,7 +74,7 @@ fn block(session: &mut Session, input: &[f32], args: &Args, version: &str) -> Re
     Ok(stdout.flush()?)
 }
 
-/// Microseconds of each run.
+/// The duration of each of `runs` runs, in microseconds.
 fn time(session: &mut Session, input: &[f32], shape: &[usize], runs: u32) -> Result<Vec<f64>> {
     let one = |_| {
         let start = Instant::now();

@@ -1,6 +1,7 @@
-//! Adam (Kingma & Ba, 1412.6980, algorithm 1): gradients go in, parameters move.
+//! The Adam optimiser (Kingma & Ba, 1412.6980, algorithm 1): takes gradients and updates parameters in place.
 //!
-//! Own code because candle's keeps its moments private and an exact resume must save them; in one pass over each parameter.
+//! This is our own code because candle's optimiser keeps its moments private, and an exact resume must save them.
+//! It makes one pass over each parameter.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -12,63 +13,68 @@ use rayon::prelude::*;
 
 use crate::net::{Gradient, Gradients, floats_mut};
 
-/// Keeps the step from growing without bound where the second moment is zero [1412.6980, algorithm 1].
+/// Added to the root of the second moment, so that the step stays bounded where that moment is zero
+/// [1412.6980, algorithm 1].
 const EPSILON: f32 = 1e-8;
-/// Numbers that one task updates: small enough to share the work, large enough to be worth a task.
+/// Numbers that one task updates: small enough to share the work among threads, large enough to be worth a task.
 const CHUNK: usize = 16 * 1024;
-/// Sums of squares kept side by side.
+/// Partial sums of squares that are kept side by side.
 const LANES: usize = 16;
 
-/// Running means of a parameter's gradient and of its square.
+/// Adam's moments of one parameter: running means of the gradient and of its square.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Moments {
-    /// First moment, row-major as the parameter.
+pub struct AdamState {
+    /// First moment, in the row-major order of the parameter.
     pub m: Vec<f32>,
-    /// Second moment, not negative.
+    /// Second moment, in the same order; never negative.
     pub v: Vec<f32>,
 }
 
-/// Moments where their parameter is.
+/// The moments of one parameter, in main memory or on the parameter's device.
 #[derive(Clone, Debug)]
 enum Memory {
-    Main(Moments),
-    /// m and v, of the parameter's shape.
+    Main(AdamState),
+    /// m and v, with the parameter's shape.
     Device(Tensor, Tensor),
 }
 
-/// The optimiser of one network.
+/// Adam for the parameters of one network.
 #[derive(Clone, Debug)]
 pub struct Adam {
     learning_rate: f32,
     beta1: f32,
     beta2: f32,
-    /// Updates made so far.
+    /// Number of updates made so far.
     pub step: u64,
-    /// By parameter name.
+    /// Moments by parameter name.
     memory: BTreeMap<String, Memory>,
 }
 
 impl Adam {
-    /// An optimiser that has made no step yet, with its moments at zero.
+    /// Creates an optimiser at step 0 with all moments at zero. `beta1` and `beta2` are the decays of the two moments.
     #[must_use]
     pub fn new(parameters: &BTreeMap<String, Tensor>, learning_rate: f64, beta1: f64, beta2: f64) -> Self {
-        let zeros = |tensor: &Tensor| Moments { m: vec![0.0; tensor.elem_count()], v: vec![0.0; tensor.elem_count()] };
+        let zeros =
+            |tensor: &Tensor| AdamState { m: vec![0.0; tensor.elem_count()], v: vec![0.0; tensor.elem_count()] };
         let memory = parameters.iter().map(|(name, tensor)| (name.clone(), Memory::Main(zeros(tensor)))).collect();
         Self { learning_rate: learning_rate as f32, beta1: beta1 as f32, beta2: beta2 as f32, step: 0, memory }
     }
 
-    /// The moments by parameter name.
-    pub fn moments(&self) -> Result<BTreeMap<&str, Cow<'_, Moments>>> {
+    /// The moments by parameter name, copied to main memory where they are on a device.
+    ///
+    /// # Errors
+    /// When moments cannot be copied from their device.
+    pub fn moments(&self) -> Result<BTreeMap<&str, Cow<'_, AdamState>>> {
         self.memory.iter().map(|(name, memory)| Ok((name.as_str(), memory.moments()?))).collect()
     }
 
-    /// Goes on where another stood.
-    pub fn resume(&mut self, step: u64, moments: BTreeMap<String, Moments>) {
+    /// Continues from a saved state: the number of updates made, and the moments by parameter name.
+    pub fn resume(&mut self, step: u64, moments: BTreeMap<String, AdamState>) {
         self.step = step;
         self.memory = moments.into_iter().map(|(name, moments)| (name, Memory::Main(moments))).collect();
     }
 
-    /// Moves every parameter in place by its gradient and gives the gradients' common norm before the update.
+    /// Updates every parameter in place by its gradient. Returns the norm of all gradients together, before the update.
     ///
     /// # Errors
     /// When a parameter has no gradient or no moments of its size; the message names it.
@@ -94,17 +100,18 @@ impl Adam {
 }
 
 impl Memory {
-    /// The moments in main memory, fetched where they are on a device.
-    fn moments(&self) -> Result<Cow<'_, Moments>> {
+    /// The moments in main memory, copied there if they are on a device.
+    fn moments(&self) -> Result<Cow<'_, AdamState>> {
         Ok(match self {
             Self::Main(moments) => Cow::Borrowed(moments),
             Self::Device(m, v) => {
-                Cow::Owned(Moments { m: m.flatten_all()?.to_vec1()?, v: v.flatten_all()?.to_vec1()? })
+                Cow::Owned(AdamState { m: m.flatten_all()?.to_vec1()?, v: v.flatten_all()?.to_vec1()? })
             }
         })
     }
 
-    /// In one pass over weights, gradient and moments in main memory; gives the sum of the gradient's squares.
+    /// One update in main memory, in a single pass over weights, gradient and moments. Returns the sum of the
+    /// squared gradient.
     fn main(&mut self, rates: Rates, parameter: &Tensor, gradient: &[f32]) -> Result<f32> {
         let Self::Main(moments) = self else { bail!("adam: the moments are on another device than the gradient") };
         let update = Update { rates, gradient, moments: RefCell::new(moments), squares: RefCell::new(0.0) };
@@ -112,11 +119,14 @@ impl Memory {
         Ok(update.squares.into_inner())
     }
 
-    /// The same by candle's own operations on the parameter's device, to which the moments come with the first update.
+    /// One update by candle's operations on the parameter's device. The first update moves the moments there.
+    /// Returns the sum of the squared gradient.
     fn device(&mut self, rates: Rates, parameter: &Tensor, gradient: &Tensor) -> Result<f32> {
         let (shape, device) = (parameter.shape(), parameter.device());
-        let (m, v) = match std::mem::replace(self, Self::Main(Moments::default())) {
-            Self::Main(Moments { m, v }) => (Tensor::from_vec(m, shape, device)?, Tensor::from_vec(v, shape, device)?),
+        let (m, v) = match std::mem::replace(self, Self::Main(AdamState::default())) {
+            Self::Main(AdamState { m, v }) => {
+                (Tensor::from_vec(m, shape, device)?, Tensor::from_vec(v, shape, device)?)
+            }
             Self::Device(m, v) => (m, v),
         };
         let gradient = gradient.detach();
@@ -133,12 +143,12 @@ impl Memory {
     }
 }
 
-/// What a step multiplies with.
+/// Factors of one update, the same for every parameter.
 #[derive(Clone, Copy)]
 struct Rates {
-    /// Learning rate over the first moment's bias correction.
+    /// Learning rate divided by the first moment's bias correction, 1 - beta1^t.
     rate: f32,
-    /// The second moment's bias correction.
+    /// Reciprocal of the second moment's bias correction: 1 / (1 - beta2^t).
     unbias: f32,
     beta1: f32,
     beta2: f32,
@@ -147,7 +157,7 @@ struct Rates {
 struct Update<'a> {
     rates: Rates,
     gradient: &'a [f32],
-    moments: RefCell<&'a mut Moments>,
+    moments: RefCell<&'a mut AdamState>,
     squares: RefCell<f32>,
 }
 
@@ -159,7 +169,7 @@ impl InplaceOp1 for Update<'_> {
     fn cpu_fwd(&self, weight: &mut CpuStorage, layout: &Layout) -> Result<()> {
         let weight = floats_mut(weight, layout, self.name())?;
         let mut moments = self.moments.borrow_mut();
-        let Moments { m, v } = &mut **moments;
+        let AdamState { m, v } = &mut **moments;
         if [self.gradient.len(), m.len(), v.len()] != [weight.len(); 3] {
             bail!("adam: {} weights, {} gradients, {} moments", weight.len(), self.gradient.len(), m.len());
         }
@@ -175,7 +185,7 @@ impl InplaceOp1 for Update<'_> {
     }
 }
 
-/// Moves some weights and gives the sum of their gradients' squares.
+/// Updates one chunk of weights and returns the sum of its squared gradients.
 #[pulp::with_simd(step = Arch::new())]
 #[inline(always)]
 fn step_with_simd<'a, S: Simd>(
@@ -187,7 +197,7 @@ fn step_with_simd<'a, S: Simd>(
     v: &'a mut [f32],
 ) -> f32 {
     let Rates { rate, unbias, beta1, beta2 } = rates;
-    let mut squares = [0.0; LANES]; // one chain of additions would keep the loop from being vectorised
+    let mut squares = [0.0; LANES]; // a single chain of additions would prevent vectorisation
     let chunks = weight.chunks_mut(LANES).zip(gradient.chunks(LANES)).zip(m.chunks_mut(LANES).zip(v.chunks_mut(LANES)));
     for ((weight, gradient), (m, v)) in chunks {
         for (((w, &g), (m, v)), square) in weight.iter_mut().zip(gradient).zip(m.iter_mut().zip(v)).zip(&mut squares) {
@@ -242,7 +252,7 @@ mod tests {
                 }
             }
             assert_eq!(adam.step, 5);
-            // What was saved goes on the same way, wherever it was.
+            // Saved moments continue in the same way, from main memory and from a device.
             let mut other = Adam::new(&parameters, 0.01, 0.5, 0.999);
             let saved = adam.moments().unwrap().into_iter();
             other.resume(5, saved.map(|(name, moments)| (name.to_owned(), moments.into_owned())).collect());

@@ -1,7 +1,8 @@
-//! A second copy of a run on another disk or a share: the files of a run folder go over whole, what the run no longer keeps goes away.
+//! A second copy of a run on another disk or a network share. Files of the run folder are copied whole, and files
+//! that the run no longer keeps are removed.
 //!
-//! The copy is a run folder itself: it can be resumed and exported. A copy that fails stops nothing; it is tried again at the next
-//! checkpoint, and whoever trains hears of it.
+//! The copy is itself a run folder: it can be resumed and exported. A failed copy does not stop the training; it is
+//! tried again at the next checkpoint, and the user is told.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,22 +15,23 @@ use crate::durable;
 use crate::gan::{Config, METRICS, checkpoints, grids};
 use crate::run::{CONFIG, HELD_OUT, RECORD, remove, vacant_run};
 
-/// A run and where its copy lies.
+/// A run and the folder of its copy.
 #[derive(Debug)]
 pub struct Backup {
     run: PathBuf,
     dir: PathBuf,
-    /// Whether the folder stood once: its absence means a disk that went away then, and no folder to be made.
+    /// Whether the folder existed once. If it is missing then, the disk was removed, and the folder is not created
+    /// again.
     stood: bool,
-    /// Why the copy is older than the run.
+    /// Why the copy is older than the run; `None` when it is up to date.
     behind: Option<String>,
 }
 
 impl Backup {
-    /// A copy of `run` in `dir`, neither of which need be there yet.
+    /// Prepares a copy of `run` in `dir`. Neither folder has to exist yet.
     ///
     /// # Errors
-    /// When one lies in the other, or the folder holds what this copy would overwrite.
+    /// When one folder is inside the other, or `dir` holds files that this copy would overwrite.
     pub fn new(run: &Path, dir: &Path) -> Result<Self> {
         let (ours, theirs) = (resolved(run)?, resolved(dir)?);
         ensure!(
@@ -39,11 +41,12 @@ impl Backup {
             run.display()
         );
         let backup = Self { run: run.to_owned(), dir: dir.to_owned(), stood: false, behind: None };
-        backup.refuse_strangers()?;
+        backup.check_same_run()?;
         Ok(backup)
     }
 
-    /// Brings the copy up to date. Gives what a person should hear: that it began to fail, or has caught up.
+    /// Brings the copy up to date. Returns a message for the user when copying begins to fail and when the copy has
+    /// caught up.
     pub fn mirror(&mut self) -> Option<String> {
         let failure = self.copy().err().map(|error| format!("{error:#}"));
         let dir = self.dir.display();
@@ -58,18 +61,19 @@ impl Backup {
         said
     }
 
-    /// Why the copy is older than the run, where it is.
+    /// Why the copy is older than the run; `None` when it is up to date.
     #[must_use]
     pub fn behind(&self) -> Option<&str> {
         self.behind.as_deref()
     }
 
     fn copy(&mut self) -> Result<()> {
-        self.refuse_strangers()?;
+        self.check_same_run()?;
         if !self.stood {
             make(&self.dir)?;
         }
-        // As in the run itself, the record is there when everything is: another's goes first, ours comes last.
+        // As in the run itself, the record exists only when everything else does: another record is removed first,
+        // and this run's record is copied last.
         if fs::read(self.dir.join(RECORD)).ok() != fs::read(self.run.join(RECORD)).ok() {
             remove(&self.dir.join(RECORD))?;
         }
@@ -84,7 +88,7 @@ impl Backup {
         Ok(())
     }
 
-    /// Copies files into a folder of the copy and removes from there what is not among them.
+    /// Copies files into a folder of the copy, and removes other files from there.
     fn bring_folder(&self, folder: &str, files: &[PathBuf], there: &[PathBuf]) -> Result<()> {
         let folder = self.dir.join(folder);
         make(&folder)?;
@@ -92,7 +96,7 @@ impl Backup {
         let name = |file: &Path| file.file_name().map(ToOwned::to_owned);
         for file in files {
             let to = folder.join(name(file).unwrap_or_default());
-            // What a step wrote never changes, so its length tells that it is there.
+            // The files of a step never change once written, so an equal length means that the file is there.
             if length(&to) != length(file) {
                 bring(file, &to)?;
             }
@@ -101,15 +105,15 @@ impl Backup {
         there.iter().filter(gone).try_for_each(|file| remove(file))
     }
 
-    /// Refuses a folder with checkpoints that are of another run or newer: the copy would remove them.
-    fn refuse_strangers(&self) -> Result<()> {
+    /// Refuses a folder whose checkpoints are of another run or newer, because the copy would remove them.
+    fn check_same_run(&self) -> Result<()> {
         let (run, dir) = (&self.run, &self.dir);
         let theirs = checkpoints(dir);
         if theirs.is_empty() && Kind::fitted_files().all(|file| !dir.join(file).exists()) {
             return vacant_run(dir).with_context(|| format!("--backup {}", dir.display()));
         }
         let record = |folder: &Path| fs::read(folder.join(RECORD)).ok();
-        // A copy that failed in its middle has no record yet.
+        // A copy that was interrupted has no record yet.
         let same_record = record(dir).is_none_or(|theirs| record(run).is_some_and(|ours| ours == theirs));
         let recipe = |folder: &Path| Config::from_toml(&fs::read_to_string(folder.join(CONFIG)).ok()?, None).ok();
         let same_recipe = match (recipe(run), recipe(dir)) {
@@ -126,7 +130,7 @@ impl Backup {
     }
 }
 
-/// Copies a file, if it is there and the copy has other bytes.
+/// Copies a file if it exists and the copy has different bytes.
 fn bring(from: &Path, to: &Path) -> Result<()> {
     let bytes = match fs::read(from) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -138,7 +142,7 @@ fn bring(from: &Path, to: &Path) -> Result<()> {
     durable::write(to, &bytes).with_context(|| format!("cannot write {}", to.display()))
 }
 
-/// Makes one folder, but not the one it lies in: where that is missing a disk is not there.
+/// Creates one folder, but not its parent: if the parent is missing, the disk is not there.
 fn make(folder: &Path) -> Result<()> {
     match fs::create_dir(folder) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -148,7 +152,7 @@ fn make(folder: &Path) -> Result<()> {
     }
 }
 
-/// A path with its links followed as far as it exists.
+/// A path with its links resolved as far as it exists.
 fn resolved(path: &Path) -> Result<PathBuf> {
     let path = std::path::absolute(path).with_context(|| format!("no such place: {}", path.display()))?;
     let real = path.ancestors().find_map(|above| Some(above.canonicalize().ok()?.join(path.strip_prefix(above).ok()?)));
@@ -160,7 +164,7 @@ mod tests {
     use super::*;
     use crate::gan::Net;
 
-    /// A run folder of empty files: what is copied is told by names.
+    /// A run folder of small dummy files; files are recognised by their names.
     fn folder(run: &Path, steps: &[u64]) {
         fs::create_dir_all(run.join("checkpoints")).unwrap();
         fs::create_dir_all(run.join("samples")).unwrap();

@@ -1,8 +1,8 @@
-//! Genuine pictures under a camera that drifts: how fast false alarms grow as the light goes, the lens softens, files are squeezed and
-//! the note lies askew.
+//! Genuine pictures under camera drift: how fast false alarms grow when the light fades, the lens softens, files are
+//! compressed and the note is rotated.
 //!
-//! Genuine pictures and a detector enter, a curve for each kind of drift leaves. Here and nowhere else pictures are changed before they
-//! are judged; nothing random takes part.
+//! The input is genuine pictures and a detector, the output a curve for each kind of drift. This is the only place
+//! where pictures are changed before they are judged, and nothing in it is random.
 
 use std::io::Cursor;
 
@@ -16,30 +16,31 @@ use serde::Serialize;
 
 use crate::data::Item;
 
-/// Pictures the curves are taken on, at most: 200 tell 1 % from 5 % and are judged 21 times in seconds.
+/// Maximum number of pictures for the curves: 200 distinguish 1 % from 5 %, and judging each of them 24 times takes
+/// seconds.
 const PICTURES: usize = 200;
-/// Strengths of each kind.
+/// Number of strengths of each kind of drift, not counting 0.
 pub const STRENGTHS: u8 = 5;
 
-/// A way in which pictures change that makes nothing less genuine.
+/// A change of a picture that leaves the article as genuine as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// 8 % less of the light at first each time.
+    /// 8 % of the original light less for each strength.
     Brightness,
-    /// A Gaussian blur, 0.3 pixels of deviation more each time.
+    /// A Gaussian blur, with 0.3 pixels more of standard deviation for each strength.
     Blur,
-    /// JPEG at quality 90, 75, 60, 45 and 30.
+    /// JPEG compression at quality 90, 75, 60, 45 and 30.
     Jpeg,
-    /// A turn about the middle, one degree more each time.
+    /// A rotation about the centre, one degree more for each strength.
     Rotation,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds of drift.
     pub const ALL: [Self; 4] = [Self::Brightness, Self::Blur, Self::Jpeg, Self::Rotation];
 
-    /// What one strength more does, in words.
+    /// The effect of one more strength, in words.
     #[must_use]
     pub fn in_words(self) -> &'static str {
         match self {
@@ -50,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// The picture at a strength, 0 being as it was.
+    /// The picture at a strength; at 0 it is unchanged.
     fn applied(self, frame: &Frame, strength: u8) -> Result<Frame> {
         if strength == 0 {
             return Ok(frame.clone());
@@ -63,32 +64,33 @@ impl Kind {
             (Self::Blur, Frame::Rgb(picture)) => Frame::Rgb(imageops::blur(picture, 0.3 * steps)),
             (Self::Rotation, Frame::Grey(picture)) => Frame::Grey(turned(picture, steps)),
             (Self::Rotation, Frame::Rgb(picture)) => Frame::Rgb(turned(picture, steps)),
-            (Self::Jpeg, frame) => squeezed(frame, 105 - 15 * strength)?,
+            (Self::Jpeg, frame) => recompressed(frame, 105 - 15 * strength)?,
         })
     }
 }
 
-/// What became of the genuine pictures at one strength.
+/// The results on the genuine pictures at one strength.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Point {
-    /// 0 as they were, up to [`STRENGTHS`].
+    /// The strength, from 0 (unchanged) to [`STRENGTHS`].
     pub strength: u8,
-    /// Share judged counterfeit.
+    /// Share of the pictures that are judged counterfeit, 0..1.
     pub false_alarm_rate: f64,
-    /// Mean p-value, about 0.5 where the calibration holds.
+    /// Mean p-value; about 0.5 where the calibration holds.
     pub mean_p: f64,
 }
 
-/// One kind of drift.
+/// The results for one kind of drift.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Curve {
-    /// Which.
+    /// The kind of drift.
     pub kind: Kind,
-    /// By ascending strength.
+    /// The results in ascending order of strength.
     pub points: Vec<Point>,
 }
 
-/// A curve for each kind, over up to 200 of the genuine among the `items`; pictures that cannot be read are left out.
+/// Computes a curve for each kind of drift over up to 200 of the genuine pictures in `items`. Pictures that cannot be
+/// read are left out.
 ///
 /// # Errors
 /// When the detector fails on a picture.
@@ -104,7 +106,7 @@ pub fn curves(detector: &Detector, items: &[Item]) -> Result<Vec<Curve>> {
         };
         let judged = frames.par_iter().map(judge).collect::<Result<Vec<(bool, f64)>>>()?;
         let n = judged.len() as f64;
-        let false_alarm_rate = judged.iter().filter(|(accused, _)| *accused).count() as f64 / n;
+        let false_alarm_rate = judged.iter().filter(|(called_counterfeit, _)| *called_counterfeit).count() as f64 / n;
         Ok(Point { strength, false_alarm_rate, mean_p: judged.iter().map(|(_, p)| p).sum::<f64>() / n })
     };
     let curve = |kind| Ok(Curve { kind, points: (0..=STRENGTHS).map(|s| point(kind, s)).collect::<Result<_>>()? });
@@ -113,7 +115,7 @@ pub fn curves(detector: &Detector, items: &[Item]) -> Result<Vec<Curve>> {
 
 type Picture<P> = ImageBuffer<P, Vec<u8>>;
 
-/// Every sample times `light`.
+/// Multiplies every sample by `light`.
 fn dimmed<P: Pixel<Subpixel = u8>>(picture: &Picture<P>, light: f32) -> Picture<P> {
     let mut picture = picture.clone();
     for sample in picture.iter_mut() {
@@ -122,7 +124,7 @@ fn dimmed<P: Pixel<Subpixel = u8>>(picture: &Picture<P>, light: f32) -> Picture<
     picture
 }
 
-/// Turned about the middle, bilinear; what comes in from outside repeats the edge.
+/// Rotates about the centre, with bilinear interpolation; outside the picture the edge is repeated.
 fn turned<P: Pixel<Subpixel = u8>>(picture: &Picture<P>, degrees: f32) -> Picture<P> {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (right, bottom) = ((picture.width() - 1) as f32, (picture.height() - 1) as f32);
@@ -146,8 +148,8 @@ fn turned<P: Pixel<Subpixel = u8>>(picture: &Picture<P>, degrees: f32) -> Pictur
     })
 }
 
-/// Through a JPEG file and back.
-fn squeezed(frame: &Frame, quality: u8) -> Result<Frame> {
+/// Encodes as JPEG and decodes again.
+fn recompressed(frame: &Frame, quality: u8) -> Result<Frame> {
     let picture = match frame {
         Frame::Grey(picture) => DynamicImage::from(GrayImage::clone(picture)),
         Frame::Rgb(picture) => DynamicImage::from(RgbImage::clone(picture)),

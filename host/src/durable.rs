@@ -1,21 +1,24 @@
-//! Writing a file so that it is whole or not there: bytes go beside their place and to the disk, and only then take the name.
+//! Writes files atomically: the bytes go to a temporary file in the same folder and to the disk, and then the file is
+//! renamed.
 //!
-//! What a run folder holds is written this way, so that a kill, a power cut or a full disk at any moment leaves the old file or the new one.
+//! The files of a run folder are written this way, so that a kill, a power failure or a full disk at any moment
+//! leaves either the old file or the new one.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// The file beside. One name a folder: what a kill leaves there the folder's next write takes for itself.
+/// Name of the temporary file. There is one name for each folder, so that a file left by a killed process is
+/// overwritten by the folder's next write.
 pub(crate) const PART: &str = ".part";
 
-/// Writes `bytes` to `path`, replacing what is there.
+/// Writes `bytes` to `path` and replaces an existing file.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_as(path, bytes, 0o644)
 }
 
-/// The same with what nobody but this user may read.
+/// Does the same as `write` for a file that only this user may read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_as(path, bytes, 0o600)
 }
@@ -25,14 +28,15 @@ fn write_as(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let part = folder.join(PART);
     let written = File::create(&part)
         .and_then(|mut file| {
-            // Before anything is in it; what a kill has left may have been another's.
+            // The mode is set before the file has any content; a file left by a killed process may have another mode.
             file.set_permissions(Permissions::from_mode(mode))?;
             file.write_all(bytes).and_then(|()| file.sync_all())
         })
         .and_then(|()| fs::rename(&part, path))
         .and_then(|()| File::open(folder)?.sync_all());
     if written.is_err() {
-        // The failure is the news; should the remains resist, the next write overwrites them.
+        // The first error is the one to report. If the temporary file cannot be removed, the next write overwrites
+        // it.
         let _ = fs::remove_file(&part);
     }
     written
@@ -49,7 +53,7 @@ mod tests {
         write(&path, b"old").unwrap();
         write(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
-        // A folder in the place of the target: the rename fails, also for root.
+        // A folder in place of the target: the rename fails, also for root.
         fs::create_dir_all(dir.path().join("folder/full")).unwrap();
         assert!(write(&dir.path().join("folder"), b"new").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);

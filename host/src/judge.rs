@@ -1,6 +1,7 @@
-//! Pictures of a data set become [`Scored`] lines, by the very detector the box runs, and the best single number beside it.
+//! Judges the pictures of a data set with the same detector code as the box, and computes the best single number for
+//! comparison. The results are [`Scored`] records.
 
-mod gallery;
+mod trials;
 
 use std::collections::HashMap;
 
@@ -8,25 +9,26 @@ use anyhow::Context;
 use counterfoil_edge::Detector;
 use rayon::prelude::*;
 
-use crate::data::{DataError, Fingerprint, Item, cues, is_same, near_duplicates, parted};
+use crate::data::{DataError, Fingerprint, Item, is_same, near_duplicates, partition_results, simple_statistics};
 use crate::eval::{
-    Bootstrap, Cues, EvalError, Evaluation, Measured, Scored, SingleNumbers, best_single_number, evaluate,
+    Bootstrap, EvalError, Evaluation, Measured, Scored, SingleNumbers, StatisticTable, best_single_number, evaluate,
 };
 
-pub use gallery::Gallery;
+pub use trials::ReferenceTrials;
 
-/// A data set judged.
+/// A judged data set.
 #[derive(Debug)]
 pub struct Judged {
-    /// One line a picture, in the order of the items.
+    /// One record for each judged picture, in the order of the items.
     pub scored: Vec<Scored>,
-    /// What the judged pictures are recognised by, in the same order.
+    /// Fingerprints of the judged pictures, in the same order.
     pub prints: Vec<Fingerprint>,
-    /// What could not be judged, each with its reason.
+    /// Pictures that could not be judged, each with its reason.
     pub unreadable: Vec<String>,
 }
 
-/// Judges every picture on all cores; one that cannot be read is named and the rest go on.
+/// Judges every picture on all cores. A picture that cannot be read is named in the result and does not stop the
+/// others.
 #[must_use]
 pub fn judge(detector: &Detector, items: &[Item]) -> Judged {
     let lines: Vec<Result<(Scored, Fingerprint), String>> = items
@@ -45,13 +47,14 @@ pub fn judge(detector: &Detector, items: &[Item]) -> Judged {
             Ok((scored, Fingerprint::of(&frame)))
         })
         .collect();
-    let (judged, unreadable) = parted(lines);
+    let (judged, unreadable) = partition_results(lines);
     let (scored, prints) = judged.into_iter().unzip();
     Judged { scored, prints, unreadable }
 }
 
-/// Refuses a picture that was judged as genuine and as counterfeit: rates that count it both ways mean nothing. Two pictures are one where
-/// their fingerprints are near and the detector sees the same plane.
+/// Refuses a picture that was judged as genuine and as counterfeit, because rates that count it as both are
+/// meaningless. Two pictures are the same if their fingerprints are near and the detector gets the same plane from
+/// both.
 ///
 /// # Errors
 /// [`DataError::BothSides`], or when such a picture cannot be read again.
@@ -82,28 +85,30 @@ pub fn refuse_both_sides(detector: &Detector, items: &[Item], judged: &Judged) -
     }
 }
 
-/// A detector's rates on judged pictures.
+/// Computes a detector's rates on judged pictures.
 ///
 /// # Errors
-/// [`EvalError`] when none of them is genuine.
+/// [`EvalError`] when no picture is genuine or a score is not finite.
 pub fn rates(judged: &Judged) -> Result<Evaluation, EvalError> {
     evaluate(&judged.scored, Bootstrap::default())
 }
 
-/// The baseline that needs no training: the best single number for each family.
+/// Computes the baseline that needs no training: the best single number for each family.
 ///
 /// # Errors
-/// [`EvalError`] when no genuine picture could be read.
+/// [`EvalError`] when no genuine picture can be read.
 pub fn single_number(items: &[Item]) -> Result<SingleNumbers, EvalError> {
-    let read: Vec<_> = items.par_iter().filter_map(|item| Some((item, cues(&*item.frame().ok()?)))).collect();
-    let names =
-        read.first().map_or_else(Vec::new, |(_, cues)| cues.iter().map(|(name, _)| (*name).to_owned()).collect());
-    let measured = |(item, cues): (&Item, Vec<(&str, f64)>)| Measured {
+    let read: Vec<_> =
+        items.par_iter().filter_map(|item| Some((item, simple_statistics(&*item.frame().ok()?)))).collect();
+    let names = read.first().map_or_else(Vec::new, |(_, simple_statistics)| {
+        simple_statistics.iter().map(|(name, _)| (*name).to_owned()).collect()
+    });
+    let measured = |(item, simple_statistics): (&Item, Vec<(&str, f64)>)| Measured {
         path: item.name.clone(),
         family: item.family.clone(),
         group: Some(item.group.clone()),
-        values: cues.into_iter().map(|(_, value)| value).collect(),
+        values: simple_statistics.into_iter().map(|(_, value)| value).collect(),
     };
-    let cues = Cues { names, pictures: read.into_iter().map(measured).collect() };
-    best_single_number(&cues, Bootstrap::default())
+    let simple_statistics = StatisticTable { names, pictures: read.into_iter().map(measured).collect() };
+    best_single_number(&simple_statistics, Bootstrap::default())
 }

@@ -1,9 +1,10 @@
-//! The workstation: pictures become a trained pair, the pair becomes a bundle, the bundle is judged.
+//! The workstation: trains a GAN and its detector on pictures, exports them as a bundle, and evaluates the bundle.
 //!
-//! `data` -> `run` -> `train` (`net`, `loss`, `adam`) with the `detector`s -> `export` (`onnx`) -> `judge`,
-//! `baseline` and `drift` -> `eval` -> `report`. `math` holds what is numbers only, `backup` keeps a run twice,
-//! `durable` writes its files whole. `specimen` draws the embedded default data set, `zoo` the forgers a detector is
-//! judged by, and in `game` they are played. The program's subcommands are in `cmd`, beside `main.rs`.
+//! `data` -> `run` -> `gan` (`net`, `loss`, `adam`, `quality`) with the `detector`s -> `export` (`onnx`) ->
+//! `judge`, `baseline` and `drift` -> `eval` -> `report`. `math` works on plain numbers, `backup` keeps a second
+//! copy of a run, and `durable` writes its files atomically. `specimen` draws the embedded default data set,
+//! `zoo` makes the forgeries on which a detector is evaluated, and `game` is the face-off. The program's
+//! subcommands are in `cmd`, beside `main.rs`.
 
 pub mod adam;
 pub mod backup;

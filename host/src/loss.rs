@@ -1,7 +1,8 @@
-//! The two losses of the game: logits go in, one number with a gradient comes out.
+//! The losses of generator and discriminator: they take logits and return one number with a gradient.
 //!
-//! All on logits l, with D(x) = sigmoid(l): log D = -softplus(-l) and log(1 - D) = -softplus(l) stay finite for any finite logit.
-//! Candle's own binary cross-entropy takes log(sigmoid(l)), which is minus infinity once the sigmoid saturates.
+//! All losses use logits l, with D(x) = sigmoid(l). So log D = -softplus(-l) and log(1 - D) = -softplus(l) stay
+//! finite for any finite logit. Candle's own binary cross-entropy takes log(sigmoid(l)), which is minus
+//! infinity once the sigmoid saturates.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use clap::ValueEnum;
@@ -9,33 +10,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::floats;
 
-/// What the two players minimise. The first line of each is its help on the command line.
+/// The loss that generator and discriminator minimise. The first line of each variant is its help on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
-    /// As first written: the generator minimises log(1 - D(G(z))), which saturates
+    /// As first published: the generator minimises log(1 - D(G(z))), which saturates.
     ///
-    /// Goodfellow et al., 1406.2661, equation 1. Its gradient vanishes when the discriminator is sure: shown for study.
+    /// Goodfellow et al., 1406.2661, equation 1. Its gradient vanishes when the discriminator is certain. It is
+    /// here for study.
     Minimax,
-    /// The generator maximises log D(G(z))
+    /// The generator maximises log D(G(z)).
     ///
-    /// The same discriminator's loss (1406.2661, section 3). The default.
+    /// The discriminator's loss is that of [`Loss::Minimax`] (1406.2661, section 3). This is the default.
     NonSaturating,
-    /// Squared distances (LSGAN)
+    /// Squared distances (LSGAN).
     ///
-    /// Of the logits to 1 for real and 0 for fake (Mao et al., 1611.04076, equation 9).
+    /// The targets of the logits are 1 for real and 0 for fake (Mao et al., 1611.04076, equation 9).
     LeastSquares,
-    /// Margins
+    /// Margins (hinge loss).
     ///
-    /// Of 1 on both sides (Lim & Ye, 1705.02894).
+    /// The margin is 1 on both sides (Lim & Ye, 1705.02894).
     Hinge,
 }
 
 impl Loss {
-    /// The discriminator's loss over real and fake logits of any shape.
+    /// The discriminator's loss over real and fake logits of any shape, as a scalar.
     ///
-    /// `real_label` in (0, 1] is the target of the real term only: one-sided label smoothing (Salimans et al., 1606.03498, section 3.4).
-    /// For the least squares it replaces the 1, for the hinge it is the real side's margin.
+    /// `real_label` in (0, 1] is the target of the real term only: one-sided label smoothing (Salimans et al.,
+    /// 1606.03498, section 3.4). For least squares it replaces the 1; for the hinge loss it is the margin of the
+    /// real side.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn discriminator(self, real: &Tensor, fake: &Tensor, real_label: f64) -> Result<Tensor> {
         match self {
             Self::Minimax | Self::NonSaturating => {
@@ -48,7 +54,10 @@ impl Loss {
         }
     }
 
-    /// The generator's loss over the logits of its fakes.
+    /// The generator's loss over the logits of its fakes, of any shape, as a scalar.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn generator(self, fake: &Tensor) -> Result<Tensor> {
         match self {
             Self::Minimax => softplus(fake)?.mean_all()?.neg(),
@@ -59,17 +68,23 @@ impl Loss {
     }
 }
 
-/// log(1 + exp(x)), element by element, finite for every finite x; its gradient is the sigmoid.
+/// Softplus, log(1 + exp(x)), element by element. It is finite for every finite x, and its gradient is the sigmoid.
+///
+/// # Errors
+/// When a tensor operation fails.
 pub fn softplus(x: &Tensor) -> Result<Tensor> {
     if x.device().is_cpu() { x.contiguous()?.apply_op1(Softplus) } else { stock_softplus(x) }
 }
 
-/// The same by candle's own operations, for the other devices: max(x, 0) + log(1 + exp(-|x|)).
+/// Softplus by candle's own operations, for devices other than the CPU: max(x, 0) + log(1 + exp(-|x|)).
 fn stock_softplus(x: &Tensor) -> Result<Tensor> {
     x.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?
 }
 
-/// 1 / (1 + exp(-x)), element by element: the discriminator's probability D of a logit.
+/// Sigmoid, 1 / (1 + exp(-x)), element by element. It turns a logit into the discriminator's probability D.
+///
+/// # Errors
+/// When a tensor operation fails.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     (x.neg()?.exp()? + 1.0)?.recip()
 }
@@ -98,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// real logits, fake logits, real label
+    /// Real logits; then fake logits and the real label.
     const REAL: [f32; 3] = [2.0, -1.0, 0.5];
     const FAKE: [f32; 3] = [-3.0, 0.25, 1.5];
     const LABEL: f64 = 0.9;

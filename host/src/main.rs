@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use counterfoil_models::limit_memory;
 
-/// Megabytes for pictures on a workstation: four times a box's, so that a phone's 50 megapixels and A4 at 1200 dpi are read.
+/// Memory limit for pictures in MiB: four times a box's, enough for a phone's 50 megapixels and for A4 at 1200 dpi.
 const MEMORY: u64 = 1024;
 
 /// Trains a forger and a detective on pictures of the genuine article, and makes the detective a counterfeit detector.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, max_term_width = 100)]
 struct Arguments {
-    /// Megabytes that all pictures in flight may take together
+    /// Memory limit in megabytes for all pictures that are in use at the same time
     #[arg(long, global = true, value_name = "MB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
     memory: u64,
     #[command(subcommand)]
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if cmd::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("counterfoil: {}", cmd::told(&error));
+            eprintln!("counterfoil: {}", cmd::error_text(&error));
             ExitCode::from(2)
         }
     }

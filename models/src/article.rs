@@ -1,9 +1,11 @@
-//! A [`Frame`] enters, the [`Outline`] of the article in it leaves, or in words why there is none: [`NotFound`].
+//! A [`Frame`] enters; the [`Outline`] of the article in it leaves, or the reason why there is none: [`NotFound`].
 //!
-//! The article is a four-sided thing on a table or in a hand, askew and tilted, printed as busily as may be. Its outline is looked for
-//! in a reduced picture ([`edges`], [`lines`], [`quads`]), laid along the article's rim in the full one ([`sides`]), and here either
-//! believed or refused: a doubtful outline would have the network judge the table. Everything is worked out in integers or in `f64`
-//! with the four basic operations and the square root, so that the workstation and the box find the same corners.
+//! The article has four sides and lies on a table or in a hand. It may be rotated and tilted, and its print may be
+//! busy. Its outline is first searched in a reduced picture ([`edges`], [`lines`], [`quads`]), then fitted to the
+//! article's rim, its outer edge, in the full picture ([`sides`]), and finally accepted or refused here. A
+//! doubtful outline is refused, because the network would then judge the table. All values are computed in
+//! integers, or in `f64` with the four basic operations and the square root, so that the workstation and the box
+//! find the same corners.
 
 mod edges;
 mod halo;
@@ -17,52 +19,56 @@ mod tests;
 
 use crate::{Frame, NotFound};
 use edges::Edges;
-use halo::Halo;
+use halo::FaintOutline;
 use lines::Line;
 use quads::{Quad, area, convex};
 use sides::{Fitted, Rim};
 
 pub(crate) use sides::Pixels;
 
-/// An article covers at least this share of the frame: at less its print is too coarse to judge.
+/// Smallest share of the frame that an article covers: with less, its print is too coarse to judge.
 const SMALLEST: f64 = 0.08;
-/// A corner lies at least this share of the frame's longer side away from the frame's edge: nearer, what lies beyond it is not seen.
+/// Smallest distance of a corner from the frame's edge, as a share of the frame's longer side: any nearer, what lies
+/// beyond the corner is not visible.
 const MARGIN: f64 = 0.005;
-/// The share of each side along which the rim must show: a hand may hold the rest.
+/// Smallest share of each side along which the rim must be visible: a hand may cover the rest.
 const SIDE_SHOWN: f64 = 0.55;
-/// The share of all four.
+/// Smallest mean of these shares over the four sides.
 const ALL_SHOWN: f64 = 0.75;
-/// The share of a side next to a corner that tells whether the corner itself is seen,
+/// Part of a side next to a corner, as a share of its length, that decides whether the corner itself is visible.
 const CORNER_PART: f64 = 0.12;
-/// and how much of it must show.
+/// Smallest share of that part along which the rim must be visible.
 const CORNER_SHOWN: f64 = 0.34;
-/// So many corners may be hidden by a hand; the sides give them.
+/// Largest number of corners that a hand may hide; the sides determine where they are.
 const HIDDEN_CORNERS: usize = 1;
-/// The share of a side right at a corner that tells whether it ends there,
+/// Part of a side right at a corner, as a share of its length, that decides whether the side ends there.
 const TIP_PART: f64 = 0.06;
-/// and how much of it must show: the corners of a card are rounded.
+/// Smallest share of that part along which the rim must be visible: the corners of a card are rounded.
 const TIP_SHOWN: f64 = 0.4;
-/// An edge that shows in more than this share beyond its corner runs on.
+/// An edge that is visible at more than this share of the places beyond its corner does not end at the corner.
 const RUNS_ON: f64 = 0.5;
-/// Of a likelier figure that runs out of the frame another has this share at least, or is its print.
+/// Smallest area of a quadrilateral, as a share of the area of a likelier one that runs out of the frame. A smaller
+/// one is print on that article.
 const CUT_SHARE: f64 = 0.95;
-/// Fainter outlines may lie around one another so often.
-const HALOES: usize = 3;
-/// Figures that are nearly as likely as the likeliest, by this part of its worth, are tried too.
+/// Largest number of times that a fainter outline around the present one is followed.
+const MAX_FAINT_OUTLINES: usize = 3;
+/// Quadrilaterals with at least this share of the best one's worth are tried too.
 const RIVAL: f64 = 0.85;
 
-/// The four corners of an article in a frame, clockwise from its upper left, in pixels from the frame's upper left corner (a pixel's
-/// own centre lies half a pixel in). Its upper side is the one that is turned least from the frame's.
+/// The four corners of an article in a frame, clockwise from its upper left, in pixels.
+///
+/// The origin is the frame's upper left corner, and the centre of a pixel lies half a pixel in. The article's upper
+/// side is the one that is rotated least against the frame's upper side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outline {
     corners: [(f64, f64); 4],
 }
 
 impl Outline {
-    /// Finds the article in a frame; of several the largest.
+    /// Finds the article in a frame; of several articles, the largest.
     ///
     /// # Errors
-    /// [`NotFound`] when there is none, or none that is sure.
+    /// [`NotFound`] when there is no article, or none that is certain.
     pub fn find(frame: &Frame) -> Result<Self, NotFound> {
         let edges = Edges::of(frame);
         let lines = Line::all(&edges);
@@ -75,10 +81,11 @@ impl Outline {
                 None => NotFound::NothingStandsOut,
             });
         };
-        // Within a likelier figure that runs out of the frame a smaller one is its print.
+        // A smaller quadrilateral within a likelier one that runs out of the frame is its print.
         let cut = quads.first().filter(|quad| quad.cut);
         let least = cut.map_or(0.0, |cut| CUT_SHARE * area(&cut.corners));
-        // Of nearly as likely ones the largest that is sure: print often has a frame inside the rim.
+        // Of those that are nearly as likely, the largest that is certain is taken: print often has a frame inside
+        // the rim.
         let mut rivals: Vec<&Quad> =
             whole.iter().copied().filter(|quad| quad.worth >= RIVAL * likeliest.worth).collect();
         rivals.retain(|quad| area(&quad.corners) >= least);
@@ -87,7 +94,7 @@ impl Outline {
         for quad in rivals {
             match Self::of_quad(quad, &edges, frame) {
                 Ok(outline) => return Ok(outline),
-                // Any other reason tells a person more.
+                // Any other reason tells the user more.
                 Err(reason) if refused == NotFound::NotFourSided => refused = reason,
                 Err(_) => {}
             }
@@ -95,13 +102,14 @@ impl Outline {
         Err(if cut.is_some() { NotFound::CutOff } else { refused })
     }
 
-    /// The corners, clockwise from the upper left, in pixels.
+    /// The four corners, clockwise from the upper left, in pixels of the frame.
     #[must_use]
     pub fn corners(&self) -> [(f64, f64); 4] {
         self.corners
     }
 
-    /// Width and height of the article seen squarely, in pixels: the means of its opposite sides.
+    /// Width and height of the article without perspective, in pixels, at least 1: the mean lengths of its opposite
+    /// sides.
     #[must_use]
     pub fn size(&self) -> (u32, u32) {
         let [a, b, c, d] = self.corners;
@@ -109,7 +117,7 @@ impl Outline {
         (side(distance(a, b), distance(d, c)), side(distance(a, d), distance(b, c)))
     }
 
-    /// Lays a rough figure along the rim in the full picture, and believes it or not.
+    /// Fits a rough quadrilateral to the rim in the full picture, and accepts or refuses it.
     fn of_quad(quad: &Quad, edges: &Edges, frame: &Frame) -> Result<Self, NotFound> {
         let scale = f64::midpoint(edges.scale.0, edges.scale.1);
         let rough = upright(quad.corners.map(|(x, y)| (x * edges.scale.0, y * edges.scale.1)));
@@ -120,12 +128,12 @@ impl Outline {
         };
         let threshold = f64::from(edges.threshold);
         let mut corners = fit(rough, threshold)?;
-        for _ in 0..HALOES {
-            corners = match Halo::around(&Pixels::of(frame), corners, scale, threshold) {
-                Halo::None => break,
-                Halo::Doubtful => return Err(NotFound::NotFourSided),
-                Halo::AllRound(around) => fit(around, threshold / 2.0)?,
-                Halo::InPart(around) => match fit(around, threshold / 2.0) {
+        for _ in 0..MAX_FAINT_OUTLINES {
+            corners = match FaintOutline::around(&Pixels::of(frame), corners, scale, threshold) {
+                FaintOutline::None => break,
+                FaintOutline::Doubtful => return Err(NotFound::NotFourSided),
+                FaintOutline::AllRound(around) => fit(around, threshold / 2.0)?,
+                FaintOutline::InPart(around) => match fit(around, threshold / 2.0) {
                     Ok(fitted) => fitted,
                     Err(_) => break,
                 },
@@ -144,7 +152,7 @@ impl Outline {
     }
 }
 
-/// Whether enough of the rim shows to believe that it is one, and ends where the corners are.
+/// Whether enough of the rim is visible to accept it, and whether it ends at the corners.
 fn shows(rims: &[Rim; 4]) -> bool {
     let share = |places: &[bool]| places.iter().filter(|shown| **shown).count() as f64 / places.len() as f64;
     let seen = |at: usize, part: f64, least: f64| {
@@ -154,21 +162,22 @@ fn shows(rims: &[Rim; 4]) -> bool {
     };
     let corners = (0..4).filter(|at| seen(*at, CORNER_PART, CORNER_SHOWN) && seen(*at, TIP_PART, TIP_SHOWN)).count();
     let all = rims.iter().map(|rim| share(&rim.shown)).sum::<f64>() / 4.0;
-    // Edges that run on on both sides of a corner are a pattern's; both neighbours of a side that run on past it are a larger article's.
+    // When both edges at a corner continue past it, they belong to a pattern. When both neighbours of a side continue
+    // past it, they belong to a larger article.
     let runs_on = |at: usize, end: usize| rims[at % 4].beyond[end] > RUNS_ON;
     let ends = (0..4).all(|at| !(runs_on(at + 3, 1) && (runs_on(at, 0) || runs_on(at + 1, 0))));
     let sides = rims.iter().all(|rim| share(&rim.shown) >= SIDE_SHOWN);
     corners + HIDDEN_CORNERS >= 4 && ends && sides && all >= ALL_SHOWN
 }
 
-/// The corners clockwise, from the one that begins the side turned least from the frame's upper side.
+/// The corners clockwise, from the one that begins the side rotated least against the frame's upper side.
 fn upright(mut corners: [(f64, f64); 4]) -> [(f64, f64); 4] {
     let [a, b, c, d] = corners;
     if (c.0 - a.0) * (d.1 - b.1) - (c.1 - a.1) * (d.0 - b.0) < 0.0 {
         corners.reverse();
     }
     let turned = |by: usize| [0, 1, 2, 3].map(|at| corners[(at + by) % 4]);
-    // How far upper and lower side run to the right.
+    // How far the upper and the lower side run to the right.
     let right = |[a, b, c, d]: [(f64, f64); 4]| b.0 - a.0 + c.0 - d.0;
     (1..4).map(turned).fold(corners, |best, next| if right(next) > right(best) { next } else { best })
 }

@@ -1,7 +1,7 @@
-//! The bundle: a folder that is whole or is not there, and never changes once written.
+//! The bundle: a folder that is complete or absent, and never changes once written.
 //!
-//! [`Draft`] builds it beside its place, syncs every file and renames it in; [`Bundle::open`] believes nothing in
-//! it before sizes and hashes are checked.
+//! [`Draft`] builds it in a folder beside its place, syncs every file and renames the folder. [`Bundle::open`] checks
+//! sizes and hashes before any file is used.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,16 +15,16 @@ use crate::durable::{parent, sync};
 use crate::manifest::{FileEntry, Manifest, SCHEMA};
 use crate::{Error, Result, limits, sha256_hex};
 
-/// File name of the detective.
+/// File name of the detector's network.
 pub const DISCRIMINATOR: &str = "discriminator.onnx";
-/// File name of the forger.
+/// File name of the generator's network.
 pub const GENERATOR: &str = "generator.onnx";
 /// File name of the manifest.
 pub const MANIFEST: &str = "manifest.json";
-/// File name of the manifest's minisign signature, which a bundle may have.
+/// File name of the manifest's minisign signature, which is optional.
 pub const SIGNATURE: &str = "manifest.json.minisig";
 
-/// A bundle on disk whose files are those its manifest names.
+/// A bundle on disk whose files match its manifest.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     dir: PathBuf,
@@ -33,19 +33,22 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Opens a bundle and checks every file's length and hash.
+    /// Opens a bundle, and checks the length and hash of every file.
     ///
     /// # Errors
-    /// [`Error::Bundle`] when the manifest is missing, of a newer schema or contradicts itself, or when a file is
-    /// missing, changed or lies outside the bundle; [`Error::Io`].
+    /// [`Error::Bundle`] when the manifest is missing, damaged, of a newer schema or contradicts itself, or when a
+    /// file is missing, changed or lies outside the bundle; [`Error::Io`] when a file cannot be read, is too long or
+    /// is not a regular file.
     pub fn open(dir: &Path) -> Result<Self> {
         Self::open_to_run(dir).map(|(bundle, _)| bundle)
     }
 
-    /// The same, with the bytes of its [`DISCRIMINATOR`]: large, they are read and hashed once.
+    /// Opens a bundle and also returns the bytes of its [`DISCRIMINATOR`].
+    ///
+    /// That file is large; this way it is read and hashed only once.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// The errors of [`open`](Self::open).
     pub fn open_to_run(dir: &Path) -> Result<(Self, Vec<u8>)> {
         let fault = |what: String, remedy| Error::Bundle { bundle: dir.to_path_buf(), what, remedy };
         let path = dir.join(MANIFEST);
@@ -91,22 +94,23 @@ impl Bundle {
         &self.dir
     }
 
-    /// SHA-256 of the manifest, which names every other file's: the whole bundle's fingerprint.
+    /// Fingerprint of the whole bundle: SHA-256, in hex, of its manifest, which holds the hash of every other file.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// What the bundle says of itself.
+    /// The bundle's manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Reads one of the files the manifest names, and checks it once more.
+    /// Reads one of the files that the manifest names, and checks it once more.
     ///
     /// # Errors
-    /// [`Error::Bundle`] when it is missing, too long, changed, not in the manifest or not inside the folder.
+    /// [`Error::Bundle`] when it is missing, changed, not in the manifest or not inside the folder; [`Error::Io`]
+    /// when it cannot be read, is too long or is not a regular file.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         let fault = |what: String, remedy| Error::Bundle { bundle: self.dir.clone(), what, remedy };
         let entry = self
@@ -140,7 +144,7 @@ struct SchemaOnly {
     schema: u32,
 }
 
-/// Reads a regular file that is not longer than `limit`.
+/// Reads a regular file of at most `limit` bytes.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let found = fs::metadata(path)?;
     if !found.is_file() {
@@ -152,12 +156,12 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// Whether a name stays below the folder it is joined to.
+/// Whether a name stays inside the folder that it is joined to.
 fn is_inside(name: &str) -> bool {
     !name.is_empty() && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// A bundle being built beside its place. Dropped unfinished, it leaves nothing behind.
+/// A bundle that is being built beside its place. When it is dropped unfinished, nothing is left behind.
 #[derive(Debug)]
 pub struct Draft {
     folder: TempDir,
@@ -166,10 +170,11 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Begins a bundle that will stand at `target`.
+    /// Begins a bundle that will be placed at `target`.
     ///
     /// # Errors
-    /// [`Error::Exists`] when something is there and `force` is false; [`Error::Io`].
+    /// [`Error::Exists`] when something is there and `force` is false; [`Error::Bundle`] when what is there is not a
+    /// bundle, even with `force`; [`Error::Io`] when a folder cannot be created.
     pub fn begin(target: &Path, force: bool) -> Result<Self> {
         if target.symlink_metadata().is_ok() {
             if !force {
@@ -192,10 +197,10 @@ impl Draft {
         Ok(Self { folder, target: target.to_path_buf(), force })
     }
 
-    /// Adds a file, synced to disk; `name` may hold folders.
+    /// Adds a file and syncs it to the disk; `name` may hold folders.
     ///
     /// # Errors
-    /// [`Error::Io`], a full disk for one.
+    /// [`Error::Io`], for example when the disk is full.
     pub fn add(&self, name: &str, bytes: &[u8]) -> Result<()> {
         debug_assert!(is_inside(name), "a bundle's files lie inside it");
         let path = self.folder.path().join(name);
@@ -209,7 +214,7 @@ impl Draft {
     /// Fills in the manifest's list of files, writes it and moves the whole folder to its place.
     ///
     /// # Errors
-    /// [`Error::Exists`], [`Error::Io`], or whatever [`Bundle::open`] finds wrong with the outcome.
+    /// [`Error::Exists`], [`Error::Io`], and the errors of [`Bundle::open`] for the result.
     pub fn finish(self, mut manifest: Manifest) -> Result<Bundle> {
         let root = self.folder.path();
         manifest.files.clear();
@@ -224,10 +229,11 @@ impl Draft {
         self.place()
     }
 
-    /// Writes a bundle once more, byte for byte and with its signature, at a place where nothing is.
+    /// Copies a bundle, byte for byte and with its signature, to a place where nothing exists.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin) and [`finish`](Self::finish).
+    /// The errors of [`begin`](Self::begin) and [`finish`](Self::finish), and [`Error::Bundle`] when the manifest
+    /// changes meanwhile.
     pub fn copy(bundle: &Bundle, target: &Path) -> Result<Bundle> {
         let draft = Self::begin(target, false)?;
         for name in bundle.manifest.files.keys() {
@@ -250,7 +256,7 @@ impl Draft {
     /// Moves the finished folder to its place.
     fn place(self) -> Result<Bundle> {
         let root = self.folder.path();
-        // Temporary folders are private; a bundle is for whoever runs the box.
+        // Temporary folders are private, but the user that runs the box must be able to read the bundle.
         fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .map_err(Error::io("open up", root))?;
         Bundle::open(root)?;
@@ -261,8 +267,8 @@ impl Draft {
             e => Error::io("move the finished bundle to", &self.target)(e.into()),
         })?;
         sync(parent(&self.target))?;
-        // After an exchange the temporary folder holds the old bundle, and goes with it; after a plain rename
-        // there is nothing left to remove.
+        // After an exchange the temporary folder holds the old bundle and is removed with it; after a plain rename
+        // nothing is left to remove.
         drop(self.folder);
         Bundle::open(&self.target)
     }

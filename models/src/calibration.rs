@@ -1,20 +1,21 @@
-//! Conformal calibration: a [`Score`] becomes a p-value among held-out genuine pictures, and that a verdict.
+//! Conformal calibration: a [`Score`] becomes a p-value among held-out genuine pictures, and the p-value a verdict.
 //!
 //! `p = (1 + #{calibration scores <= s}) / (n + 1)` (Vovk, Gammerman, Shafer 2005; Angelopoulos, Bates 2107.07511).
-//! If the picture is genuine and drawn like the calibration pictures, `P(p <= alpha) <= alpha` whatever the network.
+//! If the picture is genuine and drawn like the calibration pictures, `P(p <= alpha) <= alpha` for every network.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Judgement, Result, Score, Verdict};
 
-/// `Unsure` reaches up to this many times the false-alarm rate.
+/// A picture is unsure up to this many times the false-alarm rate.
 const UNSURE_FACTOR: f64 = 5.0;
-/// The largest rate that earlier versions wrote; at that rate nothing is called genuine.
+/// The largest false-alarm rate that earlier versions wrote; at that rate no picture is called genuine.
 const MAX_STORED_ALPHA: f64 = 0.2;
-/// A rate is compared with this much to spare, so that a rounding of the quotient does not decide (99 pictures for 1 %).
+/// Relative tolerance when a p-value is compared with a rate, so that a rounding of the quotient does not decide (99
+/// pictures for 1 %).
 const ROUNDING: f64 = 1e-12;
 
-/// Scores of held-out genuine pictures and the false-alarm rate they are used at.
+/// Scores of held-out genuine pictures, and the false-alarm rate at which they are used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
 pub struct Calibration {
@@ -23,7 +24,7 @@ pub struct Calibration {
     scores: Vec<f32>,
 }
 
-/// As it stands in a manifest, not yet believed.
+/// A calibration as stored in a manifest, not yet validated.
 #[derive(Deserialize)]
 struct Stored {
     alpha: f64,
@@ -38,18 +39,20 @@ impl TryFrom<Stored> for Calibration {
 }
 
 impl Calibration {
-    /// The false-alarm rate where a user states none.
+    /// The default false-alarm rate.
     pub const DEFAULT_ALPHA: f64 = 0.01;
-    /// The largest false-alarm rate that can be asked for. *Unsure* reaches up to five times the rate, here to one half of the genuine.
+    /// The largest false-alarm rate that can be asked for. *Unsure* reaches up to five times the rate: here, to one
+    /// half of the genuine pictures.
     pub const MAX_ALPHA: f64 = 0.1;
-    /// Fewest genuine pictures that support any rate.
+    /// Smallest number of genuine pictures that supports any false-alarm rate.
     pub const FEWEST: usize = 9;
 
-    /// Calibrates on genuine pictures that the training never saw, in any order.
+    /// Calibrates on the scores of genuine pictures that were held out from training, in any order.
     ///
     /// # Errors
-    /// [`Error::Setting`] when alpha is not above 0 and at most [`Self::MAX_ALPHA`], [`Error::NotFinite`] for a score that is no number,
-    /// [`Error::TooFewForAlpha`] when even the lowest score could not reach `p <= alpha`.
+    /// [`Error::Setting`] when alpha is not above 0 and at most [`Self::MAX_ALPHA`], [`Error::NotFinite`] for a
+    /// score that is NaN or infinite, [`Error::TooFewForAlpha`] when there are too few scores for any picture
+    /// to reach `p <= alpha`.
     pub fn new(alpha: f64, scores: Vec<f32>) -> Result<Self> {
         let expected = "a false-alarm rate above 0 and at most 0.1, since *unsure* reaches up to five times the rate";
         Self::up_to(Self::MAX_ALPHA, expected, alpha, scores)
@@ -71,25 +74,26 @@ impl Calibration {
         Ok(Self { alpha, scores })
     }
 
-    /// The smallest false-alarm rate that `n` genuine pictures support: `1 / (n + 1)`, rounded up to three digits, so that the number as
-    /// it is printed is accepted when it is typed in. `None` where that is above [`Self::MAX_ALPHA`].
+    /// The smallest false-alarm rate that `n` genuine pictures support: `1 / (n + 1)`, rounded up to three digits.
+    ///
+    /// The number is accepted when it is typed in as it is printed. `None` when it is above [`Self::MAX_ALPHA`].
     #[must_use]
     pub fn supported_alpha(n: usize) -> Option<f64> {
         let least = least_p_value(n);
         let digits = 2 - least.log10().floor() as i32;
         let unit = 10f64.powi(digits);
-        // Divided by a power of ten, a whole number is the float64 that its decimal fraction parses to.
+        // A whole number divided by a power of ten is the `f64` that its decimal fraction parses to.
         let rounded = (least * unit * (1.0 - ROUNDING)).ceil() / unit;
         (rounded <= Self::MAX_ALPHA).then_some(rounded)
     }
 
-    /// The false-alarm rate a user stated.
+    /// The false-alarm rate, as the user stated it.
     #[must_use]
     pub fn alpha(&self) -> f64 {
         self.alpha
     }
 
-    /// The p-value up to which a picture is *unsure* rather than genuine.
+    /// The p-value up to which a picture is *unsure*; above it, the picture is genuine.
     #[must_use]
     pub fn unsure_up_to(&self) -> f64 {
         UNSURE_FACTOR * self.alpha
@@ -101,14 +105,15 @@ impl Calibration {
         &self.scores
     }
 
-    /// The share of genuine pictures, this one counted in, that score as low or lower. In `1/(n+1) ..= 1`.
+    /// The p-value of a score, in `1/(n+1) ..= 1`: the share of genuine pictures, this one included, that
+    /// score as low or lower.
     #[must_use]
     pub fn p_value(&self, score: Score) -> f64 {
         let as_low = self.scores.partition_point(|s| *s <= score.get());
         (1 + as_low) as f64 / (self.scores.len() + 1) as f64
     }
 
-    /// The only way from a score to a verdict.
+    /// Judges a score. This is the only way from a score to a verdict.
     #[must_use]
     pub fn judge(&self, score: Score) -> Judgement {
         let p = self.p_value(score);
@@ -124,7 +129,7 @@ impl Calibration {
     }
 }
 
-/// What to do with `found` genuine pictures that do not support a false-alarm rate.
+/// The advice when `found` genuine pictures do not support a false-alarm rate.
 fn enough(found: usize) -> String {
     match Calibration::supported_alpha(found) {
         Some(supported) => format!("add pictures, or ask for the rate that these support with --alpha {supported}"),
@@ -192,7 +197,7 @@ mod tests {
         assert_eq!(best(&most), Verdict::Genuine);
         assert_eq!(most.judge(Score::new(49.5).unwrap()).verdict(), Verdict::Genuine);
         assert!(Calibration::new(0.101, ranks()).unwrap_err().to_string().contains("at most 0.1"));
-        // What earlier versions wrote opens, and judges as it did.
+        // A calibration that an earlier version wrote still opens, and judges as it did.
         let old = serde_json::json!({ "alpha": 0.2, "scores": ranks() });
         assert_eq!(best(&serde_json::from_value(old).unwrap()), Verdict::Unsure);
     }

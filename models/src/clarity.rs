@@ -1,43 +1,49 @@
-//! A frame enters, what its light and its lens have done to it leaves: how sharp it is, and how much of it is burnt out or lost in black.
+//! A frame enters; measures of its focus and its light leave: how sharp it is, and how much of it is burnt out or
+//! lost in black.
 //!
-//! A file because a guide that helps a person to hold the article right asks for these numbers, and asks before anything is judged.
-//! They are of the article when the frame is a straightened one: a black table is not "too dark".
+//! A file of its own because a guide that helps a user to hold the article right needs these numbers, before anything
+//! is judged. They describe the article when the frame is a straightened one: a black table is not "too dark".
 
 use image::GrayImage;
 
 use crate::Frame;
 
-/// Below this [`sharpness`] fine print is lost. Of 60 drawn articles, each at full and half contrast and with noise of 3 levels, all
-/// had 0.64 or more when blurred with a Gaussian of sigma 1 pixel; of sigma 2 nineteen in twenty had 0.63 or less, the rest (print
-/// whose own lines are 8 pixels apart) 0.64; of sigma 3 all had 0.51 or less. 15 drawn notes: 0.72 or more, 0.54, and 0.40 or less.
+/// The [`sharpness`] below which fine print is lost.
+///
+/// Measured on 60 drawn articles, each at full and half contrast and with noise of 3 levels. Blurred with a Gaussian
+/// of sigma 1 pixel, all had 0.64 or more. With sigma 2, nineteen in twenty had 0.63 or less, and the rest (print
+/// whose own lines are 8 pixels apart) 0.64. With sigma 3, all had 0.51 or less. At these three sigmas, 15 drawn
+/// notes had 0.72 or more, 0.54, and 0.40 or less.
 pub const SHARP: f64 = 0.64;
-/// An edge rises by at least this many levels,
+/// Smallest rise of an edge, in levels.
 const RISE: i32 = 20;
-/// and by this share of the picture's range, so that contrast matters little.
+/// Smallest rise of an edge as a share of the picture's range, so that contrast matters little.
 const RISE_SHARE: f64 = 0.4;
-/// within so many pixels of a line.
+/// Length of the piece of a line within which an edge rises, in pixels.
 const PIECE: usize = 13;
-/// Of all edges this share is less steep than what is taken for the lens's own.
+/// Quantile of the edges' steepness that [`sharpness`] returns.
 const STEEPEST: f64 = 0.75;
-/// Fewer edges tell nothing.
+/// Smallest number of edges from which sharpness is measured.
 const FEWEST: usize = 32;
 
-/// Luma from which nothing is told apart: burnt out.
+/// Luma at and above which a pixel is burnt out: nothing is distinguished there.
 const BURNT: u8 = 250;
-/// Luma up to which a camera's noise is most of what there is: lost in black.
+/// Luma up to which a pixel is lost in black: most of its value is the camera's noise.
 const BLACK: u8 = 12;
-/// A picture with more than this share burnt out is too bright.
+/// Largest share of burnt-out pixels; with more, a picture is too bright.
 const MOST_BURNT: f64 = 0.2;
-/// A picture with more than this share lost in black is too dark.
+/// Largest share of pixels lost in black; with more, a picture is too dark.
 const MOST_BLACK: f64 = 0.35;
-/// A picture of which the brightest hundredth stays below this luma is too dark as well: nothing in it reaches a third of white.
+/// A picture whose brightest hundredth stays below this luma is too dark as well: nothing in it reaches a third of
+/// white.
 const DIM: u8 = 84;
 
-/// How steep the steeper edges of the frame are, from 0 to 1: the share of an edge's rise that lies between the two neighbours of a
-/// pixel. A step has 1. `None` when there are too few edges to tell.
+/// Measures the sharpness of a frame: the steepness of its steeper edges, from 0 to 1.
 ///
-/// The edges compared are the highest of the picture, so that neither its contrast nor what it shows matters much; and each is the
-/// mean of three lines, so that noise is not taken for steepness.
+/// The steepness of an edge is the share of its rise that lies between the two neighbours of a pixel; a step has 1.
+/// The edges compared are the highest of the picture, so that neither its contrast nor its content matters much. Each
+/// edge is measured in the weighted mean of three lines, so that noise is not taken for steepness. Returns `None`
+/// when there are too few edges.
 #[must_use]
 pub fn sharpness(frame: &Frame) -> Option<f64> {
     let grey = frame.to_grey();
@@ -59,7 +65,8 @@ pub fn sharpness(frame: &Frame) -> Option<f64> {
     (steepness.len() >= FEWEST).then(|| *steepness.select_nth_unstable_by(rank, f64::total_cmp).1)
 }
 
-/// The steepness in each piece of a line that rises or falls by at least so many levels; the line holds four times the levels.
+/// Adds the steepness of each piece of a line that rises or falls by at least `rise` levels; the line holds four
+/// times the levels.
 fn edges(line: &[i32], rise: i32, steepness: &mut Vec<f64>) {
     for piece in line.windows(PIECE).step_by(PIECE / 2) {
         let (low, high) = piece.iter().fold((i32::MAX, 0), |(low, high), luma| (low.min(*luma), high.max(*luma)));
@@ -70,30 +77,30 @@ fn edges(line: &[i32], rise: i32, steepness: &mut Vec<f64>) {
     }
 }
 
-/// What of a picture is too bright or too dark to be told apart.
+/// How much of a picture is too bright or too dark to be distinguished.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exposure {
-    /// The share of its pixels that are burnt out, 0 to 1.
+    /// Share of the pixels that are burnt out, 0 to 1.
     pub burnt: f64,
-    /// The share of its pixels that are lost in black, 0 to 1.
+    /// Share of the pixels that are lost in black, 0 to 1.
     pub black: f64,
-    /// The luma that all but its brightest hundredth stays below or at.
+    /// The 99 % quantile of luma: all but the brightest hundredth of the pixels have this value or less.
     pub brightest: u8,
 }
 
-/// What to do about a picture's light.
+/// Whether a picture has too little light, the right light or too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Light {
-    /// More light, or a longer exposure.
+    /// Too dark: more light or a longer exposure is needed.
     TooDark,
-    /// As it should be.
+    /// The light is as it should be.
     Right,
-    /// Less light, a shorter exposure, or the glare turned away.
+    /// Too bright: less light or a shorter exposure is needed, or the glare must be turned away.
     TooBright,
 }
 
 impl Exposure {
-    /// Counts the frame's luma.
+    /// Measures the exposure of a frame from its luma.
     #[must_use]
     pub fn of(frame: &Frame) -> Self {
         let grey = frame.to_grey();
@@ -106,7 +113,7 @@ impl Exposure {
         }
     }
 
-    /// Whether there is too much light or too little.
+    /// Returns whether there is too much light or too little.
     #[must_use]
     pub fn light(&self) -> Light {
         if self.burnt > MOST_BURNT {
@@ -119,7 +126,7 @@ impl Exposure {
     }
 }
 
-/// Pixels of each luma.
+/// Number of pixels of each luma.
 fn histogram(grey: &GrayImage) -> [u32; 256] {
     let mut counts = [0; 256];
     for luma in grey.as_raw() {
@@ -128,7 +135,7 @@ fn histogram(grey: &GrayImage) -> [u32; 256] {
     counts
 }
 
-/// The least luma that this share of the pixels is not above.
+/// The least luma such that at least this share of the pixels has that luma or less.
 fn quantile(counts: &[u32; 256], share: f64) -> u8 {
     let all: u32 = counts.iter().sum();
     let mut passed = 0;
@@ -146,7 +153,8 @@ mod tests {
     use super::*;
     use crate::article::scenes::{Dice, article};
 
-    /// Drawn articles, blurred, with their contrast scaled and noise of so many levels; those that tell.
+    /// Sharpness of drawn articles that are blurred, with scaled contrast and noise in levels; those with too few
+    /// edges are left out.
     fn sharpnesses(sigma: f32, contrast: f64, noise: f64) -> Vec<f64> {
         let mut dice = Dice::new(5);
         let one = |_| {

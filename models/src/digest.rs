@@ -1,8 +1,8 @@
-//! The one hash of Counterfoil: files, planes and transcripts are told apart by it.
+//! SHA-256, the one hash of Counterfoil: it identifies files, planes and transcripts.
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 in lower-case hex.
+/// SHA-256 of `bytes`, as 64 lower-case hex digits.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;

@@ -1,15 +1,17 @@
-//! Enrolment: K genuine pictures of one item or writer, and a picture that claims to be another, become one [`Judgement`].
+//! Enrolment: K genuine pictures of one item or writer, and a picture that claims to be another, become one
+//! [`Judgement`].
 //!
-//! A file because it is the second way to a verdict. The first asks whether a picture looks like any genuine article; this one whether
-//! it looks like *this* one, by its distance from [`References`] in the network's own space, joined with the general score. The rule,
-//! its constants and the calibration for each K come with the bundle as data: they were worked out on items or writers the training
-//! never saw, because K pictures alone could never support a false-alarm rate of 1 %.
+//! A file of its own because it is the second way to a verdict. The first asks whether a picture looks like any
+//! genuine article. This one asks whether it looks like *this* item, by its distance from the item's [`References`]
+//! in the network's own space, joined with the general score. The rule, its constants and the calibration for each K
+//! are data in the bundle. They were computed on items or writers that were held out from training, because K
+//! pictures alone could never support a false-alarm rate of 1 %.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, Distance, Error, Judgement, References, Result, Score};
 
-/// Mean and standard deviation of a number over held-out genuine pictures.
+/// Mean and standard deviation of a quantity over held-out genuine pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     /// The mean.
@@ -19,13 +21,13 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Of at least two numbers; `None` for fewer.
+    /// Fits the scale to at least two numbers; `None` for fewer.
     #[must_use]
     pub fn fit(numbers: &[f64]) -> Option<Self> {
         let n = numbers.len() as f64;
         let mean = numbers.iter().sum::<f64>() / n;
         let squares = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
-        // What never varies says nothing; a floor keeps it from shouting.
+        // The lower limit keeps a z-score finite when the numbers never vary.
         (numbers.len() >= 2).then(|| Self { mean, deviation: (squares / (n - 1.0)).sqrt().max(1e-6) })
     }
 
@@ -34,41 +36,43 @@ impl Scale {
     }
 }
 
-/// What was worked out for one number of references.
+/// Scale and calibration for one number of references.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Level {
-    /// K.
+pub struct ReferenceLevel {
+    /// Number of references K.
     pub references: usize,
     /// Scale of the distances from K references.
     pub distance: Scale,
-    /// Items or writers the calibration's pictures are of; every picture was scored once, against K others of its group.
+    /// Number of items or writers in the calibration. Every picture was scored once, against K others of its group.
     pub groups: usize,
-    /// As many independent pictures the calibration's are worth: those of one group resemble each other.
+    /// Number of independent pictures that the calibration's pictures are worth: those of one group resemble each
+    /// other.
     pub effective: f64,
-    /// Joined scores of held-out genuine pictures.
+    /// Calibration on the joined scores of held-out genuine pictures.
     pub calibration: Calibration,
 }
 
-/// The manifest's `enrolment`: how pictures are held to references of one item.
+/// The manifest's `enrolment`: how pictures are compared with the references of one item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Enrolment {
-    /// How far a picture lies from references.
+    /// How the distance of a picture from references is measured.
     pub distance: Distance,
-    /// What a deviation of distance counts in the joined score.
+    /// Weight of the distance, in standard deviations, in the joined score.
     pub weight_distance: f64,
-    /// What a deviation of the general score counts.
+    /// Weight of the general score, in standard deviations, in the joined score.
     pub weight_general: f64,
     /// Scale of the general score.
     pub general: Scale,
-    /// Ascending in K, from 1.
-    pub levels: Vec<Level>,
+    /// The levels, ascending in the number of references, from 1.
+    pub levels: Vec<ReferenceLevel>,
 }
 
 impl Enrolment {
-    /// Checks what a manifest said.
+    /// Checks the values that a manifest states.
     ///
     /// # Errors
-    /// [`Error::Setting`].
+    /// [`Error::Setting`] when a part, weight or scale is invalid, or when the levels do not ascend from one
+    /// reference.
     pub fn validate(&self) -> Result<()> {
         let Self { distance, weight_distance, weight_general, general, levels } = self;
         let positive = |x: f64| x.is_finite() && x > 0.0;
@@ -91,17 +95,17 @@ impl Enrolment {
         })
     }
 
-    /// What K references are judged by: the level of as many or, between two, of the next fewer.
+    /// The level for a number of references or, between two levels, the one for fewer references.
     #[must_use]
-    pub fn level(&self, references: usize) -> &Level {
+    pub fn level(&self, references: usize) -> &ReferenceLevel {
         let above = self.levels.partition_point(|level| level.references <= references);
         &self.levels[above.saturating_sub(1)]
     }
 
-    /// Distance and general score on their scales, weighed and added; higher is more genuine.
+    /// Standardises the distance and the general score, weights them and adds them; higher is more genuine.
     ///
     /// # Errors
-    /// [`Error::NotFinite`].
+    /// [`Error::NotFinite`] when the result is NaN or infinite.
     pub fn join(&self, distance: f64, scale: Scale, general: Score) -> Result<Score> {
         let general = self.general.z(f64::from(general.get()));
         Score::new((self.weight_general * general - self.weight_distance * scale.z(distance)) as f32)
@@ -110,7 +114,8 @@ impl Enrolment {
     /// Judges a picture by its general score and its embedding's distance from the references.
     ///
     /// # Errors
-    /// [`Error::References`] when references and picture are not of one network; [`Error::NotFinite`].
+    /// [`Error::References`] when references and picture do not come from the same network; [`Error::NotFinite`] when
+    /// the distance or the joined score is NaN or infinite.
     pub fn judge(&self, references: &References, general: Score, embedding: &[f32]) -> Result<Judgement> {
         let level = self.level(references.len());
         let distance = self.distance.of(embedding, references)?;
@@ -121,18 +126,18 @@ impl Enrolment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Part, Verdict};
+    use crate::{EmbeddingPart, Verdict};
 
     fn references(points: &[[f32; 2]]) -> References {
         References::new(points.iter().map(|p| p.to_vec()).collect()).unwrap()
     }
 
     fn distance() -> Distance {
-        Distance { parts: vec![Part { length: 2, variance: 4.0 }] }
+        Distance { parts: vec![EmbeddingPart { length: 2, variance: 4.0 }] }
     }
 
     fn enrolment() -> Enrolment {
-        let level = |references| Level {
+        let level = |references| ReferenceLevel {
             references,
             distance: Scale { mean: 1.0, deviation: 0.5 },
             groups: 10,
@@ -153,8 +158,8 @@ mod tests {
         let (enrolment, general) = (enrolment(), Score::new(6.0).unwrap());
         enrolment.validate().unwrap();
         let judge = |x: f32| enrolment.judge(&references(&[[0.0, 0.0]]), general, &[x, 0.0]).unwrap();
-        // The distance is the logarithm of x^2 / 2 / (2 * 4): at x = 4 it is 0, two deviations below the usual 1, and counts twice.
-        // z of the general score is 1.
+        // The distance is the logarithm of x^2 / 2 / (2 * 4): at x = 4 it is 0, two deviations below the mean of 1,
+        // with a weight of 2. The z-score of the general score is 1.
         assert!((judge(4.0).score().get() - 5.0).abs() < 1e-4);
         assert_eq!(judge(4.0).verdict(), Verdict::Genuine);
         assert_eq!(judge(40.0).verdict(), Verdict::Counterfeit);

@@ -1,42 +1,42 @@
-//! Every way the contract can be broken, each with what was found, what was expected and what to do.
+//! Every error of this crate, each with what was found, what was expected and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Shorthand for results of this crate.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong between a file and a verdict.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused a file or folder.
+    /// An operation on a file or folder failed.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
         /// What was being done: "read", "write", ...
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's own word.
+        /// The error of the operating system.
         source: io::Error,
     },
 
-    /// The bytes are no picture that can be judged.
+    /// The bytes are not a picture that can be judged.
     #[error("{0}")]
     Picture(String),
 
-    /// The article is to be outlined, and is not found.
+    /// The article is to be outlined, but was not found.
     #[error("no article was found: {0}")]
     NotFound(#[from] NotFound),
 
-    /// A preprocessing, joining or calibration setting that cannot hold.
+    /// A preprocessing, joining or calibration setting is invalid.
     #[error("{field} is {found}; expected {expected}")]
     Setting {
         /// The setting's name, as in the manifest.
         field: &'static str,
-        /// What it was.
+        /// The value that was found.
         found: String,
-        /// What it may be.
+        /// The values that are allowed.
         expected: &'static str,
     },
 
@@ -51,28 +51,28 @@ pub enum Error {
         "the network gave {found} scores for a picture of {expected} regions; the bundle's network and manifest do not belong together: export it again"
     )]
     RowCount {
-        /// Rows the network gave.
+        /// Number of rows that the network gave.
         found: usize,
-        /// Regions in the manifest.
+        /// Number of regions in the manifest.
         expected: usize,
     },
 
-    /// Too few genuine pictures for the false-alarm rate asked for.
+    /// There are too few genuine pictures for the false-alarm rate asked for.
     #[error(
         "a false-alarm rate of {alpha} needs at least {needed} held-out genuine pictures, and there are {found}; {remedy}"
     )]
     TooFewForAlpha {
-        /// The rate asked for.
+        /// The false-alarm rate asked for.
         alpha: f64,
-        /// Pictures that rate needs.
+        /// Number of pictures that this rate needs.
         needed: usize,
-        /// Pictures there are.
+        /// Number of pictures that there are.
         found: usize,
         /// What to do about it.
         remedy: String,
     },
 
-    /// A folder that is not a whole bundle.
+    /// A folder is not a complete bundle.
     #[error("{}: {what}; {remedy}", bundle.display())]
     Bundle {
         /// The bundle's folder.
@@ -83,18 +83,18 @@ pub enum Error {
         remedy: &'static str,
     },
 
-    /// Pictures that cannot be one item's references, or not with this network.
+    /// The pictures cannot be one item's references, or not with this network.
     #[error("the references cannot be used: {0}")]
     References(String),
 
-    /// A bundle that judges in general only.
+    /// The bundle judges in general only: it holds no enrolment.
     #[error("this bundle cannot enrol: {because}")]
     NoEnrolment {
         /// What its training lacked, and what to do.
         because: String,
     },
 
-    /// What a box learned on site is not there or cannot be believed.
+    /// What a box learned on site is missing or invalid.
     #[error("{}: {what}; {remedy}", path.display())]
     Overlay {
         /// The file or the state folder.
@@ -105,7 +105,7 @@ pub enum Error {
         remedy: &'static str,
     },
 
-    /// Something stands where a file or a bundle is to be written.
+    /// Something exists already where a file or a bundle is to be written.
     #[error("{} exists already; choose another place, or replace it with --force", .0.display())]
     Exists(PathBuf),
 
@@ -126,10 +126,10 @@ pub enum Error {
     Claimed(PathBuf),
 }
 
-/// Why no outline was found, and what to do about it.
+/// Why no outline was found. The message tells the user what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
-    /// Nothing in the frame has edges that the table has not.
+    /// Nothing in the frame has edges that stand out from the table's own.
     #[error(
         "nothing stands out from the background; lay the article on a plain surface that is lighter or darker than its rim"
     )]
@@ -137,10 +137,10 @@ pub enum NotFound {
     /// The outline runs out of the frame.
     #[error("the article is cut off by the edge of the picture; move it to the middle, or move back")]
     CutOff,
-    /// An outline of less than 8 % of the frame.
+    /// The outline covers less than 8 % of the frame.
     #[error("the article is too small in the picture; move closer, until it fills at least a tenth of it")]
     TooSmall,
-    /// Edges that are no four straight sides, or sides that show in part only.
+    /// The edges are not four straight sides, or the sides are visible only in part.
     #[error(
         "no four straight sides are to be seen all along; lay the article flat and apart from other things, and keep fingers off its corners"
     )]
@@ -148,7 +148,7 @@ pub enum NotFound {
 }
 
 impl Error {
-    /// An [`Error::Io`] for use in `map_err`.
+    /// Returns a function that makes an [`Error::Io`] from a system error, for use in `map_err`.
     pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, path, source }

@@ -1,7 +1,8 @@
-//! Bytes of a picture file become a [`Frame`]: upright 8-bit pixels, grey or RGB.
+//! The bytes of a picture file become a [`Frame`]: upright 8-bit pixels, grey or RGB.
 //!
-//! One room, because everything a stranger's picture can do to us is decided here: format by content (never by name), memory before it
-//! is taken, damage, EXIF orientation, transparency over white paper, 16 bits down to 8.
+//! One file, because all defences against an untrusted picture are here: its format is taken from its content (never
+//! from its name), memory is reserved before it is used, damage is refused. EXIF orientation, transparency over white
+//! and the reduction of 16 bits to 8 are handled here too.
 
 mod exif;
 mod jpeg;
@@ -25,19 +26,20 @@ use crate::{Error, Region, Result};
 use jpeg::Jpeg;
 pub use kind::{FileKind, KIND_BYTES};
 
-/// Neither side may be shorter than this: fewer pixels hold nothing to judge.
+/// Smallest width and height in pixels: a smaller picture has nothing to judge.
 const MIN_SIDE: u32 = 8;
 
 /// A decoded picture, upright, 8 bits a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// One grey byte a pixel.
+    /// Grey, one byte per pixel.
     Grey(GrayImage),
-    /// Three bytes a pixel.
+    /// Red, green and blue, three bytes per pixel.
     Rgb(RgbImage),
 }
 
-/// A frame whose memory counts towards the limit of the process ([`limit_memory`](crate::limit_memory)) until it is dropped.
+/// A frame whose memory counts towards the limit of the process ([`limit_memory`](crate::limit_memory)) until it is
+/// dropped.
 #[derive(Debug)]
 pub struct DecodedFrame {
     frame: Frame,
@@ -45,7 +47,7 @@ pub struct DecodedFrame {
 }
 
 impl DecodedFrame {
-    /// The frame itself, whose memory is not counted any more.
+    /// Returns the frame; its memory no longer counts towards the limit.
     #[must_use]
     pub fn into_frame(self) -> Frame {
         self.frame
@@ -67,11 +69,13 @@ impl From<Frame> for DecodedFrame {
 }
 
 impl Frame {
-    /// Reads and decodes a picture file. Its bytes count towards the memory of the process beside its pixels, until the
-    /// frame is dropped; those of a pipe or a device, which can be read only once, do not.
+    /// Reads and decodes a picture file.
+    ///
+    /// The file's bytes and its pixels count towards the memory limit of the process until the frame is dropped. The
+    /// bytes of a pipe or a device, which can be read only once, do not count.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read, and those of [`decode`](Self::decode).
+    /// [`Error::Io`] when the file cannot be read, and the errors of [`decode`](Self::decode).
     pub fn open(path: &Path) -> Result<DecodedFrame> {
         let io = || Error::io("read", path);
         let mut file = File::open(path).map_err(io())?;
@@ -83,34 +87,35 @@ impl Frame {
         loop {
             let (all, what) = {
                 let bytes = read_file(&mut file).map_err(io())?;
-                let opened = Opened::of(&bytes)?;
+                let opened = PictureHeader::of(&bytes)?;
                 let (all, what) = (bytes.len() as u64 + opened.memory(), opened.named());
                 if held.grow(all, &what)? {
                     return opened.decode(held);
                 }
                 (all, what)
             };
-            // Other pictures are in flight. Until there is room for this one it lets go, or all would hold a file and
-            // wait for each other.
+            // Other pictures hold the memory. This one releases its share until there is room; otherwise all threads
+            // could hold a file and wait for each other.
             drop(held);
             held = Reservation::of(all, &what)?;
             file.rewind().map_err(io())?;
         }
     }
 
-    /// Decodes a picture file's bytes: PNG, JPEG, WebP, TIFF, BMP or GIF, told by content. Of several pictures in one file the first is taken.
+    /// Decodes a picture file's bytes: PNG, JPEG, WebP, TIFF, BMP or GIF, recognised by content.
     ///
-    /// Waits while other pictures take the memory of the process. A JPEG is proved whole first: what libjpeg-turbo would warn of is refused.
+    /// When a file holds several pictures, the first is decoded. The call waits while other pictures use the memory
+    /// of the process. A JPEG is first checked to be complete: what libjpeg-turbo would warn of is refused.
     ///
     /// # Errors
     /// [`Error::Picture`] when the bytes are empty, damaged to any degree, of another format, too large or too small.
     pub fn decode(bytes: &[u8]) -> Result<DecodedFrame> {
-        let opened = Opened::of(bytes)?;
+        let opened = PictureHeader::of(bytes)?;
         let held = Reservation::of(opened.memory(), &opened.named())?;
         opened.decode(held)
     }
 
-    /// Takes a picture that is already in memory, upright; transparency is laid over white.
+    /// Converts a picture that is already in memory and upright; transparency is laid over white.
     ///
     /// # Errors
     /// [`Error::Picture`] when a side is shorter than 8 pixels.
@@ -144,10 +149,11 @@ impl Frame {
         }
     }
 
-    /// A part of the picture, at its own resolution.
+    /// Crops a part of the picture, at its own resolution.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a region that does not lie inside, [`Error::Picture`] when fewer pixels are left than can be judged.
+    /// [`Error::Setting`] when the region does not lie inside the picture; [`Error::Picture`] when a side of the part
+    /// is shorter than 8 pixels.
     pub fn crop(&self, region: Region) -> Result<Self> {
         region.validate("guide")?;
         let side = |from: f64, length: f64, whole: u32| {
@@ -162,7 +168,7 @@ impl Frame {
         })
     }
 
-    /// The picture as a PNG file's bytes.
+    /// Encodes the picture as a PNG file.
     ///
     /// # Errors
     /// [`Error::Picture`] when it cannot be encoded.
@@ -176,7 +182,9 @@ impl Frame {
         Ok(bytes.into_inner())
     }
 
-    /// Full-range BT.601 luma, the one definition of grey: `(77 R + 150 G + 29 B + 128) >> 8`.
+    /// The picture in grey, as full-range BT.601 luma: `(77 R + 150 G + 29 B + 128) >> 8`.
+    ///
+    /// This is the only definition of grey for RGB pixels.
     #[must_use]
     pub fn to_grey(&self) -> Cow<'_, GrayImage> {
         match self {
@@ -195,7 +203,7 @@ impl Frame {
         }
     }
 
-    /// The picture in RGB, grey repeated three times.
+    /// The picture in RGB; a grey picture repeats its value in the three channels.
     #[must_use]
     pub fn to_rgb(&self) -> Cow<'_, RgbImage> {
         match self {
@@ -209,28 +217,28 @@ impl Frame {
     }
 }
 
-/// A picture file whose header was read, before its pixels are.
-struct Opened<'a> {
+/// A picture file whose header was read, but not yet its pixels.
+struct PictureHeader<'a> {
     pixels: Pixels<'a>,
     size: (u32, u32),
     orientation: Orientation,
-    /// Bytes a pixel as they come.
+    /// Bytes per pixel as decoded.
     decoded: u8,
-    /// Bytes a pixel as they stay.
+    /// Bytes per pixel as kept.
     kept: u8,
-    /// Bytes a pixel of the copy that is made where they do not stay as they come.
+    /// Bytes per pixel of the copy that is made when the decoded pixels are not kept as they are; otherwise 0.
     converted: u8,
-    /// Bytes that decoding takes besides the pixels.
+    /// Bytes that decoding needs besides the pixels.
     scratch: u64,
 }
 
-/// What the pixels come from.
+/// The source of the pixels.
 enum Pixels<'a> {
     Jpeg(Box<Jpeg<'a>>),
     Other(Cow<'a, [u8]>, ImageFormat),
 }
 
-impl<'a> Opened<'a> {
+impl<'a> PictureHeader<'a> {
     fn of(bytes: &'a [u8]) -> Result<Self> {
         if bytes.len() as u64 > longest_file() {
             return Err(Error::Picture(format!(
@@ -262,7 +270,7 @@ impl<'a> Opened<'a> {
         let bytes = if format == ImageFormat::Png { png::ended(bytes) } else { Cow::Borrowed(bytes) };
         let mut decoder = decoder(&bytes, format)?;
         let exif = match format {
-            // The file is such a structure itself.
+            // EXIF is a TIFF structure, which this file itself is.
             ImageFormat::Tiff => Cow::Borrowed(&*bytes),
             ImageFormat::Png => Cow::Borrowed(png::exif(&bytes).unwrap_or_default()),
             _ => Cow::Owned(decoder.exif_metadata().ok().flatten().unwrap_or_default()),
@@ -289,23 +297,24 @@ impl<'a> Opened<'a> {
         })
     }
 
-    /// What it is called where its memory is spoken of.
+    /// The picture's size, which begins messages about its memory.
     fn named(&self) -> String {
         format!("the picture is {}x{} pixels", self.size.0, self.size.1)
     }
 
-    /// The most bytes that its pixels take at one time, until it is laid out for a network, and what decoding takes besides.
+    /// Largest number of bytes that are needed at one time, from decoding until the picture is laid out for a
+    /// network.
     fn memory(&self) -> u64 {
         let &Self { decoded, kept, converted, scratch, .. } = self;
         let turned = if self.orientation == Orientation::NoTransforms { 0 } else { decoded };
-        // Of colour a network's grey is made, of grey its three channels.
+        // The copy for a network: one grey channel of a colour picture, or three channels of a grey one.
         let laid_out = if kept == 3 { 1 } else { 3 };
         let most = (decoded + turned.max(converted)).max(kept + laid_out);
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
         pixels.saturating_mul(u64::from(most)).saturating_add(scratch)
     }
 
-    /// Decodes the pixels, turned upright.
+    /// Decodes the pixels and turns the picture upright.
     fn decode(self, held: Reservation) -> Result<DecodedFrame> {
         let (bytes, format) = match self.pixels {
             Pixels::Jpeg(jpeg) => (Cow::Owned(jpeg.proved()?), ImageFormat::Jpeg),
@@ -319,12 +328,13 @@ impl<'a> Opened<'a> {
 
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    // The memory is reserved before pixels are read, by our own limit.
+    // Memory is reserved before pixels are read, under our own limit.
     reader.limits(Limits::no_limits());
     reader.into_decoder().map_err(|e| damaged(&e))
 }
 
-/// Whether a RIFF file is as long as its header states, which the decoder of WebP does not ask: it fills in what was lost.
+/// Whether a RIFF file is as long as its header states. The WebP decoder does not check this: it fills in what was
+/// lost.
 fn is_whole_riff(bytes: &[u8]) -> bool {
     let stated = bytes.get(4..8).and_then(<[u8]>::first_chunk).map(|length| u32::from_le_bytes(*length));
     stated.is_some_and(|length| bytes.len() as u64 >= u64::from(length) + 8)
@@ -375,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_small_file_with_huge_pixels_is_refused_before_memory_is_taken() {
-        // A 30,000 x 30,000 PNG header: the size is believed only as far as refusing it.
+        // A PNG header of 30,000 x 30,000 pixels: this size is used only to refuse the file.
         let mut bytes = png(&DynamicImage::new_luma8(16, 16));
         bytes[16..20].copy_from_slice(&30_000u32.to_be_bytes());
         bytes[20..24].copy_from_slice(&30_000u32.to_be_bytes());
@@ -434,7 +444,7 @@ mod tests {
         }
         let mut jpeg = Vec::new();
         let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95);
-        // A minimal EXIF block: little-endian TIFF, one entry, orientation 6 (turn right by a quarter).
+        // A minimal EXIF block: little-endian TIFF, one entry, orientation 6 (a quarter turn to the right).
         let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
         encoder.set_exif_metadata(exif).unwrap();
         encoder.write_image(&picture, 16, 8, image::ExtendedColorType::Rgb8).unwrap();

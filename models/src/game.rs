@@ -1,4 +1,4 @@
-//! The rules of a face-off: sealed labels, points, and the statistics that say whether a win means anything.
+//! The rules of a face-off: sealed labels, points, and the statistics that show whether a win is significant.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,46 +7,46 @@ use crate::{Verdict, sha256_hex};
 /// 97.5 % quantile of the normal distribution: 95 % intervals reach this many standard errors to each side.
 const Z95: f64 = 1.959_963_984_540_054;
 
-/// Below this p-value of the McNemar test a win is more than luck.
+/// Significance level: a win with a smaller p-value of McNemar's test counts as more than luck.
 const SIGNIFICANT: f64 = 0.05;
 
-/// The true labels of a game's exhibits and the salt that keeps them from being guessed.
+/// The true labels of a game's exhibits, and the salt that keeps them from being guessed.
 ///
-/// The referee publishes [`digest`](Self::digest) before the first round and the seal itself at the end.
+/// The referee publishes [`digest`](Self::digest) before the first round, and the seal itself at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
     /// 32 random bytes in hex.
     pub salt: String,
-    /// Whether each exhibit is genuine, in the order of play.
+    /// Whether each exhibit is genuine, in the order in which they are shown.
     pub genuine: Vec<bool>,
 }
 
 impl Seal {
-    /// SHA-256 of salt and labels, in hex: what is published before the game.
+    /// SHA-256 of salt and labels, in hex. It is published before the game.
     #[must_use]
     pub fn digest(&self) -> String {
         let labels: String = self.genuine.iter().map(|genuine| if *genuine { 'G' } else { 'C' }).collect();
         sha256_hex(format!("counterfoil-seal-1\n{}\n{labels}\n", self.salt).as_bytes())
     }
 
-    /// Whether this is the seal whose digest was published.
+    /// Whether the published digest is that of this seal.
     #[must_use]
     pub fn opens(&self, digest: &str) -> bool {
         self.digest() == digest
     }
 }
 
-/// What a contestant said of one exhibit; `None` when it said nothing in time.
+/// A contestant's answer to one exhibit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Its verdict at its own calibrated threshold.
+    /// Verdict at the contestant's own calibrated threshold; `None` when no answer came in time.
     pub verdict: Option<Verdict>,
-    /// How long it took.
+    /// Time that the answer took, in seconds.
     pub seconds: f64,
 }
 
 impl Answer {
-    /// Right +1, wrong -1, unsure or late 0.
+    /// Points of the answer: +1 when right, -1 when wrong, 0 when unsure or late.
     #[must_use]
     pub fn points(&self, genuine: bool) -> i64 {
         match (self.verdict, genuine) {
@@ -57,31 +57,31 @@ impl Answer {
     }
 }
 
-/// A contestant's game, summed up.
+/// A contestant's result over a whole game.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// The contestant.
+    /// Name of the contestant.
     pub name: String,
-    /// Right minus wrong.
+    /// Points: right minus wrong answers.
     pub points: i64,
-    /// Exhibits judged rightly.
+    /// Number of exhibits judged right.
     pub right: u64,
-    /// Exhibits judged wrongly.
+    /// Number of exhibits judged wrong.
     pub wrong: u64,
-    /// Unsure or late.
+    /// Number of answers that were unsure or late.
     pub abstained: u64,
-    /// Right out of all.
+    /// Share of all answers that were right, 0..1.
     pub accuracy: f64,
     /// Lower end of the 95 % Wilson interval of the accuracy.
     pub accuracy_low: f64,
-    /// Upper end.
+    /// Upper end of the 95 % Wilson interval of the accuracy.
     pub accuracy_high: f64,
-    /// Thinking time over the whole game; ties go to the quicker.
+    /// Time of all answers together, in seconds; of two with equal points, the faster comes first.
     pub seconds: f64,
 }
 
 impl Standing {
-    /// Sums up a contestant's answers against the opened labels, pair by pair.
+    /// Sums up a contestant's answers, each compared with the opened label in the same place.
     #[must_use]
     pub fn new(name: &str, answers: &[Answer], genuine: &[bool]) -> Self {
         let points: Vec<i64> = answers.iter().zip(genuine).map(|(answer, truth)| answer.points(*truth)).collect();
@@ -103,19 +103,20 @@ impl Standing {
     }
 }
 
-/// How a game ended.
+/// The result of a game.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Best first: by points, then by time.
+    /// Results of the contestants, the best first: by points, then by time.
     pub standings: Vec<Standing>,
-    /// McNemar's exact p-value of the first against the second, right against not right; 1 for a lone contestant.
+    /// Exact p-value of McNemar's test of the first against the second, right against not right; 1 for a single
+    /// contestant.
     pub p_value: f64,
-    /// Whether the first may be called the winner.
+    /// Whether the first may be called the winner: more points than the second, and a p-value below 0.05.
     pub decided: bool,
 }
 
 impl Outcome {
-    /// Ranks the contestants: each a name and an answer for each exhibit.
+    /// Ranks the contestants, each given by a name and an answer to each exhibit.
     #[must_use]
     pub fn new(contestants: &[(String, Vec<Answer>)], genuine: &[bool]) -> Self {
         let mut ranked: Vec<(Standing, &Vec<Answer>)> =
@@ -136,7 +137,7 @@ impl Outcome {
         Self { decided: ahead && p_value < SIGNIFICANT, standings, p_value }
     }
 
-    /// The standings as a table for a terminal, and the sentence below it.
+    /// Formats the standings as a table for a terminal, with [`sentence`](Self::sentence) below it.
     #[must_use]
     pub fn table(&self) -> String {
         let names = self.standings.iter().map(|standing| standing.name.chars().count());
@@ -158,7 +159,7 @@ impl Outcome {
         )
     }
 
-    /// The verdict on the verdicts, in a sentence.
+    /// States the result in one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         match self.standings.first() {
@@ -172,7 +173,7 @@ impl Outcome {
     }
 }
 
-/// The Wilson score interval of a proportion at 95 % (Wilson 1927); `(0, 1)` where nothing was counted.
+/// The Wilson score interval of a proportion at 95 % (Wilson 1927); `(0, 1)` when nothing was counted.
 #[must_use]
 pub fn wilson(successes: u64, all: u64) -> (f64, f64) {
     if all == 0 {
@@ -186,13 +187,13 @@ pub fn wilson(successes: u64, all: u64) -> (f64, f64) {
     ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
-/// McNemar's exact two-sided test: `b` exhibits only the first got right, `c` only the second.
+/// The p-value of McNemar's exact two-sided test. Only the first was right on `b` exhibits, only the second on `c`.
 ///
-/// Under the null each discordant exhibit is a fair coin, so `p = min(1, 2 P(Bin(b + c, 1/2) <= min(b, c)))`.
+/// Under the null hypothesis each discordant exhibit is a fair coin: `p = min(1, 2 P(Bin(b + c, 1/2) <= min(b, c)))`.
 #[must_use]
 pub fn mcnemar(b: u64, c: u64) -> f64 {
     let n = b + c;
-    // P(Bin = k) from P(Bin = k - 1), in logarithms so that 2^-n does not vanish.
+    // P(Bin = k) from P(Bin = k - 1), in logarithms so that 2^-n does not underflow.
     let mut log_term = -(n as f64) * std::f64::consts::LN_2;
     let mut sum = log_term.exp();
     for k in 1..=b.min(c) {

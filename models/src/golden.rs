@@ -1,33 +1,35 @@
-//! Golden pictures: a bundle carries a few drawn pictures with the numbers they gave when it was made, and the box
-//! works them out again at every load. A decoder, a scaler, an engine or a disk that went wrong is caught here.
+//! Golden pictures: a few drawn pictures in a bundle, with the numbers they gave when the bundle was made.
+//!
+//! The box computes these numbers again at every load. This detects a faulty decoder, scaler, inference engine or
+//! disk.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Judgement, Plane, Verdict};
 
-/// A score may move by this, times `max(1, |score|)`, from engine to engine and processor to processor.
+/// Largest difference of a score that is allowed between engines and processors, in units of `max(1, |score|)`.
 pub const TOLERANCE: f32 = 1e-3;
 
-/// One golden picture and what it must give.
+/// One golden picture and the results it must give.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Golden {
-    /// The picture's file, relative to the bundle.
+    /// Path of the picture's file, relative to the bundle.
     pub file: String,
-    /// SHA-256 of the plane it becomes.
+    /// SHA-256, in hex, of the plane that the picture becomes.
     pub plane_sha256: String,
     /// The network's `score` for each region.
     pub rows: Vec<f32>,
     /// The joined score.
     pub score: f32,
-    /// The verdict, the same for any score within the tolerance.
+    /// The verdict, which is the same for any score within the tolerance.
     pub verdict: Verdict,
 }
 
 impl Golden {
-    /// Compares what this box works out with what the bundle's maker did.
+    /// Compares the results of this machine with those stored in the bundle.
     ///
     /// # Errors
-    /// What moved, in words.
+    /// A message that says what differs.
     pub fn check(&self, plane: &Plane, rows: &[f32], judgement: &Judgement) -> Result<(), String> {
         let found = plane.sha256();
         if found != self.plane_sha256 {
@@ -36,7 +38,7 @@ impl Golden {
         let expected = self.rows.iter().chain([&self.score]);
         let score = judgement.score().get();
         for (expected, found) in expected.zip(rows.iter().chain([&score])) {
-            // NaN fails this too.
+            // NaN fails this comparison too.
             let near = (expected - found).abs() <= TOLERANCE * expected.abs().max(1.0);
             if !near {
                 return Err(format!("{} scored {found} and the bundle says {expected}", self.file));

@@ -1,8 +1,9 @@
-//! The contract between the trainer and the box: what a picture is, how it becomes numbers, what a score means,
-//! what a bundle holds, and the rules of a face-off.
+//! The contract shared by the trainer and the box: what a picture is, how it becomes the network's input, what a
+//! score means, what a bundle holds, and the rules of a face-off.
 //!
-//! A picture's way is a chain of types, `Frame -> Plane -> Score -> Judgement`, and each hop lives in one file.
-//! This crate knows neither candle nor tract, so that the trainer and the box cannot come to differ about it.
+//! A picture passes through a chain of types, `Frame -> Plane -> Score -> Judgement`; each step has its own file.
+//! This crate depends on neither candle nor tract, so that the trainer and the box share one implementation and
+//! cannot differ.
 //!
 //! ```
 //! use counterfoil_models::{Calibration, Score, Verdict};
@@ -46,9 +47,9 @@ pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, SIGNATURE};
 pub use calibration::Calibration;
 pub use clarity::{Exposure, Light, SHARP, sharpness};
 pub use digest::sha256_hex;
-pub use distance::{Distance, Part};
-pub use durable::{claim, sync, vacant, vacant_folder, write_whole};
-pub use enrolment::{Enrolment, Level, Scale};
+pub use distance::{Distance, EmbeddingPart};
+pub use durable::{ensure_folder_free, ensure_free, lock_folder, sync, write_whole};
+pub use enrolment::{Enrolment, ReferenceLevel, Scale};
 pub use error::{Error, NotFound, Result};
 pub use frame::{DecodedFrame, FileKind, Frame, KIND_BYTES};
 pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};

@@ -1,4 +1,4 @@
-//! `manifest.json`: everything about a bundle that is not weights or pictures.
+//! `manifest.json`: everything in a bundle except weights and pictures.
 
 use std::collections::BTreeMap;
 
@@ -6,42 +6,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, Enrolment, Error, Golden, Join, Preprocess, Result};
 
-/// The schema this program writes and the newest it reads.
+/// Schema version that this program writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
 
 /// The manifest of a bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of this structure.
+    /// Schema version of this structure.
     pub schema: u32,
-    /// The detector's name, for people.
+    /// The detector's name, for display.
     pub name: String,
-    /// Grows with every bundle of this name, so that an older one does not silently replace a newer one.
+    /// A counter that grows with every bundle of this name, so that an older bundle does not silently replace a newer
+    /// one.
     pub counter: u64,
     /// How a picture becomes the network's input.
     pub input: Preprocess,
-    /// How the regions' scores become one.
+    /// How the scores of the regions are joined into one score.
     pub join: Join,
     /// How a score becomes a verdict.
     pub calibration: Calibration,
-    /// How pictures are held to references of one item, where the training knew which pictures are of one. A program that does not
-    /// know of it judges by `calibration` as ever, so the schema is the same with it and without.
+    /// How pictures are compared with references of one item; present when the training knew which pictures are of
+    /// one item (`--group`).
+    ///
+    /// A program that does not know this field judges by `calibration` as before, so the schema version is the same
+    /// with and without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolment: Option<Enrolment>,
-    /// Length of the generator's input `z`, where the bundle holds a generator.
+    /// Length of the generator's latent input `z`; `None` when the bundle holds no generator.
     pub latent: Option<usize>,
-    /// Where the weights came from.
+    /// How the weights were trained.
     pub training: Training,
-    /// Engines that gave the same numbers when the bundle was made.
+    /// Inference engines that gave the same numbers when the bundle was made.
     pub engines: Vec<Engine>,
-    /// Pictures with known answers.
+    /// Golden pictures, with the results they must give.
     pub golden: Vec<Golden>,
-    /// Every other file of the bundle.
+    /// Every other file of the bundle, by its path in the bundle.
     pub files: BTreeMap<String, FileEntry>,
 }
 
 impl Manifest {
-    /// Checks what serde cannot: that the parts fit each other.
+    /// Checks what serde cannot: that the parts of the manifest are consistent.
     ///
     /// # Errors
     /// [`crate::Error::Setting`] or [`crate::Error::RowCount`], naming the part.
@@ -51,10 +55,10 @@ impl Manifest {
         self.enrolment.as_ref().map_or(Ok(()), Enrolment::validate)
     }
 
-    /// How pictures are held to references.
+    /// How pictures are compared with references.
     ///
     /// # Errors
-    /// [`Error::NoEnrolment`], saying what the training lacked, where the bundle holds nothing for it.
+    /// [`Error::NoEnrolment`], stating what the training lacked, when the bundle holds no enrolment.
     pub fn enrolment(&self) -> Result<&Enrolment> {
         self.enrolment.as_ref().ok_or_else(|| Error::NoEnrolment {
             because: match self.training.held_out_groups {
@@ -73,58 +77,58 @@ impl Manifest {
 /// How a detector was trained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// The kind of network: `mlp`, `dcgan`, `statistics`, `strokes`.
+    /// Kind of network: `mlp`, `dcgan`, `statistics` or `strokes`.
     pub net: String,
     /// SHA-256 over the training pictures' hashes.
     pub data_sha256: String,
-    /// Genuine pictures trained on.
+    /// Number of genuine pictures trained on.
     pub genuine: usize,
-    /// Genuine pictures held out for calibration.
+    /// Number of genuine pictures held out for calibration.
     pub held_out: usize,
-    /// Items or writers these are of, where the training knew (`--group`).
+    /// Number of items or writers among the held-out pictures, where they are known (`--group`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out_groups: Option<usize>,
-    /// Optimiser steps.
+    /// Number of optimiser steps.
     pub steps: u64,
-    /// Seed of every random stream.
+    /// Seed of all random streams.
     pub seed: u64,
-    /// The whole training configuration.
+    /// The complete training configuration.
     pub config: serde_json::Value,
-    /// Version of the program that trained it, with its source revision where known.
+    /// Version of the program that wrote the bundle, with its source revision where known.
     pub revision: String,
-    /// What was measured on it.
+    /// Metrics measured on the detector, by name.
     pub metrics: BTreeMap<String, Measured>,
 }
 
-/// A measured figure with its 95 % interval.
+/// A measured value with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The estimate.
     pub value: f64,
-    /// Lower end.
+    /// Lower end of the interval.
     pub low: f64,
-    /// Upper end.
+    /// Upper end of the interval.
     pub high: f64,
 }
 
-/// An engine that was compared with the trainer's own forward pass.
+/// An inference engine that was compared with the trainer's own forward pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Engine {
-    /// `tract` or `onnxruntime`.
+    /// Name of the engine: `tract` or `onnxruntime`.
     pub engine: String,
-    /// Its version.
+    /// Version of the engine.
     pub version: String,
-    /// Pictures compared.
+    /// Number of pictures compared.
     pub pictures: usize,
     /// The largest `|a - b| / max(1, |a|)` over all outputs.
     pub max_difference: f64,
 }
 
-/// A file of the bundle.
+/// Length and hash of a file of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// Its length.
+    /// Length of the file in bytes.
     pub bytes: u64,
-    /// Its SHA-256 in hex.
+    /// SHA-256 of the file, in hex.
     pub sha256: String,
 }

@@ -1,5 +1,5 @@
-//! How much memory the pictures in flight may take, over all threads of the process: a picture reserves its share before it is decoded
-//! and gives it back when it is dropped.
+//! The memory that the pictures in flight may take, over all threads of the process: a picture reserves its share
+//! before it is decoded, and releases it when it is dropped.
 //!
 //! One file and one number, because a limit for each picture bounds nothing: four threads hold four pictures.
 
@@ -11,7 +11,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::{Error, Result};
 
-/// The limit where none is set: a box with 512 MB of memory can spare it.
+/// The default limit in bytes, 256 MiB: a box with 512 MB of memory can spare it.
 pub const DEFAULT_MEMORY: u64 = 256 << 20;
 
 static LIMIT: AtomicU64 = AtomicU64::new(DEFAULT_MEMORY);
@@ -19,32 +19,36 @@ static IN_USE: Mutex<u64> = Mutex::new(0);
 static RETURNED: Condvar = Condvar::new();
 
 thread_local! {
-    /// Reservations that this thread holds.
+    /// Number of reservations that this thread holds.
     static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Sets how many bytes all pictures in flight may take together. A program does so once, before it reads pictures.
+/// Sets how many bytes all pictures in flight may take together.
+///
+/// A program calls it once, before it reads pictures.
 pub fn limit_memory(bytes: u64) {
     LIMIT.store(bytes, Ordering::Relaxed);
 }
 
-/// The longest picture file that is read, in bytes: a quarter of the limit.
+/// Length of the longest picture file that is read, in bytes: a quarter of the limit.
 pub(crate) fn longest_file() -> u64 {
     LIMIT.load(Ordering::Relaxed) / 4
 }
 
-/// Reads a picture file's bytes: of an endless one (`/dev/zero`) one byte more than a picture file may have, so that
-/// the decoder refuses it.
+/// Reads a picture file's bytes.
+///
+/// Of a file that is too long or endless (`/dev/zero`), it reads one byte more than a picture file may have, so that
+/// the decoder refuses the file.
 ///
 /// # Errors
-/// Those of `reader`.
+/// The errors of `reader`.
 pub fn read_file(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(longest_file() + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// A share of the memory, given back when it is dropped by the thread that took it.
+/// A share of the memory. It is released when it is dropped, by the thread that took it.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     bytes: u64,
@@ -52,11 +56,12 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Waits until `bytes` are free. A thread that holds a reservation already does not wait: two such threads would wait for each other.
+    /// Waits until `bytes` are free and reserves them. A thread that already holds a reservation does not wait: two
+    /// such threads would wait for each other.
     ///
     /// # Errors
-    /// [`Error::Picture`] when `bytes` are more than the limit, or more than the system gives. `what` begins the message: "the picture is
-    /// 8160x6120 pixels".
+    /// [`Error::Picture`] when `bytes` are more than the limit, or more than the system has. `what` begins the
+    /// message: "the picture is 8160x6120 pixels".
     pub(crate) fn of(bytes: u64, what: &str) -> Result<Self> {
         let limit = allowed(bytes, what)?;
         let nested = HELD.get() > 0;
@@ -70,11 +75,11 @@ impl Reservation {
         Ok(Self { bytes, on_this_thread: PhantomData })
     }
 
-    /// Grows to `bytes` in all where so much is free now; otherwise it stays as it is, and `false` is returned.
-    /// Waiting with a share in hand could last for ever.
+    /// Grows to `bytes` in all if this much is free now; otherwise it stays as it is, and `false` is returned.
+    /// Waiting while it holds a share could last for ever.
     ///
     /// # Errors
-    /// As [`of`](Self::of).
+    /// The errors of [`of`](Self::of).
     pub(crate) fn grow(&mut self, bytes: u64, what: &str) -> Result<bool> {
         let limit = allowed(bytes, what)?;
         let more = bytes.saturating_sub(self.bytes);
@@ -89,7 +94,7 @@ impl Reservation {
     }
 }
 
-/// The limit, which `bytes` may not exceed.
+/// Returns the limit, which `bytes` may not exceed.
 fn allowed(bytes: u64, what: &str) -> Result<u64> {
     let limit = LIMIT.load(Ordering::Relaxed);
     if bytes > limit {
@@ -103,8 +108,8 @@ fn allowed(bytes: u64, what: &str) -> Result<u64> {
     Ok(limit)
 }
 
-/// Asks the system for the memory. An allocation that fails inside a decoder ends the process; one that is only
-/// tried is an error.
+/// Checks by a trial allocation that the system has this memory. A failed allocation inside a decoder ends the
+/// process; a failed trial is an error.
 fn given(bytes: u64, what: &str) -> Result<()> {
     if Vec::<u8>::new().try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)).is_err() {
         return Err(Error::Picture(format!(

@@ -1,12 +1,13 @@
-//! The overlay: what a box learns on site lies in its state folder, beside the bundle it was learned with and never in it.
+//! The overlay: what a box learns on site. It lies in the box's state folder, beside the bundle and never in it.
 //!
 //! ```text
 //! STATE/BUNDLE/calibration.json       scores of genuine pictures through this site's camera
 //! STATE/BUNDLE/enrolled/NAME.json     references of one item or writer
 //! ```
 //!
-//! BUNDLE is the SHA-256 of the bundle's manifest, and each file repeats it: what was learned with one network says nothing to another.
-//! Files are whole or not there (written beside, synced, renamed), and nothing in one is believed before it is checked.
+//! BUNDLE is the SHA-256 of the bundle's manifest, and each file repeats it, because what was learned with one
+//! network is meaningless for another. A file is complete or absent (written beside its place, synced, renamed), and
+//! its content is used only after it was checked.
 
 use std::fs;
 use std::io;
@@ -18,14 +19,16 @@ use crate::bundle::read_limited;
 use crate::durable::write_whole;
 use crate::{Bundle, Calibration, Error, References, Result, limits};
 
-/// Version of the files.
+/// Format version of the files.
 const FORMAT: u32 = 1;
-/// A name may have this many bytes; with `.json` behind it every file system takes it.
+/// Largest length of a name, in bytes; with `.json` appended, every file system accepts it.
 const MAX_NAME: usize = 64;
 const CALIBRATION: &str = "calibration.json";
 const ENROLLED: &str = "enrolled";
 
 /// The name of an enrolled item or writer, safe as a file name.
+///
+/// It has letters, digits, `-`, `_` and `.`, is at most 64 bytes long and does not begin with `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
 
@@ -50,9 +53,9 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// A file as it stands on disk.
+/// A file as stored on disk.
 #[derive(Serialize, Deserialize)]
-struct Filed<T> {
+struct StoredFile<T> {
     format: u32,
     bundle: String,
     content: T,
@@ -63,7 +66,7 @@ struct FormatOnly {
     format: u32,
 }
 
-/// One bundle's part of a state folder. It need not exist before something is written.
+/// The part of a state folder that belongs to one bundle. It need not exist before something is written.
 #[derive(Clone, Debug)]
 pub struct Overlay {
     state: PathBuf,
@@ -77,40 +80,42 @@ impl Overlay {
         Self { state: state.to_path_buf(), bundle: bundle.id().to_owned() }
     }
 
-    /// Where the calibration made on site lies, or will.
+    /// Path of the calibration made on site, whether or not the file exists.
     #[must_use]
     pub fn calibration_file(&self) -> PathBuf {
         self.folder().join(CALIBRATION)
     }
 
-    /// The calibration made on site, where there is one.
+    /// Reads the calibration made on site; `None` when there is none.
     ///
     /// # Errors
-    /// [`Error::Overlay`] for a file that is damaged, too new or another bundle's; [`Error::Io`].
+    /// [`Error::Overlay`] when the file is damaged, has another format version or was made with another bundle;
+    /// [`Error::Io`] when it cannot be read.
     pub fn calibration(&self) -> Result<Option<Calibration>> {
         self.read(&self.calibration_file())
     }
 
-    /// Files a calibration made on site, in place of an older one.
+    /// Writes a calibration made on site, in place of an older one.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when it cannot be written.
     pub fn calibrate(&self, calibration: &Calibration) -> Result<()> {
         self.write(&self.calibration_file(), calibration)
     }
 
-    /// The references enrolled under a name.
+    /// Reads the references enrolled under a name.
     ///
     /// # Errors
-    /// [`Error::Overlay`] when there are none, naming those there are; as [`calibration`](Self::calibration).
+    /// [`Error::Overlay`] when nothing is enrolled under the name, with the names that are enrolled; also the errors
+    /// of [`calibration`](Self::calibration).
     pub fn references(&self, name: &Name) -> Result<References> {
         self.read(&self.place(name))?.map_or_else(|| Err(self.unknown(name)?), Ok)
     }
 
-    /// Files references under a name that is free.
+    /// Writes references under a name that is not yet enrolled.
     ///
     /// # Errors
-    /// [`Error::Overlay`] when the name is taken; [`Error::Io`].
+    /// [`Error::Overlay`] when the name is enrolled already; [`Error::Io`] when the file cannot be written.
     pub fn enroll(&self, name: &Name, references: &References) -> Result<()> {
         let path = self.place(name);
         if path.symlink_metadata().is_ok() {
@@ -123,10 +128,10 @@ impl Overlay {
         self.write(&path, references)
     }
 
-    /// Removes what is enrolled under a name.
+    /// Removes the references enrolled under a name.
     ///
     /// # Errors
-    /// [`Error::Overlay`] when there is nothing; [`Error::Io`].
+    /// [`Error::Overlay`] when nothing is enrolled under the name; [`Error::Io`] when the file cannot be removed.
     pub fn remove(&self, name: &Name) -> Result<()> {
         let path = self.place(name);
         match fs::remove_file(&path) {
@@ -135,10 +140,10 @@ impl Overlay {
         }
     }
 
-    /// The names enrolled, in order.
+    /// The enrolled names, sorted.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when the folder cannot be listed.
     pub fn names(&self) -> Result<Vec<Name>> {
         let folder = self.folder().join(ENROLLED);
         let entries = match fs::read_dir(&folder) {
@@ -148,7 +153,7 @@ impl Overlay {
         let mut names = Vec::new();
         for entry in entries {
             let file = entry.map_err(Error::io("list", &folder))?.file_name();
-            // What else may lie there, a write that was cut short for one, is nobody's name.
+            // Other files there, such as those of an interrupted write, are not enrolled names.
             names.extend(file.to_str().and_then(|file| file.strip_suffix(".json")).and_then(|stem| stem.parse().ok()));
         }
         names.sort();
@@ -187,7 +192,7 @@ impl Overlay {
                 "use the program it was made with, or remove it and make it again",
             ));
         }
-        let filed: Filed<T> = serde_json::from_slice(&text).map_err(damaged)?;
+        let filed: StoredFile<T> = serde_json::from_slice(&text).map_err(damaged)?;
         if filed.bundle != self.bundle {
             return Err(fault("it was made with another bundle".into(), "remove it and make it again with this one"));
         }
@@ -195,7 +200,7 @@ impl Overlay {
     }
 
     fn write<T: Serialize>(&self, path: &Path, content: &T) -> Result<()> {
-        let filed = Filed { format: FORMAT, bundle: self.bundle.clone(), content };
+        let filed = StoredFile { format: FORMAT, bundle: self.bundle.clone(), content };
         let text = serde_json::to_vec(&filed).expect("an overlay holds only what JSON can say");
         write_whole(path, &text)
     }
@@ -228,7 +233,7 @@ mod tests {
         assert_eq!(own.references(&name("müller-2")).unwrap(), references);
         assert_eq!((other.calibration().unwrap(), other.names().unwrap()), (None, vec![]));
 
-        // Moved under another bundle's name it is still the first one's.
+        // A file that was moved to another bundle's folder still belongs to the first bundle.
         fs::create_dir_all(state.join("bb")).unwrap();
         fs::copy(state.join("aa/calibration.json"), state.join("bb/calibration.json")).unwrap();
         assert!(other.calibration().unwrap_err().to_string().contains("another bundle"));

@@ -1,39 +1,42 @@
-//! A six-digit code, read off one screen and typed in at another, becomes trust between a box and a visitor.
+//! Pairing of a box and a visitor: a six-digit code is shown on one screen and typed in at another.
 //!
-//! Both sides put the code and the fingerprint of the box's certificate into SPAKE2 (RFC 9382), one message each way, and then prove to each
-//! other that they have the same key. Whoever listens learns nothing about the code; whoever sits between shows another certificate, and
-//! must guess the code, once: a wrong proof ends it.
+//! Both sides put the code and the fingerprint of the box's certificate into SPAKE2 (RFC 9382), with one message
+//! each way, and then prove to each other that they have the same key. An eavesdropper learns nothing about the
+//! code. An attacker between the two shows another certificate and has one attempt to guess the code: a wrong
+//! proof ends the exchange.
 
 use spake2::{Ed25519Group, Identity, Password, Spake2};
 
 use crate::sha256_hex;
 
-/// Digits of a code.
+/// Number of digits of a code.
 pub const DIGITS: usize = 6;
 
-/// Who one is.
+/// The two sides of a pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Shows the code.
+    /// The box, which shows the code.
     Box,
-    /// Types it in.
+    /// The visitor, who types the code in.
     Visitor,
 }
 
-/// One side, waiting for the other's message.
+/// One side of a pairing that waits for the other side's message.
 pub struct Waiting {
     side: Side,
     exchange: Spake2<Ed25519Group>,
 }
 
-/// A key that both sides have, if both knew the same code and saw the same certificate.
+/// The key of one side. Both sides have the same key if they used the same code and the same certificate.
 pub struct Agreed {
     side: Side,
     key: Vec<u8>,
 }
 
 impl Side {
-    /// Begins; the message goes to the other side, in hex. `fingerprint` is the SHA-256 of the box's certificate as this side sees it.
+    /// Begins a pairing, and returns the message for the other side, in hex.
+    ///
+    /// `fingerprint` is the SHA-256 of the box's certificate as this side received it.
     #[must_use]
     pub fn start(self, code: &str, fingerprint: &str) -> (Waiting, String) {
         let (code, visitor) = (Password::new(code), Identity::new(b"counterfoil visitor"));
@@ -54,7 +57,7 @@ impl Side {
 }
 
 impl Waiting {
-    /// Takes the other side's message; `None` when it is none.
+    /// Takes the other side's message; `None` when it is not a valid message.
     #[must_use]
     pub fn finish(self, message: &str) -> Option<Agreed> {
         let key = self.exchange.finish(&from_hex(message)?).ok()?;
@@ -63,16 +66,16 @@ impl Waiting {
 }
 
 impl Agreed {
-    /// Proves to the other side that this one has the key.
+    /// The proof, for the other side, that this side has the key: SHA-256 in hex.
     #[must_use]
     pub fn proof(&self) -> String {
         self.proof_of(self.side)
     }
 
-    /// Whether the other side has it.
+    /// Whether a proof shows that the other side has the same key.
     #[must_use]
     pub fn accepts(&self, proof: &str) -> bool {
-        // Hashes of a key that was made for this once: nothing is learned by how long the comparison takes.
+        // The key is used once, and only hashes are compared: the time that the comparison takes reveals nothing.
         sha256_hex(proof.as_bytes()) == sha256_hex(self.proof_of(self.side.other()).as_bytes())
     }
 

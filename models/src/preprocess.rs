@@ -1,7 +1,7 @@
-//! A [`Frame`] becomes a [`Plane`]: the regions cropped, scaled and laid out as the network wants them.
+//! A [`Frame`] becomes a [`Plane`]: its regions are cropped, scaled and laid out as the network's input.
 //!
-//! The only place in Counterfoil that crops, scales or changes colours, so that training, evaluation and the box
-//! cannot see different pictures. Everything is integer arithmetic on bytes; the step to 0..1 is the last.
+//! Only this module makes a network's input, so that training, evaluation and the box process the same pixels. All
+//! arithmetic is in integers on bytes; the conversion to 0..1 comes last.
 
 use std::borrow::Cow;
 
@@ -16,25 +16,25 @@ mod layout;
 
 pub use layout::Layout;
 
-/// No network here is fed more than this on a side.
+/// Largest width and height of a network's input, in pixels.
 const MAX_SIDE: u32 = 1024;
-/// More crops than this of one picture is a mistake in a manifest.
+/// Largest number of regions of one picture: more is a mistake in a manifest.
 const MAX_REGIONS: usize = 256;
-/// What is laid around a picture that is padded: paper.
+/// Value of the pixels around a padded picture: white paper.
 const PAPER: u8 = 255;
 
-/// What the network sees of colour.
+/// Colour channels of the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
-    /// One channel, full-range BT.601 luma.
+    /// One channel: full-range BT.601 luma.
     Grey,
-    /// Three channels, R, G, B.
+    /// Three channels: red, green and blue.
     Rgb,
 }
 
 impl Color {
-    /// 1 or 3.
+    /// Number of channels, 1 or 3.
     #[must_use]
     pub fn channels(self) -> usize {
         match self {
@@ -44,26 +44,28 @@ impl Color {
     }
 }
 
-/// How a region of another shape is brought to the network's.
+/// How a region is scaled whose aspect ratio differs from the input's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Resize {
-    /// Each side is scaled on its own.
+    /// Width and height are scaled independently.
     Stretch,
-    /// Both sides by the same factor, centred on white paper.
+    /// Both are scaled by the same factor, and the region is centred on white paper.
     Pad,
-    /// What is drawn in ink, cropped: both sides by the same factor, its centre of mass at the plane's centre, on white paper.
+    /// The ink is cropped, both sides are scaled by the same factor, and the ink's centre of mass is placed at the
+    /// plane's centre, on white paper.
     Ink,
 }
 
-/// What the article is in a picture.
+/// Which part of a picture is the article.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Article {
-    /// All of it: a scan, or a guide frame that it fills.
+    /// The whole picture: a scan, or a guide frame that the article fills.
     #[default]
     Whole,
-    /// What is found in it: outlined, turned and straightened. A picture in which it is not found, or is blurred, is not judged.
+    /// The article is outlined in the picture, turned upright and straightened. A picture is not judged when no
+    /// article is found in it or the article is blurred.
     Outlined,
 }
 
@@ -81,29 +83,29 @@ pub struct Preprocess {
     pub width: u32,
     /// Input height in pixels.
     pub height: u32,
-    /// Grey or RGB.
+    /// Colour channels of the input.
     pub color: Color,
-    /// What to do with another aspect ratio.
+    /// How a region of another aspect ratio is scaled.
     pub resize: Resize,
-    /// What of a picture is looked at.
+    /// Which part of a picture is the article.
     #[serde(default, skip_serializing_if = "Article::is_whole")]
     pub article: Article,
-    /// The crops; each becomes a row of the batch, in this order.
+    /// The regions of the article; each becomes a row of the batch, in this order.
     pub regions: Vec<Region>,
 }
 
 impl Preprocess {
-    /// The whole picture at one size, each side scaled on its own.
+    /// A rule that takes the whole picture and scales its width and height independently.
     #[must_use]
     pub fn whole(width: u32, height: u32, color: Color) -> Self {
         let (resize, article, regions) = (Resize::Stretch, Article::Whole, vec![Region::WHOLE]);
         Self { width, height, color, resize, article, regions }
     }
 
-    /// Checks what a manifest or a flag said.
+    /// Checks the values that a manifest or a flag states.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the field.
+    /// [`Error::Setting`] naming the field that is invalid.
     pub fn validate(&self) -> Result<()> {
         let side = |field, side: u32| {
             if (1..=MAX_SIDE).contains(&side) {
@@ -134,13 +136,13 @@ impl Preprocess {
         Ok(())
     }
 
-    /// Rows a picture becomes.
+    /// Number of rows that a picture becomes, one for each region.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.regions.len()
     }
 
-    /// Channels of each row.
+    /// Number of channels of each row, 1 or 3.
     #[must_use]
     pub fn channels(&self) -> usize {
         self.color.channels()
@@ -152,10 +154,10 @@ impl Preprocess {
         [self.rows(), self.channels(), self.height as usize, self.width as usize]
     }
 
-    /// The article in a picture: the picture itself, or what is outlined in it.
+    /// Returns the article in a picture: the picture itself, or the straightened article that is found in it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it cannot be found, [`Error::Picture`] when it is blurred.
+    /// [`Error::NotFound`] when the article cannot be found, [`Error::Picture`] when it is blurred.
     pub fn article_in<'a>(&self, frame: &'a Frame) -> Result<Cow<'a, Frame>> {
         if self.article == Article::Whole {
             return Ok(Cow::Borrowed(frame));
@@ -169,19 +171,19 @@ impl Preprocess {
         }
     }
 
-    /// Finds the article in a picture, and crops, scales and lays it out.
+    /// Finds the article in a picture, then crops, scales and lays out its regions.
     ///
     /// # Errors
-    /// As [`article_in`](Self::article_in) and [`laid_out`](Self::laid_out).
+    /// The errors of [`article_in`](Self::article_in) and [`laid_out`](Self::laid_out).
     pub fn plane(&self, frame: &Frame) -> Result<Plane> {
         let article = self.article_in(frame)?;
         self.laid_out(&article)
     }
 
-    /// Crops, scales and lays out an article that was found.
+    /// Crops, scales and lays out the regions of an article that was already found.
     ///
     /// # Errors
-    /// As [`layouts`](Self::layouts).
+    /// The errors of [`layouts`](Self::layouts).
     pub fn laid_out(&self, frame: &Frame) -> Result<Plane> {
         let layouts = self.layouts(frame)?;
         let (channels, height, width) = (self.channels(), self.height as usize, self.width as usize);
@@ -199,7 +201,7 @@ impl Preprocess {
         Ok(Plane { rows: self.rows(), channels, height, width, data })
     }
 
-    /// Every region, scaled: [H, W, C] bytes each.
+    /// Scales every region; each result has `[H, W, C]` bytes.
     fn scale_all<P: PixelTrait + InnerPixel<Component = u8>>(
         &self,
         (width, height): (u32, u32),
@@ -212,7 +214,7 @@ impl Preprocess {
         layouts.iter().map(|layout| self.scale(&mut resizer, &source, layout)).collect()
     }
 
-    /// One region, scaled and laid on paper: [H, W, C] bytes.
+    /// Scales one region and lays it on paper; the result has `[H, W, C]` bytes.
     fn scale<P: PixelTrait + InnerPixel<Component = u8>>(
         &self,
         resizer: &mut Resizer,
@@ -241,13 +243,13 @@ impl Preprocess {
     }
 }
 
-/// Bytes as float32 in 0..1, the scale of every network's `image`.
+/// Converts bytes to float32 in 0..1, the scale of every network's `image` input.
 #[must_use]
 pub fn unit(bytes: &[u8]) -> Vec<f32> {
     bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect()
 }
 
-/// A picture as the network sees it: `[R, C, H, W]` bytes, one row a region.
+/// A picture as the network's input: `[R, C, H, W]` bytes, one row for each region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plane {
     rows: usize,
@@ -258,25 +260,25 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// `[rows, channels, height, width]`.
+    /// Shape of the plane: `[rows, channels, height, width]`.
     #[must_use]
     pub fn shape(&self) -> [usize; 4] {
         [self.rows, self.channels, self.height, self.width]
     }
 
-    /// The bytes, row by row, channel by channel.
+    /// The bytes in row-major order of `[R, C, H, W]`.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.data
     }
 
-    /// The same as float32 in 0..1, which is what `discriminator.onnx` takes as `image`.
+    /// The bytes as float32 in 0..1, which `discriminator.onnx` takes as `image`.
     #[must_use]
     pub fn to_f32(&self) -> Vec<f32> {
         unit(&self.data)
     }
 
-    /// SHA-256 of the bytes, in hex: golden pictures are held to it.
+    /// SHA-256 of the bytes, in hex. Golden pictures are checked against it.
     #[must_use]
     pub fn sha256(&self) -> String {
         sha256_hex(&self.data)
@@ -324,7 +326,7 @@ mod tests {
 
     #[test]
     fn ink_lies_on_paper_in_any_colour_and_what_overhangs_is_cut() {
-        // A blot at the left end of a long line: with the blot in the middle, the line's end hangs over.
+        // A blot at the left end of a long line: with its centre of mass in the middle, the line's end hangs over.
         let ink = |x: u32, y: u32| (x < 20 && y < 30) || (13..18).contains(&y);
         let picture = RgbImage::from_fn(200, 30, |x, y| Rgb(if ink(x, y) { [90, 0, 120] } else { [250; 3] }));
         let plane = rule(80, 40, Color::Rgb, Resize::Ink, vec![Region::WHOLE]).plane(&Frame::Rgb(picture)).unwrap();

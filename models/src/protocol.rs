@@ -1,71 +1,73 @@
-//! What a box and whoever speaks to it say to each other over HTTPS, version 1: JSON in and out, pictures as the bytes of their files.
+//! The protocol between a box and its clients over HTTPS, version 1: JSON in and out, pictures as the bytes of their
+//! files.
 //!
 //! | request | needs a token | body | answer |
 //! |---|---|---|---|
-//! | `POST /v1/detect` | yes | a picture's bytes | [`Judged`] |
-//! | `POST /v1/look` | yes | - | [`Seen`], of the box's own camera |
+//! | `POST /v1/detect` | yes | a picture's bytes | [`DetectResponse`] |
+//! | `POST /v1/look` | yes | - | [`CameraStatement`], of the box's own camera |
 //! | `POST /v1/leave` | yes | - | [`Left`]: the game that the header names is over |
 //! | `PUT /v1/bundle` | yes | a tar of a signed bundle | [`Installed`] |
 //! | `GET /v1/status` | no | - | [`Status`] |
-//! | `GET /v1/events` | no | - | server-sent events, each a [`Seen`] |
-//! | `GET /v1/picture.jpg` | no | - | what the camera shows |
-//! | `GET /metrics` | no | - | Prometheus's text |
+//! | `GET /v1/events` | no | - | server-sent events, each a [`CameraStatement`] |
+//! | `GET /v1/picture.jpg` | no | - | the camera's present picture |
+//! | `GET /metrics` | no | - | metrics in Prometheus's text format |
 //! | `POST /v1/pair/begin`, `exchange`, `confirm` | no | [`crate::pairing`] | a token |
 //!
-//! What is open to all can be closed to them too. Everything else answers with a status that says so and a [`Refusal`].
+//! A box can be set to require a token for the `GET` requests too. A request that fails is answered with an error
+//! status and a [`Refusal`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::Verdict;
 
-/// The port a box listens on unless told otherwise.
+/// Default port of a box.
 pub const PORT: u16 = 7443;
-/// What a box is called among the services of a local network (RFC 6763).
+/// Service type under which a box is announced on a local network (RFC 6763).
 pub const SERVICE: &str = "_counterfoil._tcp.local.";
-/// Header that names the game a request belongs to. While one is played, a box judges for no other.
+/// Header that names the game a request belongs to. During a game, a box judges for no other game.
 pub const GAME: &str = "counterfoil-game";
-/// A game in which nothing was asked for so many seconds is over.
+/// Number of seconds without a request after which a game is over.
 pub const GAME_IDLE_SECONDS: u64 = 60;
 
-/// What a box makes of a picture it was sent.
+/// A box's answer to a picture that it was sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
-    /// Its verdict at its own calibrated threshold.
+pub struct DetectResponse {
+    /// The verdict at the box's own calibrated threshold.
     pub verdict: Verdict,
-    /// The share of genuine pictures that look as bad.
+    /// Share of genuine pictures that score as low or lower, 0..1.
     pub p_value: f64,
-    /// Higher is more genuine.
+    /// The score; higher is more genuine.
     pub score: f32,
-    /// How long it thought, by its own clock.
+    /// Time that judging took, in seconds by the box's clock.
     pub seconds: f64,
-    /// The fingerprint of the model that judged.
+    /// Fingerprint of the model that judged.
     pub model: String,
 }
 
-/// What a box says of what lies before its camera.
+/// A box's statement about what is in front of its camera.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
-    /// `genuine`, `unsure`, `counterfeit`, `nothing`, `unjudged`; `fault` while there is no camera.
+pub struct CameraStatement {
+    /// The statement: `genuine`, `unsure`, `counterfeit`, `nothing` or `unjudged`; `fault` while there is no camera.
     pub said: String,
-    /// The share of genuine pictures that look as bad, where there is a verdict.
+    /// Share of genuine pictures that score as low or lower, 0..1, when there is a verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
-    /// The score, where there is a verdict.
+    /// The score, when there is a verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<f32>,
-    /// Why there is none.
+    /// Why there is no verdict, when a reason is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// SHA-256 of the picture it rests on.
+    /// SHA-256, in hex, of the picture that the statement rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
-    /// That picture's file name, where it came from a folder.
+    /// File name of that picture, when it came from a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
 
-impl Seen {
-    /// The verdict, where there is one.
+impl CameraStatement {
+    /// The verdict, when there is one.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         match self.said.as_str() {
@@ -77,115 +79,115 @@ impl Seen {
     }
 }
 
-/// How a box is.
+/// The state of a box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// What it is called.
+    /// Name of the box.
     pub name: String,
-    /// Its program's version.
+    /// Version of the box's program.
     pub version: String,
-    /// Who judges.
+    /// The model that judges.
     pub model: Model,
-    /// Where its pictures come from; `none` when it has no camera.
+    /// Source of its pictures; `none` when it has no camera.
     pub source: String,
-    /// What is wrong with the camera, while something is.
+    /// The camera's fault, while there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// What it last said of what lies before its camera.
+    /// Its last statement about what is in front of its camera.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seen: Option<Seen>,
-    /// Frames it has judged, and milliseconds each took.
+    pub seen: Option<CameraStatement>,
+    /// Number of frames that it has judged.
     pub frames: u64,
-    /// Mean time from a frame to what it showed, in milliseconds.
+    /// Mean processing time of a frame that showed something, in milliseconds.
     pub frame_ms: f64,
-    /// Pictures it has judged for others.
+    /// Number of pictures that it has judged for clients.
     pub judged: u64,
-    /// Seconds since it was started.
+    /// Number of seconds since it was started.
     pub uptime: u64,
     /// The p-values at which its verdicts change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Bounds>,
 }
 
-/// The p-values at which verdicts change; both belong to the verdict below them.
+/// The p-values at which verdicts change. Each bound itself belongs to the verdict below it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
-    /// Up to this it is counterfeit: the false-alarm rate.
+    /// The false-alarm rate: up to this p-value a picture is counterfeit.
     pub counterfeit: f64,
-    /// Up to this it is unsure, and genuine above.
+    /// Up to this p-value a picture is unsure, and genuine above.
     pub unsure: f64,
 }
 
-/// A model by name.
+/// A model, identified by its bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// The bundle's name.
+    /// Name of the bundle.
     pub name: String,
-    /// The bundle's counter.
+    /// Counter of the bundle, which grows with every bundle of that name.
     pub counter: u64,
-    /// The bundle's fingerprint.
+    /// Fingerprint of the bundle: SHA-256 of its manifest, in hex.
     pub id: String,
 }
 
-/// A bundle that was taken in and runs from now on.
+/// The answer to a bundle that was installed and runs from now on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Installed {
-    /// It.
+    /// The installed model.
     pub model: Model,
 }
 
-/// A game was left.
+/// The answer to `POST /v1/leave`: the game is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Left {}
 
-/// Why something was not done, and what to do.
+/// Why a request was refused, and what to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// In words.
+    /// The message.
     pub error: String,
 }
 
-/// Asks a box to show a code.
+/// A request to show a code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begin {
-    /// Who asks; the token is listed under this name.
+    /// Name of the visitor; the token is listed under it.
     pub name: String,
 }
 
-/// A code is shown.
+/// The answer when a code is shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
-    /// Which.
+    /// Identifier of the code.
     pub id: String,
-    /// For how many seconds.
+    /// Number of seconds for which the code is shown.
     pub seconds: u64,
-    /// What the box is called.
+    /// Name of the box.
     pub name: String,
 }
 
-/// One side's message of the exchange.
+/// One side's message of the key exchange.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
-    /// Which code.
+    /// Identifier of the code.
     pub id: String,
-    /// [`crate::pairing::Side::start`]'s message.
+    /// The message of [`crate::pairing::Side::start`].
     pub message: String,
 }
 
 /// One side's proof that it knows the code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Confirm {
-    /// Which code.
+    /// Identifier of the code.
     pub id: String,
-    /// [`crate::pairing::Agreed::proof`].
+    /// The proof of [`crate::pairing::Agreed::proof`].
     pub proof: String,
 }
 
-/// The box's own proof, and the token.
+/// The box's own proof, and the visitor's token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Paired {
-    /// [`crate::pairing::Agreed::proof`] of the box.
+    /// The box's proof, from [`crate::pairing::Agreed::proof`].
     pub proof: String,
-    /// Goes into `Authorization: Bearer`.
+    /// The token, for the header `Authorization: Bearer`.
     pub token: String,
 }

@@ -1,20 +1,22 @@
-//! Genuine pictures of one item, as the network sees them.
+//! Reference embeddings: genuine pictures of one item or writer, as the network represents them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// More references than this of one item are refused: they would add next to nothing.
+/// Largest number of references of one item. [`References::new`] refuses more, because they would add next to
+/// nothing.
 pub const MAX_REFERENCES: usize = 20;
 
-/// Embeddings of 1 to [`MAX_REFERENCES`] genuine pictures of one item or writer, all of one length.
+/// Embeddings of 1 to [`MAX_REFERENCES`] genuine pictures of one item or writer, all of the same length.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct References {
     pub(crate) embeddings: Vec<Vec<f32>>,
 }
 
-/// As they stand in a file, not yet believed. One flat list, so that no file takes much more memory than its own length.
+/// References as stored in a file, not yet validated. One flat list, so that reading a file never takes much more
+/// memory than the file's own length.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     references: usize,
@@ -41,11 +43,12 @@ impl From<References> for Stored {
 }
 
 impl References {
-    /// Takes the embeddings of genuine pictures, each the rows of one picture one after the other.
+    /// Takes one embedding for each genuine picture: the embeddings of the picture's rows, one after the other.
     ///
     /// # Errors
-    /// [`Error::References`] when there are none or too many, when one lies where another does (the same picture twice makes the item
-    /// look steadier than it is), or when they differ in length; [`Error::NotFinite`].
+    /// [`Error::References`] when there is no embedding or more than [`MAX_REFERENCES`], when an embedding is empty
+    /// or they differ in length, or when two are equal (the same picture given twice makes the item look less
+    /// variable than it is). [`Error::NotFinite`] when a number is NaN or infinite.
     pub fn new(embeddings: Vec<Vec<f32>>) -> Result<Self> {
         let k = embeddings.len();
         if k == 0 || k > MAX_REFERENCES {
@@ -70,14 +73,14 @@ impl References {
         Ok(Self { embeddings })
     }
 
-    /// K, at least 1.
+    /// Number of references K, at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "never empty: `new` refuses that")]
     pub fn len(&self) -> usize {
         self.embeddings.len()
     }
 
-    /// The length each embedding has.
+    /// Length of each embedding.
     #[must_use]
     pub fn embedding_len(&self) -> usize {
         self.embeddings[0].len()

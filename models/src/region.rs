@@ -1,10 +1,10 @@
-//! A part of a picture, in fractions of its sides.
+//! A rectangular part of a picture, in fractions of its width and height.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A crop of the article, as fractions of its width and height from the top left corner.
+/// A crop of the article, in fractions of its width and height, measured from the upper left corner.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "[f64; 4]", into = "[f64; 4]")]
 pub struct Region {
@@ -22,10 +22,11 @@ impl Region {
     /// The whole picture.
     pub const WHOLE: Self = Self { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
 
-    /// Checks that it lies inside a picture.
+    /// Checks that the region lies inside the picture.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the `field` it stands in.
+    /// [`Error::Setting`] naming `field`, the setting that holds the region, when the region is empty, not finite or
+    /// not inside the picture.
     pub fn validate(&self, field: &'static str) -> Result<()> {
         let numbers = <[f64; 4]>::from(*self);
         let inside = self.width > 0.0

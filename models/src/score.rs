@@ -1,20 +1,22 @@
-//! What the network says of each region becomes one finite [`Score`] of the picture.
+//! The network's scores of a picture's regions become one finite [`Score`] of the picture.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A region's standard deviation counts as at least this part of `max(1, |mean|)`. Engines differ by some 1e-5 of that, so that a region
-/// whose genuine scores are all alike does not turn a rounding into a deviation.
+/// Smallest standard deviation of a region, in units of `max(1, |mean|)`.
+///
+/// Engines differ by about 1e-5 of that. With this limit, a region whose genuine scores are all alike does not turn a
+/// rounding into a deviation.
 const MIN_DEVIATION: f64 = 1e-2;
 
-/// How genuine a picture looks, on the detector's own scale; higher is more genuine, and it is always finite.
+/// How genuine a picture looks, on the detector's own scale. Higher is more genuine; the value is always finite.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Score(f32);
 
 impl Score {
-    /// Takes a number for a score.
+    /// Makes a score from a number.
     ///
     /// # Errors
     /// [`Error::NotFinite`] for NaN and infinities: they are faults, not verdicts.
@@ -22,31 +24,32 @@ impl Score {
         if value.is_finite() { Ok(Self(value)) } else { Err(Error::NotFinite(value)) }
     }
 
-    /// The number.
+    /// The score as a number.
     #[must_use]
     pub fn get(self) -> f32 {
         self.0
     }
 }
 
-/// The rule by which regions' scores are joined.
+/// The rule that joins the scores of the regions. It is applied to standardised scores `z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JoinRule {
-    /// The mean over regions: a fault that is everywhere adds up.
+    /// The mean over the regions: a fault that is everywhere adds up.
     Mean,
-    /// The least region: one bad spot is enough.
+    /// The lowest region: one bad region is enough.
     Min,
-    /// The mean of -ln(1 + exp(-z))^2: a region that is fine adds next to nothing, one that is not the square of what it lacks. So a fault
-    /// in one place is not drowned by the others, and small ones everywhere still add up.
+    /// Minus the mean of the squares of `ln(1 + exp(-z))`. A region that is fine adds almost nothing; a bad region
+    /// adds the square of what it lacks. So the other regions do not hide a fault in one place, and small faults
+    /// everywhere still add up.
     Shortfall,
 }
 
-/// Joins the regions' scores, each first brought to the scale it has on genuine pictures.
+/// Joins the scores of the regions, each first standardised on genuine pictures.
 ///
-/// Regions differ (a rosette is harder than plain paper), so each is centred and scaled by its own mean and
-/// standard deviation over held-out genuine pictures before the rule is applied. A picture of one region needs
-/// no scale, and keeps the network's own score.
+/// Regions differ (a rosette is harder than plain paper), so each score is centred and scaled by the region's own
+/// mean and standard deviation over held-out genuine pictures before the rule is applied. A picture of one region
+/// needs no scale and keeps the network's own score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Join {
     rule: JoinRule,
@@ -55,17 +58,17 @@ pub struct Join {
 }
 
 impl Join {
-    /// The identity for pictures that are one region.
+    /// The identity, for pictures of one region.
     #[must_use]
     pub fn single() -> Self {
         Self { rule: JoinRule::Mean, mean: vec![0.0], deviation: vec![1.0] }
     }
 
-    /// Learns each region's scale from genuine pictures: `scores[picture][region]`.
+    /// Fits each region's scale to genuine pictures: `scores[picture][region]`.
     ///
     /// # Errors
-    /// [`Error::Setting`] with fewer than two pictures; [`Error::RowCount`] when they differ in their regions;
-    /// [`Error::NotFinite`].
+    /// [`Error::Setting`] for fewer than two pictures or no regions; [`Error::RowCount`] when pictures differ in
+    /// their number of regions; [`Error::NotFinite`] for a score that is NaN or infinite.
     pub fn fit(rule: JoinRule, scores: &[Vec<f32>]) -> Result<Self> {
         let regions = scores.first().map_or(0, Vec::len);
         if scores.len() < 2 || regions == 0 {
@@ -98,11 +101,11 @@ impl Join {
         Ok(Self { rule, mean, deviation })
     }
 
-    /// Checks what a manifest said.
+    /// Checks the values that a manifest states.
     ///
     /// # Errors
-    /// [`Error::Setting`] when a scale is not finite and positive; [`Error::RowCount`] when there is not one for
-    /// each of `regions`.
+    /// [`Error::Setting`] when a mean is not finite, or a deviation is not finite and positive; [`Error::RowCount`]
+    /// when there is not one of each for each of `regions`.
     pub fn validate(&self, regions: usize) -> Result<()> {
         for found in [self.mean.len(), self.deviation.len()] {
             if found != regions {
@@ -120,10 +123,11 @@ impl Join {
         Ok(())
     }
 
-    /// One score from the regions' scores.
+    /// Joins the scores of the regions into one.
     ///
     /// # Errors
-    /// [`Error::RowCount`] when there is not one for each region, [`Error::NotFinite`] when one is NaN or infinite.
+    /// [`Error::RowCount`] when there is not one score for each region, [`Error::NotFinite`] when one is NaN or
+    /// infinite.
     pub fn join(&self, regions: &[f32]) -> Result<Score> {
         if regions.len() != self.mean.len() {
             return Err(Error::RowCount { found: regions.len(), expected: self.mean.len() });
@@ -158,7 +162,7 @@ mod tests {
 
     #[test]
     fn regions_are_brought_to_their_own_scale_first() {
-        // Region 1 is ten times as loud as region 0; after scaling they weigh the same.
+        // Region 1 varies ten times as much as region 0; after scaling they have the same weight.
         let genuine: Vec<Vec<f32>> = (0..11).map(|i| vec![i as f32, 10.0 * i as f32]).collect();
         let mean = Join::fit(JoinRule::Mean, &genuine).unwrap();
         let min = Join::fit(JoinRule::Min, &genuine).unwrap();

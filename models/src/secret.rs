@@ -1,32 +1,32 @@
-//! Random bytes from the operating system, for seals, tokens and orders of play.
+//! Random bytes from the operating system, for seals, tokens and the order of a game's exhibits.
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 
-/// 32 random bytes of the kernel's.
+/// Returns 32 random bytes from the kernel.
 ///
 /// # Errors
-/// When there is no /dev/urandom.
+/// The error of the system when `/dev/urandom` cannot be read.
 pub fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
 }
 
-/// A seed from the operating system's random generator.
+/// Returns a seed from the kernel's random generator.
 ///
 /// # Errors
-/// As [`random`].
+/// The errors of [`random`].
 pub fn random_seed() -> io::Result<u64> {
     let [a, b, c, d, e, f, g, h, ..] = random()?;
     Ok(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
 }
 
-/// 32 random bytes of the kernel's, in hex.
+/// Returns 32 random bytes from the kernel as 64 hex digits.
 ///
 /// # Errors
-/// As [`random`].
+/// The errors of [`random`].
 pub fn secret() -> io::Result<String> {
     let mut hex = String::with_capacity(64);
     for byte in random()? {

@@ -1,8 +1,8 @@
-//! An [`Outline`] and its [`Frame`] enter, the article leaves as a frame of its own, upright and seen squarely.
+//! An [`Outline`] and its [`Frame`] enter; the article leaves as its own frame, upright and without perspective.
 //!
-//! A file because it is the one place where a picture's perspective is undone. Places are worked out in `f64` with the four basic
-//! operations and the square root, which IEEE 754 rounds alike everywhere, and pixels are blended in integers: every machine gives
-//! the same bytes.
+//! A file of its own because perspective is removed only here. Positions are computed in `f64` with the four basic
+//! operations and the square root, which IEEE 754 rounds in the same way everywhere, and pixels are blended in
+//! integers. So every machine gives the same bytes.
 
 use image::{GrayImage, RgbImage};
 
@@ -10,9 +10,10 @@ use crate::Frame;
 use crate::article::{Outline, Pixels};
 
 impl Outline {
-    /// The article seen squarely: its width and height are the means of its opposite sides, in pixels, at least 1.
+    /// Cuts the article out of a frame and removes its perspective.
     ///
-    /// The frame is the one the outline was found in. The scale stays about 1, so that four pixels blended are enough.
+    /// `frame` is the one in which the outline was found. Width and height of the result are the mean lengths of the
+    /// article's opposite sides, in pixels, at least 1. The scale stays about 1, so blending four pixels is enough.
     #[must_use]
     pub fn straighten(&self, frame: &Frame) -> Frame {
         let (width, height) = self.size();
@@ -22,7 +23,7 @@ impl Outline {
         for y in 0..height {
             for x in 0..width {
                 let place = map.at(f64::from(x) + 0.5, f64::from(y) + 0.5);
-                // 65536ths of a level, rounded to the nearest.
+                // From units of 1/65536 level, rounded to the nearest level.
                 straight.extend(pixels.at(place)[..pixels.channels].iter().map(|level| ((level + 32768) >> 16) as u8));
             }
         }
@@ -45,7 +46,7 @@ struct Homography {
 }
 
 impl Homography {
-    /// Of the rectangle from (0, 0) to `(width, height)`, clockwise from its upper left corner.
+    /// The map of the rectangle from (0, 0) to `(width, height)`; corners go clockwise from the upper left.
     fn onto(corners: [(f64, f64); 4], (width, height): (f64, f64)) -> Self {
         let [a, b, c, d] = corners;
         let (across, down) = ((b.0 - c.0, b.1 - c.1), (d.0 - c.0, d.1 - c.1));

@@ -1,4 +1,4 @@
-//! A verdict and the score it rests on. Only a [`Calibration`](crate::Calibration) makes a [`Judgement`].
+//! A verdict, and the judgement it is part of. Only a [`Calibration`](crate::Calibration) creates a [`Judgement`].
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::Score;
 
-/// What is said of a picture.
+/// The verdict on a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Looks like the genuine article.
+    /// The picture looks like the genuine article: its p-value is above five times the false-alarm rate.
     Genuine,
-    /// Rarer among the genuine than the caller would like, not rare enough to say counterfeit.
+    /// The p-value is above the false-alarm rate, but at most five times that rate.
     Unsure,
-    /// Rarer among the genuine than the false-alarm rate that was asked for.
+    /// The p-value is at most the false-alarm rate that was asked for.
     Counterfeit,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A judged picture: score, p-value and verdict, which always belong together.
+/// The judgement of one picture: its score, p-value and verdict, which always belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Judgement {
     score: Score,
@@ -37,7 +37,7 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Made by [`Calibration::judge`](crate::Calibration::judge) alone.
+    /// Only [`Calibration::judge`](crate::Calibration::judge) calls this.
     pub(crate) fn new(score: Score, p_value: f64, verdict: Verdict) -> Self {
         Self { score, p_value, verdict }
     }
@@ -48,13 +48,14 @@ impl Judgement {
         self.score
     }
 
-    /// How rare a score this low is among the genuine, 0..=1.
+    /// The p-value, above 0 and at most 1: the share of genuine pictures, this one included, that score as low or
+    /// lower.
     #[must_use]
     pub fn p_value(&self) -> f64 {
         self.p_value
     }
 
-    /// What is said.
+    /// The verdict.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         self.verdict

@@ -1,35 +1,36 @@
-//! A camera's raw picture, brightness and colour apart, becomes a [`Frame`].
+//! A camera's raw picture, with brightness and colour apart, becomes a [`Frame`].
 //!
-//! A file because cameras store rows as they please (padded, interleaved, colour at half the resolution) and brightness in 16..=235,
-//! and what is grey must be the same grey whatever the source: the range is undone here and nowhere else. Integer arithmetic.
+//! A file of its own because cameras store rows in different ways (padded, interleaved, colour at half the
+//! resolution) and store brightness in 16..=235. Grey must be the same grey from every source, so the range is
+//! expanded here and nowhere else. All arithmetic is in integers.
 
 use image::{GrayImage, RgbImage};
 
 use crate::{Color, Error, Frame, Result};
 
-/// Neither side of a camera's picture is longer.
+/// Largest width and height of a camera's picture, in pixels.
 const MAX_SIDE: u32 = 8_192;
 
-/// How brightness and colour lie in memory.
+/// How brightness and colour are laid out in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// Rows of Y U Y V, a colour for two pixels beside each other.
+    /// Rows of Y U Y V: two neighbouring pixels share one colour.
     Yuyv,
-    /// All rows of Y, then all of U and all of V at half the width and height (I420).
+    /// All rows of Y, then all rows of U and all rows of V at half the width and height (I420).
     Planar420,
 }
 
-/// What the colour numbers mean.
+/// The standard that defines the meaning of the colour values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matrix {
-    /// ITU-R BT.601: cameras on USB, and small pictures.
+    /// ITU-R BT.601: used by USB cameras, and for small pictures.
     Bt601,
-    /// ITU-R BT.709: libcamera's for 1280 x 720 and larger.
+    /// ITU-R BT.709: used by libcamera for 1280 x 720 and larger.
     Bt709,
 }
 
 impl Matrix {
-    /// Of 256: V to red, U to green, V to green, U to blue, for colour in 16..=240.
+    /// Factors in units of 1/256, for colour in 16..=240: V to red, U to green, V to green, U to blue.
     fn factors(self) -> [i32; 4] {
         match self {
             Self::Bt601 => [409, -100, -208, 516],
@@ -50,11 +51,13 @@ pub struct Yuv {
 }
 
 impl Yuv {
-    /// Takes `data` whose rows of brightness (of everything, for [`Packing::Yuyv`]) begin every `stride` bytes. Bytes after the picture
-    /// are left alone.
+    /// Takes a picture whose rows of brightness (of everything, for [`Packing::Yuyv`]) begin every `stride` bytes.
+    ///
+    /// The size is in pixels. Bytes after the picture are ignored.
     ///
     /// # Errors
-    /// [`Error::Picture`] when `data` is shorter than a picture of this size: the camera was cut off, or its format is another.
+    /// [`Error::Picture`] when a side is odd or longer than 8192 pixels, when `stride` is shorter than a row, or when
+    /// `data` is shorter than a picture of this size: the camera was cut off, or its format is another.
     pub fn new(
         packing: Packing,
         matrix: Matrix,
@@ -77,7 +80,7 @@ impl Yuv {
         Ok(picture)
     }
 
-    /// Bytes of a picture with rows every `stride` bytes, padding included.
+    /// Number of bytes of a picture with rows every `stride` bytes, padding included.
     #[must_use]
     pub fn size(packing: Packing, height: u32, stride: usize) -> usize {
         let luma = stride * height as usize;
@@ -88,16 +91,16 @@ impl Yuv {
         Self::size(self.packing, self.height as u32, self.stride)
     }
 
-    /// The bytes as the camera gave them.
+    /// The bytes as the camera gave them, with any after the picture.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.data
     }
 
-    /// The picture, grey from its brightness alone or in colour.
+    /// Converts the picture to a frame, in colour or in grey from its brightness alone.
     ///
     /// # Errors
-    /// [`Error::Picture`] when it is smaller than any picture that can be judged.
+    /// [`Error::Picture`] when a side is shorter than 8 pixels.
     pub fn frame(&self, color: Color) -> Result<Frame> {
         let (width, height) = (self.width as u32, self.height as u32);
         let pixels = || (0..self.height).flat_map(|y| (0..self.width).map(move |x| (x, y)));
@@ -139,7 +142,7 @@ impl Yuv {
     }
 }
 
-/// Brightness in 16..=235 as 0..=255, rounded.
+/// Expands brightness in 16..=235 to 0..=255, rounded.
 fn full_range(luma: u8) -> u8 {
     (((i32::from(luma) - 16) * 255 + 109) / 219).clamp(0, 255) as u8
 }
@@ -154,7 +157,8 @@ mod tests {
         assert_eq!([0, 16, 17, 125, 126, 234, 235, 255].map(full_range), [0, 0, 1, 127, 128, 254, 255, 255]);
     }
 
-    /// 8 x 8 pixels, the left half white and the right half red (BT.601: Y 81, U 90, V 240), rows padded by five bytes.
+    /// 8 x 8 pixels, the left half white and the right half red (BT.601: Y 81, U 90, V 240), rows padded by eight
+    /// bytes.
     fn halves(packing: Packing) -> Yuv {
         let stride = 8 * if packing == Packing::Yuyv { 2 } else { 1 } + 8;
         let mut data = vec![77; Yuv::size(packing, 8, stride)];

@@ -1,6 +1,7 @@
-//! The rig of the end-to-end tests: the programs as built, what they said, and one small trained bundle for all.
+//! Support for the end-to-end tests: runs the built programs, checks their output, and trains one small bundle
+//! that all tests share.
 //!
-//! Tests read as stories: `counterfoil(["train", ...]).ok()`, `edge([...]).says("cut short").code(2)`.
+//! A test reads like a story: `counterfoil(["train", ...]).ok()`, `edge([...]).says("cut short").code(2)`.
 
 #![expect(
     clippy::must_use_candidate,
@@ -23,15 +24,16 @@ use tempfile::TempDir;
 
 pub use served::{Environment, Served, Watching, at_another_time, found_in, status_and_answer};
 
-/// The box's program for aarch64, relative to the target folder; `scripts/cross` builds it.
+/// Path of the box's program for aarch64, relative to the target folder. `scripts/cross` builds it.
 const AARCH64: &str = "aarch64-unknown-linux-gnu/box/counterfoil-edge";
-/// Runs it here, on a Raspberry Pi 4's processor. The emulator's own choice has SVE, which no Pi has and which takes ten times as long.
+/// Command that runs the aarch64 program on this machine, with a Raspberry Pi 4's processor. The emulator's default
+/// processor has SVE, which no Raspberry Pi has and which makes the emulation ten times slower.
 const EMULATOR: [&str; 5] = ["qemu-aarch64-static", "-cpu", "cortex-a72", "-L", "/usr/aarch64-linux-gnu"];
 
-/// The flags of a training that takes a moment.
+/// Flags for a training that takes only a moment: a small network and small pictures.
 pub const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
 
-/// What a program did.
+/// The outcome of a program that has ended: its command line, exit status and output.
 #[derive(Debug)]
 pub struct Ran {
     command: String,
@@ -39,33 +41,33 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Asserts an exit code. A panic's would be 101, a signal's none.
+    /// Asserts the exit code. It is 101 after a panic; there is none after a signal.
     ///
     /// # Panics
-    /// When it was another.
+    /// When the exit code differs.
     pub fn code(self, code: i32) -> Self {
         assert_eq!(self.output.status.code(), Some(code), "{self}");
         self
     }
 
-    /// Asserts success.
+    /// Asserts exit code 0.
     ///
     /// # Panics
-    /// When it was none.
+    /// When the exit code differs.
     pub fn ok(self) -> Self {
         self.code(0)
     }
 
-    /// Asserts that stderr holds a text.
+    /// Asserts that stderr contains a text.
     ///
     /// # Panics
-    /// When it does not.
+    /// When stderr does not contain it.
     pub fn says(self, text: &str) -> Self {
         assert!(self.stderr().contains(text), "expected to hear {text:?}\n{self}");
         self
     }
 
-    /// The exit code; none after a signal.
+    /// The exit code, or `None` after a signal.
     pub fn exit(&self) -> Option<i32> {
         self.output.status.code()
     }
@@ -80,10 +82,10 @@ impl Ran {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
-    /// Standard output as JSON, an object a line.
+    /// Standard output as JSON values, one per line.
     ///
     /// # Panics
-    /// When a line is no JSON.
+    /// When a line is not valid JSON.
     pub fn lines(&self) -> Vec<Value> {
         let parse =
             |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line:?} is no JSON ({e})\n{self}"));
@@ -104,30 +106,30 @@ fn run(mut command: Command, stdin: Option<&[u8]>) -> Ran {
     let mut child =
         command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}; run scripts/test, which builds the programs"));
     if let Some(mut pipe) = child.stdin.take() {
-        // A program that does not read its input closes the pipe; that is its right.
+        // A program that does not read its input closes the pipe. That is not an error.
         let _ = pipe.write_all(stdin.unwrap_or_default());
     }
     let output = child.wait_with_output().expect("a child that was spawned can be waited for");
     Ran { command: shown, output }
 }
 
-/// The folder the programs were built into.
+/// The folder that cargo built the programs into.
 fn target() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
     test.ancestors().nth(2).expect("tests lie in PROFILE/deps").to_path_buf()
 }
 
-/// Runs `counterfoil`.
+/// Runs `counterfoil` with these arguments and waits for its end.
 pub fn counterfoil<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ran {
     let mut command = Command::new(target().join("counterfoil"));
     command.args(arguments);
     run(command, None)
 }
 
-/// Runs `counterfoil` and, once it runs, types something in.
+/// Starts `counterfoil`, then writes the text that `typed` returns to its stdin.
 ///
 /// # Panics
-/// When it cannot be started.
+/// When the program cannot be started.
 pub fn counterfoil_reading<I: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = I>,
     typed: impl FnOnce() -> String,
@@ -144,10 +146,10 @@ pub fn counterfoil_reading<I: AsRef<OsStr>>(
     Ran { command: shown, output: child.wait_with_output().expect("a child that was spawned can be waited for") }
 }
 
-/// Runs `counterfoil` until `ready` exists, interrupts it as Ctrl-C does, and waits for its end.
+/// Runs `counterfoil` until the file `ready` exists, interrupts it as Ctrl-C does, and waits for its end.
 ///
 /// # Panics
-/// When it ends before, or cannot be interrupted.
+/// When the program ends before that, or cannot be interrupted.
 pub fn counterfoil_interrupted<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, ready: &Path) -> Ran {
     let mut command = Command::new(target().join("counterfoil"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -166,11 +168,12 @@ pub fn counterfoil_interrupted<I: AsRef<OsStr>>(arguments: impl IntoIterator<Ite
     Ran { command: shown, output: child.wait_with_output().expect("a child that was spawned can be waited for") }
 }
 
-/// Runs `counterfoil` and ends it as `kill -9` does: `after` its start and then, with folders to `watch`, as soon as a file is being written
-/// in one of them. It may end by itself before; a killed one has no exit code.
+/// Runs `counterfoil` and ends it as `kill -9` does. It is killed at the time `after` its start; with folders to
+/// `watch`, as soon as a file is being written in one of them after that time. The program may end by itself
+/// earlier; a killed program has no exit code.
 ///
 /// # Panics
-/// When it cannot be started or killed.
+/// When the program cannot be started or killed.
 pub fn counterfoil_killed<I: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = I>,
     after: Duration,
@@ -181,7 +184,7 @@ pub fn counterfoil_killed<I: AsRef<OsStr>>(
     let shown = format!("{command:?}, killed after {after:?}");
     let mut child = command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}"));
     let started = Instant::now();
-    // Files are written beside their place, under this name.
+    // The programs write a file under this name in the same folder before they rename it.
     let is_writing = || watch.is_empty() || watch.iter().any(|folder| folder.join(".part").exists());
     while (started.elapsed() < after || !is_writing()) && child.try_wait().expect("a child can be asked").is_none() {
         thread::sleep(Duration::from_micros(50));
@@ -190,22 +193,23 @@ pub fn counterfoil_killed<I: AsRef<OsStr>>(
     Ran { command: shown, output: child.wait_with_output().expect("a child that was spawned can be waited for") }
 }
 
-/// Runs `counterfoil-edge`.
+/// Runs `counterfoil-edge` with these arguments and waits for its end.
 pub fn edge<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Ran {
     edge_reading(arguments, &[])
 }
 
-/// Runs `counterfoil-edge` with something on its stdin.
+/// Runs `counterfoil-edge` with these bytes on its stdin.
 pub fn edge_reading<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, stdin: &[u8]) -> Ran {
     let mut command = Command::new(target().join("counterfoil-edge"));
     command.args(arguments);
     run(command, Some(stdin))
 }
 
-/// Starts `counterfoil-edge`, ends it as `kill -9` does after a while, and says whether it had ended by itself.
+/// Starts `counterfoil-edge` and ends it as `kill -9` does at the time `after` its start. Returns whether the program
+/// had ended by itself before.
 ///
 /// # Panics
-/// When it cannot be started or killed.
+/// When the program cannot be started or killed.
 pub fn edge_killed<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, after: Duration) -> bool {
     let mut command = Command::new(target().join("counterfoil-edge"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -217,12 +221,13 @@ pub fn edge_killed<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, afte
     ended
 }
 
-/// A program as built for this machine.
+/// Path of a program that was built for this machine.
 pub fn built(name: &str) -> PathBuf {
     target().join(name)
 }
 
-/// Runs the box's own program for aarch64 under emulation, or says that it cannot; with CI=true that is a failure.
+/// Runs the box's program for aarch64 under emulation. Without the program or the emulator, the test is skipped
+/// ([`skip`]) and `None` is returned.
 pub fn edge_on_aarch64<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Option<Ran> {
     let program = target().ancestors().nth(1)?.join(AARCH64);
     let emulator = Command::new(EMULATOR[0]).arg("--version").output();
@@ -235,25 +240,25 @@ pub fn edge_on_aarch64<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) 
     Some(run(command, None))
 }
 
-/// Says that a test cannot run here. With CI=true nothing may be skipped.
+/// Prints that a test cannot run on this machine, and why. With `CI=true` no test may be skipped.
 ///
 /// # Panics
-/// With CI=true.
+/// When the environment has `CI=true`.
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "with CI=true nothing is skipped: {why}");
     eprintln!("SKIPPED: {why}");
 }
 
-/// The repository's root.
+/// The root folder of the repository.
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A picture file as a camera's JPEG.
+/// Reads a picture file and encodes it as a JPEG, as a camera sends it.
 ///
 /// # Panics
-/// When it is no picture.
+/// When the file is not a picture.
 pub fn jpeg(picture: &Path) -> Vec<u8> {
     let picture = image::open(picture).expect("a picture of the stage").into_rgb8();
     let mut bytes = Vec::new();
@@ -262,17 +267,17 @@ pub fn jpeg(picture: &Path) -> Vec<u8> {
     bytes
 }
 
-/// What every story starts from: a few specimen notes and bundles trained on them, made once.
+/// Fixture for all tests: a few specimen notes and two bundles trained on them, made once per test run.
 #[derive(Debug)]
 pub struct Stage {
     folder: TempDir,
 }
 
 impl Stage {
-    /// The stage, set up by the first who asks.
+    /// The fixture. The first call sets it up.
     ///
     /// # Panics
-    /// When the programs cannot set it up.
+    /// When the programs that set it up fail.
     pub fn get() -> &'static Self {
         static STAGE: OnceLock<Stage> = OnceLock::new();
         STAGE.get_or_init(Self::set_up)
@@ -308,15 +313,16 @@ impl Stage {
         stage
     }
 
-    /// `notes`, `test`, `run`, `run-statistics`, or the bundles `gan` and `statistics`.
+    /// Path of an item: the data sets `notes` and `test`, the runs `run` and `run-statistics`, or the bundles `gan`
+    /// and `statistics`.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A copy of a bundle, to damage.
+    /// Copies a bundle into the folder `to`, so that a test can damage it. Returns the path of the copy.
     ///
     /// # Panics
-    /// When it cannot be copied.
+    /// When the bundle cannot be copied.
     pub fn copy(&self, bundle: &str, to: &Path) -> PathBuf {
         let (from, to) = (self.path(bundle), to.join(bundle));
         for folder in ["", "golden"] {

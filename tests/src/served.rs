@@ -1,4 +1,5 @@
-//! The box's program while it runs, alone ([`Watching`]) or on this machine's own network ([`Served`]).
+//! The box's program in the background: alone ([`Watching`]) or with its network service on the loopback address
+//! ([`Served`]).
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -14,44 +15,45 @@ use tempfile::TempDir;
 
 use crate::{edge, skip, target};
 
-/// What a program finds around it: names and values.
+/// Environment variables for a program: names and values.
 pub type Environment = [(&'static str, String)];
 
-/// Where other programs are found in `path` first.
+/// A `PATH` variable that has the folder `path` in front.
 pub fn found_in(path: &Path) -> (&'static str, String) {
     let usual = std::env::var("PATH").unwrap_or_default();
     ("PATH", format!("{}:{usual}", path.display()))
 }
 
-/// Where a program's clock starts at another time, such as `1970-01-02 00:00:00`, or says that it cannot.
+/// Environment in which a program's clock starts at another time, such as `1970-01-02 00:00:00` (libfaketime).
+/// Without libfaketime the test is skipped and `None` is returned.
 pub fn at_another_time(time: &str) -> Option<[(&'static str, String); 3]> {
     let library = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
     if !Path::new(&library).exists() {
         skip("no libfaketime; scripts/setup installs it");
         return None;
     }
-    // What it does to clocks that nobody sets would make the system's own waits go wrong.
+    // The monotonic clock must stay real, because waits with a timeout depend on it.
     Some([("LD_PRELOAD", library), ("FAKETIME", format!("@{time}")), ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into())])
 }
 
-/// `counterfoil-edge` while it runs.
+/// A running `counterfoil-edge`. It is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Watching {
     child: Child,
     lines: Mutex<Receiver<Value>>,
     talk: Arc<Mutex<String>>,
-    /// Its stdin, until it is closed.
+    /// Stdin of the program, until it is closed.
     pub stdin: Option<ChildStdin>,
 }
 
-/// A program under test that says nothing for so long is stuck.
+/// A program under test that prints nothing for this time is stuck.
 const STUCK: Duration = Duration::from_mins(1);
 
 impl Watching {
-    /// Starts it.
+    /// Starts `counterfoil-edge` with these arguments and these additional environment variables.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// When the program cannot be started.
     pub fn start<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, environment: &Environment) -> Self {
         let mut command = Command::new(target().join("counterfoil-edge"));
         command.args(arguments).envs(environment.iter().cloned());
@@ -79,10 +81,10 @@ impl Watching {
         Self { child, lines: Mutex::new(lines), talk, stdin }
     }
 
-    /// The next thing it says.
+    /// The next line of stdout, parsed as JSON; a line that is not JSON becomes a string.
     ///
     /// # Panics
-    /// When it says nothing.
+    /// When no line comes within one minute.
     pub fn next(&self) -> Value {
         self.lines
             .lock()
@@ -91,23 +93,23 @@ impl Watching {
             .unwrap_or_else(|_| panic!("it says nothing\n{}", self.talk()))
     }
 
-    /// What it said in the meantime, and does not say any more within a moment.
+    /// The remaining lines of stdout, read until none comes for the time `moment`.
     pub fn rest(&self, moment: Duration) -> Vec<Value> {
         std::iter::from_fn(|| self.lines.lock().ok()?.recv_timeout(moment).ok()).collect()
     }
 
-    /// Everything it said on stderr so far.
+    /// All of stderr so far.
     ///
     /// # Panics
-    /// When whoever listens panicked.
+    /// When the thread that reads stderr panicked.
     pub fn talk(&self) -> String {
         self.talk.lock().expect("nobody panics with it").clone()
     }
 
-    /// Waits until stderr holds a text.
+    /// Waits until stderr contains a text.
     ///
     /// # Panics
-    /// When it does not say so.
+    /// When stderr does not contain it within one minute.
     pub fn hears(&self, text: &str) {
         let begun = Instant::now();
         while !self.talk().contains(text) {
@@ -116,19 +118,19 @@ impl Watching {
         }
     }
 
-    /// Sends it a signal: TERM, HUP, ...
+    /// Sends a signal to the program: `TERM`, `HUP`, ...
     ///
     /// # Panics
-    /// When it cannot be sent.
+    /// When the signal cannot be sent.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("a system with kill").success());
     }
 
-    /// Waits for its end; gives its exit code and what it said on stderr.
+    /// Closes stdin and waits for the program's end. Returns its exit code and all of stderr.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When the program does not end within one minute.
     pub fn end(mut self) -> (Option<i32>, String) {
         drop(self.stdin.take());
         let begun = Instant::now();
@@ -139,7 +141,7 @@ impl Watching {
             assert!(begun.elapsed() < STUCK, "it does not end\n{}", self.talk());
             thread::sleep(Duration::from_millis(10));
         };
-        // The listeners may be a line behind.
+        // The threads that read stdout and stderr may be one line behind.
         thread::sleep(Duration::from_millis(100));
         (status.code(), self.talk())
     }
@@ -152,41 +154,41 @@ impl Drop for Watching {
     }
 }
 
-/// Status and answer of what curl printed with `--write-out "\n%{http_code}"`.
+/// HTTP status and JSON answer from the output of curl with `--write-out "\n%{http_code}"`.
 pub fn status_and_answer(printed: &[u8]) -> (u16, Value) {
     let text = String::from_utf8_lossy(printed);
     let (body, status) = text.rsplit_once('\n').unwrap_or(("", "0"));
     (status.parse().unwrap_or(0), serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-/// A box on this machine's own network, and a token that lets in.
+/// A running box that listens on the loopback address, with a token for access to it.
 #[derive(Debug)]
 pub struct Served {
-    /// The box.
+    /// The program of the box.
     pub watching: Watching,
-    /// What it is called.
+    /// Name of the box.
     pub name: String,
-    /// Where it listens.
+    /// Address and port of its TLS listener.
     pub address: String,
-    /// Its certificate's.
+    /// Fingerprint of its certificate.
     pub fingerprint: String,
-    /// Lets in.
+    /// Token for requests to the box.
     pub token: String,
-    /// Its state folder.
+    /// State folder of the box.
     pub state: PathBuf,
     _folder: TempDir,
 }
 
 impl Served {
-    /// Starts a box by the name, on any port.
+    /// Starts a box with this name on any free port.
     ///
     /// # Panics
-    /// When it does not listen.
+    /// When the box does not listen within one minute.
     pub fn start(name: &str, arguments: &[&str]) -> Self {
         Self::prepared(&[], name, arguments, |_| {})
     }
 
-    /// The same, with something done to its state folder before.
+    /// Starts a box as [`start`](Self::start) does, after `prepare` was called with the path of its state folder.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -194,7 +196,7 @@ impl Served {
         Self::prepared(&[], name, arguments, prepare)
     }
 
-    /// The same, with something around it.
+    /// Starts a box as [`start`](Self::start) does, with additional environment variables.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -207,7 +209,7 @@ impl Served {
         let state = folder.path().join("state");
         std::fs::create_dir(&state).expect("a folder of its own");
         let config = folder.path().join("edge.toml");
-        // Announcing would tell this machine's whole network of a test.
+        // No announcement: mDNS would announce the test to the whole local network.
         let text = format!(
             "state = \"{}\"\nlights = \"none\"\nscreen = -1\n[network]\nname = {name:?}\nannounce = false\n",
             state.display()
@@ -234,41 +236,41 @@ impl Served {
         }
     }
 
-    /// Its entry in a file of boxes.
+    /// The entry for this box in the file of known boxes (TOML).
     pub fn entry(&self) -> String {
         let Self { name, address, fingerprint, token, .. } = self;
         format!("[[box]]\nname = {name:?}\naddress = {address:?}\nfingerprint = {fingerprint:?}\ntoken = {token:?}\n")
     }
 
-    /// Status and answer of a request with the token; what is sent, in curl's words.
+    /// Sends a request with the token. `what` are arguments of curl. Returns the HTTP status and the JSON answer.
     pub fn asks(&self, path: &str, what: &[&str]) -> (u16, Value) {
         self.asks_as(&self.token, path, what)
     }
 
-    /// The same with another token.
+    /// Sends a request as [`asks`](Self::asks) does, with another token.
     pub fn asks_as(&self, token: &str, path: &str, what: &[&str]) -> (u16, Value) {
         let authorization = format!("Authorization: Bearer {token}");
         let text = self.curl(path, &[&["--header", &authorization, "--write-out", "\n%{http_code}"], what].concat());
         status_and_answer(&text)
     }
 
-    /// Status and answer of a request without a token.
+    /// Sends a request without a token. Returns the HTTP status and the JSON answer.
     pub fn reads(&self, path: &str) -> (u16, Value) {
         self.asks_as("", path, &[])
     }
 
-    /// What is to be read there by everybody.
+    /// The body of a public resource as text.
     pub fn text(&self, path: &str) -> String {
         String::from_utf8_lossy(&self.bytes(path)).into_owned()
     }
 
-    /// The same, and what comes for so long.
+    /// The body of a public resource as text, read for the time `long`; for streams that do not end.
     pub fn text_for(&self, long: Duration, path: &str) -> String {
         let text = self.curl(path, &["--no-buffer", "--max-time", &long.as_secs_f64().to_string()]);
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// The same, as bytes.
+    /// The body of a public resource as bytes.
     pub fn bytes(&self, path: &str) -> Vec<u8> {
         self.curl(path, &[])
     }
@@ -276,7 +278,7 @@ impl Served {
     fn curl(&self, path: &str, what: &[&str]) -> Vec<u8> {
         let url = format!("https://{}{path}", self.address);
         let mut command = Command::new("curl");
-        // The certificate is nobody's but the box's own; that it is pinned is tested by the referee.
+        // The certificate is self-signed. The face-off tests check that the referee pins it.
         command.args(["--silent", "--insecure", "--max-time", "60"]).args(what).arg(url);
         command.output().expect("a system with curl; scripts/setup installs it").stdout
     }

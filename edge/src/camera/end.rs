@@ -1,22 +1,23 @@
-//! A file's bytes enter; whether its end is among them leaves: a copy that is still under way has none yet.
+//! Decides from the bytes of a file whether its end is present. A copy that is still in progress has no end yet.
 //!
-//! A file because each format tells its end in its own way. That the bytes before the end are sound is the decoder's affair.
+//! A file of its own because each format marks its end differently. Whether the bytes before the end
+//! are valid is left to the decoder.
 
 use super::mjpeg;
 
-/// Whether a file is all there.
+/// Whether a file is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// The file ends where its format says that it ends.
     Reached,
-    /// More bytes must come.
+    /// More bytes must follow.
     Missing,
-    /// Its format does not tell, or something follows its end.
+    /// The format does not tell, or bytes follow the end.
     Unknown,
 }
 
 impl End {
-    /// Looks for the end of a file.
+    /// Looks for the end of the file.
     pub(super) fn of(file: Vec<u8>) -> Self {
         let length = file.len();
         let told = match &file[..] {
@@ -26,7 +27,7 @@ impl End {
             [b'G', b'I', b'F', b'8', ..] => return if file.ends_with(b";") { Self::Reached } else { Self::Missing },
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(little_endian(&file[4..8]) + 8),
             [b'B', b'M', a, b, c, d, ..] => Some(little_endian(&[*a, *b, *c, *d])),
-            // Copied into room that was made for it before.
+            // Only zeros: room that was allocated before the copy began.
             bytes if bytes.iter().all(|byte| *byte == 0) => None,
             _ => return Self::Unknown,
         };
@@ -42,7 +43,7 @@ fn little_endian(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// Where the chunk IEND of a PNG file ends.
+/// Position after the `IEND` chunk of a PNG file; `None` if the chunk is not complete.
 fn png(file: &[u8]) -> Option<usize> {
     let mut at = 8;
     loop {
@@ -75,7 +76,7 @@ mod tests {
             for cut in 0..bytes.len() {
                 assert_ne!(End::of(bytes[..cut].to_vec()), End::Reached, "{format:?}, {cut} of {}", bytes.len());
             }
-            // Room made before the copy began.
+            // Room allocated before the copy began.
             let half = bytes.len() / 2;
             let roomy = [&bytes[..half], &vec![0; bytes.len() - half]].concat();
             assert_ne!(End::of(roomy), End::Reached, "{format:?}");

@@ -1,8 +1,10 @@
-//! New picture files in a folder, each judged once and in the order in which they are found; those that were there before are not.
+//! Watches a folder for new picture files. Each one is judged once, in the order in which they are found; files
+//! that were there at the start are not judged.
 //!
-//! A file because a file is seen while it is still being written. It is whole when its end is there and nothing moved since the last
-//! look, so a file that is renamed into place counts at once. Where the format tells no end, it has to rest for a while; where the end is
-//! missing, it is waited for, and given to the judge as it is only when nothing has come for long.
+//! A file of its own because a file can be seen while it is still being written. A file is complete when its end is
+//! present and it did not change between two scans, so a file that is renamed into the folder counts at once. If the
+//! format has no end mark, the file must stay unchanged for a while. If the end is missing, the folder waits for it,
+//! and hands the file over as it is only after a long time without new bytes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, Metadata};
@@ -16,20 +18,22 @@ use super::end::End;
 use super::{Camera, Fault, Next, Pixels, Shot};
 use crate::detector::source::{Source, files};
 
-/// Time between two looks at the folder, at least; a look takes a tenth of the time at most.
+/// Minimum time between two scans of the folder. Longer for slow scans, so that scanning takes at most
+/// a tenth of the time.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Time between two attempts to list a folder that cannot be listed.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Endings of names that programs give to files while they write them.
+/// Name endings that programs use for files that they are still writing.
 const TEMPORARY: [&str; 10] =
     [".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".temp", ".swp", ".!ut", "~"];
 
-/// How long a file that does not change is waited for.
+/// How long a file must stay unchanged before something is done with it.
 #[derive(Clone, Copy)]
 struct Patience {
-    /// One whose format tells no end is taken for whole; of one whose end is missing it is said.
+    /// After this time a file of a format without an end mark counts as complete, and a file without
+    /// its end is reported.
     rest: Duration,
-    /// One whose end is missing is given to the judge as it is. Copies over slow networks pause for seconds.
+    /// After this time a file without its end is judged as it is. Copies over slow networks pause for seconds.
     cut: Duration,
 }
 
@@ -38,16 +42,16 @@ const PATIENCE: Patience = Patience { rest: Duration::from_secs(3), cut: Duratio
 pub(super) struct Folder {
     path: PathBuf,
     patience: Patience,
-    /// What was there at the last look.
+    /// The files that the last scan found.
     known: BTreeMap<PathBuf, Known>,
     ready: VecDeque<Ready>,
     notes: VecDeque<String>,
-    /// When the last look ended, and how long to wait for the next.
+    /// When the last scan ended; `pause` is the time to wait before the next one.
     looked: Instant,
     pause: Duration,
 }
 
-/// A file that is written anew has another stamp.
+/// Identifies one version of a file: a file that is written again gets another stamp.
 #[derive(Clone, Copy, PartialEq)]
 struct Stamp {
     number: u64,
@@ -63,32 +67,32 @@ impl From<Metadata> for Stamp {
 
 struct Known {
     stamp: Stamp,
-    /// Since when the stamp has been this one.
+    /// Since when the stamp has not changed.
     since: Instant,
     state: State,
-    /// Whether it was said that it is cut short.
+    /// Whether the user was told that the file is cut short.
     told: bool,
 }
 
 enum State {
-    /// It may still be written to.
+    /// The file may still be written to.
     New,
-    /// Its end is there.
+    /// The end of the file is present.
     Whole,
-    /// It is taken once it has rested.
+    /// The file is handled once it has stayed unchanged for a while.
     Resting(What),
-    /// Its end is missing.
+    /// The end of the file is missing.
     Cut,
     Done,
 }
 
-/// What to do with a file once it is whole.
+/// What to do with a file once it counts as complete.
 #[derive(Clone)]
 enum What {
     Judge,
-    /// It is a picture of a kind that is not read, or cannot be opened.
+    /// Report it: a picture of a kind that is not supported, or a file that cannot be opened.
     Refuse(String),
-    /// It is no picture.
+    /// Skip it: the file is not a picture.
     PassOver,
 }
 
@@ -137,13 +141,13 @@ impl Folder {
         Ok(found.map(|(stamp, path)| (path, stamp)).collect())
     }
 
-    /// Looks at the folder at `now`: what is whole is ready, once.
+    /// Scans the folder at time `now` and queues each file that became complete, once.
     fn look(&mut self, now: Instant) -> Result<(), Fault> {
         let found = self.list()?;
         self.known.retain(|path, _| found.contains_key(path));
         for (path, stamp) in found {
             let known = self.known.entry(path.clone()).or_insert_with(|| Known {
-                // Not this one, so that it is looked at once more.
+                // Differs from the real stamp, so that the file is examined at the next scan and not at this one.
                 stamp: Stamp { number: 0, ..stamp },
                 since: now,
                 state: State::New,
@@ -160,7 +164,7 @@ impl Folder {
             let what = match &known.state {
                 State::Whole => What::Judge,
                 State::Resting(what) if rested >= self.patience.rest => what.clone(),
-                // Whatever it is without its end, the judge tells.
+                // The detector decides what a file without its end is worth.
                 State::Cut if rested >= self.patience.cut => What::Judge,
                 State::Cut if rested >= self.patience.rest && !known.told => {
                     known.told = true;
@@ -179,11 +183,11 @@ impl Folder {
         Ok(())
     }
 
-    /// The next file that is ready and was not written to since.
+    /// The next queued file that did not change since it was queued.
     fn take(&mut self) -> Option<Shot> {
         while let Some(Ready { path, stamp, refused }) = self.ready.pop_front() {
             let pixels = match (refused, fs::metadata(&path).map(Stamp::from)) {
-                // The next look sees it anew.
+                // The next scan handles it as a new file.
                 (_, Ok(now)) if now != stamp => continue,
                 (Some(why), _) => Pixels::Missing(why),
                 (None, _) => Source::File(path.clone())
@@ -196,7 +200,7 @@ impl Folder {
     }
 }
 
-/// What a file is that did not change between two looks.
+/// Examines a file that did not change between two scans.
 fn examine(path: &Path) -> State {
     let file = || Source::File(path.to_path_buf());
     let end = || file().read().map_or(End::Unknown, End::of);
@@ -206,7 +210,7 @@ fn examine(path: &Path) -> State {
             End::Unknown => State::Resting(What::Judge),
             End::Missing => State::Cut,
         },
-        // Nothing was written yet. A pipe or a device is not opened.
+        // Nothing was written yet. Pipes and devices are not opened.
         _ if path.is_file() && end() == End::Missing => State::Cut,
         Source::Refused { error, .. } => State::Resting(What::Refuse(error.to_string())),
         Source::NotAPicture(_) | Source::Stdin => State::Resting(What::PassOver),
@@ -229,7 +233,7 @@ impl Camera for Folder {
             self.looked = Instant::now();
             self.pause = PAUSE.max(9 * begun.elapsed());
             if let Err(fault) = looked {
-                // What was known stays known: when the folder is back, only what is new in it is judged.
+                // `known` is kept: when the folder is back, only files that are new since then are judged.
                 self.pause = AGAIN;
                 return Ok(Next::Fault(fault));
             }
@@ -248,7 +252,7 @@ mod tests {
     /// The smallest PNG file that has an end.
     const WHOLE: &[u8] = b"\x89PNG\r\n\x1A\n\0\0\0\0IEND\xAE\x42\x60\x82";
 
-    /// A folder that is watched, by a clock of its own.
+    /// A watched folder, with a clock that the test sets.
     struct Watched {
         dir: tempfile::TempDir,
         folder: Folder,
@@ -271,7 +275,7 @@ mod tests {
             fs::write(self.dir.path().join(name), bytes).unwrap();
         }
 
-        /// Looks again `seconds` later: the names of the files to judge, then the notes.
+        /// Scans again `seconds` later. Returns the names of the files to judge, then the notes.
         fn look(&mut self, seconds: f64) -> Vec<String> {
             self.now += Duration::from_secs_f64(seconds);
             self.folder.look(self.now).unwrap();

@@ -1,17 +1,19 @@
-//! What a stream gives that is not Motion JPEG, by its first bytes: the name for a fault that says so.
+//! Names a stream that is not Motion JPEG by its first bytes, for the fault message.
 //!
-//! A file because a stream begins with what no file in a folder does: bare video without a container, and what cameras' programs give
-//! when they are asked for another codec. Everything else is told as a file's kind is.
+//! A file of its own because a stream can begin with things that no file in a folder begins with: bare
+//! video without a container, and the output of camera programs that were asked for another codec.
+//! Everything else is identified as the files are.
 
 use counterfoil_models::{FileKind, KIND_BYTES};
 
-/// First bytes that [`kind`] needs.
+/// Number of first bytes that [`kind`] needs.
 pub(super) const HEAD: usize = KIND_BYTES;
 
-/// Length of a packet of an MPEG transport stream, each of which begins with 0x47 (ISO/IEC 13818-1).
+/// Length in bytes of a packet of an MPEG transport stream, each of which begins with 0x47 (ISO/IEC 13818-1).
 const PACKET: usize = 188;
 
-/// The English name of what begins with `head`; `None` for JPEG, for an answer of a web server that may hold it, and for the unknown.
+/// The English name of the format that begins with `head`. `None` for JPEG, for a web server's response that
+/// may contain JPEG, and for unknown bytes.
 pub(super) fn kind(head: &[u8]) -> Option<&'static str> {
     if let Some(unit) = head.strip_prefix(b"\0\0\0\x01").or_else(|| head.strip_prefix(b"\0\0\x01")) {
         return annex_b(*unit.first()?);
@@ -27,7 +29,7 @@ pub(super) fn kind(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What a byte stream of ITU-T H.264 or H.265, annex B, or of MPEG-1 and 2, begins with.
+/// Names a byte stream of ITU-T H.264 or H.265 (annex B), or of MPEG-1 or MPEG-2, by the byte after its start code.
 fn annex_b(first: u8) -> Option<&'static str> {
     match (first & 0x1F, first >> 1) {
         _ if first >= 0xB0 => Some("MPEG video"),

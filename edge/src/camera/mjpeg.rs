@@ -1,8 +1,9 @@
-//! Bytes as they come enter, whole JPEG pictures leave: Motion JPEG is nothing but one picture after the other.
+//! Splits a Motion JPEG byte stream into JPEG pictures. Such a stream is a plain sequence of pictures.
 //!
-//! A file because a stream may begin in the middle of a picture, be cut, or hold thumbnails that are JPEG pictures too: segments are
-//! stepped over by their lengths (ITU-T T.81, annex B), and after what is no JPEG the next picture's beginning is looked for. Whatever
-//! the bytes are, the work is in proportion to their number.
+//! A file of its own because a stream can begin in the middle of a picture, can be cut, and can contain
+//! thumbnails, which are JPEG pictures too. Segments are skipped by their length (ITU-T T.81, annex B).
+//! After bytes that are not JPEG, the splitter searches for the next start of a picture. For any input the
+//! work is proportional to the number of bytes.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,32 +16,32 @@ use super::foreign;
 use super::pipe::{self, Bytes};
 use super::{Next, Pixels, Shot};
 
-/// Bytes read at a time.
+/// Number of bytes to read at a time.
 const PIECE: usize = 64 << 10;
-/// A picture's last marker.
+/// The last marker of a picture (EOI).
 const END: [u8; 2] = [0xFF, 0xD9];
-/// A stream without a picture among this many bytes is not Motion JPEG.
+/// A stream without a picture in this many bytes is not Motion JPEG.
 const MOST_WITHOUT: u64 = 2 << 20;
-/// Times that a byte may be looked at again because a picture that was begun before it turned out to be none.
+/// Bytes that may be scanned again, for each byte received, when the start of a picture turned out to be false.
 const AGAIN: usize = 4;
 
-/// Pictures out of a pipe, which nothing else may have read from: what lies in a buffer, poll knows nothing of.
+/// Reads pictures from a pipe. Nothing else may have read from it, because `poll` does not see bytes in a buffer.
 pub(super) struct Stream<P> {
     pipe: P,
     splitter: Splitter,
     whole: VecDeque<Vec<u8>>,
     piece: Vec<u8>,
-    silence: Silence,
+    silence: PictureTimeout,
 }
 
 impl<P: AsFd> Stream<P> {
-    /// `patience` is how long the pipe may give no picture before [`missing`](Self::missing) says so.
+    /// `patience` is how long the pipe may give no picture before [`missing`](Self::missing) reports it.
     pub(super) fn of(pipe: P, patience: Duration) -> Self {
-        let silence = Silence::new(patience, Instant::now());
+        let silence = PictureTimeout::new(patience, Instant::now());
         Self { pipe, splitter: Splitter::default(), whole: VecDeque::new(), piece: vec![0; PIECE], silence }
     }
 
-    /// The next picture. Comes back after each piece, so that a thread that reads bytes without pictures can be stopped.
+    /// The next picture. Returns after each piece, so that a thread that reads bytes without pictures can be stopped.
     pub(super) fn next(&mut self) -> io::Result<Next> {
         if self.whole.is_empty() {
             match pipe::read(&self.pipe, &mut self.piece)? {
@@ -60,29 +61,29 @@ impl<P: AsFd> Stream<P> {
         Ok(Next::Shot(Shot::now(Pixels::File(picture))))
     }
 
-    /// What the stream gives instead of pictures, once it is time to say so: again each time its patience has run out.
+    /// What the stream gives instead of pictures, once `patience` has passed; repeated after each further `patience`.
     pub(super) fn missing(&mut self) -> Option<String> {
         self.silence.missing(Instant::now())
     }
 
-    /// What a stream that has ended gave instead of pictures; `None` where it gave some.
+    /// What a stream that has ended gave instead of pictures; `None` if it gave at least one picture.
     pub(super) fn ended_without(&self) -> Option<String> {
         self.silence.ended_without()
     }
 }
 
-/// For how long, and for how many bytes, a stream has given no picture.
+/// Measures for how long, and for how many bytes, a stream has given no picture.
 #[derive(Debug)]
-struct Silence {
+struct PictureTimeout {
     patience: Duration,
     since: Instant,
     bytes: u64,
-    /// The stream's first bytes.
+    /// The first bytes of the stream.
     head: Vec<u8>,
     pictures: bool,
 }
 
-impl Silence {
+impl PictureTimeout {
     fn new(patience: Duration, now: Instant) -> Self {
         Self { patience, since: now, bytes: 0, head: Vec::new(), pictures: false }
     }
@@ -122,36 +123,36 @@ impl Silence {
     }
 }
 
-/// Cuts a stream into pictures.
+/// Splits a Motion JPEG stream into pictures.
 #[derive(Debug, Default)]
-struct Splitter {
+pub struct Splitter {
     buffer: Vec<u8>,
-    /// Where in `buffer` the picture begins, or is looked for.
+    /// Where the current picture begins in `buffer`, or where the search for one begins.
     start: usize,
-    /// How far `buffer` was looked through.
+    /// Position up to which `buffer` was scanned.
     at: usize,
     inside: Inside,
-    /// Whether `at` is where compressed pixels ended.
+    /// Whether compressed pixels end at `at`.
     pixels: bool,
-    /// Bytes that may still be looked at again.
+    /// Number of bytes that may still be scanned again.
     again: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Inside {
-    /// Before a picture's first marker.
+    /// Before the first marker of a picture.
     #[default]
     Nothing,
-    /// Between segments, each of which tells its length.
+    /// Between segments, which carry their length.
     Segments,
     /// In compressed pixels, which end at a marker.
     Scan,
 }
 
 impl Splitter {
-    /// Adds bytes and gives the pictures that they complete; a picture whose pixels break off is given as far as it goes, for the
-    /// decoder to refuse and the box to count.
-    fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+    /// Appends bytes and returns the pictures that they complete. A picture whose pixels break off is returned as far
+    /// as it goes; the decoder rejects it and the box counts it.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         self.buffer.extend_from_slice(bytes);
         self.again = (self.again + AGAIN * bytes.len()).min(AGAIN * limits::PICTURE_STREAMED);
         let mut pictures = Vec::new();
@@ -166,13 +167,13 @@ impl Splitter {
         pictures
     }
 
-    /// One step through the buffer; `None` once it takes more bytes to take another.
+    /// Takes one step through the buffer; `None` if the next step needs more bytes.
     fn advance(&mut self, pictures: &mut Vec<Vec<u8>>) -> Option<()> {
         match self.inside {
             Inside::Nothing => {
                 let rest = self.buffer.get(self.start..)?;
                 let found = rest.windows(3).position(|bytes| bytes == [0xFF, 0xD8, 0xFF]);
-                // The last two bytes may be the beginning of one.
+                // The last two bytes may be the start of a picture.
                 self.start += found.unwrap_or(rest.len().saturating_sub(2));
                 found?;
                 (self.at, self.inside, self.pixels) = (self.start + 2, Inside::Segments, false);
@@ -188,9 +189,10 @@ impl Splitter {
                         self.inside = Inside::Scan;
                     }
                 }
-                // Pixels broke off: up to here no other picture can have begun.
+                // The pixels broke off. No other picture can have begun before this position.
                 _ if self.pixels => pictures.push(self.cut(self.at)),
-                // What was begun is no picture, and one may begin within what was stepped over.
+                // The start was false. A picture may begin within the bytes that were skipped, so they
+                // are scanned again if the budget allows.
                 _ => {
                     let stepped = self.at - self.start;
                     let afford = self.again >= stepped;
@@ -200,7 +202,7 @@ impl Splitter {
             },
             Inside::Scan => {
                 let pixels = self.buffer.get(self.at..)?;
-                // 0 is stuffed after a pixel's 0xFF, and restart markers stand between pixels.
+                // A 0 byte is stuffed after each 0xFF in the pixels, and restart markers stand between them.
                 let marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7 | 0xFF);
                 let found = pixels.windows(2).position(marker);
                 self.at += found.unwrap_or(pixels.len().saturating_sub(1));
@@ -211,7 +213,7 @@ impl Splitter {
         Some(())
     }
 
-    /// The picture up to `end`; the next is looked for behind it.
+    /// The picture up to `end`; the search for the next one begins there.
     fn cut(&mut self, end: usize) -> Vec<u8> {
         let picture = self.buffer[self.start..end].to_vec();
         self.look_from(end);
@@ -223,7 +225,7 @@ impl Splitter {
     }
 }
 
-/// The length of the JPEG picture that a file begins with; `None` where its last marker is missing.
+/// Length in bytes of the JPEG picture at the start of a file; `None` if its last marker is missing.
 pub(super) fn whole(file: Vec<u8>) -> Option<usize> {
     let mut splitter = Splitter { buffer: file, ..Splitter::default() };
     let mut pictures = Vec::new();
@@ -288,15 +290,15 @@ mod tests {
 
     #[test]
     fn hostile_markers_take_time_in_proportion_to_their_bytes() {
-        // Every fourth byte begins a picture that is none, inside what the first one steps over; and chains of segments, each of which
-        // leads from every beginning to the end.
+        // First stream: every fourth byte is a false start, inside the segment that the first start skips. Second
+        // stream: chains of segments, each of which leads from every start to the end.
         let dead_ends = [&b"\xFF\xD8\xFF\xE0\xFF\xFF"[..], &b"\xFF\xD8\xFF\x00".repeat(1 << 20)].concat();
         let chains = [&b"\xFF\xE0\x00\x04\xFF\xD8".repeat(1 << 20)[..], b"\xFF\x00"].concat();
         for stream in [dead_ends, chains] {
             let stream = [&stream[..], &jpeg(1, None)].concat();
             let begun = Instant::now();
             assert!(split(&stream, PIECE).contains(&jpeg(1, None)));
-            // Quadratic, these took minutes.
+            // With quadratic work these streams took minutes.
             assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         }
     }
@@ -306,7 +308,7 @@ mod tests {
         let begun = Instant::now();
         let [early, late] = [1, 5].map(|seconds| begun + Duration::from_secs(seconds));
         let after = |bytes: &[u8]| {
-            let mut silence = Silence::new(Duration::from_secs(5), begun);
+            let mut silence = PictureTimeout::new(Duration::from_secs(5), begun);
             silence.bytes(bytes);
             silence
         };

@@ -1,8 +1,9 @@
-//! What a user typed as `--source` becomes pictures as they are taken: a [`Spec`] enters, [`Shot`]s leave, each with the time it was taken.
+//! Sources of pictures: turns a [`Spec`], which a user types as `--source`, into [`Shot`]s, each with
+//! the time at which it was taken.
 //!
-//! Cameras are pulled out, busy, slow and forbidden, and none of that may end a box. A [`Camera`] says what is wrong
-//! with it and is opened anew, by [`CameraThread`], which keeps the newest shot in a mailbox, so that a slow detector
-//! drops pictures and is never behind.
+//! Cameras are unplugged, busy, slow or not permitted, and none of that may end the program. A `Camera` reports
+//! its fault, and [`CameraThread`] opens it again. The thread keeps the newest shot in a mailbox, so a slow
+//! detector skips pictures and never lags behind.
 
 mod end;
 mod folder;
@@ -23,29 +24,30 @@ use counterfoil_models::{Color, Frame, Yuv};
 
 use crate::Result;
 
+pub use mjpeg::Splitter;
 pub use rpicam::Codec;
 pub use thread::{CameraEvent, CameraThread};
 pub use v4l2::{Found, list};
 
-/// Pictures a second that a camera is asked for.
+/// Frame rate that is requested from a camera, in pictures per second.
 const RATE: u32 = 15;
-/// A camera that gives no picture for so long has a fault.
+/// A camera that gives no picture for this time has a fault.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Width and height that a camera is asked for, unless told otherwise.
+/// Default width and height in pixels that are requested from a camera.
 pub const SIZE: (u32, u32) = (1280, 720);
 
 /// Where pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
-    /// A Raspberry Pi's own camera, by `rpicam-vid`, as JPEG pictures or raw ones.
+    /// The camera of a Raspberry Pi, read through `rpicam-vid`, as JPEG or raw frames.
     Rpicam(Codec),
-    /// A camera on USB.
+    /// A USB camera, by the path of its V4L2 device.
     V4l2(PathBuf),
     /// New picture files in a folder.
     Folder(PathBuf),
-    /// JPEG pictures one after the other on stdin.
+    /// Consecutive JPEG pictures on standard input.
     Stdin,
-    /// Nowhere: a box on the network that judges what it is sent.
+    /// No source: the box judges only what it receives over the network.
     None,
 }
 
@@ -84,13 +86,14 @@ impl fmt::Display for Spec {
 }
 
 impl Spec {
-    /// Whether every picture is judged and has its own verdict, be it late: files of a folder. A camera's frames are too many.
+    /// Whether every picture gets its own verdict, even a late one. True for the files of a folder; a
+    /// camera has too many frames for that.
     #[must_use]
     pub fn is_queue(&self) -> bool {
         matches!(self, Self::Folder(_))
     }
 
-    /// Whether it gives pictures at all.
+    /// Whether this source gives pictures at all.
     #[must_use]
     pub fn looks(&self) -> bool {
         *self != Self::None
@@ -107,14 +110,14 @@ impl Spec {
     }
 }
 
-/// Something that takes pictures until it fails.
+/// An open source of pictures, used until it fails.
 trait Camera {
-    /// The next picture; `None` when there will be no more. Comes back within a second or so, with [`Next::Waiting`] if it must, so that
-    /// whoever asks can be stopped.
+    /// The next item. Returns within about a second, if necessary with [`Next::Waiting`], so that the
+    /// reading thread can be stopped.
     fn next(&mut self) -> Result<Next, Fault>;
 }
 
-/// No camera.
+/// The source [`Spec::None`], which never gives a picture.
 struct Nowhere;
 
 impl Camera for Nowhere {
@@ -124,22 +127,22 @@ impl Camera for Nowhere {
     }
 }
 
-/// What a camera has.
+/// One answer of a [`Camera`].
 enum Next {
     Shot(Shot),
-    /// Nothing yet, which may be a fault that is not known yet.
+    /// Nothing yet; this may become a fault.
     Waiting,
-    /// Nothing new; the source works.
+    /// Nothing new, and the source works.
     Idle,
-    /// Something to tell that is neither a picture nor a fault.
+    /// A message to the user that is neither a picture nor a fault.
     Note(String),
-    /// No pictures, and why; the camera goes on trying by itself.
+    /// No pictures, and the reason; the source keeps trying by itself.
     Fault(Fault),
-    /// There will be nothing more; with a fault when there never was a picture.
+    /// Nothing more will come. Carries a fault if the source never gave a picture.
     End(Option<Fault>),
 }
 
-/// Why there are no pictures, and what to do.
+/// Why a source gives no pictures, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {remedy}")]
 pub struct Fault {
@@ -153,25 +156,25 @@ impl Fault {
     }
 }
 
-/// A picture as it was taken, not looked at yet: most are never asked for.
+/// A picture as it was taken. It is not decoded yet, because most shots are never judged.
 #[derive(Debug)]
 pub struct Shot {
-    /// When it was whole.
+    /// When the picture was complete.
     pub taken: Instant,
-    /// Its file's name, where it has one.
+    /// Path of the picture's file, if it came from one.
     pub name: Option<PathBuf>,
-    /// Its pixels.
+    /// The pixels, still undecoded.
     pub pixels: Pixels,
 }
 
-/// A picture's pixels, as they came.
+/// The pixels of a picture in the form in which the source gave them.
 #[derive(Debug)]
 pub enum Pixels {
-    /// A picture file's bytes.
+    /// The bytes of a picture file.
     File(Vec<u8>),
-    /// A camera's raw picture.
+    /// A raw frame of a camera.
     Raw(Yuv),
-    /// None that can be had, and why: a frame that its driver knows to be damaged, a file that cannot be read.
+    /// No pixels, and the reason: a frame that the driver marked as damaged, or a file that cannot be read.
     Missing(String),
 }
 
@@ -180,10 +183,10 @@ impl Shot {
         Self { taken: Instant::now(), name: None, pixels }
     }
 
-    /// The picture; grey may come cheaper than colour.
+    /// Decodes the picture. Grey can cost less than colour.
     ///
     /// # Errors
-    /// [`crate::Error::Contract`] when it cannot be decoded.
+    /// [`crate::Error::Contract`] when the picture cannot be decoded.
     pub fn frame(&self, color: Color) -> Result<Frame> {
         Ok(match &self.pixels {
             Pixels::File(bytes) => Frame::decode(bytes)?.into_frame(),

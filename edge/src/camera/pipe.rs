@@ -1,4 +1,4 @@
-//! Bytes from a pipe, waited for no longer than a moment: a camera that hangs must not hang the box.
+//! Reads bytes from a pipe with a short timeout, so that a camera that hangs does not hang the box.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// How long a read waits.
+/// How long one read waits for data.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// What a pipe gave.
+/// Result of one read.
 pub(super) enum Bytes {
     Some(usize),
     Waiting,
     End,
 }
 
-/// Reads what is there into `buffer`.
+/// Reads the available bytes into `buffer`.
 pub(super) fn read(pipe: impl AsFd, buffer: &mut [u8]) -> io::Result<Bytes> {
     if !ready(&pipe)? {
         return Ok(Bytes::Waiting);
@@ -30,7 +30,7 @@ pub(super) fn read(pipe: impl AsFd, buffer: &mut [u8]) -> io::Result<Bytes> {
     }
 }
 
-/// Whether there is something to read, or an end or a fault to hear of, within [`PATIENCE`].
+/// Whether data, an end of file or an error is available within [`PATIENCE`].
 pub(super) fn ready(source: impl AsFd) -> io::Result<bool> {
     let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE.subsec_nanos().into() };
     match poll(&mut [PollFd::new(&source, PollFlags::IN)], Some(&patience)) {

@@ -1,6 +1,6 @@
-//! A Raspberry Pi's own camera, by the program that comes with the system: `rpicam-vid`, formerly `libcamera-vid`.
+//! The camera of a Raspberry Pi, read through the system's own program: `rpicam-vid`, formerly `libcamera-vid`.
 //!
-//! It is a child of ours: it ends with us, and when it dies the camera is opened anew.
+//! The program is a child process. It is killed when the camera is dropped; when it dies, the camera is opened again.
 
 use std::io;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
@@ -13,25 +13,25 @@ use super::mjpeg::Stream;
 use super::pipe::{self, Bytes};
 use super::{Camera, Fault, Next, Pixels, RATE, Shot};
 
-/// The program's names, the newest first.
+/// Names of the program, newest first.
 const PROGRAMS: [&str; 2] = ["rpicam-vid", "libcamera-vid"];
-/// Rows of raw pictures begin at multiples of this.
+/// Rows of raw frames are padded to a multiple of this many bytes.
 const ROW_ALIGNMENT: usize = 64;
-/// The program starts a camera within this time, on a Raspberry Pi Zero too, and gives pictures from then on.
+/// The program starts a camera and gives pictures within this time, on a Raspberry Pi Zero too.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A program whose output has ended ends itself within this time.
+/// A program that has closed its output exits within this time.
 const ENDING: Duration = Duration::from_secs(1);
-/// Of what the program says on stderr, so much of the end is repeated.
-const LAST_WORDS: usize = 200;
-/// Of what it says at most so much is read to find that end.
+/// Number of characters of the program's last error output that a fault message repeats.
+const STDERR_TAIL: usize = 200;
+/// At most this many bytes of its error output are read to find those characters.
 const MOST_WORDS: usize = 1 << 20;
 
-/// What the program is asked for.
+/// The format that is requested from the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// JPEG pictures: a tenth of the bytes, and what a training has seen.
+    /// JPEG frames: about a tenth of the bytes of raw frames, and the kind of picture that the training uses.
     Mjpeg,
-    /// Raw ones: nothing to decode, and grey for nothing.
+    /// Raw YUV 4:2:0 frames: nothing to decode, and the grey plane costs nothing.
     Yuv420,
 }
 
@@ -51,7 +51,7 @@ struct Raw {
     size: (u32, u32),
     picture: Vec<u8>,
     filled: usize,
-    /// When the last picture was whole.
+    /// When the last frame was complete.
     whole: Instant,
 }
 
@@ -88,7 +88,7 @@ impl Rpicam {
         )
     }
 
-    /// How the program ended; one that closed its output and stays is killed.
+    /// Waits for the exit status. A program that closed its output and keeps running is killed.
     fn end(&mut self) -> io::Result<ExitStatus> {
         let closed = Instant::now();
         while closed.elapsed() < ENDING {
@@ -101,7 +101,8 @@ impl Rpicam {
         self.child.wait()
     }
 
-    /// The end of what the program has said on stderr so far, which a child of its own may hold open.
+    /// The end of the program's error output so far. Does not wait for its end: a child of the program
+    /// may hold the pipe open.
     fn last_words(&mut self) -> String {
         let (mut words, mut piece) = (Vec::new(), [0; 4096]);
         let Some(stderr) = &self.words else { return String::new() };
@@ -109,12 +110,12 @@ impl Rpicam {
             words.extend_from_slice(&piece[..count]);
         }
         let words = String::from_utf8_lossy(&words);
-        let from = words.char_indices().rev().nth(LAST_WORDS).map_or(0, |(at, _)| at);
+        let from = words.char_indices().rev().nth(STDERR_TAIL).map_or(0, |(at, _)| at);
         words[from..].split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Raw pictures' rows, padded.
+/// Bytes per row of a raw frame, padding included.
 fn stride(width: u32) -> usize {
     (width as usize).next_multiple_of(ROW_ALIGNMENT)
 }
@@ -149,7 +150,7 @@ impl Camera for Rpicam {
             Pictures::Yuv420(raw) => (raw.next(), raw.missing()),
         };
         match (next, missing) {
-            // A camera has no end: its program died, perhaps in the middle of a picture.
+            // A camera stream has no end, so the program died, perhaps in the middle of a frame.
             (Ok(Next::End(_)), _) => Err(self.died()),
             (Ok(Next::Waiting), Some(what)) => Err(self.silent(&what)),
             (Ok(next), _) => Ok(next),
@@ -172,7 +173,7 @@ impl Raw {
         (self.filled, self.whole) = (0, Instant::now());
         let next = vec![0; self.picture.len()];
         let whole = std::mem::replace(&mut self.picture, next);
-        // What libcamera's programs choose for video of this size.
+        // The colour matrix that libcamera's programs choose for video of this size.
         let matrix = if self.size.0 >= 1280 || self.size.1 >= 720 { Matrix::Bt709 } else { Matrix::Bt601 };
         let yuv =
             Yuv::new(Packing::Planar420, matrix, self.size, stride(self.size.0), whole).map_err(io::Error::other)?;
@@ -187,7 +188,7 @@ impl Raw {
 
 impl Drop for Rpicam {
     fn drop(&mut self) {
-        // Dead already, or dead now; and waited for, so that it leaves the camera to the next.
+        // Kill the program if it still runs, and wait for it, so that the camera is free for the next one.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

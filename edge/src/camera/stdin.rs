@@ -1,4 +1,4 @@
-//! JPEG pictures on stdin: what `ffmpeg -f mjpeg -` or a network camera's stream gives.
+//! JPEG pictures on standard input, for example from `ffmpeg -f mjpeg -` or from the stream of a network camera.
 
 use std::io;
 
@@ -21,7 +21,7 @@ impl Camera for Stdin {
         let fault = |what: String| Fault::new(format!("stdin {what}"), REMEDY);
         Ok(match next {
             Next::End(_) => Next::End(self.0.ended_without().map(fault)),
-            // The pipe stays what it is: it is read on and not opened anew.
+            // Standard input cannot be opened again, so reading continues.
             Next::Waiting => self.0.missing().map_or(Next::Waiting, |what| Next::Fault(fault(what))),
             next => next,
         })

@@ -1,4 +1,4 @@
-//! A camera on a thread of its own: it opens the camera, keeps its newest shot at hand, and opens it anew when it fails.
+//! Reads a camera in its own thread: opens it, keeps the newest shot, and opens it again after a fault.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,27 +9,27 @@ use std::time::{Duration, Instant};
 use super::{Camera, Fault, Next, Shot, Spec};
 use crate::mailbox::Mailbox;
 
-/// Pauses between attempts to open a camera: the first, and the longest that doubling leads to.
+/// Pauses between attempts to open a camera: the first one, and the limit up to which it doubles.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
-/// How often a thread that pauses asks whether it is still wanted.
+/// How often a pausing thread checks whether it should stop.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What a camera gave. Whether there is a fault is a function of the newest of these.
+/// One event of a camera. The newest event alone tells whether there is a fault.
 #[derive(Debug)]
 pub enum CameraEvent {
     /// A picture.
     Shot(Shot),
-    /// There is none, and why; it is being tried again.
+    /// There is no picture, and the reason; the thread keeps trying.
     Fault(Fault),
-    /// The fault before this is over, though there is nothing new.
+    /// The fault reported before is over, although there is no new picture.
     Works,
-    /// Something to tell that is neither.
+    /// A message to the user that is neither a picture nor a fault.
     Note(String),
-    /// There will be no more: stdin ended; with a fault where there never was a picture.
+    /// Nothing more will come, because standard input ended. Carries a fault if there never was a picture.
     End(Option<Fault>),
 }
 
-/// A camera that is read by a thread of its own until this is dropped.
+/// A camera that its own thread reads until this handle is dropped.
 #[derive(Debug)]
 pub struct CameraThread {
     shared: Arc<Shared>,
@@ -41,12 +41,12 @@ struct Shared {
     latest: Mailbox<CameraEvent>,
     unwanted: AtomicBool,
     dropped: AtomicU64,
-    /// When the camera last came back with anything, or was being opened.
+    /// When the thread last made progress: an answer of the camera, an attempt to open it, or a tick of a pause.
     heard: Mutex<Instant>,
 }
 
 impl CameraThread {
-    /// Begins to look; a camera is asked for pictures of `size`, width and height, and may give others.
+    /// Starts the thread. `size` is the width and height in pixels to request; the camera may give others.
     #[must_use]
     pub fn open(spec: Spec, size: (u32, u32)) -> Self {
         let queues = spec.is_queue();
@@ -65,19 +65,19 @@ impl CameraThread {
         Self { shared, thread: Some(thread) }
     }
 
-    /// The newest thing seen that was not taken yet; waits for one no longer than `patience`.
+    /// Takes the waiting event, in general the newest one. Waits for one for at most `patience`.
     #[must_use]
     pub fn newest(&self, patience: Duration) -> Option<CameraEvent> {
         self.shared.latest.take(patience)
     }
 
-    /// Pictures that came and went while an older one was being judged.
+    /// Number of shots that a newer event replaced before they were taken.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// How long ago the camera came back with anything, be it that there is nothing yet, or was tried again.
+    /// Time since the camera last answered, even with nothing new, or was last tried again. For the watchdog.
     #[must_use]
     pub fn heard(&self) -> Duration {
         self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
@@ -106,10 +106,10 @@ impl Shared {
         let (mut pause, mut faulty) = (PAUSES.0, false);
         while self.wanted() {
             self.hear();
-            // A driver's or a decoder's panic is a fault of the camera like any other.
+            // A panic in the code of a driver or a decoder is a camera fault like any other.
             let watched = catch_unwind(AssertUnwindSafe(|| self.watch(open, queues, &mut faulty)));
             match watched.unwrap_or_else(|_| Err(Fault::new("the camera's code panicked", "please report it"))) {
-                // The last picture is not thrown out by the news that it was the last.
+                // Queued, so that the end does not overwrite the last shot.
                 Ok(fault) => return self.hand_over(CameraEvent::End(fault), true),
                 Err(fault) => self.hand_over(CameraEvent::Fault(fault), queues),
             }
@@ -119,7 +119,7 @@ impl Shared {
         }
     }
 
-    /// Looks until there is no more, or until it fails. `faulty` is whether the last thing that was handed over was a fault.
+    /// Reads the camera until it ends or fails. `faulty` tells whether the last event handed over was a fault.
     fn watch(
         &self,
         open: &dyn Fn() -> Result<Box<dyn Camera>, Fault>,
@@ -151,7 +151,7 @@ impl Shared {
         Ok(None)
     }
 
-    /// Puts a look where it is taken from: after the one before it, or in its place.
+    /// Puts an event into the mailbox. With `queues` it waits until the mailbox is empty; otherwise it overwrites.
     fn hand_over(&self, mut look: CameraEvent, queues: bool) {
         if !queues {
             if let Some(CameraEvent::Shot(_)) = self.latest.put(look) {
@@ -181,7 +181,8 @@ mod tests {
     use crate::camera::Pixels;
     use std::sync::atomic::AtomicUsize;
 
-    /// Gives what its script says: a letter is a shot, `!` a fault, `?` a panic, `-` a fault after which it goes on, `~` nothing new, `.` the end.
+    /// Follows a script: a letter is a shot, `!` a fault, `?` a panic, `-` a fault after which the camera
+    /// continues, `~` nothing new, `.` the end.
     struct Scripted(Vec<char>);
 
     impl Camera for Scripted {

@@ -1,4 +1,4 @@
-//! A camera on USB (or anything else that the kernel shows as a video device): Motion JPEG or YUYV, streamed through mapped buffers.
+//! A USB camera, or any other V4L2 capture device: Motion JPEG or YUYV, streamed through mapped buffers.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use linuxvideo::{BufType, CapabilityFlags, Device};
 use super::pipe;
 use super::{Camera, Fault, Next, Pixels, SILENCE, Shot};
 
-/// Names that stay the same when a camera is plugged in elsewhere.
+/// Folder of device names that do not change when a camera is plugged into another port.
 const BY_ID: &str = "/dev/v4l/by-id";
 
 pub(super) struct V4l2 {
@@ -68,7 +68,8 @@ impl Camera for V4l2 {
         let taken = self.stream.dequeue(|buffer| Ok(if buffer.is_error() { Vec::new() } else { buffer.to_vec() }));
         let bytes = taken.map_err(gone)?;
         self.heard = Instant::now();
-        // A driver may hand out a picture it knows to be damaged, or the beginning of one: it is counted, and never judged.
+        // A driver may return a buffer that it marked as damaged, or an incomplete one. The frame is
+        // counted and never judged.
         let damaged = || Pixels::Missing("the camera's driver gave part of a picture, or a damaged one".into());
         let pixels = match self.layout {
             _ if bytes.is_empty() => damaged(),
@@ -106,18 +107,18 @@ fn trouble(path: &Path, error: &io::Error) -> Fault {
 /// A camera that is plugged in.
 #[derive(Debug)]
 pub struct Found {
-    /// The name to use, the lasting one where it has one.
+    /// Path to use as the source: the stable name in `/dev/v4l/by-id` if there is one.
     pub path: PathBuf,
-    /// What it calls itself.
+    /// Name that the camera reports.
     pub card: String,
-    /// What it gives: `MJPG`, `YUYV`, ...
+    /// Pixel formats that it offers: `MJPG`, `YUYV`, ...
     pub formats: Vec<String>,
 }
 
-/// The cameras that are plugged in.
+/// Lists the cameras that are plugged in.
 ///
 /// # Errors
-/// When /dev cannot be listed.
+/// When `/dev` cannot be listed.
 pub fn list() -> io::Result<Vec<Found>> {
     let lasting: Vec<(PathBuf, PathBuf)> = fs::read_dir(BY_ID)
         .into_iter()
@@ -128,7 +129,7 @@ pub fn list() -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     for device in linuxvideo::list()?.flatten() {
         let (Ok(path), Ok(capabilities)) = (device.path(), device.capabilities()) else { continue };
-        // A camera has a second device, for what it tells about its pictures.
+        // A camera also has a device node for metadata, which gives no pictures.
         if !capabilities.device_capabilities().contains(CapabilityFlags::VIDEO_CAPTURE) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! `bench`: how fast this box judges, on the bundle's own golden pictures, stage by stage.
+//! `bench`: measures how fast this box judges the golden pictures of a bundle, stage by stage.
 
 use std::fs;
 use std::hint::black_box;
@@ -16,10 +16,10 @@ use serde::Serialize;
 
 use super::bundle::BundleOption;
 
-/// Scores that are run before a block is timed.
+/// Number of untimed runs before each block of timed runs.
 const WARM_UP: usize = 10;
 
-/// Measures speed and memory on this box: decoding, preprocessing and scoring apart, and all of it
+/// Measures speed and memory on this box: decoding, preprocessing, scoring, and all of them together
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -33,8 +33,8 @@ pub(crate) struct Cmd {
     /// Print a JSON object
     #[arg(long)]
     json: bool,
-    /// For each line on stdin run the network K times on one thread and print `{"median_us": ...}`: for scripts/bench-edge,
-    /// which takes turns between this and another engine
+    /// For each line on stdin, run the network K times on one thread and print `{"median_us": ...}`: for
+    /// scripts/bench-edge, which alternates between this and another engine
     #[arg(long, value_name = "K", hide = true)]
     blocks: Option<NonZero<usize>>,
 }
@@ -117,7 +117,7 @@ impl Report {
     }
 }
 
-/// Decode, preprocess, score and the whole of it, picture after picture on this thread.
+/// Times decoding, preprocessing, scoring and their sum, picture after picture on this thread.
 fn stages(detector: &Detector, pictures: &[Vec<u8>], span: Duration) -> anyhow::Result<[Stage; 4]> {
     let mut micros: [Vec<f64>; 4] = Default::default();
     let begun = Instant::now();
@@ -140,7 +140,7 @@ fn stages(detector: &Detector, pictures: &[Vec<u8>], span: Duration) -> anyhow::
     Ok(micros.map(|mut all| Stage { median_us: quantile(&mut all, 0.5), p99_us: quantile(&mut all, 0.99) }))
 }
 
-/// Pictures a second from bytes to judgement, by so many threads.
+/// Pictures per second from bytes to judgement, with `threads` threads.
 fn rate(detector: &Detector, pictures: &[Vec<u8>], threads: NonZero<usize>, span: Duration) -> anyhow::Result<f64> {
     let begun = Instant::now();
     let judge_for_a_while = || {
@@ -159,13 +159,14 @@ fn rate(detector: &Detector, pictures: &[Vec<u8>], threads: NonZero<usize>, span
     Ok(judged as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// For each line on stdin, a line with the median of `scores` runs of the network on a fixed picture of noise.
+/// For each line on stdin, prints a line with the median time of `scores` runs of the network on a
+/// fixed noise picture.
 fn blocks(detector: &Detector, scores: usize, out: &mut impl Write) -> anyhow::Result<()> {
     let input = &detector.bundle().manifest().input;
     let [rows, channels, height, width] = input.shape();
     let onnx = detector.bundle().read(DISCRIMINATOR)?;
     let engine = Engine::load(&onnx, rows, channels, height, width)?;
-    // Knuth's multiplicative hash: as good as noise, and the same everywhere. [R, C, H, W] in 0..1
+    // Knuth's multiplicative hash: noise that is the same on every machine. [R, C, H, W] in 0..1
     let noise =
         (0..(rows * channels * height * width) as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as f32 / 255.0);
     let picture: Vec<f32> = noise.collect();
@@ -184,14 +185,14 @@ fn blocks(detector: &Detector, scores: usize, out: &mut impl Write) -> anyhow::R
     Ok(())
 }
 
-/// The nearest-rank quantile; 0 of an empty list.
+/// The nearest-rank quantile; 0 for an empty list.
 fn quantile(numbers: &mut [f64], q: f64) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let rank = ((q * numbers.len() as f64).ceil() as usize).max(1);
     numbers.get(rank - 1).copied().unwrap_or(0.0)
 }
 
-/// The most memory this process ever held, in MB, where the kernel says.
+/// Peak memory of this process in MB; `None` if the kernel does not report it.
 fn peak_memory_mb() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

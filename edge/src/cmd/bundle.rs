@@ -1,11 +1,11 @@
-//! The option `--bundle`, which `detect`, `selftest` and `bench` share, becomes a [`Detector`].
+//! The option `--bundle` of `detect`, `selftest` and `bench`: opens a [`Detector`].
 
 use std::path::PathBuf;
 
 use anyhow::bail;
 use counterfoil_edge::Detector;
 
-/// Which bundle to use. Not one clap requires, so that leaving it out gets an answer that says where to find one.
+/// The bundle to use. Not required by clap, so that a missing option gets a message that says where to find a bundle.
 #[derive(clap::Args)]
 pub(crate) struct BundleOption {
     /// The bundle's folder, as `counterfoil export` wrote it
@@ -14,7 +14,7 @@ pub(crate) struct BundleOption {
 }
 
 impl BundleOption {
-    /// Opens the bundle, its golden check included.
+    /// Opens the bundle, including its test on the golden pictures.
     pub(crate) fn open(&self) -> anyhow::Result<Detector> {
         let Some(dir) = &self.bundle else {
             bail!(

@@ -1,4 +1,5 @@
-//! `capture`: genuine pictures from the box's own camera, for the next training: only those that are worth learning from.
+//! `capture`: takes genuine pictures with the box's own camera for the next training, and only those
+//! that are useful for it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,24 +13,24 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Args;
 use counterfoil_edge::camera::{CameraEvent, CameraThread, Shot, Spec};
-use counterfoil_edge::config::{Config, PLACE};
+use counterfoil_edge::config::{CONFIG_PATH, Config};
 use counterfoil_edge::show::board::Board;
 use counterfoil_edge::show::display;
 use counterfoil_edge::show::indicator::Signal;
-use counterfoil_edge::show::panel::{News, Panel, Shows};
+use counterfoil_edge::show::panel::{News, NewsDevice, Panel};
 use counterfoil_edge::show::screen::Words;
 use counterfoil_edge::signals;
 use counterfoil_edge::watch::empty_scene::EmptyScene;
 use counterfoil_models::{
-    Article, Color, Exposure, Frame, Light, Preprocess, Region, Resize, SHARP, claim, sharpness, vacant_folder,
-    write_whole,
+    Article, Color, Exposure, Frame, Light, Preprocess, Region, Resize, SHARP, ensure_folder_free, lock_folder,
+    sharpness, write_whole,
 };
 
 use super::watch::say;
 
-/// How long the loop waits for a picture before it looks whether it shall stop.
+/// How long the loop waits for a picture before it checks whether it must stop.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// A picture that is like the last one teaches nothing; the article must have been moved.
+/// Message for a picture that is too similar to the last one to be useful: the article must be moved.
 const STILL: &str = "move it: the same as the last";
 
 /// Collects genuine pictures from the camera for a training: sharp ones, well lit, no two alike
@@ -45,10 +46,10 @@ pub(crate) struct Cmd {
     /// Where pictures come from [default: the configuration's]
     #[arg(long, value_name = "SPEC")]
     source: Option<Spec>,
-    /// The folder of pictures: a new or empty one, or one that an earlier capture began, to which more are added
+    /// The folder for the pictures: a new or empty one, or one of an earlier capture, to which pictures are added
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Pictures to take
+    /// Number of pictures to take
     #[arg(long, default_value_t = 500)]
     count: usize,
     /// What the article is in a picture: `whole` (the guide frame) or `outlined` (found, turned and straightened)
@@ -57,8 +58,8 @@ pub(crate) struct Cmd {
     /// Seconds between two pictures
     #[arg(long, default_value_t = 1.0)]
     every: f64,
-    /// The box's configuration: its source, guide frame, lights and display
-    #[arg(long, value_name = "FILE", default_value = PLACE)]
+    /// The box's configuration, for its source, guide frame, lights and display
+    #[arg(long, value_name = "FILE", default_value = CONFIG_PATH)]
     config: PathBuf,
 }
 
@@ -78,8 +79,8 @@ impl Cmd {
         }
         let mut album = Album::open(&self.out, self.article)?;
         let board = Board::open(config.lights, &config.pins)?;
-        let mut parts: Vec<Box<dyn Shows>> = Vec::new();
-        parts.extend(board.lights.map(|lights| Box::new(lights) as Box<dyn Shows>));
+        let mut parts: Vec<Box<dyn NewsDevice>> = Vec::new();
+        parts.extend(board.lights.map(|lights| Box::new(lights) as Box<dyn NewsDevice>));
         parts.extend(display::open(config.screen));
         let panel = Panel::new(parts, |fault| say(&fault));
         let stop = Arc::new(AtomicBool::new(false));
@@ -141,17 +142,17 @@ impl Cmd {
     }
 }
 
-/// What a picture has to be.
+/// The requirements on a picture.
 struct Guide {
     region: Region,
     article: Article,
 }
 
 impl Guide {
-    /// The guide frame of a shot that is worth learning from, and what to hold the next against; or what to do about it.
+    /// The guide frame of a useful shot, and the scene to compare the next shot with; or a message about what to do.
     fn judge(&self, shot: &Shot, last: Option<&EmptyScene>) -> Result<(Frame, EmptyScene), String> {
         let frame = shot.frame(Color::Rgb).and_then(|frame| Ok(frame.crop(self.region)?)).map_err(|e| e.to_string())?;
-        // Looked at as a training will.
+        // The same preprocessing as in training finds the article.
         let rule = Preprocess {
             width: 64,
             height: 64,
@@ -182,12 +183,12 @@ impl Guide {
     }
 }
 
-/// What a training is told of the folder's pictures, and the sign that an earlier capture made the folder.
+/// File with settings for the training. It also shows that an earlier capture created the folder.
 const SETTINGS: &str = "dataset.toml";
 
-/// A folder of pictures that `counterfoil train --data` takes as it is.
+/// A folder of pictures that `counterfoil train --data` can use as it is.
 struct Album {
-    /// Keeps a second capture from the same numbers.
+    /// Keeps a second capture from using the same numbers.
     _claim: File,
     folder: PathBuf,
     held: usize,
@@ -196,10 +197,11 @@ struct Album {
 
 impl Album {
     fn open(folder: &Path, article: Article) -> anyhow::Result<Self> {
-        // Pictures of another origin may want to be looked at in another way, and real/ would hide these from a training.
-        vacant_folder(folder, &[SETTINGS])?;
+        // Pictures of another origin may need another setting, and a folder `real/` would hide these
+        // pictures from a training.
+        ensure_folder_free(folder, &[SETTINGS])?;
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let claim = claim(folder)?;
+        let lock_folder = lock_folder(folder)?;
         let settings = folder.join(SETTINGS);
         let wanted = match article {
             Article::Whole => "article = \"whole\"\n",
@@ -221,7 +223,7 @@ impl Album {
             })
             .collect();
         Ok(Self {
-            _claim: claim,
+            _claim: lock_folder,
             folder: folder.to_path_buf(),
             held: numbers.len(),
             next: numbers.into_iter().max().map_or(1, |last| last + 1),

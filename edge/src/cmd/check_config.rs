@@ -1,4 +1,4 @@
-//! `check-config`: reads the configuration as `watch` would, and says what is wrong with it.
+//! `check-config`: reads the configuration as `watch` does, and reports what is wrong with it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use counterfoil_edge::config::{Config, PLACE};
+use counterfoil_edge::config::{CONFIG_PATH, Config};
 
-/// Checks a configuration file: unknown keys, values of another kind, keys that do nothing as the others are
+/// Checks a configuration file: unknown keys, values of the wrong type, keys that have no effect with the other keys
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -16,8 +16,8 @@ Example:
 
 Exit codes: 0 the file is sound, 2 it is not; the reason is on stderr.")]
 pub(crate) struct Cmd {
-    /// The file
-    #[arg(default_value = PLACE)]
+    /// The configuration file
+    #[arg(default_value = CONFIG_PATH)]
     file: PathBuf,
 }
 

@@ -1,4 +1,5 @@
-//! `detect`: pictures on the command line become verdicts on stdout, a count on stderr, and an exit code.
+//! `detect`: judges the pictures on the command line. Verdicts go to stdout, a count to stderr, and the
+//! result to the exit code.
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
@@ -10,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Args;
 use counterfoil_edge::Error;
 use counterfoil_edge::detector::explain::Explanation;
-use counterfoil_edge::detector::pipeline::{Judged, attempt, judge_all};
-use counterfoil_edge::detector::source::{self, PassedOver, Source, printable};
+use counterfoil_edge::detector::pipeline::{PictureResult, attempt, judge_all};
+use counterfoil_edge::detector::source::{self, SkippedFiles, Source, printable};
 use counterfoil_edge::show::board::{Board, Kind, Pins};
 use counterfoil_edge::show::indicator::Signal;
 use counterfoil_edge::signals;
@@ -44,25 +45,27 @@ pub(crate) struct Cmd {
     /// Picture files, folders of them, or - for one picture on stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Print a JSON object a line: `path`, `score`, `p_value`, `verdict`, or `path` and `error`; with --state also what the verdict rests on
+    /// Print one JSON object per line: `path`, `score`, `p_value`, `verdict`, or `path` and `error`;
+    /// with --state also the basis of the verdict
     #[arg(long)]
     json: bool,
-    /// Threads to work on [default: all cores]
+    /// Number of threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
-    /// Lights that show each verdict, on a Raspberry Pi's header (auto, or by name: rpi, gpiochip) or on the console; a picture then
-    /// takes as long as its pulse
+    /// Lights that show each verdict: on a Raspberry Pi's header (auto, or by name: rpi, gpiochip) or on the console;
+    /// a picture then takes as long as its pulse
     #[arg(long, default_value = "none")]
     lights: Kind,
-    /// Draw each picture with what speaks for counterfeit in red: a PNG file, or a folder for several pictures; some 50 times the work
+    /// Draw each picture with the evidence for counterfeit in red: a PNG file, or a folder for several
+    /// pictures; takes about 50 times as long
     #[arg(long, value_name = "OUT")]
     explain: Option<PathBuf>,
-    /// Let --explain write over what is there
+    /// Let --explain overwrite existing files
     #[arg(long, requires = "explain")]
     force: bool,
 }
 
-/// What a shell shows for a program that SIGINT ended.
+/// Exit code that a shell shows for a program that SIGINT ended (128 + 2).
 const INTERRUPTED: i32 = 130;
 
 impl Cmd {
@@ -83,7 +86,7 @@ impl Cmd {
         let mut count = Count::default();
         let mut written = Ok(());
         let threads = self.threads.unwrap_or_else(all_cores);
-        let mut show = |judged: Judged| {
+        let mut show = |judged: PictureResult| {
             count.add(&judged);
             written =
                 if self.json { write_json(out, &judged, basis.as_ref()) } else { write_row(out, &judged, colour) };
@@ -95,13 +98,13 @@ impl Cmd {
             }
             ControlFlow::Continue(())
         };
-        let passed = Arc::new(Mutex::new(PassedOver::default()));
+        let passed = Arc::new(Mutex::new(SkippedFiles::default()));
         let sift = Arc::clone(&passed);
         let sources = source::pictures(self.paths)
             .filter_map(move |source| sift.lock().unwrap_or_else(PoisonError::into_inner).sift(source));
         match &mut maps {
             None => judge_all(&detector, sources, threads, show),
-            // All threads work on one picture's places, so pictures go one by one.
+            // All threads work on the places of one picture, so the pictures are processed one by one.
             Some(maps) => {
                 let explained = |source: Source| {
                     let path = source.path().to_path_buf();
@@ -132,7 +135,7 @@ struct Count {
 }
 
 impl Count {
-    fn add(&mut self, judged: &Judged) {
+    fn add(&mut self, judged: &PictureResult) {
         *match judged.outcome.as_ref().map(Judgement::verdict) {
             Ok(Verdict::Genuine) => &mut self.genuine,
             Ok(Verdict::Unsure) => &mut self.unsure,
@@ -147,7 +150,8 @@ impl Count {
         format!("{all} judged: {genuine} genuine, {unsure} unsure, {counterfeit} counterfeit; {errors} not judged")
     }
 
-    /// Trouble beats a find: with a picture unjudged, "found none" and "found one" are both less than the truth.
+    /// A picture that could not be judged outweighs a counterfeit: neither "found none" nor "found one"
+    /// would be the full truth.
     fn exit_code(&self) -> ExitCode {
         match (self.errors, self.counterfeit) {
             (0, 0) => ExitCode::SUCCESS,
@@ -160,7 +164,7 @@ impl Count {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Line<'a> {
-    Judged {
+    PictureResult {
         path: &'a str,
         #[serde(flatten)]
         judgement: &'a Judgement,
@@ -173,16 +177,16 @@ enum Line<'a> {
     },
 }
 
-fn write_json(out: &mut impl Write, judged: &Judged, basis: Option<&Basis>) -> io::Result<()> {
+fn write_json(out: &mut impl Write, judged: &PictureResult, basis: Option<&Basis>) -> io::Result<()> {
     let path = &judged.path.to_string_lossy();
     let line = match &judged.outcome {
-        Ok(judgement) => Line::Judged { path, judgement, basis },
+        Ok(judgement) => Line::PictureResult { path, judgement, basis },
         Err(error) => Line::Error { path, error: error.to_string() },
     };
     writeln!(out, "{}", serde_json::to_string(&line)?)
 }
 
-fn write_row(out: &mut impl Write, judged: &Judged, colour: bool) -> io::Result<()> {
+fn write_row(out: &mut impl Write, judged: &PictureResult, colour: bool) -> io::Result<()> {
     let path = printable(&judged.path);
     match &judged.outcome {
         Ok(judgement) => {

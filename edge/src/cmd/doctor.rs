@@ -1,4 +1,4 @@
-//! `doctor`: what this box has and lacks, each line with its remedy.
+//! `doctor`: checks what this box has and what it lacks, each with a remedy.
 
 use std::fs;
 use std::io::Write;
@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use counterfoil_edge::camera;
-use counterfoil_edge::config::{Config, PLACE};
+use counterfoil_edge::config::{CONFIG_PATH, Config};
 use counterfoil_edge::show::board::{Board, Kind};
 use counterfoil_edge::store::slots::{Slots, short};
 use serde::Serialize;
 
-/// Looks at camera, lights, display, model, temperature and power of this box, and says what to do about each
+/// Checks camera, lights, display, model, temperature and power of this box, and says what to do about each
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -21,14 +21,14 @@ Example:
 Exit codes: 0 nothing is amiss, 2 something is.")]
 pub(crate) struct Cmd {
     /// The box's configuration
-    #[arg(long, value_name = "FILE", default_value = PLACE)]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_PATH)]
     config: PathBuf,
-    /// Print a JSON object a line: `what`, `well`, `found`, and `remedy` where something is amiss
+    /// Print one JSON object per line: `what`, `well`, `found`, and `remedy` if something is wrong
     #[arg(long)]
     json: bool,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Serialize)]
 struct Finding {
     what: &'static str,
@@ -102,7 +102,7 @@ fn cameras() -> Vec<Finding> {
         let (path, formats) = (camera.path.display(), camera.formats.join(", "));
         let known = camera.formats.iter().any(|format| ["MJPG", "JPEG", "YUYV"].contains(&format.as_str()));
         let text = format!("v4l2:{path}  {} ({formats})", camera.card);
-        // A ribbon camera's own device is there too, and is not for us.
+        // The V4L2 device of a ribbon camera is listed too, but this program cannot use it.
         if known {
             found.push(Finding::well("camera", text));
         }
@@ -183,7 +183,7 @@ fn temperature() -> Option<Finding> {
     let text = fs::read_to_string("/sys/class/thermal/thermal_zone0/temp").ok()?;
     let degrees = text.trim().parse::<f64>().ok()? / 1000.0;
     let found = format!("{degrees:.0} degrees");
-    // A Raspberry Pi slows down from 80 degrees on.
+    // A Raspberry Pi slows down at 80 degrees Celsius; the warning comes at 75.
     Some(if degrees < 75.0 {
         Finding::well("temperature", found)
     } else {
@@ -194,7 +194,7 @@ fn temperature() -> Option<Finding> {
 fn power() -> Option<Finding> {
     let text = fs::read_to_string("/sys/devices/platform/soc/soc:firmware/get_throttled").ok()?;
     let bits = u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()?;
-    // Bit 0 is under-voltage now, bit 16 since the start.
+    // Bit 0: under-voltage now. Bit 16: under-voltage since the start.
     Some(if bits & 0x1_0001 == 0 {
         Finding::well("power", "enough")
     } else {

@@ -1,4 +1,4 @@
-//! `enroll`: genuine pictures of one item or writer become its references in the box's state folder.
+//! `enroll`: stores genuine pictures of one item or writer as references in the state folder of the box.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_edge::detector::source::{self, PassedOver};
+use counterfoil_edge::detector::source::{self, SkippedFiles};
 use counterfoil_models::{MAX_REFERENCES, Name, Overlay, References};
 use serde_json::json;
 
 use super::bundle::BundleOption;
 
-/// Enrols 1 to 20 genuine pictures of one item or writer, which `detect --as NAME` then holds pictures to
+/// Enrols 1 to 20 genuine pictures of one item or writer, with which `detect --as NAME` then compares pictures
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +26,7 @@ a bundle whose training knew none (`counterfoil train --group`) enrols nobody.")
 pub(crate) struct Cmd {
     #[command(flatten)]
     bundle: BundleOption,
-    /// The folder of what this box has learned; made if it is not there
+    /// The folder of what this box has learned; created if it is missing
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
     /// The item's or writer's name: letters, digits, '-', '_' and '.'
@@ -35,13 +35,13 @@ pub(crate) struct Cmd {
     /// Picture files, or folders of them
     #[arg(required_unless_present_any = ["list", "remove"], value_name = "PICTURE")]
     paths: Vec<PathBuf>,
-    /// Tell who is enrolled
+    /// List the enrolled names
     #[arg(long, conflicts_with_all = ["name", "paths", "remove"])]
     list: bool,
-    /// Remove what is enrolled under the name
+    /// Remove the references of the name
     #[arg(long, conflicts_with = "paths")]
     remove: bool,
-    /// Print a JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -67,7 +67,7 @@ impl Cmd {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Who is enrolled, and what a verdict about them rests on.
+    /// Prints an enrolled name, and the calibration on which a verdict about it is based.
     fn tell(&self, out: &mut impl Write, detector: &Detector, name: &Name, references: &References) -> Result<()> {
         let level = detector.bundle().manifest().enrolment()?.level(references.len());
         let (k, alpha, pictures) = (references.len(), level.calibration.alpha(), level.calibration.scores().len());
@@ -97,9 +97,10 @@ impl Cmd {
     }
 }
 
-/// Every picture's embedding; one that cannot be read refuses them all. No more are read than could be used.
+/// The embedding of every picture. One picture that cannot be read makes the whole list fail. At most
+/// one more than the maximum is read.
 fn embeddings(detector: &Detector, paths: Vec<PathBuf>) -> Result<Vec<Vec<f32>>> {
-    let mut passed = PassedOver::default();
+    let mut passed = SkippedFiles::default();
     let embeddings = source::pictures(paths)
         .filter_map(|source| passed.sift(source))
         .take(MAX_REFERENCES + 1)

@@ -1,4 +1,4 @@
-//! The option `--explain`: a judged picture is drawn again with what spoke against it in red.
+//! The option `--explain`: draws a judged picture again, with the evidence for counterfeit in red.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use counterfoil_edge::Error;
 use counterfoil_edge::detector::explain::{Explanation, Patch};
-use counterfoil_models::{Frame, vacant, vacant_folder};
+use counterfoil_models::{Frame, ensure_folder_free, ensure_free};
 
-/// Where maps are written.
+/// Where the maps are written.
 pub(crate) enum Maps {
-    /// One picture's, to this file.
+    /// The map of one picture, to this file.
     File(PathBuf),
-    /// Many pictures', into this folder.
+    /// The maps of many pictures, into this folder.
     Folder { folder: PathBuf, drawn: usize },
 }
 
 impl Maps {
-    /// A file for one picture, a folder for a folder or several pictures; neither where pictures are read from, nor, without `force`, where
-    /// something is.
+    /// A file for one picture; a folder for several pictures or a folder of pictures. Rejects a path among the
+    /// pictures, and, without `force`, one that already exists.
     pub(crate) fn at(out: PathBuf, pictures: &[PathBuf], force: bool) -> anyhow::Result<Self> {
         let real = |path: &Path| fs::canonicalize(path).ok();
         let among = |place: &Path| {
@@ -39,17 +39,17 @@ impl Maps {
         if let [picture] = pictures
             && !picture.is_dir()
         {
-            vacant(&out, force)?;
+            ensure_free(&out, force)?;
             return Ok(Self::File(out));
         }
         if !force {
-            vacant_folder(&out, &[])?;
+            ensure_folder_free(&out, &[])?;
         }
         fs::create_dir_all(&out).with_context(|| format!("--explain {} cannot be made", out.display()))?;
         Ok(Self::Folder { folder: out, drawn: 0 })
     }
 
-    /// Draws one picture's map; tells where it lies and, on stderr, what it shows.
+    /// Draws the map of one picture. Returns its path, and describes it on stderr.
     pub(crate) fn draw(&mut self, picture: &Path, frame: &Frame, explanation: &Explanation) -> Result<PathBuf, Error> {
         let path = match self {
             Self::File(path) => path.clone(),
@@ -67,7 +67,7 @@ impl Maps {
     }
 }
 
-/// What a map shows, in words.
+/// Describes the strongest place of a map in words.
 fn words(strongest: Option<&Patch>) -> String {
     let Some(Patch { place, rise }) = strongest else {
         return "no place speaks for counterfeit".to_owned();

@@ -1,4 +1,4 @@
-//! `faceoff`: bundles play on the same pictures, and the room follows the scoreboard.
+//! `faceoff`: bundles compete on the same pictures, and the audience follows the scoreboard.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::detector::faceoff::{Event, Played, Rules, play};
-use counterfoil_edge::detector::source::{self, PassedOver};
+use counterfoil_edge::detector::source::{self, SkippedFiles};
 use counterfoil_models::game::Answer;
 use serde_json::{Map, json};
 
@@ -23,20 +23,20 @@ pub(crate) struct Cmd {
     /// A contestant; give two or more
     #[arg(long = "bundle", required = true, value_name = "BUNDLE")]
     bundles: Vec<PathBuf>,
-    /// A picture or a folder of genuine pictures; may be given again
+    /// A genuine picture or a folder of them; may be given again
     #[arg(long, required = true, value_name = "DIR")]
     genuine: Vec<PathBuf>,
-    /// A picture or a folder of counterfeit pictures; may be given again
+    /// A counterfeit picture or a folder of them; may be given again
     #[arg(long, required = true, value_name = "DIR")]
     fake: Vec<PathBuf>,
-    /// Plays the same exhibits in the same order again; the labels can be worked out from the number before the seal is opened [default:
-    /// random and secret]
+    /// Seed of the shuffle; the same seed gives the same exhibits in the same order, so the labels can be computed
+    /// before the seal is opened [default: random and secret]
     #[arg(long)]
     seed: Option<u64>,
-    /// Exhibits to play, drawn by chance [default: all]
+    /// Number of exhibits to show, drawn at random [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<u64>,
-    /// Print JSON objects, one a line: the seal, each round, the outcome
+    /// Print one JSON object per line: the seal, each round, the outcome
     #[arg(long)]
     json: bool,
 }
@@ -60,7 +60,7 @@ impl Cmd {
     }
 }
 
-/// Opens the bundles; two of the same name are told apart by their folders.
+/// Opens the bundles. Two with the same name are distinguished by their folders.
 fn named(bundles: &[PathBuf]) -> anyhow::Result<Vec<(String, Detector)>> {
     let detectors = bundles.iter().map(|dir| Detector::open(dir)).collect::<Result<Vec<_>, _>>()?;
     let names: Vec<String> = detectors.iter().map(|detector| detector.bundle().manifest().name.clone()).collect();
@@ -73,7 +73,7 @@ fn named(bundles: &[PathBuf]) -> anyhow::Result<Vec<(String, Detector)>> {
 }
 
 fn labelled(paths: Vec<PathBuf>, genuine: bool) -> anyhow::Result<Vec<(PathBuf, bool)>> {
-    let mut passed = PassedOver::default();
+    let mut passed = SkippedFiles::default();
     let exhibits = source::pictures(paths)
         .filter_map(|found| passed.sift(found))
         .map(|found| match found {
@@ -88,7 +88,7 @@ fn labelled(paths: Vec<PathBuf>, genuine: bool) -> anyhow::Result<Vec<(PathBuf, 
     exhibits
 }
 
-/// Wide enough for a name and for what it may say.
+/// Width of a contestant's column: fits the name and every answer.
 fn column(name: &str) -> usize {
     name.chars().count().max("counterfeit".len())
 }

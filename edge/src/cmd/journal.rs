@@ -1,4 +1,4 @@
-//! `journal`: what the box said, as CSV.
+//! `journal`: prints the recorded verdicts as CSV.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::Args;
 use counterfoil_edge::config::STATE;
 use counterfoil_edge::store::journal;
 
-/// Prints the journal of verdicts as CSV, the oldest first
+/// Prints the journal of verdicts as CSV, oldest first
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -36,7 +36,7 @@ impl Cmd {
     }
 }
 
-/// Text as a field of CSV (RFC 4180).
+/// Quotes text as a CSV field if necessary (RFC 4180).
 fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! `key`: the public keys whose bundles this box takes.
+//! `key`: manages the public keys whose bundles this box accepts.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use counterfoil_edge::config::STATE;
 use counterfoil_edge::store::trust::Trust;
 
-/// Installs and lists the public keys whose bundles this box takes; with none it takes every bundle
+/// Installs and lists the public keys whose bundles this box accepts; without a key it accepts every bundle
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -23,12 +23,12 @@ pub(crate) struct Cmd {
 
 #[derive(Subcommand)]
 enum What {
-    /// Installs a public key: from then on only bundles signed with its secret one are installed
+    /// Installs a public key: from then on only bundles signed with its secret key are installed
     Install {
         /// The .pub file that `counterfoil key new` wrote
         file: PathBuf,
     },
-    /// Lists the keys' files
+    /// Lists the files of the keys
     List,
 }
 

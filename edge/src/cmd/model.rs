@@ -1,4 +1,4 @@
-//! `model`: what is installed, what runs, and what ran before.
+//! `model`: manages the installed models, the one that runs and the one that ran before.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(crate) struct Cmd {
     /// The box's state folder
     #[arg(long, value_name = "DIR", default_value = STATE, global = true)]
     state: PathBuf,
-    /// Print a JSON object a model
+    /// Print one JSON object per model
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -32,25 +32,25 @@ pub(crate) struct Cmd {
 
 #[derive(Subcommand)]
 enum What {
-    /// Checks a bundle and copies it into a slot of its own
+    /// Checks a bundle and copies it into its own slot
     Install {
         /// The bundle's folder
         bundle: PathBuf,
-        /// Install it though a newer one of its name is there
+        /// Install it even if a newer bundle of the same name is installed
         #[arg(long)]
         older: bool,
-        /// Have it run at once
+        /// Select it at once
         #[arg(long)]
         select: bool,
     },
-    /// Lists what is installed; the one that runs is marked
+    /// Lists the installed models and marks the one that runs
     List,
-    /// Has another model run
+    /// Selects another model
     Select {
         /// The beginning of its fingerprint
         id: String,
     },
-    /// Has the model run again that ran before
+    /// Selects the model that ran before
     Rollback,
 }
 

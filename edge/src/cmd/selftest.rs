@@ -1,4 +1,4 @@
-//! `selftest`: a bundle is opened as `detect` would, and what was checked is said.
+//! `selftest`: opens a bundle as `detect` does, and reports what was checked.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::bundle::BundleOption;
 
-/// Checks a bundle: its files' hashes, its network, and its golden pictures from file to verdict
+/// Checks a bundle: the hashes of its files, its network, and its golden pictures from file to verdict
 #[derive(Args)]
 #[command(after_help = "\
 Example:

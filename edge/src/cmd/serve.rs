@@ -1,4 +1,4 @@
-//! `serve`: a box that watches and is on the network.
+//! `serve`: watches like `watch`, with the network services.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,7 +10,8 @@ use counterfoil_models::protocol::PORT;
 
 use super::watch;
 
-/// Watches as `watch` does and is on the network too: it judges what paired visitors send, and takes part in face-offs
+/// Watches as `watch` does and also serves the network: it judges pictures of paired visitors, and
+/// takes part in face-offs
 #[derive(Args)]
 #[group(skip)]
 #[command(after_help = "\

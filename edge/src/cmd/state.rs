@@ -1,4 +1,4 @@
-//! The options `--state` and `--as` become the [`Standard`] pictures are held to, and what is said of it.
+//! The options `--state` and `--as`: select the [`Standard`] for the verdicts, and describe it.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,28 +11,28 @@ use serde::Serialize;
 /// What this box has learned on site.
 #[derive(clap::Args)]
 pub(crate) struct StateOption {
-    /// The folder of what this box has learned: its camera's calibration, where there is one, takes the place of the bundle's
+    /// The folder of what this box has learned; a calibration for its camera, if there is one, replaces the bundle's
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Hold each picture to what `enroll` filed under this name
+    /// Compare each picture with the references that `enroll` stored under this name
     #[arg(long = "as", value_name = "NAME", requires = "state")]
     enrolled: Option<Name>,
 }
 
-/// What a verdict rests on, beside every verdict where `--state` was given.
+/// The basis of a verdict, printed with every verdict if `--state` is given.
 #[derive(Clone, Serialize)]
 #[serde(tag = "calibration", rename_all = "lowercase")]
 pub(crate) enum Basis {
     /// The bundle's own calibration.
     Bundle,
-    /// One made on site.
+    /// A calibration made on site.
     Site { pictures: usize },
-    /// References, by the calibration for that many or the next fewer.
+    /// Enrolled references, with the calibration for their number or the next smaller one.
     Enrolled { name: String, references: usize, calibrated_for: usize },
 }
 
 impl StateOption {
-    /// Makes the detector hold pictures to what was learned, and says what that is; `None` without `--state`.
+    /// Sets the standard of the detector and returns a description of it; `None` without `--state`.
     pub(crate) fn apply(&self, detector: Detector) -> anyhow::Result<(Detector, Option<Basis>)> {
         let Some(state) = &self.state else { return Ok((detector, None)) };
         let manifest = detector.bundle().manifest();
@@ -53,6 +53,6 @@ impl StateOption {
                 calibrated_for: manifest.enrolment()?.level(references.len()).references,
             },
         };
-        Ok((detector.held_to(standard)?, Some(basis)))
+        Ok((detector.with_standard(standard)?, Some(basis)))
     }
 }

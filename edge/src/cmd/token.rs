@@ -1,4 +1,4 @@
-//! `token`: who may have this box judge.
+//! `token`: manages the tokens of visitors who may have this box judge pictures.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use counterfoil_edge::config::STATE;
 use counterfoil_edge::net::certificate::Certificate;
 use counterfoil_edge::net::pairing::Tokens;
 
-/// Lists, gives and takes back the tokens of those who may have this box judge
+/// Lists, issues and revokes the tokens of visitors who may have this box judge pictures
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -26,16 +26,16 @@ pub(crate) struct Cmd {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Everyone who has one, and since when
+    /// Lists the names that have a token, and since when
     List,
-    /// Gives one without a code, to whoever may run this here; prints it and the certificate's fingerprint
+    /// Issues a token without a code, for a user of this computer; prints it and the certificate's fingerprint
     New {
-        /// Who gets it; who had one by that name has it no longer
+        /// Name of the visitor; an earlier token of that name is revoked
         name: String,
     },
-    /// Takes one back, at once
+    /// Revokes a token at once
     Revoke {
-        /// Whose
+        /// Name of the visitor
         name: String,
     },
 }

@@ -1,4 +1,4 @@
-//! `watch`: parses the command line and wires camera, models, lights, network and journal to the loop.
+//! `watch`: parses the command line and connects camera, models, lights, network and journal with the loop.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -16,9 +16,9 @@ use counterfoil_edge::net::pairing::SHOWN;
 use counterfoil_edge::net::{self, Notifier};
 use counterfoil_edge::show::board::{Board, Kind};
 use counterfoil_edge::show::display;
-use counterfoil_edge::show::panel::{Notices, Panel, Shows};
+use counterfoil_edge::show::panel::{NewsDevice, Notices, Panel};
 use counterfoil_edge::show::screen::Words;
-use counterfoil_edge::signals::{self, Asked};
+use counterfoil_edge::signals::{self, SignalRequest};
 use counterfoil_edge::store::journal::Journal;
 use counterfoil_edge::watch::empty_scene::EmptyScene;
 use counterfoil_edge::watch::reporter::Reporter;
@@ -31,7 +31,7 @@ use counterfoil_edge::watch::watcher::Watcher;
 use counterfoil_edge::watch::{Log, SystemClock};
 use counterfoil_models::{Name, Region};
 
-/// Watches a camera or a folder, and shows what it thinks by lights, screen and journal
+/// Watches a camera or a folder, and shows verdicts with lights, display and journal
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +43,7 @@ Without --bundle the model that `model select` chose runs, and another one takes
 SIGHUP. In dir:FOLDER every file that comes is judged by itself once it is whole; a camera's frames have to agree. Exit codes: 0 told to
 stop, or stdin ended; 2 trouble that trying again does not help, stdin that ended without a picture for one.")]
 pub(crate) struct Cmd {
-    /// A TOML file with any of the keys that /etc/counterfoil/edge.toml shows; flags go before it
+    /// A TOML file with any of the keys that /etc/counterfoil/edge.toml shows; flags take precedence
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where pictures come from: rpicam, rpicam:yuv420, `v4l2:/dev/v4l/by-id/...`, dir:FOLDER or stdin
@@ -52,10 +52,10 @@ pub(crate) struct Cmd {
     /// The bundle's folder [default: the model that `model select` chose]
     #[arg(long, value_name = "BUNDLE")]
     bundle: Option<PathBuf>,
-    /// The folder of what this box learns and records; without it nothing is kept
+    /// The folder for everything that this box stores; without it nothing is kept
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Hold each picture to what `enroll` filed under this name
+    /// Compare each picture with the references that `enroll` stored under this name
     #[arg(long = "as", value_name = "NAME")]
     enrolled: Option<Name>,
     /// Judge only when the button is pressed
@@ -64,7 +64,8 @@ pub(crate) struct Cmd {
     /// Lights: auto, rpi, gpiochip, console or none
     #[arg(long, value_name = "LIGHTS")]
     lights: Option<Kind>,
-    /// Print a JSON object for everything that is said: `said`, `score`, `p_value`, `picture`, and `path` or `error` where there is one
+    /// Print one JSON object per statement: `said`, `score`, `p_value`, `picture`, and `path` or
+    /// `error` if there is one
     #[arg(long)]
     json: bool,
 }
@@ -74,7 +75,7 @@ impl Cmd {
         self.run_on(out, |_| {})
     }
 
-    /// The same on a network that the caller has a say in.
+    /// Runs the loop after `on` has changed the network configuration.
     pub(crate) fn run_on(self, out: &mut impl Write, on: impl FnOnce(&mut Network)) -> anyhow::Result<ExitCode> {
         let mut config = self.configured()?;
         on(&mut config.network);
@@ -94,16 +95,16 @@ impl Cmd {
         let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (asked_to_stop, asked_to_reload) = (Arc::clone(&stop), Arc::clone(&reload));
         signals::listen(move |asked| match asked {
-            Asked::Stop => asked_to_stop.store(true, Ordering::Relaxed),
-            Asked::Reload => asked_to_reload.store(true, Ordering::Relaxed),
+            SignalRequest::Stop => asked_to_stop.store(true, Ordering::Relaxed),
+            SignalRequest::Reload => asked_to_reload.store(true, Ordering::Relaxed),
         })?;
-        let mut parts: Vec<Box<dyn Shows>> = Vec::new();
-        parts.extend(board.lights.map(|lights| Box::new(lights) as Box<dyn Shows>));
+        let mut parts: Vec<Box<dyn NewsDevice>> = Vec::new();
+        parts.extend(board.lights.map(|lights| Box::new(lights) as Box<dyn NewsDevice>));
         parts.extend(display::open(config.screen));
         let panel = Panel::new(parts, |fault| say(&fault));
 
         let (live, requests) = Live::new(models.detector());
-        let net = net::start(&config, &live, Voice(panel.notices()))?;
+        let net = net::start(&config, &live, NetNotifier(panel.notices()))?;
         if let Some((address, fingerprint)) = net.as_ref().and_then(|net| net.listening.as_ref()) {
             say(&format!("listening on https://{address}; certificate {fingerprint}"));
         }
@@ -133,13 +134,13 @@ impl Cmd {
         }
         say(&watcher.summary());
         match result? {
-            // A stream that never gave a picture.
+            // The stream ended and never gave a picture.
             ControlFlow::Break(Some(fault)) => bail!("{fault}"),
             _ => Ok(ExitCode::SUCCESS),
         }
     }
 
-    /// The file's settings with the flags before them.
+    /// The settings of the configuration file, overridden by the flags.
     fn configured(&self) -> anyhow::Result<Config> {
         let mut config = match &self.config {
             Some(path) => Config::read(path)?,
@@ -156,10 +157,10 @@ impl Cmd {
     }
 }
 
-/// What the network has to say, on the display and on stderr.
-struct Voice(Notices);
+/// Shows messages of the network services on the display and on stderr.
+struct NetNotifier(Notices);
 
-impl Notifier for Voice {
+impl Notifier for NetNotifier {
     fn code(&self, visitor: &str, code: &str) {
         let small = ["pairing code for".into(), visitor.to_owned()];
         self.0.show(Words { large: code.to_owned(), small }, SHOWN);

@@ -1,9 +1,10 @@
-//! Where it looks: a picture enters, and for each place how much the score rises when that place is hidden.
+//! Explains a judgement: for each place of a picture, how much the score rises when that place is hidden.
 //!
-//! Occlusion (Zeiler and Fergus, 1311.2901): a patch slides over every region and is blurred away; where the score rises, that place spoke
-//! for counterfeit. A gradient would need the training's network; this needs what the box has, and explains the score that was judged,
-//! references included. Each run of the network hides one place in one region: the regions of a picture are held to the genuine together, so
-//! hiding places in several at once would count each place for the others too.
+//! The method is occlusion (Zeiler and Fergus, arXiv 1311.2901): a patch slides over every region and blurs what it
+//! covers. Where the score rises, the hidden place lowered it, so it is evidence for counterfeit. A gradient would
+//! need the network as it is in training; occlusion needs only what the box has, and it explains the score that was
+//! judged, references included. Each run of the network hides one place in one region. The regions of a picture are
+//! scored together, so hiding places in several regions at once would mix their effects.
 
 use std::borrow::Cow;
 use std::num::NonZero;
@@ -15,36 +16,37 @@ use image::{Rgb, RgbImage};
 use crate::threads::in_order;
 use crate::{Detector, Result};
 
-/// A patch takes this part of a region's width and height; half of it is the step to the next.
+/// Number of patches that fit side by side along a side of a region; the step to the next patch is half a patch.
 const PATCHES_A_SIDE: usize = 4;
-/// The longer side of a drawn map, pixels.
+/// Range of the longer side of a drawn map, in pixels.
 const SIDE: RangeInclusive<u32> = 512..=1024;
-/// What the strongest place is covered with, and by how much at most.
+/// Colour and maximum opacity of the overlay at the strongest place.
 const RED: Rgb<u8> = Rgb([225, 10, 20]);
 const OPACITY: f64 = 0.8;
 
-/// A hidden place.
+/// The effect of hiding one place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patch {
-    /// Where, in fractions of the article.
+    /// The hidden rectangle, in fractions of the article.
     pub place: Region,
-    /// By how much the score rises without it, in standard deviations of genuine scores; above 0 it speaks for counterfeit.
+    /// How much the score rises when the place is hidden, in standard deviations of genuine scores. Above
+    /// 0 the place is evidence for counterfeit.
     pub rise: f64,
 }
 
-/// A judgement and what each place had to do with it.
+/// A judgement and the effect of each place on its score.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// Of the whole picture.
+    /// The judgement of the whole picture.
     pub judgement: Judgement,
-    /// Every place that was hidden; they overlap.
+    /// Every place that was hidden. The places overlap.
     pub patches: Vec<Patch>,
-    /// The article as it was found in the picture; `None` where it is the picture.
+    /// The article that was found in the picture; `None` if the article is the whole picture.
     article: Option<Frame>,
 }
 
 impl Explanation {
-    /// Judges a picture, and again with each place hidden.
+    /// Judges a picture, and then again with each place hidden, on `threads` threads.
     ///
     /// # Errors
     /// As [`Detector::judge`].
@@ -87,17 +89,18 @@ impl Explanation {
         Ok(Self { judgement, patches, article })
     }
 
-    /// The place that speaks most for counterfeit, if any does.
+    /// The place with the strongest evidence for counterfeit; `None` if no place lowers the score.
     #[must_use]
     pub fn strongest(&self) -> Option<&Patch> {
         self.patches.iter().filter(|patch| patch.rise > 0.0).max_by(|a, b| a.rise.total_cmp(&b.rise))
     }
 
-    /// The picture it was made of, or the article found in it, in its own proportions, the redder the more a place speaks for counterfeit. Full red is the strongest place or one
-    /// standard deviation of genuine scores, whichever is more, so that a picture nothing speaks against stays pale.
+    /// Draws the picture, or the article found in it, in its own proportions. The stronger the evidence for
+    /// counterfeit at a place, the redder it is. Full red stands for the largest rise, or for one standard deviation
+    /// of genuine scores if that is more, so a picture without suspicious places stays pale.
     ///
     /// # Errors
-    /// [`crate::Error::Contract`] when the picture has no proportions that could be drawn.
+    /// [`crate::Error::Contract`] when the picture cannot be scaled to the size of the map.
     pub fn draw(&self, frame: &Frame) -> Result<RgbImage> {
         let frame = self.article.as_ref().unwrap_or(frame);
         let longest = frame.width().max(frame.height());
@@ -121,14 +124,14 @@ impl Explanation {
         }))
     }
 
-    /// Every pixel's share of the strongest rise, 0..=1, `[height * width]`.
+    /// Relative strength of each pixel, 0..=1, row-major `[height * width]`.
     fn heat(&self, width: usize, height: usize) -> Vec<f64> {
         let mut sums = vec![(0.0, 0.0); width * height];
         for Patch { place, rise } in &self.patches {
             let side = |from: f64, length: f64, whole: usize| {
                 let from = from * whole as f64;
                 let length = length * whole as f64;
-                // A tent over the patch: neighbours that overlap by half blend without steps.
+                // Triangular weights over the patch: patches that overlap by half blend without steps.
                 let pixels = from.floor() as usize..((from + length).ceil() as usize).min(whole);
                 pixels.map(move |pixel| {
                     let within = ((pixel as f64 + 0.5 - from) / length).clamp(0.0, 1.0);
@@ -148,7 +151,7 @@ impl Explanation {
     }
 }
 
-/// A patch's length along a side, and where patches begin so that they reach from end to end.
+/// The length of a patch along a side, and the starts of the patches, which cover the side from end to end.
 fn slide(side: usize) -> (usize, Vec<usize>) {
     let patch = side.div_ceil(PATCHES_A_SIDE);
     let last = side - patch;
@@ -157,7 +160,7 @@ fn slide(side: usize) -> (usize, Vec<usize>) {
     (patch, starts)
 }
 
-/// Standard deviation of genuine scores: the unit of what a place says.
+/// Standard deviation of the genuine scores, the unit of [`Patch::rise`].
 fn spread(scores: &[f32]) -> f64 {
     let n = scores.len() as f64;
     let mean = scores.iter().map(|s| f64::from(*s)).sum::<f64>() / n;
@@ -165,7 +168,7 @@ fn spread(scores: &[f32]) -> f64 {
     variance.sqrt().max(1e-6)
 }
 
-/// Lays a rectangle of `other` over `image`, in every row and channel.
+/// Copies a rectangle of `other` into `image`, in every channel of every row.
 fn cover(image: &mut [f32], other: &[f32], (height, width): (usize, usize), rows: Range<usize>, columns: Range<usize>) {
     for (image, other) in image.chunks_exact_mut(height * width).zip(other.chunks_exact(height * width)) {
         for y in rows.clone() {
@@ -175,7 +178,8 @@ fn cover(image: &mut [f32], other: &[f32], (height, width): (usize, usize), rows
     }
 }
 
-/// Every pixel becomes the mean of those up to `reach` away, which a patch's detail does not survive and its tone does.
+/// Box blur: each pixel becomes the mean of the pixels up to `reach` away. It removes the detail of a
+/// patch and keeps its tone.
 fn blur(image: &[f32], (height, width): (usize, usize), reach: (usize, usize)) -> Vec<f32> {
     let mut blurred = image.to_vec();
     for map in blurred.chunks_exact_mut(height * width) {

@@ -1,8 +1,8 @@
-//! Detectors and labelled pictures enter, a refereed game leaves.
+//! Plays a refereed face-off: detectors and labelled pictures in, a complete game out.
 //!
-//! The rules live in [`counterfoil_models::game`]; here is the table they are played at. The referee seals the labels,
-//! then shows every exhibit's pixels to all contestants alike, one after the other on one thread, because thinking
-//! breaks ties and threads would disturb its time. It opens the seal at the end.
+//! The rules are in [`counterfoil_models::game`]; this module runs them. The referee seals the labels and then shows
+//! the pixels of every exhibit to all contestants. They answer one after the other on one thread, because thinking
+//! time breaks ties and parallel work would disturb the measurement. At the end the referee opens the seal.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,66 +17,66 @@ use rand_chacha::ChaCha8Rng;
 use crate::detector::source::Source;
 use crate::{Detector, Error, Result};
 
-/// What two games must share to show the same exhibits in the same order.
+/// The settings that two games must share to show the same exhibits in the same order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
-    /// Seed of the shuffle: the same seed gives the same exhibits in the same order, so the order can be worked out from it. With `None` the
-    /// seed is random and kept secret.
+    /// Seed of the shuffle. The same seed gives the same order, so a reader who knows the seed can compute the order.
+    /// With `None` the seed is random and kept secret.
     pub seed: Option<u64>,
-    /// Exhibits to play; all of them when `None`.
+    /// Number of exhibits to show; all of them when `None`.
     pub rounds: Option<usize>,
 }
 
-/// What the audience may know while the game is on. Labels are not part of it.
+/// What the audience may know during the game. The labels are not part of it.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The labels are sealed; nothing has been shown yet.
     Sealed {
-        /// [`Seal::digest`].
+        /// Digest of the sealed labels, see [`Seal::digest`].
         digest: &'a str,
-        /// Exhibits there will be.
+        /// Number of exhibits that will be shown.
         rounds: usize,
     },
-    /// Everyone has answered to an exhibit.
+    /// All contestants have answered to an exhibit.
     Answered {
-        /// The round, from 1.
+        /// Number of the round, from 1.
         round: usize,
-        /// The answers, in the contestants' order.
+        /// The answers, in the order of the contestants.
         answers: &'a [Answer],
     },
 }
 
-/// One exhibit and what was said of it.
+/// One exhibit and the answers to it.
 #[derive(Clone, Debug)]
 pub struct Round {
-    /// The exhibit's file, which no contestant was told.
+    /// The file of the exhibit. The contestants do not know it.
     pub exhibit: PathBuf,
-    /// The truth.
+    /// The true label: whether the exhibit is genuine.
     pub genuine: bool,
-    /// The answers, in the contestants' order.
+    /// The answers, in the order of the contestants.
     pub answers: Vec<Answer>,
 }
 
-/// A game that was played to its end.
+/// A complete game.
 #[derive(Clone, Debug)]
 pub struct Played {
-    /// What was published before the first round.
+    /// The digest that was published before the first round.
     pub digest: String,
-    /// What opens it.
+    /// The seal that opens the digest.
     pub seal: Seal,
-    /// Standings and the statistics on them.
+    /// Standings and statistics.
     pub outcome: Outcome,
-    /// Every round, in the order of play.
+    /// Every round, in the order in which they were played.
     pub transcript: Vec<Round>,
 }
 
-/// Plays a game: each contestant a name and a detector, each exhibit a file and whether it is genuine.
+/// Plays a game. A contestant is a name and a detector; an exhibit is a file and whether it is genuine.
 ///
-/// A contestant that fails over an exhibit abstains.
+/// A contestant that fails on an exhibit abstains.
 ///
 /// # Errors
-/// [`Error::Exhibit`] for a picture that cannot be decoded, [`Error::Unsealed`], and [`Error::Audience`] when `watch`
-/// fails.
+/// [`Error::Exhibit`] for a picture that cannot be decoded, [`Error::Unsealed`] when there are no random bytes,
+/// and [`Error::Audience`] when `watch` fails.
 pub fn play(
     contestants: &[(String, Detector)],
     exhibits: &[(PathBuf, bool)],
@@ -88,7 +88,7 @@ pub fn play(
     exhibits.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     exhibits.truncate(rules.rounds.unwrap_or(exhibits.len()));
 
-    // Never from the seed: the labels of every order could be tried against the digest.
+    // The salt must not come from the seed: otherwise the labels of every order could be tried against the digest.
     let seal = Seal { salt: secret().map_err(Error::Unsealed)?, genuine: exhibits.iter().map(|(_, g)| *g).collect() };
     let digest = seal.digest();
     watch(Event::Sealed { digest: &digest, rounds: exhibits.len() }).map_err(Error::Audience)?;

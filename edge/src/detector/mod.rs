@@ -1,7 +1,7 @@
-//! A bundle's folder becomes a [`Detector`], and a [`Frame`] a [`Judgement`].
+//! Opens a bundle's folder as a [`Detector`], which turns a [`Frame`] into a [`Judgement`].
 //!
-//! The one place where the contract and the inference engine meet. The workstation evaluates, calibrates reports and
-//! referees with this type too, so that every number it states is the box's number.
+//! The one place where the bundle contract and the inference engine meet. The workstation uses this type too, for
+//! evaluation, calibration reports and the referee, so every number it states is the number of the box.
 
 pub mod explain;
 pub mod faceoff;
@@ -21,10 +21,11 @@ use crate::inference::{Engine, Outputs};
 use crate::{Error, Result, threads};
 use standard::Standard;
 
-/// Golden pictures that are worked out at once: each takes memory that the box never needs again.
+/// Number of golden pictures that are tested in parallel at load: more would take memory that the box
+/// does not need later.
 const AT_ONCE: NonZero<usize> = NonZero::new(2).expect("two is not zero");
 
-/// A bundle that opened, loaded and passed its own golden pictures. Shared by threads.
+/// A bundle that was opened and loaded, and that passed its golden pictures. Can be shared by threads.
 #[derive(Debug)]
 pub struct Detector {
     bundle: Bundle,
@@ -34,28 +35,30 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// Opens a bundle, loads its network and works out its golden pictures from their files to their verdicts.
+    /// Opens a bundle, loads its network, and tests it on the golden pictures, from their files to their verdicts.
     ///
     /// # Errors
-    /// [`Error::Contract`] for a bundle that is not whole, [`Error::Engine`] for a network that does not load or is not
-    /// the manifest's, [`Error::SelfTest`] when a golden picture gives something else than when the bundle was made.
+    /// [`Error::Contract`] for an incomplete or damaged bundle, [`Error::Engine`] for a network that
+    /// does not load or does not match the manifest, [`Error::SelfTest`] when a golden picture gives
+    /// another result than when the bundle was made.
     pub fn open(dir: &Path) -> Result<Self> {
         let (bundle, onnx) = Bundle::open_to_run(dir)?;
         let [rows, channels, height, width] = bundle.manifest().input.shape();
         let engine = Engine::load(&onnx, rows, channels, height, width)
             .map_err(|source| Error::Engine { model: dir.join(DISCRIMINATOR), source })?;
-        // Megabytes that need not lie beside the golden pictures' own.
+        // Frees megabytes before the golden pictures need memory of their own.
         drop(onnx);
         let mut detector = Self { bundle, engine, deviation: 0.0, standard: Standard::Bundle };
         detector.deviation = detector.self_test()?;
         Ok(detector)
     }
 
-    /// The same detector, holding pictures to what was learned on site.
+    /// Returns the detector with another standard: a calibration made on site, or enrolled references.
     ///
     /// # Errors
-    /// [`Error::Contract`] for references that are not this network's, or where the bundle knows none.
-    pub fn held_to(self, standard: Standard) -> Result<Self> {
+    /// [`Error::Contract`] for references that do not fit this network, or when the bundle does not
+    /// support enrolment.
+    pub fn with_standard(self, standard: Standard) -> Result<Self> {
         if let Standard::Enrolled(references) = &standard {
             let manifest = self.bundle.manifest();
             manifest.enrolment()?;
@@ -68,69 +71,70 @@ impl Detector {
         Ok(Self { standard, ..self })
     }
 
-    /// The genuine scores that pictures are held against.
+    /// The calibration in use: the genuine scores with which a picture's score is compared.
     ///
     /// # Errors
-    /// As [`held_to`](Self::held_to).
+    /// As [`with_standard`](Self::with_standard).
     pub fn calibration(&self) -> Result<&Calibration> {
         self.standard.calibration(self.bundle.manifest())
     }
 
-    /// The bundle it was made from.
+    /// The bundle from which the detector was opened.
     #[must_use]
     pub fn bundle(&self) -> &Bundle {
         &self.bundle
     }
 
-    /// How far the golden pictures' scores lay from the bundle's at load: the largest `|a - b| / max(1, |a|)`.
+    /// Largest deviation of the golden pictures' scores at load from those in the bundle:
+    /// `|a - b| / max(1, |a|)`, where `a` is the bundle's score.
     #[must_use]
     pub fn deviation(&self) -> f32 {
         self.deviation
     }
 
-    /// What the network sees of a picture.
+    /// Preprocesses a picture into the input of the network, as bytes.
     ///
     /// # Errors
-    /// [`Error::Contract`].
+    /// [`Error::Contract`] when the picture cannot be preprocessed.
     pub fn plane(&self, frame: &Frame) -> Result<Plane> {
         Ok(self.bundle.manifest().input.plane(frame)?)
     }
 
-    /// What the network says of `image`, `[R, C, H, W]` in 0..1; not yet known to be finite.
+    /// Runs the network on `image`, row-major `[R, C, H, W]` in 0..1. The outputs may still contain NaN or infinity.
     ///
     /// # Errors
-    /// [`Error::Engine`].
+    /// [`Error::Engine`] when the network fails.
     pub fn run(&self, image: &[f32]) -> Result<Outputs> {
         let model = || self.bundle.dir().join(DISCRIMINATOR);
         self.engine.run(image).map_err(|source| Error::Engine { model: model(), source })
     }
 
-    /// The network's score of each region, `[R]`; not yet known to be finite.
+    /// The network's score of each region, `[R]`. It may still contain NaN or infinity.
     ///
     /// # Errors
-    /// [`Error::Engine`].
+    /// [`Error::Engine`] when the network fails.
     pub fn rows(&self, plane: &Plane) -> Result<Vec<f32>> {
         Ok(self.run(&plane.to_f32())?.score) // [R, C, H, W] -> [R]
     }
 
-    /// Where a picture lies in the network's own space: its regions' embeddings one after the other, `[R * E]`; not yet known to be
-    /// finite.
+    /// The embedding of a picture: the embeddings of its regions one after the other, `[R * E]`. It may
+    /// still contain NaN or infinity.
     ///
     /// # Errors
-    /// [`Error::Engine`].
+    /// [`Error::Engine`] when the network fails.
     pub fn embedding(&self, plane: &Plane) -> Result<Vec<f32>> {
         Ok(self.run(&plane.to_f32())?.embedding) // [R, C, H, W] -> [R, E]
     }
 
-    /// The picture's general score: its regions' scores, joined.
+    /// The general score of a picture: the scores of its regions, joined as the manifest says.
     ///
     /// # Errors
-    /// [`Error::Engine`], or [`Error::Contract`] when a region's score is NaN or infinite.
+    /// [`Error::Engine`] when the network fails, [`Error::Contract`] when a region's score is NaN or infinite.
     pub fn score(&self, plane: &Plane) -> Result<Score> {
         Ok(self.bundle.manifest().join.join(&self.rows(plane)?)?)
     }
 
-    /// Score, p-value and verdict of a picture.
+    /// The score, p-value and verdict of a picture.
     ///
     /// # Errors
     /// As [`score`](Self::score).
@@ -138,15 +142,15 @@ impl Detector {
         self.judge_outputs(&self.run(&self.plane(frame)?.to_f32())?)
     }
 
-    /// The same from what the network said.
+    /// The score, p-value and verdict of a picture, from the outputs of [`run`](Self::run).
     ///
     /// # Errors
-    /// [`Error::Contract`] when a number is NaN or infinite.
+    /// [`Error::Contract`] when an output is NaN or infinite.
     pub fn judge_outputs(&self, outputs: &Outputs) -> Result<Judgement> {
         self.standard.judge(self.bundle.manifest(), outputs)
     }
 
-    /// Holds every golden picture to what the bundle says of it; gives the largest deviation.
+    /// Compares every golden picture with the results in the bundle; returns the largest deviation.
     fn self_test(&self) -> Result<f32> {
         let failed = |what: String| Error::SelfTest { bundle: self.bundle.dir().to_path_buf(), what };
         let pictures = &self.bundle.manifest().golden;
@@ -156,7 +160,8 @@ impl Detector {
         let work = |golden| threads::guarded(|| self.deviation_of(golden).map_err(|what| failed(what.to_string())));
         let mut largest = 0f32;
         for together in pictures.chunks(threads::all_cores().min(AT_ONCE).get()) {
-            // This thread takes part: what planning the network freed is at hand in its heap.
+            // The calling thread tests one picture itself: its heap still holds the memory that
+            // planning the network freed.
             let (own, others) = together.split_first().expect("no chunk is empty");
             let deviations: Vec<f32> = thread::scope(|scope| {
                 let others: Vec<_> = others.iter().map(|golden| scope.spawn(move || work(golden))).collect();

@@ -1,4 +1,4 @@
-//! [`Source`]s enter, [`Judged`] pictures leave, in the same order, worked out on several threads in bounded memory.
+//! Judges many [`Source`]s on several threads in bounded memory; the results keep the order of the sources.
 
 use std::num::NonZero;
 use std::ops::ControlFlow;
@@ -10,29 +10,30 @@ use crate::detector::source::Source;
 use crate::threads::{guarded, in_order};
 use crate::{Detector, Result};
 
-/// What came of one picture.
+/// The result for one picture.
 #[derive(Debug)]
-pub struct Judged {
-    /// Its path; `-` for stdin.
+pub struct PictureResult {
+    /// Path of the picture; `-` for standard input.
     pub path: PathBuf,
     /// The judgement, or why there is none.
     pub outcome: Result<Judgement>,
 }
 
-/// Judges every source and hands the outcomes to `sink` in the sources' order, until it breaks off.
+/// Judges every source and gives the results to `sink` in the order of the sources, until `sink` breaks off.
 ///
-/// A picture that cannot be judged is an outcome like any other. At any time each thread holds one picture.
+/// A picture that cannot be judged gives a [`PictureResult`] with an error. Each thread holds one picture at a time.
 pub fn judge_all(
     detector: &Detector,
     sources: impl Iterator<Item = Source> + Send,
     threads: NonZero<usize>,
-    sink: impl FnMut(Judged) -> ControlFlow<()>,
+    sink: impl FnMut(PictureResult) -> ControlFlow<()>,
 ) {
     in_order(sources, threads, |source| attempt(source, |frame| detector.judge(frame)), sink);
 }
 
-/// Reads one source and does something with the picture; a decoder or an engine that panics is an outcome like any other.
-pub fn attempt(source: Source, work: impl FnOnce(&Frame) -> Result<Judgement>) -> Judged {
+/// Reads one source and applies `work` to the picture. A panic of the decoder or the engine becomes an
+/// error in the result.
+pub fn attempt(source: Source, work: impl FnOnce(&Frame) -> Result<Judgement>) -> PictureResult {
     let path = source.path().to_path_buf();
-    Judged { path, outcome: guarded(|| work(&*source.frame()?)) }
+    PictureResult { path, outcome: guarded(|| work(&*source.frame()?)) }
 }

@@ -1,7 +1,8 @@
-//! Paths as a user typed them become [`Source`]s: files, folders' pictures, and `-` for stdin.
+//! Turns paths, as a user typed them, into [`Source`]s: files, the pictures of folders, and `-` for standard input.
 //!
-//! A file because of what can be wrong with a path, none of which may stop the rest: it becomes a source that tells.
-//! The list is lazy, so that a folder of any size costs the names of one folder at a time and no picture.
+//! A file of its own because many things can be wrong with a path, and none of them may stop the rest: each
+//! becomes a source that carries its error. The list is lazy, so a folder of any size needs memory for the names
+//! of one folder at a time, and for no pictures.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -14,25 +15,26 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::{Error, Result};
 
-/// What systems and programs leave in folders of pictures, in lower case; hidden names besides.
-const LITTER: [&str; 7] =
+/// Names, in lower case, of files that systems and programs leave in folders of pictures. Hidden files
+/// are left out too.
+const IGNORED_NAMES: [&str; 7] =
     ["thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"];
 
-/// Where one picture's bytes come from.
+/// Where the bytes of one picture come from.
 #[derive(Debug)]
 pub enum Source {
-    /// A file.
+    /// A file, by its path.
     File(PathBuf),
-    /// The bytes on stdin, one picture.
+    /// Standard input, with the bytes of one picture.
     Stdin,
-    /// A path that leads to no picture that can be read, though one was expected there.
+    /// A path where a picture was expected, but which gives no picture that can be read.
     Refused {
-        /// The path.
+        /// The path, as typed or found.
         path: PathBuf,
-        /// Why not.
+        /// Why the path gives no picture.
         error: Error,
     },
-    /// A file in a folder that neither is nor is called a picture: a note, a table, a program's data.
+    /// A file in a folder that is not a picture, neither by content nor by name: a note, a table, data of a program.
     NotAPicture(PathBuf),
 }
 
@@ -46,10 +48,10 @@ impl Source {
         }
     }
 
-    /// The picture, decoded.
+    /// Decodes the picture.
     ///
     /// # Errors
-    /// [`Error::Unreadable`], what is wrong with the picture, or what was wrong with the path.
+    /// [`Error::Unreadable`], the decoding error, or the error of a refused path.
     pub fn frame(self) -> Result<DecodedFrame> {
         match self {
             Self::File(path) | Self::NotAPicture(path) => Frame::open(&path).map_err(|error| match error {
@@ -60,10 +62,10 @@ impl Source {
         }
     }
 
-    /// The picture file's bytes.
+    /// Reads the bytes of the picture file.
     ///
     /// # Errors
-    /// [`Error::Unreadable`], or what was wrong with the path.
+    /// [`Error::Unreadable`], or the error of a refused path.
     pub fn read(self) -> Result<Vec<u8>> {
         match self {
             Self::File(path) | Self::NotAPicture(path) => File::open(path).and_then(read_file),
@@ -73,7 +75,8 @@ impl Source {
         .map_err(Error::Unreadable)
     }
 
-    /// A folder's file as its first bytes tell: a picture, one of a kind that is not read, or none. Other sources stay what they are.
+    /// Identifies a file by its first bytes: a picture, a picture of an unsupported kind, or no
+    /// picture. Other sources are returned unchanged.
     #[must_use]
     pub fn identified(self) -> Self {
         let Self::File(path) = self else { return self };
@@ -91,7 +94,8 @@ impl Source {
     }
 }
 
-/// The kind of a file by its first bytes. A pipe, a socket or a device is not opened, since it may block or change.
+/// The kind of a file by its first bytes. Pipes, sockets and devices are not opened, because reading
+/// them may block or change something.
 fn kind_of(path: &Path) -> io::Result<FileKind> {
     if !path.metadata()?.is_file() {
         return Ok(FileKind::special());
@@ -101,10 +105,11 @@ fn kind_of(path: &Path) -> io::Result<FileKind> {
     Ok(FileKind::of(&head))
 }
 
-/// The pictures that `paths` name, in that order; a folder's in the order of their names, whatever lies below it included.
+/// The pictures that `paths` name, in that order. A folder gives its files and those below it, sorted by name.
 ///
-/// What is named itself is tried whatever it is. In a folder every file is told by its content, never by its name, and none is passed
-/// over: a picture that cannot be read is [`Source::Refused`], any other file [`Source::NotAPicture`]. Only hidden files and what systems
+/// A file that is named itself is tried whatever it is. In a folder, every file is identified by its content,
+/// never by its name, and none is skipped silently: a picture that cannot be read becomes
+/// [`Source::Refused`], any other file [`Source::NotAPicture`]. Only hidden files and those that systems
 /// leave behind (`Thumbs.db`, `__MACOSX`, ...) are left out.
 pub fn pictures(paths: Vec<PathBuf>) -> impl Iterator<Item = Source> + Send {
     paths.into_iter().flat_map(|path| {
@@ -122,7 +127,7 @@ pub fn pictures(paths: Vec<PathBuf>) -> impl Iterator<Item = Source> + Send {
 /// A folder being listed.
 struct Folder<I> {
     entries: I,
-    /// The folder's own path until it has given a picture, or a reason for there being none.
+    /// The path of the folder, until the folder has given a picture or an error.
     path: Option<PathBuf>,
 }
 
@@ -142,18 +147,18 @@ impl<I: Iterator<Item = Source>> Iterator for Folder<I> {
     }
 }
 
-/// The files that are no pictures, counted, and the first few by name.
+/// Counts the files that are not pictures, and keeps the names of the first few.
 #[derive(Debug, Default)]
-pub struct PassedOver {
+pub struct SkippedFiles {
     count: usize,
     first: Vec<PathBuf>,
 }
 
-impl PassedOver {
-    /// Names that are given.
+impl SkippedFiles {
+    /// Number of names that are kept.
     const NAMED: usize = 3;
 
-    /// Takes note of such a file; every other source passes through.
+    /// Counts and removes a [`Source::NotAPicture`]; returns every other source.
     pub fn sift(&mut self, source: Source) -> Option<Source> {
         let Source::NotAPicture(path) = source else { return Some(source) };
         self.count += 1;
@@ -163,7 +168,7 @@ impl PassedOver {
         None
     }
 
-    /// A sentence about them, where there are any.
+    /// A sentence that names these files; `None` if there are none.
     #[must_use]
     pub fn sentence(&self) -> Option<String> {
         let names: Vec<_> = self.first.iter().map(|path| path.to_string_lossy()).collect();
@@ -177,19 +182,20 @@ impl PassedOver {
     }
 }
 
-/// All files of a folder and below it, sorted by name, none of them opened; links are followed, each real folder once.
+/// All files in a folder and below it, sorted by name. No file is opened. Links are followed, and each
+/// real folder is listed once.
 pub fn files(folder: &Path) -> impl Iterator<Item = Source> + Send + use<> {
     let mut folders = HashSet::new();
     let wanted = move |entry: &DirEntry| {
         (entry.depth() == 0 || !is_litter(entry.path()))
             && (!entry.file_type().is_dir()
-                // A folder that cannot be asked for its number is listed, which tells what is wrong with it.
+                // A folder without metadata is listed all the same, so that listing it reports the error.
                 || entry.metadata().map_or(true, |found| folders.insert((found.dev(), found.ino()))))
     };
     let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(wanted);
     entries.filter_map(|entry| match entry {
         Ok(entry) => (!entry.file_type().is_dir()).then(|| Source::File(entry.into_path())),
-        // A link to a folder above, which is being listed.
+        // A link to a folder above, which is listed anyway.
         Err(error) if error.loop_ancestor().is_some() => None,
         Err(error) => {
             let path = error.path().map(Path::to_path_buf).unwrap_or_default();
@@ -205,10 +211,10 @@ pub fn files(folder: &Path) -> impl Iterator<Item = Source> + Send + use<> {
 
 fn is_litter(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with('.') || LITTER.contains(&name.to_lowercase().as_str())
+    name.starts_with('.') || IGNORED_NAMES.contains(&name.to_lowercase().as_str())
 }
 
-/// A path as it can be printed: control characters, which could command a terminal, are replaced.
+/// The path for printing: control characters, which could send commands to a terminal, are replaced.
 #[must_use]
 pub fn printable(path: &Path) -> String {
     path.to_string_lossy().replace(char::is_control, "\u{fffd}")
@@ -224,7 +230,7 @@ mod tests {
 
     const PICTURE: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-    /// Each source's name, and what it is: "" for a picture, "-" for none, else why it is refused.
+    /// The name and the status of each source: "" for a picture, "-" for a file that is not one, otherwise the error.
     fn list(paths: &[&Path]) -> Vec<(String, String)> {
         pictures(paths.iter().map(|p| p.to_path_buf()).collect())
             .map(|source| {

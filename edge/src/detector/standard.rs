@@ -1,8 +1,8 @@
-//! What a picture is held to: the bundle's calibration, one made on this site, or the references of one item. Outputs of the network
-//! enter, a [`Judgement`] leaves.
+//! The standard of a verdict: the calibration of the bundle, a calibration made on this site, or the references of
+//! one item. Turns the outputs of the network into a [`Judgement`].
 //!
-//! A file because what a box has learned on site changes the verdict and nothing before it: preprocessing and network stay the
-//! bundle's.
+//! A file of its own because what a box learns on site changes the verdict and nothing before it:
+//! preprocessing and network stay those of the bundle.
 
 use std::path::Path;
 
@@ -11,24 +11,24 @@ use counterfoil_models::{Bundle, Calibration, Judgement, Manifest, Name, Overlay
 use crate::Result;
 use crate::inference::Outputs;
 
-/// What a picture is held to.
+/// What the outputs of the network are compared with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Standard {
-    /// The calibration that came with the bundle.
+    /// The calibration of the bundle.
     #[default]
     Bundle,
-    /// A calibration on genuine pictures of this site's camera.
+    /// A calibration on genuine pictures from the camera of this site.
     Site(Calibration),
-    /// Genuine pictures of one item or writer.
+    /// Genuine reference pictures of one item or writer.
     Enrolled(References),
 }
 
 impl Standard {
-    /// What a state folder holds for a bundle: under a name the references enrolled, otherwise the site's calibration, and the bundle's
-    /// own where there is none.
+    /// The standard that a state folder holds for a bundle. With `name`, the references enrolled under it; without,
+    /// the calibration of the site, or that of the bundle if the site has none.
     ///
     /// # Errors
-    /// [`crate::Error::Contract`] when nobody is enrolled by that name, or a file cannot be read or believed.
+    /// [`crate::Error::Contract`] when nothing is enrolled under `name`, or when a file cannot be read or is invalid.
     pub fn of(bundle: &Bundle, state: &Path, name: Option<&Name>) -> Result<Self> {
         let overlay = Overlay::of(state, bundle);
         Ok(match name {
@@ -37,10 +37,10 @@ impl Standard {
         })
     }
 
-    /// The genuine scores that a picture's is held against.
+    /// The calibration in use: the genuine scores with which a picture's score is compared.
     ///
     /// # Errors
-    /// [`crate::Error::Contract`] when the bundle knows no references.
+    /// [`crate::Error::Contract`] when the bundle does not support enrolment.
     pub fn calibration<'a>(&'a self, manifest: &'a Manifest) -> Result<&'a Calibration> {
         Ok(match self {
             Self::Bundle => &manifest.calibration,
@@ -49,10 +49,10 @@ impl Standard {
         })
     }
 
-    /// Judges what the network said of a picture's regions.
+    /// Turns the outputs of the network for a picture's regions into a judgement.
     ///
     /// # Errors
-    /// [`crate::Error::Contract`] for a number that is none, or references of another network.
+    /// [`crate::Error::Contract`] for NaN or infinity, or for references of another network.
     pub fn judge(&self, manifest: &Manifest, outputs: &Outputs) -> Result<Judgement> {
         let general = manifest.join.join(&outputs.score)?;
         Ok(match self {

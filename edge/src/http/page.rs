@@ -1,13 +1,14 @@
-//! Pages: each one file that fetches nothing from elsewhere.
+//! HTML pages. Each is one file that loads nothing from other servers.
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-/// A page's own style and script, pictures of the server, and nothing else.
+/// Content Security Policy: a page may use its own style and script, pictures of this server and
+/// connections to it, and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A page with what keeps it to itself.
+/// An HTML response with the headers that isolate the page.
 #[must_use]
 pub fn html(text: &'static str) -> Response {
     let headers = [

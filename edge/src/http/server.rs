@@ -1,8 +1,8 @@
 //! Accepts connections and serves an [`axum`] router on them, with and without TLS.
 //!
-//! No peer can exhaust the server. The number of connections is limited, in all and for each address, and so is the
-//! time for the TLS handshake, for a request's head and for a peer that does not read. A connection over a limit is
-//! closed without an answer.
+//! No client can exhaust the server. The number of connections is limited, in total and per address, and so is
+//! the time for the TLS handshake, for the head of a request and for a client that does not read. A connection
+//! over a limit is closed without a response.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,22 +19,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// Connections open at one time.
+/// Maximum number of open connections.
 const MAX_CONNECTIONS: usize = 128;
-/// Connections open at one time from one address.
+/// Maximum number of open connections from one address.
 const MAX_PER_ADDRESS: usize = 32;
-/// Time for a TLS handshake.
+/// Time limit for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Time for a request's head, and so the time that a connection may idle.
+/// Time limit for the head of a request, which is also the time that a connection may be idle.
 const HEAD: Duration = Duration::from_secs(15);
-/// Milliseconds that a peer may leave sent data unacknowledged (`TCP_USER_TIMEOUT`).
+/// How long a client may leave sent data unacknowledged, in milliseconds (`TCP_USER_TIMEOUT`).
 const STUCK_MS: u32 = 20_000;
 
 /// The open connections of each address.
 #[derive(Debug, Default)]
 struct ConnectionLimit(Mutex<HashMap<IpAddr, usize>>);
 
-/// A connection within the limit. Dropping it makes room for another.
+/// A connection within the limits. Dropping it makes room for another.
 struct Permit {
     limit: Arc<ConnectionLimit>,
     from: IpAddr,
@@ -65,13 +65,13 @@ impl Drop for Permit {
     }
 }
 
-/// Serves `app` on `listener`. Runs until its future is dropped. With `tls`, only over TLS.
+/// Serves `app` on `listener`, only over TLS if `tls` is given. Runs until its future is dropped.
 pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, app: Router) {
     let limit = Arc::new(ConnectionLimit::default());
     let tls = tls.map(TlsAcceptor::from);
     loop {
         let Ok((stream, from)) = listener.accept().await else {
-            // Such as no file descriptor left: another connection has to close first.
+            // For example, no file descriptor is left: another connection has to close first.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -85,7 +85,7 @@ pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, app: R
 }
 
 async fn serve_connection(stream: TcpStream, from: SocketAddr, tls: Option<TlsAcceptor>, app: Router) {
-    // A connection on which an option cannot be set is served all the same.
+    // A connection on which an option cannot be set is served anyway.
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, STUCK_MS);
     let _ = stream.set_nodelay(true);
     match tls {
@@ -100,7 +100,7 @@ async fn serve_connection(stream: TcpStream, from: SocketAddr, tls: Option<TlsAc
 
 async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, from: SocketAddr, app: Router) {
     let service = TowerToHyperService::new(app.layer(axum::Extension(from)));
-    // An error means that the peer has left or does not speak HTTP. Neither is the server's fault.
+    // An error means that the client has left or sent no valid HTTP. Neither is the server's fault.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

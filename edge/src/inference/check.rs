@@ -1,5 +1,7 @@
-//! ONNX bytes enter, a message that is safe to hand to a backend leaves. Everything here looks at
-//! the protobuf alone, before any network is built: sizes, opset, external data, NaN weights, the input's declaration.
+//! Checks the bytes of an ONNX model and decodes them into a message that is safe to give to a backend.
+//!
+//! The checks read only the protobuf message, before any network is built: sizes, opset, external data, NaN
+//! weights, and the declaration of the input.
 
 use std::ops::RangeInclusive;
 
@@ -10,10 +12,10 @@ use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
 use super::EngineError;
 
-/// The operator sets that tract 0.23 is tested with.
+/// The range of ONNX operator sets with which tract 0.23 is tested.
 pub const OPSETS: RangeInclusive<i64> = 9..=18;
 
-/// Decodes `onnx` and refuses what must not reach a backend.
+/// Decodes `onnx` and rejects what must not reach a backend.
 pub(super) fn read(onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
     if onnx.len() > limits::NETWORK {
         return Err(EngineError::TooLarge { bytes: onnx.len() });
@@ -29,7 +31,7 @@ pub(super) fn read(onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
     Ok(proto)
 }
 
-/// Checks every tensor of `graph` and of the graphs in its nodes' attributes.
+/// Checks every tensor of `graph` and of the graphs in the attributes of its nodes.
 fn tensors(graph: &pb::GraphProto) -> Result<(), EngineError> {
     let sparse = graph.sparse_initializer.iter().flat_map(|sparse| sparse.values.iter().chain(&sparse.indices));
     graph.initializer.iter().chain(sparse).try_for_each(tensor)?;
@@ -61,8 +63,8 @@ fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
         let found = tensor.raw_data.len();
         return Err(not_onnx(format!("tensor `{}` of shape {:?} holds {found} bytes", tensor.name, tensor.dims)));
     };
-    // Without raw data the numbers stand in typed lists, which a backend compares with the shape before it builds a
-    // tensor.
+    // Without raw data the values are in typed lists. A backend compares their length with the shape
+    // before it builds a tensor.
     if length > limits::NETWORK {
         return Err(EngineError::TooLarge { bytes: length });
     }
@@ -79,10 +81,10 @@ fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
     if finite { Ok(()) } else { Err(EngineError::NotFinite { tensor: name() }) }
 }
 
-/// Compares the one input that is not a weight with what the caller will feed.
+/// Checks that the model has exactly one input that is not a weight, and that it fits what the caller feeds.
 pub(super) fn input(proto: &pb::ModelProto, shape: &[usize], name: Option<&str>) -> Result<(), EngineError> {
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
-    // Up to IR version 3 weights were listed among the inputs too.
+    // Up to ONNX IR version 3, weights were listed among the inputs too.
     let is_weight = |input: &&pb::ValueInfoProto| graph.initializer.iter().any(|weight| weight.name == input.name);
     let inputs: Vec<_> = graph.input.iter().filter(|input| !is_weight(input)).collect();
     let fits = |input: &pb::ValueInfoProto| {
@@ -107,7 +109,7 @@ pub(super) fn input(proto: &pb::ModelProto, shape: &[usize], name: Option<&str>)
     }
 }
 
-/// The names of the graph's outputs, in its order.
+/// The names of the outputs, in the order of the graph.
 pub(super) fn output_names(proto: &pb::ModelProto) -> Result<Vec<String>, EngineError> {
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
     let produced = |name: &String| {
@@ -127,7 +129,7 @@ fn tensor_type(value: &pb::ValueInfoProto) -> Option<&pb::type_proto::Tensor> {
     Some(declared)
 }
 
-/// A dimension's number, if it has one; a name such as `N` leaves it to the caller.
+/// The fixed length of a dimension; `None` for a name such as `N`, which leaves the length to the caller.
 fn dimension(dim: &pb::tensor_shape_proto::Dimension) -> Option<i64> {
     match dim.value {
         Some(pb::tensor_shape_proto::dimension::Value::DimValue(fixed)) => Some(fixed),

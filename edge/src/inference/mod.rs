@@ -1,10 +1,10 @@
-//! ONNX bytes enter, numbers leave: the one place where a network is run.
+//! Inference: checks ONNX bytes and runs the network. This is the one place where a network is run.
 //!
-//! [`Graph`] runs any graph of one float32 input; [`Engine`] is a discriminator of the bundle's contract on top of it
-//! (`image` in, `score`, `logit` and `embedding` out). A [`Backend`] does the arithmetic; [`tract`] is the one there
-//! is. Bytes are checked before a backend sees them ([`check`]), because a model file is something a stranger can
-//! hand in. The batch is fixed at load, so that every shape is planned ahead and a picture's score cannot depend on
-//! the pictures it came with.
+//! [`Graph`] runs any graph with one float32 input. [`Engine`] is built on it and runs a discriminator of the
+//! bundle contract: `image` in; `score`, `logit` and `embedding` out. A [`Backend`] does the arithmetic; [`tract`]
+//! is the only one. The bytes are checked before a backend reads them (module `check`), because a model file may come
+//! from a stranger. The batch size is fixed at load, so that every shape is planned in advance and the score of a
+//! picture does not depend on other pictures.
 
 mod check;
 pub mod tract;
@@ -16,10 +16,10 @@ use counterfoil_models::limits;
 pub use tract::Tract;
 use tract_onnx::pb;
 
-/// Why a model was not loaded or not run. The caller adds which file it was.
+/// Why a model cannot be loaded or run. The caller adds the name of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The file is larger than any detector this box could hold.
+    /// The file is larger than the largest network that is accepted.
     #[error("the model has {bytes} bytes, at most {max} were expected; export a narrower network", max = limits::NETWORK)]
     TooLarge {
         /// Size of the model in bytes.
@@ -31,7 +31,7 @@ pub enum EngineError {
         /// What was wrong with the bytes.
         reason: String,
     },
-    /// A tensor points to another file. It is refused unread, wherever it points.
+    /// A tensor refers to data in another file. The model is rejected without reading that file.
     #[error(
         "tensor `{tensor}` has its data outside the bundle, at `{location}`; save the model as one file with the weights inside"
     )]
@@ -41,30 +41,30 @@ pub enum EngineError {
         /// The path it names, never opened.
         location: String,
     },
-    /// The operator set is outside what the backend is tested with.
+    /// The operator set is outside the range with which the backend is tested.
     #[error("the model uses ONNX opset {found}, expected {low} to {high}; export it again with opset 17", low = OPSETS.start(), high = OPSETS.end())]
     Opset {
         /// The opset named by the model, 0 if it names none.
         found: i64,
     },
-    /// The model's input is not what the caller will feed.
+    /// The input of the model does not fit what the caller feeds.
     #[error(
         "the model's input is {found}, expected {expected}; export it again, or correct the manifest's input size and colour"
     )]
     Input {
-        /// Name, type and shape as the model declares them.
+        /// Name, type and shape of the input, as declared by the model.
         found: String,
-        /// Name, type and shape as the caller wants them.
+        /// Name, type and shape of the input, as expected by the caller.
         expected: String,
     },
-    /// The model lacks an output of the contract, or has it in another type or shape.
+    /// The model lacks an output of the contract, or declares it with another type or shape.
     #[error(
         "the model's outputs are {found}, expected {expected}; give a bundle that `counterfoil export` made, since networks of other tools are not taken"
     )]
     Output {
-        /// The outputs as the model has them.
+        /// The outputs that the model has.
         found: String,
-        /// The output that was wanted.
+        /// The output that the contract requires.
         expected: String,
     },
     /// A weight is NaN or infinite: training diverged, or the file was damaged.
@@ -75,54 +75,56 @@ pub enum EngineError {
         /// The tensor's name.
         tensor: String,
     },
-    /// The backend does not run this graph.
+    /// The backend cannot run this graph.
     #[error(
         "{backend} cannot run this model: {reason}; see its list of ONNX operators, or export the network with plainer layers"
     )]
     Unsupported {
-        /// The backend's name.
+        /// The name of the backend.
         backend: &'static str,
-        /// The backend's own account.
+        /// The error message of the backend.
         reason: String,
     },
-    /// The caller's slice does not fill the input.
+    /// The length of the caller's slice does not fit the input.
     #[error("{found} numbers were fed, the input {shape:?} takes {expected}")]
     InputLength {
-        /// How many numbers came.
+        /// Number of values that were given.
         found: usize,
-        /// How many the input takes.
+        /// Number of values that the input takes.
         expected: usize,
-        /// The input's shape.
+        /// Shape of the input.
         shape: Vec<usize>,
     },
     /// The graph failed while running.
     #[error("the model failed while running: {reason}; run `counterfoil-edge selftest` on the bundle")]
     Run {
-        /// The backend's own account.
+        /// The error message of the backend.
         reason: String,
     },
 }
 
-/// One named result of a graph.
+/// One named output of a graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedOutput {
     /// The output's name in the graph.
     pub name: String,
-    /// Its shape, batch first.
+    /// Its shape, batch dimension first.
     pub shape: Vec<usize>,
-    /// Its numbers, row-major.
+    /// Its values, row-major.
     pub values: Vec<f32>,
 }
 
-/// An inference engine: plans a checked model for one input shape.
+/// An inference backend: plans a checked model for one input shape.
 pub trait Backend {
-    /// Its name, such as `tract`, as manifests and messages give it.
+    /// Name of the backend, such as `tract`, for manifests and messages.
     fn name(&self) -> &'static str;
 
-    /// Plans `model` for an input of `input_shape` (batch first) and the outputs of the names `outputs`, in that order.
+    /// Plans `model` for an input of `input_shape` (batch dimension first) and for the outputs named in
+    /// `outputs`, in that order.
     ///
     /// # Errors
-    /// [`EngineError::Unsupported`], or [`EngineError::Output`] for an output that is not float32 of a known shape.
+    /// [`EngineError::Unsupported`] when the graph cannot be planned, or [`EngineError::Output`] for an output
+    /// that is not float32 or has no fixed shape.
     fn load(
         &self,
         model: pb::ModelProto,
@@ -131,32 +133,33 @@ pub trait Backend {
     ) -> Result<Box<dyn Runnable>, EngineError>;
 }
 
-/// A planned model. Shared by threads; each run uses the calling thread only.
+/// A planned model. Can be shared by threads; each run uses only the calling thread.
 pub trait Runnable: Debug + Send + Sync {
-    /// The shape of each output, batch first.
+    /// The shape of each output, batch dimension first.
     fn output_shapes(&self) -> &[Vec<usize>];
 
-    /// Runs the model on row-major `input`, which fills the input's shape, and gives each output row-major.
+    /// Runs the model on row-major `input`, whose length must fit the input shape. Returns each output row-major.
     ///
     /// # Errors
-    /// [`EngineError::Run`].
+    /// [`EngineError::Run`] when the model fails.
     fn run(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, EngineError>;
 }
 
-/// A graph of one float32 input at one fixed shape, ready to run. Shared by threads; each run uses the calling thread only.
+/// A graph with one float32 input of a fixed shape, ready to run. Can be shared by threads; each run
+/// uses only the calling thread.
 #[derive(Debug)]
 pub struct Graph {
     runnable: Box<dyn Runnable>,
     input_shape: Vec<usize>,
-    /// The outputs' names, in the graph's order.
+    /// The names of the outputs, in the order of the graph.
     names: Vec<String>,
 }
 
 impl Graph {
-    /// Checks `onnx`, fixes its input to `input_shape` (batch first) and plans it with [`Tract`].
+    /// Checks `onnx`, fixes its input to `input_shape` (batch dimension first) and plans it with [`Tract`].
     ///
     /// # Errors
-    /// Anything but [`EngineError::InputLength`] and [`EngineError::Run`].
+    /// Any [`EngineError`] except [`EngineError::InputLength`] and [`EngineError::Run`].
     pub fn load(onnx: &[u8], input_shape: &[usize]) -> Result<Self, EngineError> {
         let proto = check::read(onnx)?;
         let names = check::output_names(&proto)?;
@@ -175,16 +178,16 @@ impl Graph {
         Ok(Self { runnable, input_shape: input_shape.to_vec(), names })
     }
 
-    /// Name and shape of each output, in the graph's order.
+    /// The name and shape of each output, in the order of the graph.
     pub fn outputs(&self) -> impl Iterator<Item = (&str, &[usize])> {
         let shapes = self.runnable.output_shapes().iter().map(Vec::as_slice);
         self.names.iter().map(String::as_str).zip(shapes)
     }
 
-    /// Runs the graph on row-major `input`, which fills the shape given at load.
+    /// Runs the graph on row-major `input`, whose length must fit the shape given at load.
     ///
     /// # Errors
-    /// [`EngineError::InputLength`] or [`EngineError::Run`].
+    /// [`EngineError::InputLength`] for another length, or [`EngineError::Run`] when the model fails.
     pub fn run(&self, input: &[f32]) -> Result<Vec<NamedOutput>, EngineError> {
         let values = self.run_in_order(input)?;
         let named = self.outputs().zip(values);
@@ -193,7 +196,7 @@ impl Graph {
             .collect())
     }
 
-    /// The outputs' numbers in the graph's order.
+    /// Runs the graph and returns the values of the outputs in the order of the graph.
     fn run_in_order(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, EngineError> {
         let expected = self.input_shape.iter().product::<usize>();
         if input.len() != expected {
@@ -203,35 +206,36 @@ impl Graph {
     }
 }
 
-/// What a discriminator says about each row of a batch of `rows`.
+/// The outputs of a discriminator for a batch of `rows` rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outputs {
-    /// The number that is calibrated and judged, higher is more genuine: `[rows]`.
+    /// The score that is calibrated and judged, `[rows]`; higher means more genuine.
     pub score: Vec<f32>,
-    /// The discriminator's raw output: `[rows]`.
+    /// The raw output of the discriminator, `[rows]`.
     pub logit: Vec<f32>,
-    /// Where each row lies in the discriminator's own space: `[rows * E]`, row-major.
+    /// The embedding of each row in the feature space of the discriminator, `[rows * E]`, row-major.
     pub embedding: Vec<f32>,
 }
 
-/// A discriminator of the bundle's contract, ready to score the regions of one picture at a time. Shared by threads.
+/// A discriminator of the bundle contract, ready to score the regions of one picture at a time. Can be
+/// shared by threads.
 #[derive(Debug)]
 pub struct Engine {
-    /// Of the outputs `score`, `logit` and `embedding`, in that order.
+    /// Its outputs are `score`, `logit` and `embedding`, in that order.
     graph: Graph,
 }
 
 impl Engine {
-    /// Loads a discriminator that takes `image`, float32 `[rows, channels, height, width]` in 0..1, with [`Tract`].
-    /// `rows` is the number of regions in a picture.
+    /// Loads a discriminator with [`Tract`]. Its input `image` is float32 `[rows, channels, height, width]` in 0..1,
+    /// and `rows` is the number of regions of a picture.
     ///
     /// # Errors
-    /// Anything but [`EngineError::InputLength`] and [`EngineError::Run`].
+    /// Any [`EngineError`] except [`EngineError::InputLength`] and [`EngineError::Run`].
     pub fn load(onnx: &[u8], rows: usize, channels: usize, height: usize, width: usize) -> Result<Self, EngineError> {
         Self::load_with(&Tract, onnx, [rows, channels, height, width])
     }
 
-    /// Loads a discriminator that takes `image`, float32 of `shape` in 0..1, with a backend of the caller's.
+    /// Loads a discriminator with the given backend. Its input `image` is float32 of the shape `[R, C, H, W]`, in 0..1.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -243,7 +247,7 @@ impl Engine {
             let expected = format!("`{name}` of shape {shape}");
             return Err(EngineError::Output { found: names.join(", "), expected });
         }
-        // An output outside the contract is not computed.
+        // Outputs outside the contract are not computed.
         let names = contract.map(|(name, _)| name.to_owned()).to_vec();
         let graph = Graph::from_proto(backend, proto, &shape, Some("image"), names)?;
         let rows = shape[0];
@@ -260,16 +264,16 @@ impl Engine {
         Ok(Self { graph })
     }
 
-    /// E, the length of one row's embedding.
+    /// The length E of one row's embedding.
     #[must_use]
     pub fn embedding_len(&self) -> usize {
         self.graph.runnable.output_shapes()[2][1]
     }
 
-    /// Scores one picture: `input` is `[rows, C, H, W]` in 0..1, row-major.
+    /// Scores one picture. `input` is row-major `[rows, C, H, W]` in 0..1.
     ///
     /// # Errors
-    /// [`EngineError::InputLength`] or [`EngineError::Run`].
+    /// [`EngineError::InputLength`] for another length, or [`EngineError::Run`] when the model fails.
     pub fn run(&self, input: &[f32]) -> Result<Outputs, EngineError> {
         let values: [Vec<f32>; 3] =
             self.graph.run_in_order(input)?.try_into().expect("three outputs were asked for at load");

@@ -1,4 +1,4 @@
-//! Models are built message by message, as a stranger could build them.
+//! Tests on models that are built message by message, as a stranger could build them.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ fn node(op: &str, inputs: &[&str], output: &str) -> pb::NodeProto {
     }
 }
 
-/// A detective of two pixels: embedding = flattened image, logit = 2 a - b, score = logit.
+/// A discriminator with two pixels: embedding = flattened image, logit = 2 a - b, score = logit.
 fn detective() -> pb::ModelProto {
     let graph = pb::GraphProto {
         name: "detective".to_owned(),
@@ -63,7 +63,7 @@ fn load(change: impl FnOnce(&mut pb::ModelProto)) -> Result<Engine, EngineError>
     Engine::load(&model.encode_to_vec(), 2, 1, 1, 2)
 }
 
-/// The message of the refusal, which must hold every one of `parts`.
+/// Loads a changed model, which must be rejected with a message that contains all `parts`.
 fn refused(change: impl FnOnce(&mut pb::ModelProto), parts: &[&str]) {
     let message = load(change).expect_err("must be refused").to_string();
     for part in parts {
@@ -85,7 +85,7 @@ fn scores_each_row_by_name_not_by_order() {
     assert_eq!(engine.embedding_len(), 2);
 }
 
-/// The detective with its weights as float16, which a node casts to `w`.
+/// Stores the weights as float16, with a node that casts them to `w`.
 fn narrow(model: &mut pb::ModelProto) {
     let graph = graph(model);
     let raw_data = [2.0, -1.0].into_iter().flat_map(|x| f16::from_f32(x).to_le_bytes()).collect();
@@ -115,11 +115,11 @@ fn weights_in_half_precision_are_widened_before_tract_sees_them() {
         (casts, read.initializer.into_iter().map(|tensor| tensor.name).collect::<Vec<_>>())
     };
     assert_eq!(held(|_| ()), (0, vec!["w".to_owned()]));
-    // What something else reads stays, and so does a cast to something else.
+    // A tensor that another node reads is kept, and so is a cast to another type.
     let both = ["half", "w"].map(str::to_owned).to_vec();
     assert_eq!(held(|graph| graph.node.push(node("Identity", &["half"], "other"))), (0, both.clone()));
     assert_eq!(held(|graph| graph.node.push(cast("half", "other", DataType::Double))), (1, both));
-    // A branch sees what the graph around it holds.
+    // A branch can read the tensors of the graph around it.
     let inner = |graph: &mut pb::GraphProto| {
         let branch = pb::GraphProto { node: vec![node("Identity", &["half"], "inner")], ..Default::default() };
         let kind = AttributeType::Graph as i32;
@@ -224,7 +224,7 @@ fn other_bytes_are_refused() {
     assert!(message.contains("67108865 bytes"), "{message}");
 }
 
-/// Every truncation and every single flipped bit of a model either loads or is refused; none panics.
+/// Every truncated model, and every model with one flipped bit, either loads or is rejected; none panics.
 #[test]
 fn damaged_models_never_panic() {
     let whole = detective().encode_to_vec();

@@ -1,4 +1,4 @@
-//! Requests enter, answers leave: the routes of [`counterfoil_models::protocol`], and the page.
+//! The HTTP routes of [`counterfoil_models::protocol`], and the live page.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,9 +25,9 @@ use super::{bundle, metrics, picture};
 use crate::Error;
 use crate::http::page::html;
 
-/// Of a request that is refused at most so many bytes are taken.
-const UNHEARD: usize = 1 << 20;
-/// A request that took so long is given up.
+/// Maximum number of bytes that are read from the body of a rejected request.
+const MAX_DISCARDED_BYTES: usize = 1 << 20;
+/// Time limit of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All routes, for TLS.
@@ -53,7 +53,7 @@ pub(super) fn all(state: Arc<AppState>) -> Router {
     app.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(state)
 }
 
-/// What may be read without a token, for plain HTTP.
+/// The routes that can be read without a token, for plain HTTP.
 pub(super) fn open(state: Arc<AppState>) -> Router {
     for_reading().fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(state)
 }
@@ -79,7 +79,7 @@ async fn wrong_method() -> Response {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "this is asked for in another way; docs/network.md lists how")
 }
 
-/// Lets those in who have a token.
+/// Lets only requests with a valid token through.
 async fn only_paired(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
     let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let whose =
@@ -92,8 +92,8 @@ async fn only_paired(State(state): State<Arc<AppState>>, mut request: Request, n
         Some(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error),
         None | Some(Ok(None)) => {
             state.refused.fetch_add(1, Ordering::Relaxed);
-            // Who is still sending would not hear the answer; what was sent is thrown away.
-            let _ = axum::body::to_bytes(request.into_body(), UNHEARD).await;
+            // A client that is still sending would not read the response, so its body is read and discarded.
+            let _ = axum::body::to_bytes(request.into_body(), MAX_DISCARDED_BYTES).await;
             let mut response = refuse(
                 StatusCode::UNAUTHORIZED,
                 "only those who have paired with this box may do that; `counterfoil pair` gives a token",
@@ -104,11 +104,11 @@ async fn only_paired(State(state): State<Arc<AppState>>, mut request: Request, n
     }
 }
 
-/// Whose token came with the request.
+/// Name of the visitor whose token came with the request.
 #[derive(Clone, Debug)]
 struct Visitor(String);
 
-/// Takes the game lock for the request's game, if it names one; a refusal where it cannot.
+/// Takes the game lock if the request names a game. Returns a response if the lock cannot be taken.
 fn take_lock(state: &AppState, visitor: &Visitor, headers: &HeaderMap) -> Option<Response> {
     let Ok(game) = headers.get(GAME)?.to_str() else {
         return Some(refuse(StatusCode::BAD_REQUEST, "a game's name is letters and digits"));
@@ -145,7 +145,7 @@ async fn detect(
     }
 }
 
-/// Why a body that does not say it is a picture is none: forms and JSON hold one, and text is none.
+/// Why the body is not a plain picture, judged by its content type: forms and JSON wrap a picture, and text is none.
 fn wrapping(headers: &HeaderMap) -> Option<String> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
     let wraps = kind.starts_with("multipart/") || kind.starts_with("text/") || kind == "application/json";
@@ -229,7 +229,7 @@ async fn exchange(State(state): State<Arc<AppState>>, Json(exchange): Json<Excha
 }
 
 async fn confirm(State(state): State<Arc<AppState>>, Json(confirm): Json<Confirm>) -> Response {
-    // A token is written to the disk before it is given.
+    // In a blocking task, because the token is written to the disk before it is returned.
     let confirmed = tokio::task::spawn_blocking(move || state.pairing.confirm(&confirm.id, &confirm.proof)).await;
     match confirmed {
         Ok(Ok((proof, token))) => Json(Paired { proof, token }).into_response(),

@@ -1,7 +1,8 @@
-//! A tar from the network enters, an installed and selected model leaves.
+//! Installs and selects a model from a tar file that a client sends.
 //!
-//! Only what is signed by a key of this box is taken: a box without a key takes none from the network. What comes is unpacked into a folder
-//! beside the slots under the plain names of a bundle's files, and goes the way of every install from there.
+//! Only bundles that are signed with a key of this box are accepted; a box without a key accepts none from the
+//! network. The tar is unpacked into a temporary folder of the state folder, under the plain names of a bundle's
+//! files, and then installed like any other bundle.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -18,12 +19,13 @@ use crate::store::slots::{Slot, Slots};
 use crate::store::trust::Trust;
 use crate::{Error, Result};
 
-/// Files a bundle may have.
+/// Maximum number of entries in the tar.
 const MOST_FILES: usize = 64;
 
-type Refused = (StatusCode, String);
+/// An HTTP status and the reason, in words.
+pub type Refused = (StatusCode, String);
 
-/// Takes a bundle in.
+/// Receives, checks, installs and selects a bundle.
 pub(super) async fn take(config: &Config, body: Body) -> Result<Slot, Refused> {
     if config.bundle.is_some() {
         let why =
@@ -48,7 +50,7 @@ pub(super) async fn take(config: &Config, body: Body) -> Result<Slot, Refused> {
         }
         tar.write_all(&piece).map_err(|e| no_room(&e))?;
     }
-    // Its golden pictures are judged before it is taken.
+    // In a blocking task, because the golden pictures are judged during the installation.
     let installed = tokio::task::spawn_blocking(move || install(&state, &trust, tar)).await;
     installed.unwrap_or_else(|_| Err(internal(&Error::Panicked)))
 }
@@ -64,7 +66,7 @@ fn install(state: &Path, trust: &Trust, mut tar: File) -> Result<Slot, Refused> 
             Error::State { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        // Where it lay for a moment says nothing to whoever sent it.
+        // The path of the temporary folder means nothing to the sender.
         (status, error.to_string().replace(&*folder.path().to_string_lossy(), "the bundle"))
     };
     let slots = Slots::of(state);
@@ -72,8 +74,9 @@ fn install(state: &Path, trust: &Trust, mut tar: File) -> Result<Slot, Refused> 
     slots.select(&slot.id).map_err(refused)
 }
 
-/// Puts the files of a tar into a folder: plain files of plain names, so many and so large.
-fn unpack(tar: impl Read, folder: &Path) -> Result<(), Refused> {
+/// Unpacks a tar into a folder. Accepts only plain files and folders with plain names at most two levels
+/// deep, and limits their number and total size.
+pub fn unpack(tar: impl Read, folder: &Path) -> Result<(), Refused> {
     let bad = |what: String| (StatusCode::UNPROCESSABLE_ENTITY, format!("this is no tar of a bundle: {what}"));
     let mut left = limits::BUNDLE as u64;
     let mut archive = tar::Archive::new(tar);
@@ -127,7 +130,7 @@ mod tests {
             header.set_entry_type(*kind);
             header.set_size(if *kind == EntryType::Regular { 3 } else { 0 });
             header.set_mode(0o644);
-            // `set_path` would refuse what is tested here.
+            // `set_path` would reject the paths that this test needs.
             header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
             if *kind == EntryType::Symlink {
                 header.set_link_name("/etc").unwrap();

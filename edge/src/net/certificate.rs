@@ -1,6 +1,7 @@
-//! The box's own certificate: made once, kept in the state folder, and known by its fingerprint.
+//! The certificate of the box: created once, kept in the state folder, and identified by its fingerprint.
 //!
-//! Nobody signs it. Whoever paired with the box knows the fingerprint, and takes no other certificate for it; clocks and names do not matter.
+//! It is self-signed. A client that has paired with the box knows the fingerprint and accepts no other
+//! certificate; clocks and host names do not matter.
 
 use std::fs;
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ use crate::{Error, Result};
 const CERTIFICATE: &str = "network/certificate.pem";
 const KEY: &str = "network/key.pem";
 
-/// A certificate with its key.
+/// A certificate and its private key.
 #[derive(Debug)]
 pub struct Certificate {
     der: CertificateDer<'static>,
@@ -27,10 +28,11 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// The one in a state folder; made where there is none.
+    /// Reads the certificate from a state folder, or creates one if there is none.
     ///
     /// # Errors
-    /// [`Error::State`] when it is there and cannot be used: another one would shut out everyone who has paired.
+    /// [`Error::State`] when the certificate exists but cannot be used: a new one would lock out every
+    /// client that has paired.
     pub fn of(state: &Path) -> Result<Self> {
         let (certificate, key) = (state.join(CERTIFICATE), state.join(KEY));
         if !certificate.exists() || !key.exists() {
@@ -47,13 +49,13 @@ impl Certificate {
         Ok(Self { der, key })
     }
 
-    /// SHA-256 of the certificate, in hex.
+    /// The SHA-256 of the certificate, in hexadecimal.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         sha256_hex(&self.der)
     }
 
-    /// What a server needs to show it.
+    /// The TLS configuration of a server with this certificate.
     ///
     /// # Errors
     /// [`Error::Network`] when certificate and key do not belong together.
@@ -82,12 +84,12 @@ impl Certificate {
         let io = |e: io::Error| trouble(format!("cannot be written ({e})"));
         let made = |e: rcgen::Error| trouble(format!("gets no certificate ({e})"));
         let key = KeyPair::generate().map_err(made)?;
-        // Valid from 1975 to 4096: a box's clock may be anywhere.
+        // Valid from 1975 to 4096, because the clock of a box may be wrong.
         let certificate = CertificateParams::new(vec!["counterfoil".into()])
             .and_then(|params| params.self_signed(&key))
             .map_err(made)?;
         fs::create_dir_all(&folder).map_err(io)?;
-        // The key first: a certificate without one is made anew.
+        // The key is written first: a certificate without a key is created again.
         for (name, text, mode) in [(KEY, key.serialize_pem(), 0o600), (CERTIFICATE, certificate.pem(), 0o644)] {
             let path = state.join(name);
             let mut options = fs::OpenOptions::new();

@@ -1,4 +1,4 @@
-//! Which face-off this box takes part in: one game at a time.
+//! The game in which this box takes part: one game at a time.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use counterfoil_models::protocol::GAME_IDLE_SECONDS;
 
 const IDLE: Duration = Duration::from_secs(GAME_IDLE_SECONDS);
 
-/// The game that is played, if any. A game whose last request is [`GAME_IDLE_SECONDS`] old no longer holds the lock.
+/// The current game, if any. A game whose last request is [`GAME_IDLE_SECONDS`] old no longer holds the lock.
 #[derive(Debug, Default)]
 pub(super) struct GameLock(Mutex<Option<Game>>);
 
@@ -42,7 +42,7 @@ impl GameLock {
         Ok(())
     }
 
-    /// Releases the lock when a game is over. Changes nothing for a game that does not hold it.
+    /// Releases the lock at the end of a game. Does nothing for a game that does not hold the lock.
     pub(super) fn release(&self, name: &str, referee: &str) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.take_if(|game| game.name == name && game.referee == referee);

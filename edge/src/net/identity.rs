@@ -1,8 +1,9 @@
-//! What tells this box from every other, whatever both are called: a short number for broker and home automation, kept over restarts.
+//! A short number that identifies this box to the broker and to home automation. It stays the same over restarts.
 //!
-//! A file because of what is copied: two boxes are alike when a card was cloned, with its state folder and its machine id. So the number
-//! is made of a secret in the state folder and of what the machine itself says it is: a Raspberry Pi's serial number, elsewhere the
-//! system's machine id. A card that moves to another Raspberry Pi makes another box of it; so does a state folder that is lost.
+//! A file of its own because a card can be cloned, with its state folder and its machine id, and the two boxes would
+//! then be alike. So the number is a hash of a secret in the state folder and of an identifier of the machine: the
+//! serial number of a Raspberry Pi, elsewhere the machine id of the system. A card that moves to another Raspberry Pi
+//! gets another number, and so does a box that loses its state folder.
 
 use std::fs;
 use std::io;
@@ -12,17 +13,18 @@ use counterfoil_models::{secret, sha256_hex, write_whole};
 
 use crate::{Error, Result};
 
-/// The secret's file in the state folder.
+/// Path of the secret in the state folder.
 const FILE: &str = "network/identity";
-/// What a machine says it is: the first that is there counts.
+/// Files with an identifier of the machine; the first one that can be read counts.
 const MACHINE: [&str; 3] = ["/proc/device-tree/serial-number", "/etc/machine-id", "/var/lib/dbus/machine-id"];
-/// Hexadecimal digits of the number: with `counterfoil-` before them, 22 of the 23 letters that every MQTT broker takes.
+/// Number of hexadecimal digits: with the prefix `counterfoil-` these are 22 of the 23 letters that every
+/// MQTT broker accepts in a client identifier.
 const DIGITS: usize = 10;
 
-/// This box's number; made where the state folder holds none.
+/// The number of this box. The secret is created if the state folder has none.
 ///
 /// # Errors
-/// [`Error::State`] when it can be neither read nor kept.
+/// [`Error::State`] when the secret cannot be read or written, [`Error::Unsealed`] when there are no random bytes.
 pub(super) fn of(state: &Path) -> Result<String> {
     let machine = MACHINE.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
     on(state, &machine)
@@ -63,11 +65,11 @@ mod tests {
         assert!(number.len() == DIGITS && number.chars().all(|digit| digit.is_ascii_hexdigit()), "{number}");
         assert_eq!(on(one.path(), b"1000000012345678").unwrap(), number);
         assert_ne!(on(other.path(), b"1000000012345678").unwrap(), number, "another state folder on the same machine");
-        // A cloned card: the same files, another Raspberry Pi.
+        // A cloned card: the same files on another Raspberry Pi.
         fs::create_dir_all(other.path().join("network")).unwrap();
         fs::copy(one.path().join(FILE), other.path().join(FILE)).unwrap();
         assert_ne!(on(other.path(), b"10000000deadbeef").unwrap(), number);
-        // A power cut left nothing of it.
+        // A power cut left an empty file.
         fs::write(one.path().join(FILE), b"").unwrap();
         assert_eq!(on(one.path(), b"x").unwrap(), on(one.path(), b"x").unwrap());
     }

@@ -1,22 +1,24 @@
-//! Pictures from the network enter, judgements leave: on threads of its own, so few and so humble that the camera's loop does not notice.
+//! Judges pictures from the network on its own threads, which are so few and of such low priority that
+//! the loop of the camera is not slowed down.
 //!
-//! One core is the loop's. What does not fit into the short queue is turned away at once, which costs nothing.
+//! One core is left to the loop. A picture that does not fit into the short queue is rejected at once,
+//! which costs nothing.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
 
 use counterfoil_models::Frame;
-use counterfoil_models::protocol::Judged;
+use counterfoil_models::protocol::DetectResponse;
 use tokio::sync::oneshot;
 
 use super::live::Live;
 use crate::{Result, threads};
 
-/// Pictures that wait for each thread.
+/// Number of waiting pictures per thread.
 const WAITING: usize = 4;
 
-/// Where pictures are handed in.
+/// The sending end of the queue.
 #[derive(Debug, Clone)]
 pub(super) struct JudgeQueue {
     pictures: mpsc::SyncSender<Picture>,
@@ -25,11 +27,11 @@ pub(super) struct JudgeQueue {
 #[derive(Debug)]
 struct Picture {
     bytes: Vec<u8>,
-    judged: oneshot::Sender<Result<Judged>>,
+    judged: oneshot::Sender<Result<DetectResponse>>,
 }
 
 impl JudgeQueue {
-    /// Opens it; it closes when the last clone is dropped.
+    /// Starts the threads. They end when the last clone is dropped.
     #[must_use]
     pub(super) fn open(live: &Arc<Live>) -> Self {
         let threads = threads::all_cores().get().saturating_sub(1).max(1);
@@ -41,7 +43,7 @@ impl JudgeQueue {
                 super::give_way();
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 while let Ok(Picture { bytes, judged }) = next() {
-                    // Whoever hung up is not judged for.
+                    // A request whose client has left is not judged.
                     if !judged.is_closed() {
                         let _ = judged.send(judge(&live, &bytes));
                     }
@@ -51,20 +53,20 @@ impl JudgeQueue {
         Self { pictures }
     }
 
-    /// Hands a picture in; `None` when there is no room.
+    /// Queues the bytes of a picture file. Returns the receiver for its result, or `None` if the queue is full.
     #[must_use]
-    pub(super) fn hand_in(&self, bytes: Vec<u8>) -> Option<oneshot::Receiver<Result<Judged>>> {
+    pub(super) fn hand_in(&self, bytes: Vec<u8>) -> Option<oneshot::Receiver<Result<DetectResponse>>> {
         let (judged, answer) = oneshot::channel();
         self.pictures.try_send(Picture { bytes, judged }).ok()?;
         Some(answer)
     }
 }
 
-fn judge(live: &Live, bytes: &[u8]) -> Result<Judged> {
+fn judge(live: &Live, bytes: &[u8]) -> Result<DetectResponse> {
     let detector = live.detector();
     let begun = Instant::now();
     let judgement = threads::guarded(|| detector.judge(&*Frame::decode(bytes)?))?;
-    Ok(Judged {
+    Ok(DetectResponse {
         verdict: judgement.verdict(),
         p_value: judgement.p_value(),
         score: judgement.score().get(),

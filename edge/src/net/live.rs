@@ -1,13 +1,13 @@
-//! What the loop that watches and the threads of the network share.
+//! State shared by the loop that watches and the network threads.
 //!
-//! The loop writes and never waits: a slow listener misses events. Requests for a verdict wait here until the loop
-//! comes round.
+//! The loop writes and never waits: a slow listener misses events. Requests for a verdict wait here
+//! until the next round of the loop.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use counterfoil_models::Judgement;
-use counterfoil_models::protocol::Seen;
+use counterfoil_models::protocol::CameraStatement;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::Detector;
@@ -16,14 +16,14 @@ use crate::watch::state::{Answer, Tally};
 use crate::watch::vote::Statement;
 use crate::watch::watcher::{Observer, Reply, VerdictRequest};
 
-/// Events a slow listener may be behind before it misses some: a folder may get a thousand files at once.
+/// Number of events that a listener may lag behind before it misses some: a folder may get a thousand files at once.
 const BEHIND: usize = 1024;
-/// Requests for a verdict that wait at a time.
+/// Maximum number of requests for a verdict that wait.
 const REQUESTS: usize = 4;
 
-/// A peer that waits for the answer to its request.
+/// A client that waits for the answer to its request.
 #[derive(Debug)]
-struct Waiting(oneshot::Sender<Seen>);
+struct Waiting(oneshot::Sender<CameraStatement>);
 
 impl Reply for Waiting {
     fn is_abandoned(&self) -> bool {
@@ -31,36 +31,36 @@ impl Reply for Waiting {
     }
 
     fn send(self: Box<Self>, answer: Result<&Answer, &str>) {
-        // A peer that has left gets no answer.
+        // A client that has left gets no answer.
         let _ = self.0.send(answer.map_or_else(fault, seen));
     }
 }
 
-/// Shared by loop and network.
+/// State shared by the loop and the network services.
 #[derive(Debug)]
 pub struct Live {
     begun: Instant,
     detector: RwLock<Arc<Detector>>,
     now: Mutex<Now>,
-    events: broadcast::Sender<Arc<Seen>>,
+    events: broadcast::Sender<Arc<CameraStatement>>,
     requests: mpsc::SyncSender<VerdictRequest>,
 }
 
-/// What the loop saw last.
+/// The newest state of the loop.
 #[derive(Clone, Debug, Default)]
 pub struct Now {
-    /// Its newest frame.
+    /// The newest shot.
     pub shot: Option<Arc<Shot>>,
-    /// What it last said.
-    pub seen: Option<Arc<Seen>>,
-    /// What is wrong with the camera, while something is.
+    /// The last statement.
+    pub seen: Option<Arc<CameraStatement>>,
+    /// The fault of the camera, while there is one.
     pub fault: Option<String>,
-    /// What it has seen.
+    /// Statistics on the frames.
     pub tally: Tally,
 }
 
 impl Live {
-    /// Before the first shot. The receiver gets the requests for a verdict.
+    /// The state before the first shot. The receiver gets the requests for a verdict.
     #[must_use]
     pub fn new(detector: Arc<Detector>) -> (Arc<Self>, mpsc::Receiver<VerdictRequest>) {
         let (requests, asked) = mpsc::sync_channel(REQUESTS);
@@ -75,47 +75,47 @@ impl Live {
         (Arc::new(live), asked)
     }
 
-    /// The detector that judges.
+    /// The detector in use.
     #[must_use]
     pub fn detector(&self) -> Arc<Detector> {
         Arc::clone(&self.detector.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn said(&self, seen: Seen) {
+    fn said(&self, seen: CameraStatement) {
         let seen = Arc::new(seen);
         self.lock().seen = Some(Arc::clone(&seen));
         // An error means that there is no listener.
         let _ = self.events.send(seen);
     }
 
-    /// What the loop saw last.
+    /// The newest state of the loop.
     #[must_use]
     pub fn now(&self) -> Now {
         self.lock().clone()
     }
 
-    /// What the loop says from now on.
+    /// Subscribes to the statements of the loop from now on.
     #[must_use]
-    pub fn listen(&self) -> broadcast::Receiver<Arc<Seen>> {
+    pub fn listen(&self) -> broadcast::Receiver<Arc<CameraStatement>> {
         self.events.subscribe()
     }
 
-    /// Asks the loop for a verdict on what lies before the camera from now on; `None` when too many requests wait.
+    /// Requests a verdict on what is in front of the camera from now on; `None` when too many requests wait.
     #[must_use]
-    pub fn ask(&self) -> Option<oneshot::Receiver<Seen>> {
+    pub fn ask(&self) -> Option<oneshot::Receiver<CameraStatement>> {
         let (answer, answered) = oneshot::channel();
         self.requests.try_send(VerdictRequest { asked: Instant::now(), reply: Box::new(Waiting(answer)) }).ok()?;
         Some(answered)
     }
 
-    /// How long the box has been up.
+    /// Time since the box started.
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.begun.elapsed()
     }
 
     fn lock(&self) -> MutexGuard<'_, Now> {
-        // A panic leaves each field whole.
+        // A panic in another thread leaves each field complete.
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -136,7 +136,7 @@ impl Observer<Detector> for Live {
         }
     }
 
-    /// After a fault the last statement, until there is a verdict, is that there is nothing.
+    /// After a fault, the statement is "nothing" until there is a verdict.
     fn works(&self) {
         let over = self.lock().fault.take();
         if over.is_some() {
@@ -153,14 +153,14 @@ impl Observer<Detector> for Live {
     }
 }
 
-/// An answer in the protocol's words.
-fn seen(answer: &Answer) -> Seen {
+/// An answer as a message of the protocol.
+fn seen(answer: &Answer) -> CameraStatement {
     let (said, judgement) = match &answer.said {
         Statement::Nothing => ("nothing".to_owned(), None),
         Statement::Unjudged => ("unjudged".to_owned(), None),
         Statement::Verdict(verdict, judgement) => (verdict.to_string(), Some(judgement)),
     };
-    Seen {
+    CameraStatement {
         said,
         p_value: judgement.map(Judgement::p_value),
         score: judgement.map(|judgement| judgement.score().get()),
@@ -170,16 +170,16 @@ fn seen(answer: &Answer) -> Seen {
     }
 }
 
-/// The statement before the first one, in the protocol's words.
-pub(super) fn nothing() -> Seen {
+/// The statement before the first answer, as a message of the protocol.
+pub(super) fn nothing() -> CameraStatement {
     without_verdict("nothing", None)
 }
 
-/// A camera's fault in the protocol's words.
-fn fault(what: &str) -> Seen {
+/// A fault of the camera, as a message of the protocol.
+fn fault(what: &str) -> CameraStatement {
     without_verdict("fault", Some(what.into()))
 }
 
-fn without_verdict(said: &str, why: Option<String>) -> Seen {
-    Seen { said: said.into(), p_value: None, score: None, why, picture: None, file: None }
+fn without_verdict(said: &str, why: Option<String>) -> CameraStatement {
+    CameraStatement { said: said.into(), p_value: None, score: None, why, picture: None, file: None }
 }

@@ -1,4 +1,4 @@
-//! The box among the services of its network: `_counterfoil._tcp`, with its name, port and certificate's fingerprint.
+//! Announces the box on its network by mDNS: `_counterfoil._tcp`, with its name, port and certificate fingerprint.
 
 use std::thread;
 
@@ -7,13 +7,14 @@ use mdns_sd::{DaemonEvent, ServiceDaemon, ServiceInfo};
 
 use crate::{Error, Result};
 
-/// Told of until it is dropped.
+/// A running announcement. Dropping it withdraws the announcement.
 pub(super) struct Announced {
     daemon: ServiceDaemon,
     fullname: String,
 }
 
-/// Tells the network of a box. Where another has its name already, it is told of under another name, and `complain` says so.
+/// Announces the box. If another box already uses its name, it is announced under another name, and
+/// `complain` reports that.
 pub(super) fn announce(
     name: &str,
     port: u16,
@@ -32,7 +33,7 @@ pub(super) fn announce(
     let fullname = info.get_fullname().to_owned();
     let events = daemon.monitor().map_err(fault)?;
     daemon.register(info).map_err(fault)?;
-    // Ends with the daemon.
+    // Ends when the daemon ends.
     thread::spawn(move || {
         let mut last = String::new();
         while let Ok(event) = events.recv() {
@@ -49,7 +50,8 @@ pub(super) fn announce(
     Ok(Announced { daemon, fullname })
 }
 
-/// The box's name that another has, and the one that took its place (RFC 6762, section 9). The machine's own name is not ours to tell of.
+/// The name of this box that another box uses, and the name that replaces it (RFC 6762, section 9). `None` for other
+/// events, such as a conflict of the host name, which this program does not report.
 fn renamed(event: &DaemonEvent) -> Option<(String, String)> {
     let DaemonEvent::NameChange(change) = event else { return None };
     let instance = |name: &str| Some(name.strip_suffix(SERVICE)?.trim_end_matches('.').to_owned());
@@ -58,7 +60,7 @@ fn renamed(event: &DaemonEvent) -> Option<(String, String)> {
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        // Whoever looked it up finds out soon enough.
+        // Clients that have looked the box up also notice later that it is gone.
         if let Ok(gone) = self.daemon.unregister(&self.fullname) {
             let _ = gone.recv_timeout(std::time::Duration::from_millis(200));
         }

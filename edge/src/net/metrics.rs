@@ -1,4 +1,4 @@
-//! What the box knows of itself in Prometheus's text format (0.0.4).
+//! Metrics of the box in the text format of Prometheus (0.0.4).
 
 use std::fmt::{self, Write};
 use std::sync::Arc;

@@ -1,10 +1,10 @@
-//! The box on the network: an HTTPS API with a live page, discovery by mDNS, and MQTT.
+//! The network services of the box: an HTTPS API with a live page, announcement by mDNS, and MQTT.
 //!
-//! All of it runs on threads of its own. [`live`] lies between them and the loop that watches, and neither waits for
-//! the other. Pictures that peers send are judged by the [`judge_queue`]; [`pairing`] says which peers may send them.
+//! They run on their own threads. [`live`] connects them with the loop that watches, and neither waits for the other.
+//! The `judge_queue` judges pictures that clients send; [`pairing`] decides which clients may send them.
 
 mod api;
-mod bundle;
+pub mod bundle;
 pub mod certificate;
 mod game_lock;
 mod identity;
@@ -37,35 +37,36 @@ use mdns::Announced;
 use pairing::{Pairing, Tokens};
 use state::AppState;
 
-/// Threads that speak to the network; none of them judges.
+/// Number of threads for network input and output; none of them judges.
 const THREADS: usize = 2;
-/// Nice value of all threads of the network, so that the loop that watches goes first.
+/// Nice value of all network threads, so that the loop that watches has priority.
 const NICE: i32 = 10;
-/// Whoever is still spoken to when the box stops has so long.
-const FAREWELL: Duration = Duration::from_millis(300);
+/// Time for requests in progress to finish when the box stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// How the network speaks to whoever stands before the box.
+/// Shows messages of the network services to a person in front of the box.
 pub trait Notifier: Send + Sync + 'static {
-    /// Shows the code for a visitor who wants to pair.
+    /// Shows the pairing code for a visitor.
     fn code(&self, visitor: &str, code: &str);
-    /// Says what is wrong.
+    /// Reports a problem.
     fn complain(&self, what: &str);
 }
 
-/// A box that is on the network until this is dropped.
+/// The running network services. Dropping this stops them.
 pub struct Net {
     runtime: Option<Runtime>,
     announced: Option<Announced>,
-    /// What it is called.
+    /// Name of the box on the network.
     pub name: String,
-    /// Where it listens for TLS, and the SHA-256 of its certificate.
+    /// Address of the TLS listener, and the SHA-256 of its certificate; `None` without a listener.
     pub listening: Option<(SocketAddr, String)>,
 }
 
-/// Puts a box on the network, as its configuration says; `None` when that names neither an address nor a broker.
+/// Starts the network services that the configuration names; `None` if it names neither an address nor a broker.
 ///
 /// # Errors
-/// [`Error::Network`] when an address cannot be had, naming it; [`Error::State`] when the certificate is damaged.
+/// [`Error::Network`] when an address, a thread or mDNS cannot be used; [`Error::State`] when the
+/// certificate or the identity of the box is damaged.
 pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Result<Option<Net>> {
     if config.network.listen.is_none() && config.mqtt.is_none() {
         return Ok(None);
@@ -120,17 +121,17 @@ impl Drop for Net {
     fn drop(&mut self) {
         self.announced = None;
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(FAREWELL);
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         }
     }
 }
 
-/// Puts this thread behind the loop that watches. Where it may not give way, it does not.
+/// Lowers the priority of this thread. If that is not permitted, the priority stays as it is.
 fn give_way() {
     let _ = rustix::process::nice(NICE);
 }
 
-/// A listener, and where it is: port 0 is any.
+/// Opens a listener. Also returns its address, since port 0 stands for any free port.
 fn bind(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr)> {
     let bound = || {
         let listener = TcpListener::bind(address)?;
@@ -144,7 +145,7 @@ fn bind(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr)> {
     })
 }
 
-/// What the system calls this machine.
+/// The host name of this machine.
 fn hostname() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();

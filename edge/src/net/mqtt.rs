@@ -1,14 +1,15 @@
-//! What the box says, for home automation: to an MQTT broker, where Home Assistant finds it by itself.
+//! Publishes the statements of the box to an MQTT broker, where Home Assistant discovers the box automatically.
 //!
 //! ```text
-//! PREFIX/device/ID/config      what the box is (Home Assistant's discovery by device), kept by the broker
-//! counterfoil/ID/seen          what it last said: JSON as the server-sent events have it, kept
-//! counterfoil/ID/status        model, frames, fault: JSON as /v1/status has it, every minute
-//! counterfoil/ID/online        online, or offline by last will, kept
+//! PREFIX/device/ID/config      description of the box (Home Assistant's device discovery), retained
+//! counterfoil/ID/seen          the last statement: JSON as in the server-sent events, retained
+//! counterfoil/ID/status        model, frames, fault: JSON as in /v1/status, every minute
+//! counterfoil/ID/online        online, or offline by last will, retained
 //! ```
 //!
-//! ID is [`identity`](super::identity)'s number, because two boxes by one name would throw each other off the broker. A broker that is away is
-//! tried again; nothing waits for it, and what is said meanwhile it never hears.
+//! ID is the number from [`identity`](super::identity), because two clients with the same identifier would
+//! disconnect each other. If the broker is away, the connection is tried again. Nothing waits for the broker, and
+//! statements in the meantime are not sent later.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +23,12 @@ use super::live;
 use super::state::AppState;
 use crate::config::Mqtt;
 
-/// Messages that wait for the broker; more are dropped. A folder may get a thousand files at once.
+/// Maximum number of messages that wait for the broker; more are dropped. A folder may get a thousand files at once.
 const WAITING: usize = 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Between two attempts to reach the broker.
+/// Time between two attempts to connect to the broker.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Between two messages about how the box is.
+/// Time between two status messages.
 const STATUS: Duration = Duration::from_mins(1);
 
 /// The topics of one box.
@@ -36,7 +37,7 @@ struct Topics {
     seen: String,
     status: String,
     online: String,
-    /// Home Assistant says here that it has just begun.
+    /// Topic on which Home Assistant announces that it has started.
     birth: String,
 }
 
@@ -52,7 +53,7 @@ impl Topics {
         }
     }
 
-    /// Has the broker forget what it keeps under these topics, so that Home Assistant drops the device.
+    /// Deletes the messages that the broker retains under these topics, so that Home Assistant removes the device.
     fn take_back(&self, client: &AsyncClient) {
         for topic in [&self.config, &self.seen, &self.online] {
             let _ = client.try_publish(topic, QoS::AtLeastOnce, true, "");
@@ -60,7 +61,8 @@ impl Topics {
     }
 }
 
-/// Speaks to the broker until it is dropped; what is wrong with it is given to `complain`, once for each reason.
+/// Runs the connection to the broker until the future is dropped. Problems are reported to `complain`,
+/// once for each reason.
 pub(super) async fn speak(
     settings: Mqtt,
     id: String,
@@ -103,7 +105,8 @@ pub(super) async fn speak(
             },
             seen = news.recv() => match seen {
                 Ok(seen) if connected => publish(&client, &topics.seen, &json!(&*seen), true),
-                // What would wait for a broker that is away would fill the room for what it must hear when it is back.
+                // While the broker is away nothing is queued, so that the queue has room for the
+                // messages after it is back.
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
@@ -112,22 +115,23 @@ pub(super) async fn speak(
     }
 }
 
-/// All a listener must know who hears of the box for the first time.
+/// Sends everything that a subscriber needs to know about a box that is new to it.
 fn announce(client: &AsyncClient, topics: &Topics, id: &str, state: &AppState) {
     publish(client, &topics.config, &discovery(topics, id, state), true);
     let _ = client.try_publish(&topics.online, QoS::AtLeastOnce, true, "online");
     publish(client, &topics.status, &json!(state.status()), false);
-    // The broker may have kept what the box said before it was last switched off.
+    // Overwrites the statement that the broker may have retained from before the box was switched off.
     let seen = state.live.now().seen.map_or_else(live::nothing, |seen| (*seen).clone());
     publish(client, &topics.seen, &json!(seen), true);
 }
 
 fn publish(client: &AsyncClient, topic: &str, what: &Value, keep: bool) {
-    // With no room the broker is about to be found away; it hears of the newest when it is back.
+    // A full queue means that the connection to the broker is lost. The newest state is sent when it is back.
     let _ = client.try_publish(topic, QoS::AtLeastOnce, keep, what.to_string());
 }
 
-/// Home Assistant's device-based discovery message: <https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>.
+/// Home Assistant's device-based discovery message:
+/// <https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>.
 fn discovery(topics: &Topics, id: &str, state: &AppState) -> Value {
     let sensor = |name: &str, key: &str, template: &str, icon: &str| {
         json!({
@@ -156,7 +160,7 @@ fn discovery(topics: &Topics, id: &str, state: &AppState) -> Value {
     })
 }
 
-/// What stood for a box in topics up to version 0.1: its name, which two boxes may share.
+/// The identifier of a box in topics up to version 0.1: its name, which two boxes can share.
 fn formerly(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }

@@ -1,10 +1,10 @@
-//! Who may come in: codes that pair, and the tokens they give.
+//! Access control: pairing codes, and the tokens that a successful pairing gives.
 //!
 //! ```text
-//! STATE/network/tokens.json    name, day and SHA-256 of each token: what it says lets nobody in
+//! STATE/network/tokens.json    name, day and SHA-256 of each token; the tokens cannot be derived from it
 //! ```
 //!
-//! The file is read at every use, so that what was revoked is out at once, whoever revoked it.
+//! The file is read at every use, so a revocation by any program takes effect at once.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A code is shown for so long.
+/// How long a pairing code is shown and accepted.
 pub const SHOWN: Duration = Duration::from_mins(2);
-/// So many codes are shown in [`WINDOW`] at most: a guesser tries six in a million a quarter of an hour.
+/// Maximum number of codes in a [`WINDOW`]: an attacker can guess 6 of a million codes in 15 minutes.
 const MOST: usize = 6;
 const WINDOW: Duration = Duration::from_mins(15);
-/// Letters a visitor's name may have.
+/// Maximum length of a visitor's name, in letters.
 const NAME: usize = 40;
 
 /// The tokens of a box.
@@ -33,41 +33,41 @@ pub struct Tokens {
     path: PathBuf,
 }
 
-/// One of them.
+/// One token, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
-    /// Who has it.
+    /// Name of the visitor who has it.
     pub name: String,
-    /// When it was given, in seconds since 1970 by the box's clock.
+    /// When it was issued, in seconds since 1970 by the clock of the box.
     pub given: u64,
-    /// SHA-256 of it.
+    /// SHA-256 of the secret token, in hexadecimal.
     sha256: String,
 }
 
 impl Token {
-    /// How long ago it was given, by the box's clock.
+    /// Time since the token was issued, by the clock of the box.
     #[must_use]
     pub fn age(&self) -> Duration {
         Duration::from_secs(now().saturating_sub(self.given))
     }
 }
 
-/// Seconds since 1970.
+/// The present time in seconds since 1970, by the clock of the box.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Tokens {
-    /// Those in a state folder.
+    /// The tokens in a state folder. Nothing is read yet.
     #[must_use]
     pub fn of(state: &Path) -> Self {
         Self { path: state.join("network/tokens.json") }
     }
 
-    /// All of them, oldest first.
+    /// Lists all tokens, oldest first.
     ///
     /// # Errors
-    /// [`Error::State`] when the file is damaged: nobody is let in by it then.
+    /// [`Error::State`] when the file is damaged: then no token is accepted.
     pub fn list(&self) -> Result<Vec<Token>> {
         let damaged =
             |what: String| Error::State { path: self.path.clone(), what, remedy: "remove the file and pair again" };
@@ -78,20 +78,21 @@ impl Tokens {
         }
     }
 
-    /// Whose token this is.
+    /// The name of the visitor who has this token; `None` if the token is unknown.
     ///
     /// # Errors
     /// As [`list`](Self::list).
     pub fn whose(&self, token: &str) -> Result<Option<String>> {
-        // Compared by their hashes: how long it takes tells nothing of the token.
+        // The hashes are compared, so the time of the comparison reveals nothing about the token.
         let sha256 = sha256_hex(token.as_bytes());
         Ok(self.list()?.into_iter().find(|known| known.sha256 == sha256).map(|known| known.name))
     }
 
-    /// Gives a new one; who had one by that name has it no longer.
+    /// Issues a new token, which replaces an earlier token of the same name.
     ///
     /// # Errors
-    /// [`Error::State`]; [`Error::Unsealed`] without randomness.
+    /// [`Error::State`] when the file is damaged, [`Error::Contract`] when it cannot be written,
+    /// [`Error::Unsealed`] when there are no random bytes.
     pub fn give(&self, name: &str) -> Result<String> {
         let token = secret().map_err(Error::Unsealed)?;
         let mut tokens = self.list()?;
@@ -101,10 +102,10 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Takes the token of that name back; false when there is none.
+    /// Revokes the token of that name; false when there is none.
     ///
     /// # Errors
-    /// [`Error::State`].
+    /// [`Error::State`] when the file is damaged, [`Error::Contract`] when it cannot be written.
     pub fn revoke(&self, name: &str) -> Result<bool> {
         let mut tokens = self.list()?;
         let before = tokens.len();
@@ -122,7 +123,7 @@ impl Tokens {
     }
 }
 
-/// The codes that are shown.
+/// Pairs visitors by means of codes on the display of the box.
 #[derive(Debug)]
 pub struct Pairing {
     tokens: Tokens,
@@ -132,9 +133,9 @@ pub struct Pairing {
 
 #[derive(Default)]
 struct State {
-    /// The code that is shown: one at a time.
+    /// The code that is shown; only one at a time.
     shown: Option<Shown>,
-    /// When the last ones were.
+    /// When the last codes were begun.
     before: VecDeque<Instant>,
 }
 
@@ -152,45 +153,46 @@ struct Shown {
     agreed: Option<Agreed>,
 }
 
-/// Why nobody is let in.
+/// Why a visitor cannot pair.
 #[derive(Debug, thiserror::Error)]
 pub enum PairingError {
-    /// What a visitor may be called.
+    /// The name of the visitor is not allowed.
     #[error("a visitor's name has 1 to {NAME} letters, digits, dots, dashes or underlines")]
     Name,
-    /// Too many asked.
+    /// Too many codes were requested; carries the seconds to wait.
     #[error("too many codes were asked for; wait {0} s and begin again")]
     TooMany(u64),
-    /// Another code, a late one, or one that was tried before.
+    /// The code is another one, has expired, or was tried before.
     #[error("this code is not shown, or not any longer; begin again")]
     NoCode,
-    /// The proof is wrong.
+    /// The visitor's message or proof is wrong.
     #[error(
         "that is not the code the box shows, or someone sits between; begin again, and type what the box shows now"
     )]
     Wrong,
-    /// The token cannot be filed.
+    /// The token cannot be stored, or there are no random bytes.
     #[error(transparent)]
     Box(#[from] Error),
 }
 
 impl Pairing {
-    /// A pairing with no code shown. `fingerprint` is the SHA-256 of this box's certificate.
+    /// A pairing without a code. `fingerprint` is the SHA-256 of this box's certificate.
     #[must_use]
     pub fn new(tokens: Tokens, fingerprint: String) -> Self {
         Self { tokens, fingerprint, state: Mutex::default() }
     }
 
-    /// The tokens it gives.
+    /// The tokens that pairing issues.
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
-    /// Someone asks for a code: its id, and the code, which goes to the screen and nowhere else.
+    /// Begins a pairing. Returns its id and the code, which must be shown on the display and nowhere else.
     ///
     /// # Errors
-    /// [`PairingError::Name`], [`PairingError::TooMany`], [`PairingError::Box`].
+    /// [`PairingError::Name`] for a name that is not allowed, [`PairingError::TooMany`] after too many codes,
+    /// [`PairingError::Box`] when there are no random bytes.
     pub fn begin(&self, name: &str) -> Result<(String, String), PairingError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if name.is_empty() || name.len() > NAME || !name.chars().all(fits) {
@@ -218,10 +220,11 @@ impl Pairing {
         Ok((id, code))
     }
 
-    /// Takes the visitor's message and gives the box's own.
+    /// Takes the visitor's message and returns the message of the box.
     ///
     /// # Errors
-    /// [`PairingError::NoCode`], [`PairingError::Wrong`] for what is no message.
+    /// [`PairingError::NoCode`] when the code is not shown or was tried before, [`PairingError::Wrong`]
+    /// for an invalid message.
     pub fn exchange(&self, id: &str, message: &str) -> Result<String, PairingError> {
         let mut state = self.lock();
         let shown =
@@ -235,10 +238,11 @@ impl Pairing {
         Ok(ours)
     }
 
-    /// Takes the visitor's proof and gives the box's own, and a token. A wrong one ends the code.
+    /// Takes the visitor's proof and returns the proof of the box and a token. A wrong proof ends the code.
     ///
     /// # Errors
-    /// [`PairingError`].
+    /// [`PairingError::NoCode`] when the code is not shown, [`PairingError::Wrong`] for a wrong proof,
+    /// [`PairingError::Box`] when the token cannot be stored.
     pub fn confirm(&self, id: &str, proof: &str) -> Result<(String, String), PairingError> {
         let mut state = self.lock();
         if !state.shown.as_ref().is_some_and(|shown| shown.is(id) && shown.agreed.is_some()) {

@@ -1,4 +1,4 @@
-//! What the camera shows, as a JPEG picture small enough for a page that is open all day.
+//! Serves the newest camera picture as a JPEG file, for the live page.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) async fn picture(State(state): State<Arc<AppState>>) -> Response {
     }
 }
 
-/// The shot as JPEG: as it came where it came so.
+/// The shot as a JPEG file. A shot that is JPEG already is returned unchanged.
 fn jpeg(shot: &Shot) -> Result<Vec<u8>> {
     match &shot.pixels {
         Pixels::File(bytes) if bytes.starts_with(b"\xff\xd8") => Ok(bytes.clone()),

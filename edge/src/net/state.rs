@@ -1,4 +1,4 @@
-//! What the routes share: how the box is, and how a request is refused.
+//! State that the routes share, and the responses to rejected requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use super::live::Live;
 use super::pairing::Pairing;
 use crate::config::Config;
 
-/// What the routes share.
+/// State that the routes share.
 pub(super) struct AppState {
     pub(super) name: String,
     pub(super) config: Config,
@@ -29,7 +29,7 @@ pub(super) struct AppState {
 }
 
 impl AppState {
-    /// How the box is.
+    /// The status of the box.
     pub(super) fn status(&self) -> Status {
         let now = self.live.now();
         let detector = self.live.detector();
@@ -45,15 +45,15 @@ impl AppState {
             frame_ms: now.tally.frame_ms(),
             judged: self.judged.load(Ordering::Relaxed),
             uptime: self.live.uptime().as_secs(),
-            bounds: detector
-                .calibration()
-                .ok()
-                .map(|held_to| Bounds { counterfeit: held_to.alpha(), unsure: held_to.unsure_up_to() }),
+            bounds: detector.calibration().ok().map(|with_standard| Bounds {
+                counterfeit: with_standard.alpha(),
+                unsure: with_standard.unsure_up_to(),
+            }),
         }
     }
 }
 
-/// A refusal: a status and why.
+/// A response that rejects a request, with a status code and the reason.
 pub(super) fn refuse(status: StatusCode, error: &(impl ToString + ?Sized)) -> Response {
     (status, Json(Refusal { error: error.to_string() })).into_response()
 }

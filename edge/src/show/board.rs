@@ -1,8 +1,9 @@
-//! The pins that this computer has become one type: [`Board`], lights, buzzer and button by rppal, by the kernel's GPIO devices, on the
-//! console, or none.
+//! Access to the pins of this computer as one type: a [`Board`] has lights, buzzer and button through rppal, through
+//! the kernel's GPIO devices, on the console, or not at all.
 //!
-//! rppal reads and writes the registers of a Raspberry Pi's header, and is no longer kept: where it does not know the machine (a Pi 5 with a
-//! recent kernel) the kernel's own devices are asked, by the label of the header's chip. Lights go out when dropped, on a panic too.
+//! rppal reads and writes the registers of a Raspberry Pi's header, and is no longer maintained. If it does not know
+//! the machine (a Pi 5 with a recent kernel), the kernel's GPIO devices are used, found by the label of the header's
+//! chip. The lights go out when they are dropped, also on a panic.
 
 #[cfg(feature = "gpio")]
 mod gpiochip;
@@ -22,22 +23,22 @@ use serde::Deserialize;
 use crate::Result;
 use crate::show::button::Button;
 use crate::show::indicator::{Indicator, PinFault, Signal};
-use crate::show::panel::{News, Shows};
+use crate::show::panel::{News, NewsDevice};
 
-/// Which pins are used.
+/// How the pins are accessed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Those of this computer's header where it has one, otherwise none.
+    /// Through rppal or the kernel if this computer has a header, otherwise no pins.
     #[default]
     Auto,
-    /// The header's, by rppal.
+    /// The pins of the header, through rppal.
     Rpi,
-    /// The header's, by the kernel's GPIO devices.
+    /// The pins of the header, through the kernel's GPIO devices.
     Gpiochip,
-    /// Lines on stderr.
+    /// No pins: lights and buzzer are lines on stderr.
     Console,
-    /// None.
+    /// No pins, and no output.
     None,
 }
 
@@ -59,43 +60,44 @@ impl FromStr for Kind {
     }
 }
 
-/// BCM numbers of the header's pins; `None` for what is not wired.
+/// BCM numbers of the pins on the header; `None` for a part that is not wired.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pins {
-    /// The green light.
+    /// Pin of the green light.
     pub green: u8,
-    /// The red light.
+    /// Pin of the red light.
     pub red: u8,
-    /// The buzzer.
+    /// Pin of the buzzer.
     pub buzzer: Option<u8>,
-    /// The button.
+    /// Pin of the button.
     pub button: Option<u8>,
 }
 
 impl Default for Pins {
-    /// Green on header pin 11, red on 13, the buzzer on 15, the button on 16.
+    /// The green light on header pin 11, the red one on 13, the buzzer on 15, the button on 16.
     fn default() -> Self {
         Self { green: 17, red: 27, buzzer: Some(22), button: Some(23) }
     }
 }
 
-/// What stands before a person: lights, a buzzer, and a button.
+/// The devices in front of a person: lights, buzzer and button.
 #[derive(Debug)]
 pub struct Board {
-    /// How its pins are had, for people.
+    /// How the pins are accessed, as text for people.
     pub name: String,
-    /// Its lights and buzzer.
+    /// The lights and the buzzer, if there are any.
     pub lights: Option<Lights>,
-    /// Its button.
+    /// The button, if there is one.
     pub button: Option<Button<Input>>,
 }
 
 impl Board {
-    /// Takes the pins.
+    /// Opens the pins.
     ///
     /// # Errors
-    /// [`Error::Board`] when they cannot be had; never for [`Kind::Auto`], [`Kind::Console`] and [`Kind::None`].
+    /// [`Error::Board`](crate::Error::Board) when the pins cannot be used; never for [`Kind::Auto`],
+    /// [`Kind::Console`] and [`Kind::None`].
     pub fn open(kind: Kind, pins: &Pins) -> Result<Self> {
         let none = |name: String| Self { name, lights: None, button: None };
         match kind {
@@ -121,7 +123,7 @@ impl Board {
     }
 }
 
-/// The pins that were asked for.
+/// The opened pins.
 struct Wires {
     green: Output,
     red: Output,
@@ -148,7 +150,7 @@ fn gpiochip(pins: &Pins) -> Result<(String, Wires)> {
 
 type Shared = Indicator<Output, Output, Output, Sleep>;
 
-/// The box's lights and buzzer, to be put out by whoever ends the program.
+/// The lights and the buzzer. Clones share them, so that the part of the program that ends it can turn them off.
 #[derive(Clone, Debug)]
 pub struct Lights(Arc<Mutex<Shared>>);
 
@@ -157,7 +159,7 @@ impl Lights {
         Self(Arc::new(Mutex::new(Indicator::new(green, red, buzzer, Sleep))))
     }
 
-    /// Shows a signal; returns when its pulse or blinks are over.
+    /// Shows a signal. Returns when its pulse, buzz or blinks are over.
     ///
     /// # Errors
     /// [`PinFault`], the first time only: see [`Indicator::show`].
@@ -165,40 +167,40 @@ impl Lights {
         self.hold().show(signal)
     }
 
-    /// Puts them out once the pulse that is being shown is over, and keeps anybody from lighting them again for as long as what
-    /// comes back is held.
+    /// Turns lights and buzzer off once the current pulse is over. They stay off for as long as the
+    /// returned guard is held.
     #[must_use]
     pub fn put_out(&self) -> impl Sized + '_ {
         let mut held = self.hold();
-        // A pin that fails was told of when it was to shine.
+        // A failing pin was already reported when it was to be lit.
         let _ = held.dark();
         held
     }
 
     fn hold(&self) -> MutexGuard<'_, Shared> {
-        // Lights have no state that a panic could leave half-changed.
+        // The indicator has no state that a panic could leave half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shows for Lights {
+impl NewsDevice for Lights {
     fn show(&mut self, news: &News) -> Option<String> {
         Self::show(self, news.signal).err().map(|fault| fault.to_string())
     }
 }
 
-/// A pin that is written to, wherever it is.
+/// An output pin of any kind.
 #[derive(Debug)]
 pub enum Output {
-    /// By rppal.
+    /// A pin through rppal.
     #[cfg(feature = "gpio")]
     Rpi(rppal::gpio::OutputPin),
-    /// By the kernel.
+    /// A pin through the kernel.
     #[cfg(feature = "gpio")]
     Gpiochip(gpiocdev_embedded_hal::OutputPin),
-    /// A line on stderr.
+    /// A line on stderr, with the name of the part.
     Console(&'static str),
-    /// Nowhere.
+    /// No output.
     None,
 }
 
@@ -224,7 +226,7 @@ impl Output {
             Self::Rpi(pin) => pin.write(high.into()),
             #[cfg(feature = "gpio")]
             Self::Gpiochip(pin) => return pin.set_state(high.into()).map_err(|_| ErrorKind::Other),
-            // A console that is gone is no reason to fail.
+            // A closed console is no reason to fail.
             Self::Console(part) => {
                 let _ = writeln!(std::io::stderr(), "[{part} {}]", if high { "on" } else { "off" });
             }
@@ -234,13 +236,13 @@ impl Output {
     }
 }
 
-/// A pin that is read, wherever it is.
+/// An input pin of any kind.
 #[derive(Debug)]
 pub enum Input {
-    /// By rppal.
+    /// A pin through rppal.
     #[cfg(feature = "gpio")]
     Rpi(rppal::gpio::InputPin),
-    /// By the kernel.
+    /// A pin through the kernel.
     #[cfg(feature = "gpio")]
     Gpiochip(gpiocdev_embedded_hal::InputPin),
 }
@@ -264,7 +266,7 @@ impl InputPin for Input {
     }
 }
 
-/// Waiting, by the operating system.
+/// Delays by sleeping in the operating system.
 #[derive(Debug)]
 pub struct Sleep;
 

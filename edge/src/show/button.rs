@@ -1,4 +1,5 @@
-//! A push button to ground becomes [`Press`]es: contacts that bounce are one press, and a long one is another than a short one.
+//! Turns the level of a pin with a push button to ground into [`Press`]es: debounced, and split into
+//! short and long ones.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -9,27 +10,27 @@ use embedded_hal::digital::InputPin;
 
 /// Time between two readings of the pin.
 const POLL: Duration = Duration::from_millis(5);
-/// How long a pin must stand still before it is believed.
+/// Debounce time: how long the level must stay the same before it counts.
 const STILL: Duration = Duration::from_millis(20);
-/// A press is long from here on.
+/// A press of at least this time is long.
 const LONG: Duration = Duration::from_secs(2);
 
-/// What a finger did.
+/// One press of the button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Press {
-    /// Pressed and let go: judge this.
+    /// Pressed and released: judge what is in front of the camera.
     Short,
-    /// Held for two seconds; said while it is still held.
+    /// Held for two seconds; reported while it is still held.
     Long,
 }
 
-/// A button between a pin that is pulled up and ground.
+/// A button between a pin with a pull-up and ground.
 #[derive(Debug)]
 pub struct Button<P> {
     pin: P,
-    /// The pin as it was read last, and since when.
+    /// Whether the pin was low at the last reading, and since when it has been so.
     read: (bool, Option<Instant>),
-    /// Since when the button is down, and whether that was called long already.
+    /// Since when the button is down, and whether a long press was already reported.
     down: Option<(Instant, bool)>,
 }
 
@@ -39,10 +40,10 @@ impl<P: InputPin> Button<P> {
         Self { pin, read: (false, None), down: None }
     }
 
-    /// Looks at the pin; to be called every few milliseconds.
+    /// Reads the pin once. To be called every few milliseconds.
     ///
     /// # Errors
-    /// The pin's own, when it cannot be read; the button then counts as let go.
+    /// The error of the pin when it cannot be read; the button then counts as released.
     pub fn poll(&mut self, now: Instant) -> Result<Option<Press>, P::Error> {
         let low = match self.pin.is_low() {
             Ok(low) => low,
@@ -74,8 +75,8 @@ impl<P: InputPin> Button<P> {
 }
 
 impl<P: InputPin + Send + 'static> Button<P> {
-    /// Reads the pin on a thread of its own until `stop` is set or the receiver is dropped. A pin that cannot be read is
-    /// reported to `log` once, and read again.
+    /// Reads the pin in a new thread until `stop` is set or the receiver is dropped. A pin that cannot be read is
+    /// reported to `log` once, and reading goes on.
     pub fn listen(mut self, stop: Arc<AtomicBool>, log: impl Fn(&str) + Send + 'static) -> mpsc::Receiver<Press> {
         let (presses, pressed) = mpsc::channel();
         thread::spawn(move || {
@@ -110,7 +111,8 @@ mod tests {
     use embedded_hal_mock::eh1::digital::State::{High, Low};
     use embedded_hal_mock::eh1::digital::{Mock, Transaction};
 
-    /// What is said while the pin reads `!` failing, `_` low, `-` high, every 5 ms; each letter is one look.
+    /// The presses that are reported while the pin reads `_` low, `-` high or `!` failing; each letter
+    /// is one reading, every 5 ms.
     fn presses(pin: &str) -> Vec<(usize, Press)> {
         let look = |letter| match letter {
             '_' => Transaction::get(Low),

@@ -1,11 +1,11 @@
-//! The display on an I2C bus becomes one of the things that show news.
+//! Opens the display on an I2C bus as a [`NewsDevice`].
 
-use crate::show::panel::Shows;
+use crate::show::panel::NewsDevice;
 
-/// The display on a bus; none for a negative number.
+/// Opens the display on the I2C bus `bus`; `None` for a negative number.
 #[cfg(feature = "gpio")]
 #[must_use]
-pub fn open(bus: i16) -> Option<Box<dyn Shows>> {
+pub fn open(bus: i16) -> Option<Box<dyn NewsDevice>> {
     use crate::show::panel::News;
     use crate::show::screen::{Screen, Words};
     use rppal::i2c::I2c;
@@ -16,7 +16,7 @@ pub fn open(bus: i16) -> Option<Box<dyn Shows>> {
         reported: bool,
     }
 
-    impl Shows for Display {
+    impl NewsDevice for Display {
         fn show(&mut self, news: &News) -> Option<String> {
             self.reword(&news.words)
         }
@@ -43,9 +43,9 @@ pub fn open(bus: i16) -> Option<Box<dyn Shows>> {
     Some(Box::new(Display { bus, screen: None, reported: false }))
 }
 
-/// Without the feature there is none.
+/// Without the feature `gpio` there is no display.
 #[cfg(not(feature = "gpio"))]
 #[must_use]
-pub fn open(_: i16) -> Option<Box<dyn Shows>> {
+pub fn open(_: i16) -> Option<Box<dyn NewsDevice>> {
     None
 }

@@ -1,33 +1,34 @@
-//! A [`Signal`] enters, two lights and a buzzer show it, over any `embedded-hal` pins.
+//! Shows a [`Signal`] on two lights and a buzzer, over any `embedded-hal` pins.
 //!
-//! A file because of what the lights must never do: show green for a fault, keep green on for longer than a pulse, or
-//! stop a verdict by failing. Green is lit only once the red pin has obeyed, so that "unsure" cannot pass for "genuine".
+//! A file of its own because of what the lights must never do: show green for a fault, keep green on for longer
+//! than a pulse, or stop a verdict by failing. Green is lit only after the red pin was set without an error, so
+//! that "unsure" cannot look like "genuine".
 
 use counterfoil_models::{Judgement, Verdict};
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{Error as _, ErrorKind, OutputPin};
 
-/// How long a pulse of green lasts, in milliseconds.
+/// Length of a pulse of the green light, in milliseconds.
 const PULSE_MS: u32 = 700;
-/// How long each half of a fault's blinks lasts, in milliseconds.
+/// Length of each half of a blink, lit or dark, in milliseconds.
 const BLINK_MS: u32 = 120;
-/// How often a fault blinks.
+/// Number of blinks for a fault.
 const BLINKS: usize = 3;
-/// How long a counterfeit buzzes, in milliseconds.
+/// Length of the buzz for a counterfeit, in milliseconds.
 const BUZZ_MS: u32 = 400;
 
-/// What the lights can say.
+/// The signals that lights and buzzer can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Dark: there is nothing to judge.
     Nothing,
-    /// A pulse of green.
+    /// A pulse of the green light.
     Genuine,
-    /// A pulse of both, which a two-colour light shows as amber.
+    /// A pulse of both lights, which a two-colour light shows as amber.
     Unsure,
-    /// Red, until the next signal, and a buzz.
+    /// The red light until the next signal, and a buzz.
     Counterfeit,
-    /// Red blinks: there is no verdict.
+    /// Blinks of the red light: there is no verdict.
     Fault,
 }
 
@@ -42,7 +43,7 @@ impl<E> From<&Result<Judgement, E>> for Signal {
     }
 }
 
-/// A pin that did not obey.
+/// A pin could not be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the pin of the {part} failed ({kind}); check its wiring. Verdicts go on without it")]
 pub struct PinFault {
@@ -50,7 +51,7 @@ pub struct PinFault {
     kind: ErrorKind,
 }
 
-/// The two lights and the buzzer. Dropped, by a panic too, they go out.
+/// The two lights and the buzzer. They go out when this is dropped, also on a panic.
 #[derive(Debug)]
 pub struct Indicator<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> {
     green: G,
@@ -61,12 +62,12 @@ pub struct Indicator<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> {
 }
 
 impl<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> Indicator<G, R, B, D> {
-    /// Takes the pins as they are; high is lit, and loud.
+    /// Takes the pins as they are. High turns a light or the buzzer on.
     pub fn new(green: G, red: R, buzzer: B, delay: D) -> Self {
         Self { green, red, buzzer, delay, reported: false }
     }
 
-    /// Shows a signal; returns when its pulse or blinks are over. A failing pin is told of once and never again.
+    /// Shows a signal. Returns when its pulse, buzz or blinks are over. Only the first failure of a pin is reported.
     ///
     /// # Errors
     /// [`PinFault`], the first time only.
@@ -81,10 +82,10 @@ impl<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> Indicator<G, R, B, D>
         if shown.is_ok() || std::mem::replace(&mut self.reported, true) { Ok(()) } else { shown }
     }
 
-    /// Puts everything out, green first; tries the rest even when one fails.
+    /// Turns everything off, green first. The other pins are set even if one fails.
     ///
     /// # Errors
-    /// [`PinFault`].
+    /// [`PinFault`] for the first pin that fails.
     pub fn dark(&mut self) -> Result<(), PinFault> {
         let green = self.set_green(false);
         let red = self.set_red(false);
@@ -119,7 +120,7 @@ impl<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> Indicator<G, R, B, D>
         shown
     }
 
-    /// Puts green out even when it seemed not to come on.
+    /// Turns green on and off again, even if turning it on failed.
     fn pulse_green(&mut self) -> Result<(), PinFault> {
         let lit = self.set_green(true);
         self.delay.delay_ms(PULSE_MS);
@@ -141,7 +142,7 @@ impl<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> Indicator<G, R, B, D>
 
 impl<G: OutputPin, R: OutputPin, B: OutputPin, D: DelayNs> Drop for Indicator<G, R, B, D> {
     fn drop(&mut self) {
-        // Nobody is left to be told.
+        // Nothing can receive the error here.
         let _ = self.dark();
     }
 }
@@ -155,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// Shows the signals and then drops the indicator, whose last act is one more Low on each pin.
+    /// Shows the signals and then drops the indicator, which sets each pin to Low once more.
     fn show(
         signals: &[Signal],
         green: &[Transaction],
@@ -199,7 +200,7 @@ mod tests {
     fn a_fault_blinks_red_and_never_shows_green() {
         let blinks = sets(&[Low, High, Low, High, Low, High, Low]);
         assert_eq!(show(&[Signal::Fault], &sets(&[Low]), &blinks, &sets(&[Low])), [Ok(())]);
-        // Not even when the red pin is dead.
+        // Not even if the red pin always fails.
         let dead: Vec<Transaction> = [Low, High, Low, High, Low, High, Low].map(fails).to_vec();
         assert!(show(&[Signal::Fault], &sets(&[Low]), &dead, &sets(&[Low]))[0].is_err());
     }

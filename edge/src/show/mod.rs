@@ -1,5 +1,4 @@
-//! What a person in front of the box sees, hears and presses: lights, buzzer, display and button, by the pins of a
-//! [`board`].
+//! The devices for a person in front of the box: lights, buzzer, display and button, on the pins of a [`board`].
 
 pub mod board;
 pub mod button;

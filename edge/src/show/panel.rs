@@ -1,7 +1,7 @@
-//! What the box shows, on a thread of its own: lights, buzzer and display, the newest news first.
+//! Shows news in its own thread, on lights, buzzer and display.
 //!
-//! A pulse lasts, a bus can hang and a pin can fail; none of that may hold up a verdict. News that came while a pulse was shown is shown
-//! after it, the newest only.
+//! A pulse takes time, a bus can hang and a pin can fail, and none of that may delay a verdict. Of the news that
+//! arrive during a pulse, only the newest is shown after it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,30 +12,30 @@ use crate::mailbox::Mailbox;
 use crate::show::indicator::Signal;
 use crate::show::screen::Words;
 
-/// How long the thread sleeps when there is no news.
+/// How long the thread waits for news before it checks the notice and the end.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// News for whoever stands before the box.
+/// News for a person in front of the box.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// For the lights.
+    /// The signal of the lights and the buzzer.
     pub signal: Signal,
-    /// For the display.
+    /// The words on the display.
     pub words: Words,
 }
 
-/// Something that shows news: lights, a display, a console. Says what is wrong with it, once.
-pub trait Shows: Send {
-    /// Shows it; comes back when it was shown.
+/// A device that shows news: lights, a display, a console. Returns a message about what is wrong with it, once.
+pub trait NewsDevice: Send {
+    /// Shows the news; returns when it was shown.
     fn show(&mut self, news: &News) -> Option<String>;
 
-    /// Shows other words, and leaves lights as they are: those of a notice, or those that were there before it.
+    /// Shows other words, and leaves lights as they are: the words of a notice, or those from before it.
     fn reword(&mut self, _: &Words) -> Option<String> {
         None
     }
 }
 
-/// The thread that shows.
+/// The thread that shows news. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct Panel {
     shared: Arc<Shared>,
@@ -45,14 +45,14 @@ pub struct Panel {
 #[derive(Debug)]
 struct Shared {
     news: Mailbox<News>,
-    /// Words that stay on the display until then, whatever else is new.
+    /// Words that stay on the display until this time, even if there is news.
     notice: Mutex<Option<(Words, Instant)>>,
     unwanted: AtomicBool,
 }
 
 impl Panel {
-    /// Shows news by all of `parts`; what is wrong with one is given to `complain`.
-    pub fn new(mut parts: Vec<Box<dyn Shows>>, complain: impl Fn(String) + Send + 'static) -> Self {
+    /// Starts the thread, which shows news on all of `parts`. Messages about failing parts go to `complain`.
+    pub fn new(mut parts: Vec<Box<dyn NewsDevice>>, complain: impl Fn(String) + Send + 'static) -> Self {
         let shared =
             Arc::new(Shared { news: Mailbox::new(), notice: Mutex::new(None), unwanted: AtomicBool::new(false) });
         let theirs = Arc::clone(&shared);
@@ -75,12 +75,13 @@ impl Panel {
         Self { shared, thread: Some(thread) }
     }
 
-    /// Shows this next; comes back at once.
+    /// Shows this next, instead of other news that wait. Returns at once.
     pub fn show(&self, news: News) {
         self.shared.news.put(news);
     }
 
-    /// Shows this once the news before it is being shown, lest one picture's verdict hides another's; waits for that.
+    /// Queues this behind the news that wait, so that no picture's verdict hides another's. Blocks
+    /// until there is room.
     pub fn show_after(&self, mut news: News) {
         while let Err(again) = self.shared.news.queue(news, PATIENCE) {
             news = again;
@@ -89,19 +90,20 @@ impl Panel {
 }
 
 impl Panel {
-    /// For whoever has a notice to show.
+    /// A handle for showing notices from other threads.
     #[must_use]
     pub fn notices(&self) -> Notices {
         Notices(Arc::clone(&self.shared))
     }
 }
 
-/// Puts words on the display that stay for a while.
+/// Shows words on the display for a fixed time.
 #[derive(Clone, Debug)]
 pub struct Notices(Arc<Shared>);
 
 impl Notices {
-    /// Shows them at once; for so long nothing new takes their place, and then the newest does.
+    /// Shows `words` at once and keeps them for the time `long`, even if there is news; then the newest
+    /// news is shown again.
     pub fn show(&self, words: Words, long: Duration) {
         *self.0.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some((words, Instant::now() + long));
     }
@@ -116,7 +118,7 @@ impl Shared {
 }
 
 impl Drop for Panel {
-    /// Waits for what is being shown, so that lights are dark after it.
+    /// Waits for the end of the thread, so that the lights are dark afterwards.
     fn drop(&mut self) {
         self.shared.unwanted.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -131,7 +133,7 @@ mod tests {
 
     struct Slow(Arc<Mutex<Vec<Signal>>>);
 
-    impl Shows for Slow {
+    impl NewsDevice for Slow {
         fn show(&mut self, news: &News) -> Option<String> {
             thread::sleep(Duration::from_millis(60));
             self.0.lock().unwrap().push(news.signal);
@@ -170,7 +172,7 @@ mod tests {
 
     struct Display(Arc<Mutex<Vec<String>>>);
 
-    impl Shows for Display {
+    impl NewsDevice for Display {
         fn show(&mut self, news: &News) -> Option<String> {
             self.reword(&news.words)
         }
@@ -184,7 +186,8 @@ mod tests {
     #[test]
     fn a_notice_goes_by_itself_and_what_is_new_shows_again() {
         let (lit, shown) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
-        let parts: Vec<Box<dyn Shows>> = vec![Box::new(Slow(Arc::clone(&lit))), Box::new(Display(Arc::clone(&shown)))];
+        let parts: Vec<Box<dyn NewsDevice>> =
+            vec![Box::new(Slow(Arc::clone(&lit))), Box::new(Display(Arc::clone(&shown)))];
         let panel = Panel::new(parts, |_| {});
         let words = |large: &str| Words { large: large.into(), small: <[String; 2]>::default() };
         panel.show(News { signal: Signal::Counterfeit, words: words("COUNTERFEIT") });

@@ -1,6 +1,7 @@
-//! What the box says, in words on a small display: an SSD1306 of 128 x 64 points on an I2C bus.
+//! Shows words on a small display: an SSD1306 with 128 x 64 pixels on an I2C bus.
 //!
-//! A display that is missing or fails is told of once; it is set up anew before the next words, for it may have been plugged in again.
+//! A display that is missing or fails is reported once. It is initialised again before the next words,
+//! because it may have been plugged in again.
 
 use embedded_graphics::mono_font::MonoTextStyle;
 use embedded_graphics::mono_font::ascii::{FONT_6X10, FONT_10X20};
@@ -13,19 +14,19 @@ use ssd1306::prelude::{DisplayRotation, I2CInterface};
 use ssd1306::size::DisplaySize128x64;
 use ssd1306::{I2CDisplayInterface, Ssd1306};
 
-/// Letters in a small line.
+/// Number of letters in a small line.
 const SMALL: usize = 21;
 
-/// What stands on the display: one line in large letters, two in small ones.
+/// The text on the display: one line in large letters and two in small ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
-    /// At most 12 letters of it show.
+    /// The large line; 12 letters of it fit.
     pub large: String,
-    /// At most 21 letters of each show.
+    /// The two small lines; 21 letters of each fit.
     pub small: [String; 2],
 }
 
-/// A display that did not obey.
+/// The display does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the display at 0x3c does not answer; check its wiring and that I2C is enabled (`raspi-config`). Verdicts go on without it"
@@ -34,7 +35,7 @@ pub struct ScreenFault;
 
 type Display<I> = Ssd1306<I2CInterface<I>, DisplaySize128x64, BufferedGraphicsMode<DisplaySize128x64>>;
 
-/// The display.
+/// The display and its state.
 pub struct Screen<I> {
     display: Display<I>,
     working: bool,
@@ -42,7 +43,7 @@ pub struct Screen<I> {
 }
 
 impl<I: I2c> Screen<I> {
-    /// A display on a bus, at address 0x3c; nothing is sent yet.
+    /// A display on `bus` at address 0x3c. Nothing is sent yet.
     pub fn new(bus: I) -> Self {
         let interface = I2CDisplayInterface::new(bus);
         let display =
@@ -50,7 +51,7 @@ impl<I: I2c> Screen<I> {
         Self { display, working: false, reported: false }
     }
 
-    /// Shows words in place of those before.
+    /// Replaces the words on the display.
     ///
     /// # Errors
     /// [`ScreenFault`], the first time only.
@@ -83,7 +84,7 @@ mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    /// A bus whose display can be unplugged, and what was sent to it.
+    /// A bus with a display that can be unplugged; records the bytes that were sent.
     #[derive(Clone, Default)]
     struct Bus(Rc<RefCell<(bool, Vec<u8>)>>);
 

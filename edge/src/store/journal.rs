@@ -1,8 +1,8 @@
-//! The journal of verdicts: an append-only record of what the box said, a JSON object a line.
+//! The journal of verdicts: an append-only record with one JSON object per line.
 //!
-//! A file because of what must hold through power cuts: a line is written in one piece and brought to the disk before the light goes on,
-//! a torn last line is cut off when the journal is opened again, and none before it is touched. Full parts are set aside under a number
-//! and the oldest are dropped.
+//! A file of its own because of what must hold through power cuts. A line is written at once and synced to the disk
+//! before the light goes on. When the journal is opened again, an incomplete last line is cut off, and no line before
+//! it is changed. A full part is renamed with a number, and the oldest parts are deleted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -14,35 +14,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The part that is written to.
+/// Name of the part that is being written.
 const CURRENT: &str = "journal.jsonl";
-/// A part is set aside at this length: some twenty thousand verdicts.
+/// Length in bytes at which a new part is begun: about twenty thousand verdicts.
 const PART_BYTES: u64 = 4 << 20;
-/// Parts that are kept aside.
+/// Number of full parts that are kept.
 const PARTS: usize = 16;
 
-/// One verdict, as it stands in the journal.
+/// One verdict in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Milliseconds since 1970, by the box's clock, which may not have been set.
+    /// Milliseconds since 1970 by the clock of the box, which may not be set.
     pub time_ms: u64,
-    /// SHA-256 of the picture's file or raw bytes.
+    /// SHA-256 of the picture's file or of its raw bytes.
     pub picture: String,
     /// The detector's score.
     pub score: f32,
-    /// Its p-value.
+    /// The p-value of the score.
     pub p_value: f64,
-    /// What was said.
+    /// The verdict.
     pub verdict: Verdict,
-    /// The bundle's fingerprint.
+    /// The fingerprint (SHA-256) of the bundle.
     pub bundle: String,
-    /// The picture's file, where it had one.
+    /// Path of the picture's file, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
 
 impl Entry {
-    /// A verdict of now on a camera's picture.
+    /// A verdict with the present time and without a file name.
     #[must_use]
     pub fn now(picture: String, verdict: Verdict, judgement: &Judgement, bundle: &str) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -59,7 +59,7 @@ impl Entry {
     }
 }
 
-/// A journal that is written to.
+/// A journal that is open for writing.
 #[derive(Debug)]
 pub struct Journal {
     folder: PathBuf,
@@ -69,10 +69,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal in a folder, which is made where it lacks, and cuts off a torn last line.
+    /// Opens the journal in a folder, which is created if it is missing, and cuts off an incomplete last line.
     ///
     /// # Errors
-    /// [`Error::State`].
+    /// [`Error::State`] when the folder or its files cannot be written, [`Error::Contract`] when the folder cannot be
+    /// synced.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(CURRENT);
         let trouble = trouble(&path);
@@ -84,10 +85,10 @@ impl Journal {
         Ok(Self { folder: folder.to_path_buf(), file, length, part_bytes: PART_BYTES })
     }
 
-    /// Writes a verdict down; when it comes back, no power cut undoes it.
+    /// Writes a verdict. After this returns, a power cut does not undo it.
     ///
     /// # Errors
-    /// [`Error::State`], a full disk for one; what was written before stays whole.
+    /// As [`open`](Self::open), for example when the disk is full. Earlier lines stay complete.
     pub fn append(&mut self, entry: &Entry) -> Result<()> {
         let mut line = serde_json::to_vec(entry).expect("an entry holds only what JSON can say");
         line.push(b'\n');
@@ -96,7 +97,7 @@ impl Journal {
         }
         let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // Half a line must not stand before the next one.
+            // The next line must not follow half a line.
             let _ = self.file.set_len(self.length);
             return Err(trouble(&self.folder.join(CURRENT))(error));
         }
@@ -129,8 +130,8 @@ fn trouble(path: &Path) -> impl Fn(io::Error) -> Error + use<> {
     }
 }
 
-/// The length of the part's whole lines: up to the last end of a line that follows something JSON can read. Reads backwards no
-/// further than the last two lines; bytes that a power cut left as zeros count as torn.
+/// The length of the part up to its last line that is complete and valid. Only the last 64 KiB are read. Zero bytes,
+/// which a power cut can leave, count as an incomplete line.
 fn whole(file: &mut File) -> io::Result<u64> {
     let length = file.metadata()?.len();
     let mut tail = Vec::new();
@@ -148,7 +149,7 @@ fn whole(file: &mut File) -> io::Result<u64> {
     Ok(from + end as u64)
 }
 
-/// The parts set aside, the oldest first.
+/// The full parts, oldest first.
 fn parts(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut parts = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -162,10 +163,10 @@ fn parts(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(parts)
 }
 
-/// Hands every entry of a folder's journal to `sink`, the oldest first; gives the number of lines that cannot be read.
+/// Gives every entry of a folder's journal to `sink`, oldest first. Returns the number of lines that cannot be read.
 ///
 /// # Errors
-/// [`Error::State`] when the journal cannot be read, or whatever the sink gives.
+/// [`Error::State`] when the journal cannot be read, and [`Error::Audience`] when `sink` fails.
 pub fn read(folder: &Path, mut sink: impl FnMut(Entry) -> io::Result<()>) -> Result<usize> {
     let unread = |path: &Path| {
         let path = path.to_path_buf();
@@ -246,7 +247,7 @@ mod tests {
             drop(journal);
             let path = dir.path().join(CURRENT);
             let bytes = fs::read(&path).unwrap();
-            // What did not reach the disk is missing, or zeros.
+            // Bytes that did not reach the disk are missing, or zeros.
             let kept = bytes.len().saturating_sub(cut);
             fs::write(&path, [&bytes[..kept], &vec![0; zeros]].concat()).unwrap();
             let survived = bytes[..kept].split(|byte| *byte == b'\n').count() as u64 - 1;

@@ -1,4 +1,4 @@
-//! What outlasts a power cut: the models in their [`slots`], the keys that are trusted, and the journal of verdicts.
+//! Data that survives a power cut: the models in their [`slots`], the trusted keys, and the journal of verdicts.
 
 pub mod journal;
 pub mod slots;

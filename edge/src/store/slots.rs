@@ -1,14 +1,15 @@
-//! Models in slots: whole bundles side by side in a state folder, and one link that says which of them runs.
+//! Installed models: complete bundles side by side in a state folder, and a link that selects the one that runs.
 //!
 //! ```text
 //! STATE/models/HASH/       a bundle, never changed; HASH is its fingerprint
 //! STATE/models/current     a link to the slot that runs
-//! STATE/models/previous    a link to the one that ran before
-//! STATE/models/unproven    the slot that has given no verdicts on this box yet, and how often it was started
+//! STATE/models/previous    a link to the slot that ran before
+//! STATE/models/unproven    the slot that has given no verdict on this box yet, and the number of its starts
 //! ```
 //!
-//! A link is replaced by a rename and its folder synced, so a power cut at any moment leaves the one or the other. What was chosen is rolled
-//! back by itself when it cannot be opened, or gives no verdict in so many starts.
+//! A link is replaced by a rename and its folder is synced, so after a power cut it is either the old
+//! one or the new one. A selected model is rolled back automatically when it cannot be opened, or when
+//! it gives no verdict in several starts.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::trust::Trust;
 use crate::{Detector, Error, Result};
 
-/// Starts without a verdict before a model is rolled back.
+/// Number of starts without a verdict after which a model is rolled back.
 const STARTS: u32 = 3;
 
 const CURRENT: &str = "current";
@@ -29,55 +30,56 @@ const PREVIOUS: &str = "previous";
 const UNPROVEN: &str = "unproven";
 const LOCK: &str = ".lock";
 
-/// The models of a box.
+/// The installed models of a box.
 #[derive(Clone, Debug)]
 pub struct Slots {
     folder: PathBuf,
 }
 
-/// One of them.
+/// One installed model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Slot {
-    /// The bundle's fingerprint, which names the slot.
+    /// The fingerprint (SHA-256) of the bundle, which is also the name of the slot.
     pub id: String,
-    /// The bundle's name.
+    /// The name of the bundle.
     pub name: String,
-    /// The bundle's counter.
+    /// The counter of the bundle; a newer bundle has a higher one.
     pub counter: u64,
-    /// Whether it is the one that runs.
+    /// Whether this is the model that runs.
     pub current: bool,
-    /// Whether a rollback would lead to it.
+    /// Whether a rollback would select this model.
     pub previous: bool,
 }
 
-/// A model that has given no verdicts on this box yet.
+/// A model that has given no verdict on this box yet.
 #[derive(Debug, Serialize, Deserialize)]
 struct Unproven {
     slot: String,
     starts: u32,
 }
 
-/// The model that runs, opened.
+/// The opened model that runs.
 #[derive(Debug)]
 pub struct ActiveModel {
-    /// It.
+    /// The detector of the model.
     pub detector: Detector,
-    /// Why it is not the one that was chosen.
+    /// Why another model than the selected one was opened; `None` if there was no rollback.
     pub rolled_back: Option<String>,
 }
 
 impl Slots {
-    /// The models in a state folder.
+    /// The models in a state folder. Nothing is read yet.
     #[must_use]
     pub fn of(state: &Path) -> Self {
         Self { folder: state.join("models") }
     }
 
-    /// Takes a bundle in, checked: its hashes, its signature where a key is installed, its counter, its golden pictures on this box.
-    /// It is not selected.
+    /// Installs a bundle after checks: its hashes, its signature if a key is installed, its counter, and its golden
+    /// pictures on this box. The bundle is not selected.
     ///
     /// # Errors
-    /// Whatever is wrong with the bundle; [`Error::Older`] when a newer one of its name is there, unless `older` says that this is meant.
+    /// The error of the bundle; [`Error::Older`] when a newer bundle of the same name is installed and
+    /// `older` is false.
     pub fn install(&self, dir: &Path, trust: &Trust, older: bool) -> Result<Slot> {
         let detector = Detector::open(dir)?;
         let bundle = detector.bundle();
@@ -97,10 +99,11 @@ impl Slots {
         self.slot(bundle.id())
     }
 
-    /// What is installed, by name and counter.
+    /// Lists the installed models, sorted by name and counter. Damaged slots are left out, because they
+    /// can neither be selected nor run.
     ///
     /// # Errors
-    /// [`Error::State`] when the folder cannot be listed. A slot that is damaged is left out: it can be neither selected nor run.
+    /// [`Error::State`] when the folder cannot be listed.
     pub fn list(&self) -> Result<Vec<Slot>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -112,10 +115,10 @@ impl Slots {
         Ok(slots)
     }
 
-    /// Has another model run, by the beginning of its fingerprint; its golden pictures are worked out first.
+    /// Selects the model whose fingerprint begins with `id`, after a test on its golden pictures.
     ///
     /// # Errors
-    /// [`Error::NoModel`] when none or several begin so; whatever is wrong with the bundle.
+    /// [`Error::NoModel`] when none or several fingerprints begin with `id`, or the error of the bundle.
     pub fn select(&self, id: &str) -> Result<Slot> {
         let _lock = self.lock()?;
         let slot = self.find(id)?;
@@ -131,10 +134,10 @@ impl Slots {
         self.slot(&slot.id)
     }
 
-    /// Has the model run again that ran before.
+    /// Selects the model that ran before.
     ///
     /// # Errors
-    /// [`Error::NoModel`] when there is none.
+    /// [`Error::NoModel`] when there is none, or the error of its bundle.
     pub fn rollback(&self) -> Result<Slot> {
         let _lock = self.lock()?;
         let running = self.linked(CURRENT);
@@ -149,16 +152,16 @@ impl Slots {
         self.slot(&before)
     }
 
-    /// The fingerprint of the model that is to run; `None` where none was ever selected.
+    /// The fingerprint of the selected model; `None` if none was ever selected.
     #[must_use]
     pub fn current(&self) -> Option<String> {
         self.linked(CURRENT)
     }
 
-    /// Opens the model that is to run. One that cannot be opened, or was started [`STARTS`] times without a verdict, is rolled back.
+    /// Opens the selected model. It is rolled back if it cannot be opened, or after three starts without a verdict.
     ///
     /// # Errors
-    /// [`Error::NoModel`] when none was selected; what is wrong with it when there is none before it either.
+    /// [`Error::NoModel`] when none was selected, or the error of the bundle when there is no previous model either.
     pub fn open(&self) -> Result<ActiveModel> {
         let current = self.current().ok_or_else(|| {
             Error::NoModel(
@@ -187,10 +190,10 @@ impl Slots {
         }
     }
 
-    /// The model that runs gave a verdict on something real: it stays.
+    /// Records that the model that runs gave a verdict: it is no longer on probation.
     ///
     /// # Errors
-    /// [`Error::State`].
+    /// [`Error::State`] when the record cannot be written.
     pub fn proven(&self) -> Result<()> {
         let path = self.folder.join(UNPROVEN);
         match fs::remove_file(&path) {
@@ -247,16 +250,16 @@ impl Slots {
         Ok(write_whole(&self.folder.join(UNPROVEN), &text)?)
     }
 
-    /// Removes what an install left that was killed.
+    /// Removes what a killed installation left behind.
     fn sweep(&self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".bundle-")) {
-            // What resists takes room and nothing else.
+            // A folder that cannot be removed only takes room.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 
-    /// Waits until nobody else changes models.
+    /// Waits until no other process changes the models, and locks them.
     fn lock(&self) -> Result<File> {
         let path = self.folder.join(LOCK);
         let file =
@@ -278,7 +281,7 @@ fn is_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A fingerprint as people read it.
+/// The first 12 digits of a fingerprint, for people.
 #[must_use]
 pub fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
@@ -289,7 +292,7 @@ mod tests {
     use super::*;
     use counterfoil_models::MANIFEST;
 
-    /// A pretrained bundle, copied and given a counter: another fingerprint, the same network.
+    /// A copy of a pretrained bundle with another counter: another fingerprint, the same network.
     fn numbered(dir: &Path, counter: u64) -> PathBuf {
         let pretrained = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pretrained/specimen-note-statistics");
         let copy = dir.join(format!("bundle-{counter}"));
@@ -304,7 +307,7 @@ mod tests {
         Trust::of(Path::new("/nonexistent")).unwrap()
     }
 
-    /// Slots with numbers 1 and 2, of which 2 runs and was selected after 1.
+    /// Two slots with the numbers 1 and 2; 2 was selected after 1 and runs.
     fn two(dir: &Path) -> (Slots, [String; 2]) {
         let slots = Slots::of(dir);
         let ids = [1, 2].map(|counter| {
@@ -347,7 +350,7 @@ mod tests {
         let bad = numbered(dir.path(), 3);
         fs::write(bad.join("discriminator.onnx"), b"no network").unwrap();
         assert!(slots.install(&bad, &no_keys(), false).is_err());
-        // The card lost a file of the model that runs.
+        // The model that runs loses a file.
         fs::remove_file(dir.path().join("models").join(&second).join("discriminator.onnx")).unwrap();
         let running = slots.open().unwrap();
         assert_eq!(running.detector.bundle().id(), first);
@@ -383,7 +386,7 @@ mod tests {
         slots.install(&numbered(dir.path(), 1), &no_keys(), false).unwrap();
         assert!(slots.select("ffffffff").unwrap_err().to_string().contains("model list"));
         assert!(slots.rollback().unwrap_err().to_string().contains("no model ran before"));
-        // With nothing to roll back to, it goes on trying.
+        // Without a model to roll back to, the selected one is tried again.
         let only = slots.list().unwrap().remove(0).id;
         slots.select(&only).unwrap();
         (0..2 * STARTS).for_each(|_| assert!(slots.open().unwrap().rolled_back.is_none()));

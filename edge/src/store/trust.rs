@@ -1,7 +1,9 @@
-//! Whose bundles a box takes: once a public key is installed, only those signed with its secret one.
+//! Decides which bundles a box accepts: once a public key is installed, only bundles that are signed
+//! with its secret key.
 //!
-//! Keys and signatures are minisign's, so that they can be checked by hand too: `minisign -V -p KEY -m manifest.json`. The manifest names
-//! every other file's SHA-256, so its signature is the whole bundle's.
+//! Keys and signatures have the format of minisign, so they can also be checked by hand:
+//! `minisign -V -p KEY -m manifest.json`. The manifest contains the SHA-256 of every other file, so its signature
+//! covers the whole bundle.
 
 use std::fs;
 use std::io;
@@ -12,22 +14,22 @@ use minisign_verify::{PublicKey, Signature};
 
 use crate::{Error, Result};
 
-/// The folder of public keys in a state folder.
+/// Name of the folder of public keys in a state folder.
 const FOLDER: &str = "keys";
-/// A key or a signature has a few hundred bytes.
+/// Maximum size in bytes of a key or a signature; real ones have a few hundred.
 const MAX_BYTES: u64 = 4096;
 
-/// The public keys a box has.
+/// The public keys that a box trusts.
 #[derive(Debug)]
 pub struct Trust {
     keys: Vec<(PathBuf, PublicKey)>,
 }
 
 impl Trust {
-    /// Those in a state folder.
+    /// Reads the keys in a state folder.
     ///
     /// # Errors
-    /// [`Error::State`] for a key that cannot be read: a box whose keys are damaged must not take everything.
+    /// [`Error::State`] for a key that cannot be read: a box with damaged keys must not accept every bundle.
     pub fn of(state: &Path) -> Result<Self> {
         let folder = state.join(FOLDER);
         let entries = match fs::read_dir(&folder) {
@@ -43,18 +45,19 @@ impl Trust {
         Ok(Self { keys: keys.collect::<Result<_>>()? })
     }
 
-    /// One key, from its file.
+    /// Reads one key from its file.
     ///
     /// # Errors
-    /// [`Error::State`] when the file is no minisign public key.
+    /// [`Error::State`] when the file is not a minisign public key.
     pub fn of_key(file: &Path) -> Result<Self> {
         Ok(Self { keys: vec![(file.to_path_buf(), read_key(file)?)] })
     }
 
-    /// Installs a public key from a file and says what it is called now.
+    /// Installs a public key from a file. Returns the path of the installed copy.
     ///
     /// # Errors
-    /// [`Error::State`] when the file is no minisign public key, or cannot be installed.
+    /// [`Error::State`] when the file is not a minisign public key, [`Error::Contract`] when the copy
+    /// cannot be written.
     pub fn install(state: &Path, file: &Path) -> Result<PathBuf> {
         read_key(file)?;
         let text = read(file)?;
@@ -63,15 +66,16 @@ impl Trust {
         Ok(place)
     }
 
-    /// The keys' files.
+    /// The paths of the keys.
     pub fn keys(&self) -> impl Iterator<Item = &Path> {
         self.keys.iter().map(|(path, _)| path.as_path())
     }
 
-    /// Checks a bundle's signature; where no key is installed, every bundle is taken.
+    /// Checks the signature of a bundle. If no key is installed, every bundle is accepted.
     ///
     /// # Errors
-    /// [`Error::Untrusted`], saying whether the signature lacks or is not of a key that is installed.
+    /// [`Error::Untrusted`] when the signature is missing or does not belong to an installed key,
+    /// [`Error::State`] when its file cannot be read.
     pub fn check(&self, bundle: &Bundle) -> Result<()> {
         if self.keys.is_empty() {
             return Ok(());
@@ -85,7 +89,7 @@ impl Trust {
             Signature::decode(&read(&path)?).map_err(|e| untrusted(format!("its signature cannot be read ({e})")))?;
         let manifest = fs::read(bundle.dir().join(MANIFEST))
             .map_err(|e| untrusted(format!("its manifest cannot be read ({e})")))?;
-        // What is checked is what was opened.
+        // The manifest that is checked must be the one that was opened.
         if sha256_hex(&manifest) != bundle.id() {
             return Err(untrusted("its manifest changed while it was read".into()));
         }
@@ -145,7 +149,7 @@ mod tests {
         assert!(complaint().contains("none of the installed keys"));
         sign(&bundle, &ours);
         Trust::of(&state).unwrap().check(&bundle).unwrap();
-        // A copy takes its signature along.
+        // A copy includes the signature.
         let copy = Draft::copy(&bundle, &dir.path().join("copy")).unwrap();
         Trust::of(&state).unwrap().check(&copy).unwrap();
         fs::write(bundle.dir().join(SIGNATURE), "untrusted comment: x\nRUQ\n").unwrap();

@@ -1,7 +1,9 @@
-//! The empty scene: what the camera sees when nothing is there, learned with one press of a button. Nothing there is no counterfeit.
+//! The empty scene: what the camera shows when nothing is there, learned with one press of a button. An empty scene
+//! is not judged, so it is never called counterfeit.
 //!
-//! A frame is compared by the middles of a coarse grid of cells, after its own brightness is taken out: clouds and lamps change all cells
-//! alike, an article changes those it lies on. A file in the state folder keeps what was learned.
+//! A frame is compared cell by cell on a coarse grid of brightness values, after the common change of brightness
+//! is removed: clouds and lamps change all cells alike, an article changes only those it covers. The learned
+//! scene is kept in a file of the state folder.
 
 use std::path::Path;
 
@@ -10,27 +12,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Cells across and down.
+/// Number of cells across and down.
 const GRID: (u32, u32) = (32, 24);
-/// A cell that is brighter or darker than it was by this many of 255 has something on it.
+/// A cell whose brightness changed by more than this, on the scale 0..255, is covered by something.
 const CHANGED: i32 = 24;
-/// The share of cells that something there changes: an article smaller than this is too small to judge.
+/// Share of cells that an article changes at least. A smaller article is too small to judge.
 const SHARE: f64 = 0.04;
-/// The file in the state folder.
+/// Name of the file in the state folder.
 const FILE: &str = "empty-scene.json";
 
-/// What the camera sees when nothing is there.
+/// The learned empty scene.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmptyScene {
-    /// Brightness of each cell, row by row.
+    /// Brightness of each cell, row-major.
     cells: Vec<u8>,
 }
 
 impl EmptyScene {
-    /// Takes a frame for the empty scene.
+    /// Learns a frame as the empty scene.
     ///
     /// # Errors
-    /// [`Error::Contract`] when the frame is no picture.
+    /// [`Error::Contract`] when the frame cannot be scaled to the grid.
     pub fn learn(frame: &Frame) -> Result<Self> {
         let (width, height) = GRID;
         Ok(Self { cells: Preprocess::whole(width, height, Color::Grey).plane(frame)?.bytes().to_vec() })
@@ -39,22 +41,22 @@ impl EmptyScene {
     /// Whether a frame shows this scene with nothing in it.
     ///
     /// # Errors
-    /// [`Error::Contract`] when the frame is no picture.
+    /// [`Error::Contract`] when the frame cannot be scaled to the grid.
     pub fn is(&self, frame: &Frame) -> Result<bool> {
         let now = Self::learn(frame)?.cells;
         let mut differences: Vec<i32> =
             now.iter().zip(&self.cells).map(|(now, then)| i32::from(*now) - i32::from(*then)).collect();
-        // The light's own change is what most cells agree on.
+        // The median difference is the change of the light.
         differences.sort_unstable();
         let light = differences[differences.len() / 2];
         let changed = differences.iter().filter(|difference| (*difference - light).abs() > CHANGED).count();
         Ok((changed as f64) < SHARE * differences.len() as f64)
     }
 
-    /// What a state folder remembers; `None` where nothing was learned.
+    /// Reads the empty scene from a state folder; `None` if none was learned.
     ///
     /// # Errors
-    /// [`Error::State`] for a file that cannot be read or believed.
+    /// [`Error::State`] for a file that cannot be read or is damaged.
     pub fn of(state: &Path) -> Result<Option<Self>> {
         let path = state.join(FILE);
         let damaged = |what: String| Error::State {
@@ -74,10 +76,10 @@ impl EmptyScene {
         Ok(Some(empty))
     }
 
-    /// Remembers it in a state folder.
+    /// Writes the empty scene to a state folder.
     ///
     /// # Errors
-    /// [`Error::Contract`] when it cannot be written.
+    /// [`Error::Contract`] when the file cannot be written.
     pub fn keep(&self, state: &Path) -> Result<()> {
         let text = serde_json::to_vec(self).expect("numbers can be said in JSON");
         Ok(write_whole(&state.join(FILE), &text)?)
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
     use image::{GrayImage, Luma};
 
-    /// A table in uneven light, brighter by `light`, with an article of a side of `side` pixels on it.
+    /// A table in uneven light, brighter by `light`, with a square article of `side` pixels on it.
     fn scene(light: i32, side: u32, noise: u32) -> Frame {
         Frame::Grey(GrayImage::from_fn(640, 480, |x, y| {
             let table = 90 + (x / 16 + y / 24) as i32;

@@ -1,9 +1,9 @@
-//! The box's loop as a library: shots and presses enter, answers leave.
+//! The loop of the box as a library: takes camera shots and button presses, and gives answers.
 //!
-//! [`state`] decides what a shot means, [`vote`] joins frames, [`empty_scene`] knows the bare table, [`watcher`] goes
-//! round between the camera, the button, the models and the observers; [`supervisor`] chooses the model and
-//! [`reporter`] writes, shows and prints. Time comes from a [`Clock`] and verdicts from a [`Judge`], so the loop is
-//! tested without a camera, a network file or sleeping.
+//! [`state`] decides what a shot means, [`vote`] combines frames, [`empty_scene`] recognises the empty table,
+//! [`watcher`] runs the loop over camera, button, models and observers, [`supervisor`] selects the model, and
+//! [`reporter`] writes, shows and prints the answers. Time comes from a [`Clock`] and verdicts from a [`Judge`], so
+//! the loop is tested without a camera, a network file or sleeping.
 
 pub mod empty_scene;
 pub mod reporter;
@@ -22,15 +22,15 @@ use counterfoil_models::{Color, Frame, Judgement};
 
 use crate::{Detector, Result};
 
-/// What judges a frame. [`Detector`] does on a box.
+/// Judges frames. On the box this is the [`Detector`].
 pub trait Judge: Debug {
-    /// Identifier that journal entries and bundles carry: SHA-256 of the bundle.
+    /// Identifier of the bundle in journal entries: its SHA-256.
     fn id(&self) -> &str;
 
-    /// The colour that frames are decoded to; grey may be cheaper.
+    /// The colour to which frames are decoded; grey can cost less.
     fn color(&self) -> Color;
 
-    /// Score, p-value and verdict of a frame.
+    /// The score, p-value and verdict of a frame.
     ///
     /// # Errors
     /// As [`Detector::judge`].
@@ -51,9 +51,9 @@ impl Judge for Detector {
     }
 }
 
-/// Where the time comes from.
+/// A source of time.
 pub trait Clock: Debug {
-    /// The present.
+    /// The present time.
     fn now(&self) -> Instant;
 }
 
@@ -67,7 +67,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Takes messages for the operator, which go to stderr or the system's log.
+/// Writes a message for the operator, to stderr or to the system log.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Writes an [`Answer`] to the journal, shows it, and prints it, in this order.
+//! Writes an [`Answer`] to the journal, shows it on the panel, and prints it, in this order.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use crate::show::panel::{News, Panel};
 use crate::show::screen::Words;
 use crate::store::journal::{Entry, Journal};
 
-/// Tells the journal, the panel and stdout what the loop found.
+/// Writes the answers of the loop to the journal, the panel and standard output.
 pub struct Reporter<'a, W> {
     out: &'a mut W,
     json: bool,
@@ -26,13 +26,13 @@ pub struct Reporter<'a, W> {
 }
 
 impl<'a, W: Write> Reporter<'a, W> {
-    /// Prints lines of text or JSON to `out`. With `each`, every answer is shown after the one before it, because
-    /// each is about another picture file; otherwise the newest takes the place of older ones.
+    /// Prints lines of text or JSON to `out`. With `each`, every answer is shown in turn, because each is about
+    /// another picture file; otherwise a new answer replaces older ones.
     pub fn new(out: &'a mut W, json: bool, journal: Option<Journal>, panel: Panel, each: bool, log: Log) -> Self {
         Self { out, json, journal, panel, each, fault: None, log }
     }
 
-    /// The camera has a fault. Repetitions are shown and not logged.
+    /// Reports a fault of the camera. Repetitions are shown and not logged.
     pub(super) fn fault(&mut self, what: &str) {
         if self.fault.as_deref() != Some(what) {
             (self.log)(&format!("{what}; trying again"));
@@ -42,12 +42,12 @@ impl<'a, W: Write> Reporter<'a, W> {
         self.show(News { signal: Signal::Fault, words });
     }
 
-    /// The fault is over.
+    /// Reports that the fault is over.
     pub(super) fn works(&mut self) {
         if self.fault.take().is_some() {
             (self.log)("there are pictures again");
             let words = Words { large: "READY".into(), small: <[String; 2]>::default() };
-            // A fault that was short is seen all the same.
+            // Queued, so that even a short fault is shown.
             self.panel.show_after(News { signal: Signal::Nothing, words });
         }
     }
@@ -60,12 +60,12 @@ impl<'a, W: Write> Reporter<'a, W> {
         }
     }
 
-    /// Tells an answer of the bundle with identifier `bundle`.
+    /// Reports an answer of the bundle with the identifier `bundle`.
     ///
     /// # Errors
     /// When `out` cannot be written. A journal that cannot be written is logged.
     pub(super) fn tell(&mut self, answer: &Answer, bundle: &str) -> io::Result<()> {
-        // A verdict is written down before it is shown.
+        // A verdict is recorded before it is shown.
         if let (Some(journal), Statement::Verdict(verdict, judgement)) = (&mut self.journal, &answer.said) {
             let file = answer.name.as_ref().map(|name| name.to_string_lossy().into_owned());
             let entry = Entry { file, ..Entry::now(answer.picture.clone(), *verdict, judgement, bundle) };

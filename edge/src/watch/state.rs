@@ -1,7 +1,7 @@
-//! What a box knows between two shots, and what a shot or a press changes in it.
+//! The state of the loop between two shots, and how a shot or a press changes it.
 //!
-//! A shot is decoded, compared with the empty scene, judged, and joins those before it until enough of them agree.
-//! Lights, journal and display are told elsewhere.
+//! A shot is decoded, compared with the empty scene, judged, and added to the vote until enough frames agree. Lights,
+//! journal and display are updated elsewhere.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,61 +19,61 @@ use crate::show::panel::News;
 use crate::show::screen::Words;
 use crate::{Error, Result, threads};
 
-/// Time after which a camera that gives damaged frames only has a fault.
+/// A camera that gives only damaged frames for this time has a fault.
 const DAMAGED: Duration = Duration::from_secs(5);
 
-/// When a camera's pictures are judged; files of a folder are judged as they come.
+/// When the frames of a camera are judged. Files of a folder are judged as they arrive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// All the time. A press of the button learns the empty scene.
+    /// Continuously. A press of the button learns the empty scene.
     #[default]
     Always,
-    /// When the button is pressed. A long press learns the empty scene.
+    /// Only after a short press of the button. A long press learns the empty scene.
     Button,
 }
 
-/// A new statement about what lies before the box.
+/// A new statement about what is in front of the box.
 #[derive(Debug)]
 pub struct Answer {
-    /// What the frames agree on.
+    /// The statement on which the frames agree.
     pub said: Statement,
-    /// The picture's file, where it has one.
+    /// Path of the picture's file, if it came from one.
     pub name: Option<PathBuf>,
-    /// SHA-256 of the last picture it rests on.
+    /// SHA-256 of the last picture on which the statement is based.
     pub picture: String,
-    /// Why it could not be judged, where that was said.
+    /// Why the last picture could not be judged, if that is the case.
     pub why: Option<Error>,
-    /// Whether it was asked for, by the button or from the network.
+    /// Whether the button or the network asked for this answer.
     pub asked: bool,
 }
 
-/// Counts of frames.
+/// Statistics on the frames so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// Frames judged.
+    /// Number of frames judged.
     pub judged: u64,
-    /// Frames that showed nothing, or that were not asked about.
+    /// Number of frames that showed nothing, or that no request asked for.
     pub passed: u64,
-    /// Frames that could not be judged.
+    /// Number of frames that could not be judged.
     pub failed: u64,
-    /// Frames of a camera that were damaged, and dropped.
+    /// Number of damaged camera frames, which were dropped.
     pub damaged: u64,
-    /// The oldest that a frame was when its judging began.
+    /// Greatest age of a frame when its processing began.
     pub oldest: Duration,
     /// Time spent on frames.
     pub spent: Duration,
 }
 
 impl Tally {
-    /// Mean time a frame took that showed something, in milliseconds.
+    /// Time spent on all frames divided by the number of frames judged or failed, in milliseconds.
     #[must_use]
     pub fn frame_ms(&self) -> f64 {
         self.spent.as_secs_f64() * 1e3 / (self.judged + self.failed).max(1) as f64
     }
 }
 
-/// The state of the loop. Judges by `J`.
+/// The state of the loop, with the judge `J`.
 #[derive(Debug)]
 pub struct State<J> {
     judge: Arc<J>,
@@ -83,18 +83,18 @@ pub struct State<J> {
     guide: Region,
     vote: Vote,
     empty: Option<EmptyScene>,
-    /// Frames still to be judged for a request, and its time: older frames do not count.
+    /// Number of frames still to judge for a request; `since` is its time, and older frames do not count.
     asked: usize,
     since: Option<Instant>,
     learning: bool,
     network_failed: bool,
-    /// When the frames began to be damaged, and what was wrong with the first.
+    /// When the frames began to be damaged, and the error of the first one.
     damaged: Option<(Instant, String)>,
     tally: Tally,
 }
 
 impl<J: Judge> State<J> {
-    /// Before the first shot. The part of a frame in `guide` is judged.
+    /// The state before the first shot. Only the part `guide` of a frame is judged.
     #[must_use]
     pub fn new(
         judge: Arc<J>,
@@ -121,37 +121,38 @@ impl<J: Judge> State<J> {
         }
     }
 
-    /// Counts of the frames so far.
+    /// The statistics on the frames so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Whether the network, and not the picture, is why the last frame has no verdict.
+    /// Whether the last frame has no verdict because the neural network failed, and not because of the picture.
     #[must_use]
     pub fn network_failed(&self) -> bool {
         self.network_failed
     }
 
-    /// The present judge.
+    /// The judge in use.
     #[must_use]
     pub fn judge(&self) -> &J {
         &self.judge
     }
 
-    /// Judges by another detector from the next frame on.
+    /// Uses another judge from the next frame on, and starts a new vote.
     pub fn replace(&mut self, judge: Arc<J>) {
         self.judge = judge;
         self.vote.forget();
     }
 
-    /// The camera failed: what comes next is another scene, and the fault answers what was asked for.
+    /// Handles a camera fault: starts a new vote, since the scene may have changed, and ends the
+    /// request, which the fault answers.
     pub fn interrupted(&mut self) {
         self.vote.forget();
         (self.asked, self.since) = (0, None);
     }
 
-    /// The button was pressed.
+    /// Handles a press of the button.
     pub fn press(&mut self, press: Press) {
         match (self.mode, press) {
             (Mode::Button, Press::Short) => self.ask(self.clock.now()),
@@ -159,19 +160,19 @@ impl<J: Judge> State<J> {
         }
     }
 
-    /// Asks for an answer from frames that are taken after `since`. It comes after as many frames as the quorum is
-    /// of, at the latest.
+    /// Requests an answer from frames taken after `since`. The answer comes at the latest after as many
+    /// frames as the quorum counts.
     pub fn ask(&mut self, since: Instant) {
         self.vote.forget();
         self.asked = self.quorum.of();
         self.since = Some(since);
     }
 
-    /// Takes a shot into account.
+    /// Processes a shot.
     ///
     /// # Errors
-    /// [`Error::Panicked`], and [`Error::Contract`] for a frame that cannot be the empty scene. What is wrong with a
-    /// picture that is judged is an answer.
+    /// [`Error::Contract`] for a frame that cannot be learned as the empty scene. A picture that cannot be judged is
+    /// no error here, but an [`Answer`].
     pub fn look(&mut self, shot: &Shot) -> Result<Outcome> {
         let begun = self.clock.now();
         self.tally.oldest = self.tally.oldest.max(begun.duration_since(shot.taken));
@@ -181,7 +182,7 @@ impl<J: Judge> State<J> {
     }
 
     fn outcome(&mut self, shot: &Shot) -> Result<Outcome> {
-        // A file was put there to be judged, whatever the button says.
+        // A file in the folder is always judged, whatever the mode.
         let file = shot.name.is_some();
         let idle = self.mode == Mode::Button && self.asked == 0;
         let old = self.asked > 0 && self.since.is_some_and(|since| shot.taken < since);
@@ -215,13 +216,13 @@ impl<J: Judge> State<J> {
         }
         let (result, why) = match frame.and_then(|frame| self.result(&frame)) {
             Ok(result) => (result, None),
-            // A bare table is no fault.
+            // An empty table is no fault.
             Err(error @ Error::Contract(ContractError::NotFound(NotFound::NothingStandsOut))) => {
                 (FrameResult::Nothing, Some(error))
             }
             Err(error) => (FrameResult::Unjudged, Some(error)),
         };
-        self.network_failed = why.as_ref().is_some_and(Error::is_the_networks);
+        self.network_failed = why.as_ref().is_some_and(Error::is_model_failure);
         match result {
             FrameResult::Nothing => self.tally.passed += 1,
             FrameResult::Judged(_) => self.tally.judged += 1,
@@ -231,7 +232,7 @@ impl<J: Judge> State<J> {
         let asked = self.asked > 0 && !old;
         if asked {
             self.asked -= 1;
-            // A request is always answered: frames that do not agree are unsure, or could not be judged.
+            // A request always gets an answer: frames that do not agree give unsure, or not judged.
             said = said.or_else(|| (self.asked == 0).then(|| Self::undecided(result)));
             if said.is_some() {
                 self.asked = 0;
@@ -245,8 +246,8 @@ impl<J: Judge> State<J> {
         })
     }
 
-    /// Drops a damaged frame: it is no verdict and no part of one. When there is nothing else for a while, that is a
-    /// fault.
+    /// Drops a damaged frame, which takes no part in the vote. Reports a fault if there were only
+    /// damaged frames for a while.
     fn drop_damaged(&mut self, taken: Instant, why: &Error) -> Outcome {
         self.tally.damaged += 1;
         let (since, first) = self.damaged.get_or_insert_with(|| (taken, why.to_string()));
@@ -278,23 +279,23 @@ impl<J: Judge> State<J> {
     }
 }
 
-/// What came of a shot.
+/// The result of a shot.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Nothing new to say.
+    /// Nothing new.
     Nothing,
-    /// Something to say.
+    /// A new answer.
     Answer(Answer),
-    /// The empty scene, learned from it.
+    /// The empty scene that was learned from the shot.
     Learned(EmptyScene),
-    /// A camera's damaged frame, which was dropped.
+    /// A damaged camera frame, which was dropped.
     Damaged,
-    /// One more of those, and nothing else for a while.
+    /// A damaged camera frame, after only damaged frames for a while.
     Fault(Fault),
 }
 
 impl Answer {
-    /// How it is shown.
+    /// The answer as news for lights and display.
     #[must_use]
     pub fn news(&self) -> News {
         let judged = |judgement: &Judgement| {

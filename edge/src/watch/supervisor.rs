@@ -1,5 +1,5 @@
-//! Which detector judges: a bundle that was named, or the model that is selected in the state folder, followed while
-//! the box runs.
+//! Selects the detector: a bundle that was named, or the model that is selected in the state folder. A change of that
+//! selection is followed while the box runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -14,14 +14,14 @@ use crate::detector::standard::Standard;
 use crate::store::slots::{ActiveModel, Slots};
 use crate::{Detector, Error, Result};
 
-/// Time between two readings of the link to the current model.
+/// Time between two checks of the link to the selected model.
 const LOOK: Duration = Duration::from_secs(1);
-/// A model that was just selected is rolled back after failing on every frame for this time,
+/// Minimum time of failures on every frame after which a newly selected model is rolled back.
 const FAILING_FOR: Duration = Duration::from_secs(20);
-/// and on more than this number of them.
+/// Number of failed frames that must be exceeded for this rollback, besides the time.
 const FAILURES: u32 = 10;
 
-/// The detector that judges, and whether another is to take its place.
+/// The detector in use, and a newly selected one while it is loaded.
 pub struct Supervisor {
     slots: Option<Slots>,
     standard: (Option<PathBuf>, Option<Name>),
@@ -33,11 +33,12 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Opens `bundle`, or without one the model that is selected in `state`, and holds it to what `state` knows of
-    /// `name`.
+    /// Opens `bundle`, or, without one, the model that is selected in `state`. The standard is what
+    /// `state` holds for `name`.
     ///
     /// # Errors
-    /// As [`Detector::open`], [`Slots::open`] and [`Detector::held_to`]; [`Error::NoModel`] with neither.
+    /// As [`Detector::open`], [`Slots::open`] and [`Detector::with_standard`]; [`Error::NoModel`] without
+    /// `bundle` and `state`.
     pub fn open(bundle: Option<&Path>, state: Option<&Path>, name: Option<Name>, log: Log) -> Result<Self> {
         let standard = (state.map(Path::to_path_buf), name);
         let (slots, running) = match (bundle, state) {
@@ -60,14 +61,14 @@ impl Supervisor {
         Ok(Self { slots, standard, running, asked, loading: None, probation, log })
     }
 
-    /// Name and number of the model, for messages.
+    /// Name and number of the model in use, for messages.
     #[must_use]
     pub fn what(&self) -> String {
         let manifest = self.running.bundle().manifest();
         format!("{} (number {})", manifest.name, manifest.counter)
     }
 
-    /// The detector that judges.
+    /// The detector in use.
     #[must_use]
     pub fn detector(&self) -> Arc<Detector> {
         Arc::clone(&self.running)
@@ -87,7 +88,7 @@ impl Supervisor {
 }
 
 impl ModelSource<Detector> for Supervisor {
-    /// Loads a newly selected model beside the one that runs, on a thread of its own.
+    /// Loads a newly selected model in its own thread, while the current one keeps running.
     fn changed(&mut self, reload: bool) -> Option<Result<Arc<Detector>, String>> {
         let slots = self.slots.as_ref()?;
         if let Some(loading) = &self.loading {
@@ -106,7 +107,7 @@ impl ModelSource<Detector> for Supervisor {
         if slots.current().is_some_and(|id| id != self.running.bundle().id()) {
             let (slots, (done, loading)) = (slots.clone(), mpsc::channel());
             thread::spawn(move || {
-                // The receiver is gone when the box was told to stop.
+                // The receiver is gone when the box is stopping.
                 let _ = done.send(slots.open());
             });
             self.loading = Some(loading);
@@ -114,7 +115,7 @@ impl ModelSource<Detector> for Supervisor {
         None
     }
 
-    /// Rolls back a model that fails from its first frame on; the link is then followed as ever.
+    /// Rolls back a model that fails from its first frame on. The changed link is then followed as usual.
     fn failed(&mut self) {
         let Some(slots) = &self.slots else { return };
         if self.probation.failed(Instant::now()) {
@@ -140,16 +141,16 @@ impl ModelSource<Detector> for Supervisor {
     }
 }
 
-/// Decides when a model that was just selected is rolled back: when it fails on every frame before its first verdict.
+/// Decides when a newly selected model is rolled back: when it fails on every frame before its first verdict.
 #[derive(Debug, Default)]
 struct Probation {
     passed: bool,
-    /// Time of the first failure since the last verdict, and how many there were.
+    /// Time of the first failure since the last verdict, and the number of failures.
     failing: Option<(Instant, u32)>,
 }
 
 impl Probation {
-    /// The network failed on a frame. Returns whether the model is to be rolled back.
+    /// Records that the neural network failed on a frame. Returns whether the model must be rolled back.
     fn failed(&mut self, now: Instant) -> bool {
         let (since, times) = self.failing.unwrap_or((now, 0));
         self.failing = Some((since, times + 1));
@@ -160,7 +161,7 @@ impl Probation {
         over
     }
 
-    /// The model gave a verdict. Returns whether it is the first.
+    /// Records a verdict of the model. Returns whether it is the first.
     fn passed(&mut self) -> bool {
         self.failing = None;
         !std::mem::replace(&mut self.passed, true)
@@ -170,7 +171,7 @@ impl Probation {
 fn held(detector: Detector, (state, name): &(Option<PathBuf>, Option<Name>)) -> Result<Detector, Error> {
     let Some(state) = state else { return Ok(detector) };
     let standard = Standard::of(detector.bundle(), state, name.as_ref())?;
-    detector.held_to(standard)
+    detector.with_standard(standard)
 }
 
 #[cfg(test)]

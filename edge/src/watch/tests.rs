@@ -1,5 +1,5 @@
-//! The loop through its states, with a scripted camera, a stub for the network and a clock that stands still: nothing
-//! here sleeps.
+//! Tests of the loop through its states, with a scripted camera, a stub for the network and a clock
+//! that stands still. No test sleeps.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -22,7 +22,7 @@ use crate::show::button::Press;
 use crate::show::panel::Panel;
 use crate::{Error, Result};
 
-/// The time that a test gives.
+/// A clock that the test sets.
 #[derive(Debug)]
 struct Manual(Mutex<Instant>);
 
@@ -38,8 +38,8 @@ impl Clock for Manual {
     }
 }
 
-/// Judges by the brightness of a frame's middle: light is genuine, dark a counterfeit, white breaks the network,
-/// black makes it panic.
+/// Judges by the brightness in the middle of a frame: light is genuine, dark is counterfeit, white
+/// makes the network fail, black makes it panic.
 #[derive(Debug)]
 struct Stub {
     id: &'static str,
@@ -68,7 +68,7 @@ impl Judge for Stub {
     }
 }
 
-/// A table in uneven light with an article of one brightness on it, as a PNG file; `None` for the bare table.
+/// A table in uneven light with an article of one brightness on it, as a PNG file; `None` for the empty table.
 fn picture(article: Option<u8>) -> Pixels {
     let table = |x: u32, y: u32| 90 + (x / 8 + y / 6) as u8;
     let image = GrayImage::from_fn(160, 120, |x, y| match article {
@@ -96,7 +96,7 @@ impl FrameSource for Script {
     }
 }
 
-/// What the loop told the models and its observer.
+/// Records the calls of the loop to the models and the observer.
 #[derive(Default)]
 struct Told {
     failed: u32,
@@ -177,7 +177,7 @@ impl Reply for Answered {
     }
 }
 
-/// A box of the test's own, which gets shots one by one.
+/// A box under test, which gets shots one by one.
 struct Bench {
     clock: Arc<Manual>,
     told: Shared,
@@ -226,7 +226,7 @@ impl Bench {
         CameraEvent::Shot(Shot { taken: self.clock.now(), name: None, pixels })
     }
 
-    /// Goes round once for each event, and gives what the observer heard.
+    /// Runs one round for each event, and returns the calls that the observer received.
     fn rounds(&mut self, events: impl IntoIterator<Item = CameraEvent>) -> Vec<String> {
         let script: VecDeque<CameraEvent> = events.into_iter().collect();
         let rounds = script.len();
@@ -256,7 +256,7 @@ impl Bench {
         self.told.events()
     }
 
-    /// The same for shots of a table with these articles on it.
+    /// Like `rounds`, for shots of a table with these articles on it.
     fn see(&mut self, articles: &[Option<u8>]) -> Vec<String> {
         let shots: Vec<CameraEvent> = articles.iter().map(|article| self.shot(picture(*article))).collect();
         self.rounds(shots)
@@ -425,5 +425,5 @@ fn the_end_of_a_stream_ends_the_loop() {
     assert_eq!(fault.to_string(), "no picture came; check the pipe");
     assert!(watcher.summary().starts_with("0 frames judged"));
     let error: Error = ContractError::NotFinite(0.0).into();
-    assert!(error.is_the_networks());
+    assert!(error.is_model_failure());
 }

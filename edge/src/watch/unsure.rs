@@ -1,4 +1,4 @@
-//! Pictures the box was unsure of are kept in the state folder, for a person to label and the next training to learn from.
+//! Keeps pictures with the verdict unsure in the state folder, for a person to label and for the next training.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use counterfoil_models::{Color, write_whole};
 use crate::camera::{Pixels, Shot};
 use crate::{Error, Result};
 
-/// No more pictures are kept than this: what a person labels in an hour, and less than 200 MB.
+/// Maximum number of pictures that are kept: what a person labels in an hour, and less than 200 MB.
 const MOST: usize = 500;
 
-/// The folder `unsure` of a state folder.
+/// The folder `unsure` in a state folder.
 #[derive(Debug)]
 pub struct UnsureStore {
     folder: PathBuf,
@@ -19,10 +19,10 @@ pub struct UnsureStore {
 }
 
 impl UnsureStore {
-    /// Makes the folder where it lacks.
+    /// Opens the folder, and creates it if it is missing.
     ///
     /// # Errors
-    /// [`Error::Unwritten`].
+    /// [`Error::Unwritten`] when the folder cannot be created or listed.
     pub fn in_state(state: &Path) -> Result<Self> {
         let folder = state.join("unsure");
         let made = fs::create_dir_all(&folder).and_then(|()| fs::read_dir(&folder)).map(Iterator::count);
@@ -30,8 +30,8 @@ impl UnsureStore {
         Ok(Self { folder, room: MOST.saturating_sub(kept) })
     }
 
-    /// Keeps a picture under its fingerprint, as it came, or as PNG where it was raw; drops it where there is no room
-    /// left.
+    /// Keeps a picture under the name of its fingerprint: in its own format, or as PNG if it was raw.
+    /// Does nothing if no room is left.
     ///
     /// # Errors
     /// [`Error::Contract`] when the file cannot be written.
@@ -42,7 +42,7 @@ impl UnsureStore {
         let (bytes, kind) = match &shot.pixels {
             Pixels::File(bytes) => (bytes.clone(), if bytes.starts_with(b"\x89PNG") { "png" } else { "jpg" }),
             Pixels::Raw(yuv) => (yuv.frame(Color::Rgb)?.to_png()?, "png"),
-            // It was not judged, so its verdict is not unsure.
+            // There are no pixels, so the picture was not judged.
             Pixels::Missing(_) => return Ok(()),
         };
         write_whole(&self.folder.join(format!("{fingerprint}.{kind}")), &bytes)?;

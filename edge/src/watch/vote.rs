@@ -1,39 +1,39 @@
-//! What single frames say becomes what the box says: only what N of the last M frames agree on.
+//! Combines the results of single frames into a statement: one on which N of the last M frames agree.
 //!
-//! A file because of what must not come through: one lucky frame in a stream of bad ones, a light that flickers, or the verdict on
-//! the article before this one.
+//! A file of its own because of what must not become a statement: one lucky frame among bad ones, flickering
+//! light, or the verdict on the previous article.
 
 use std::collections::VecDeque;
 
 use counterfoil_models::{Judgement, Verdict};
 
-/// What one frame showed.
+/// The result of one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FrameResult {
-    /// No article.
+    /// The frame shows no article.
     Nothing,
-    /// An article, judged.
+    /// The frame shows an article, which was judged.
     Judged(Judgement),
-    /// Something that cannot be judged: blurred, cut off, damaged.
+    /// The frame shows something that cannot be judged: blurred, cut off or damaged.
     Unjudged,
 }
 
-/// What is said.
+/// A statement about what is in front of the camera.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statement {
     /// There is no article.
     Nothing,
-    /// There is one, and this is what the frames agree on. Where they contradict each other, the verdict is unsure and the judgement is
-    /// that of the least genuine of them.
+    /// There is an article, and the frames agree on this verdict. If they contradict each other, the verdict is
+    /// unsure and the judgement is that of the frame with the lowest score.
     Verdict(Verdict, Judgement),
-    /// There is something, and it cannot be judged.
+    /// There is something that cannot be judged.
     Unjudged,
 }
 
 impl From<FrameResult> for Statement {
-    /// What a picture that speaks for itself says.
-    fn from(glimpse: FrameResult) -> Self {
-        match glimpse {
+    /// The statement of a single picture that needs no vote.
+    fn from(result: FrameResult) -> Self {
+        match result {
             FrameResult::Nothing => Self::Nothing,
             FrameResult::Judged(judgement) => Self::Verdict(judgement.verdict(), judgement),
             FrameResult::Unjudged => Self::Unjudged,
@@ -41,27 +41,28 @@ impl From<FrameResult> for Statement {
     }
 }
 
-/// How many frames have to agree, of how many.
+/// How many of the last frames must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quorum {
     needed: usize,
     of: usize,
 }
 
-/// As many frames as anybody may wait for.
+/// Largest number of frames that a quorum can count.
 const MOST: usize = 100;
 
 impl Quorum {
-    /// Every frame for itself.
+    /// Each frame counts alone.
     pub const ONE: Self = Self { needed: 1, of: 1 };
 
-    /// `needed` of the last `of` frames; more than half, so that two answers cannot both have it.
+    /// `needed` of the last `of` frames. Requires more than half, so that two statements cannot both reach it,
+    /// and at most 100 frames; otherwise `None`.
     #[must_use]
     pub fn new(needed: usize, of: usize) -> Option<Self> {
         (2 * needed > of && needed <= of && of <= MOST).then_some(Self { needed, of })
     }
 
-    /// Frames it is of.
+    /// Number of frames that the quorum counts.
     #[must_use]
     pub fn of(self) -> usize {
         self.of
@@ -74,7 +75,7 @@ impl Default for Quorum {
     }
 }
 
-/// Frames on their way to an answer.
+/// A running vote over the last frames.
 #[derive(Debug)]
 pub struct Vote {
     quorum: Quorum,
@@ -83,24 +84,24 @@ pub struct Vote {
 }
 
 impl Vote {
-    /// Nothing was seen yet.
+    /// A vote without frames.
     #[must_use]
     pub fn new(quorum: Quorum) -> Self {
         Self { quorum, last: VecDeque::new(), said: None }
     }
 
-    /// Forgets what was seen and said: the next answer is about what comes now.
+    /// Forgets the frames and the last statement: the next statement is about the frames from now on.
     pub fn forget(&mut self) {
         self.last.clear();
         self.said = None;
     }
 
-    /// Adds what a frame showed. Gives an answer when there is one and it is another than the last.
-    pub fn add(&mut self, glimpse: FrameResult) -> Option<Statement> {
+    /// Adds the result of a frame. Returns the statement if there is one and it differs from the last one.
+    pub fn add(&mut self, result: FrameResult) -> Option<Statement> {
         if self.last.len() == self.quorum.of {
             self.last.pop_front();
         }
-        self.last.push_back(glimpse);
+        self.last.push_back(result);
         let answer = self.answer()?;
         let news = self.said.is_none_or(|said| Kind::of_said(said) != Kind::of_said(answer));
         news.then(|| {
@@ -111,26 +112,27 @@ impl Vote {
 
     fn answer(&self) -> Option<Statement> {
         let newest = *self.last.back()?;
-        let agree = |glimpse: FrameResult| {
-            let same = self.last.iter().filter(|other| Kind::of(**other) == Kind::of(glimpse));
+        let agree = |result: FrameResult| {
+            let same = self.last.iter().filter(|other| Kind::of(**other) == Kind::of(result));
             same.count() >= self.quorum.needed
         };
-        // The newest frame is among those that agree, so that an answer is never about what is gone.
+        // The newest frame must be among those that agree, so that a statement is never about an
+        // article that is gone.
         if agree(newest) {
             return Some(newest.into());
         }
-        if self.last.len() < self.quorum.of || self.last.iter().any(|glimpse| agree(*glimpse)) {
+        if self.last.len() < self.quorum.of || self.last.iter().any(|result| agree(*result)) {
             return None;
         }
         let judged =
-            |glimpse: &FrameResult| if let FrameResult::Judged(judgement) = glimpse { Some(*judgement) } else { None };
+            |result: &FrameResult| if let FrameResult::Judged(judgement) = result { Some(*judgement) } else { None };
         let contradicting = self.last.iter().map(judged).collect::<Option<Vec<_>>>()?;
         let least = contradicting.into_iter().min_by(|a, b| a.score().get().total_cmp(&b.score().get()))?;
         Some(Statement::Verdict(Verdict::Unsure, least))
     }
 }
 
-/// Glimpses that say the same.
+/// The kind of a result or statement; two results agree if their kinds are equal.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Nothing,
@@ -139,8 +141,8 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(glimpse: FrameResult) -> Self {
-        match glimpse {
+    fn of(result: FrameResult) -> Self {
+        match result {
             FrameResult::Nothing => Self::Nothing,
             FrameResult::Judged(judgement) => Self::Verdict(judgement.verdict()),
             FrameResult::Unjudged => Self::Unjudged,
@@ -162,8 +164,8 @@ mod tests {
     use counterfoil_models::{Calibration, Score};
     use proptest::prelude::*;
 
-    /// `g`, `u`, `c` for frames judged, `.` for nothing there, `x` for what cannot be judged.
-    fn glimpse(letter: char) -> FrameResult {
+    /// `g`, `u`, `c` are judged frames, `.` is nothing there, `x` cannot be judged.
+    fn result(letter: char) -> FrameResult {
         let calibration = Calibration::new(0.05, (0..19).map(|i| i as f32).collect()).unwrap();
         let judged = |score| FrameResult::Judged(calibration.judge(Score::new(score).unwrap()));
         match letter {
@@ -185,10 +187,10 @@ mod tests {
         }
     }
 
-    /// What is said after each frame; `-` for nothing new.
+    /// The statement after each frame; `-` for nothing new.
     fn say(quorum: Quorum, frames: &str) -> String {
         let mut agreement = Vote::new(quorum);
-        frames.chars().map(|frame| agreement.add(glimpse(frame)).map_or('-', letter)).collect()
+        frames.chars().map(|frame| agreement.add(result(frame)).map_or('-', letter)).collect()
     }
 
     #[test]
@@ -207,7 +209,7 @@ mod tests {
         let Some(Statement::Verdict(_, least)) = "gcgcg"
             .chars()
             .fold((Vote::new(Quorum::new(4, 5).unwrap()), None), |(mut agreement, _), frame| {
-                let said = agreement.add(glimpse(frame));
+                let said = agreement.add(result(frame));
                 (agreement, said)
             })
             .1
@@ -235,7 +237,7 @@ mod tests {
             let mut agreement = Vote::new(Quorum::new(needed, of).unwrap());
             let frames: Vec<char> = frames.chars().collect();
             for (at, frame) in frames.iter().enumerate() {
-                if let Some(Statement::Verdict(Verdict::Genuine, _)) = agreement.add(glimpse(*frame)) {
+                if let Some(Statement::Verdict(Verdict::Genuine, _)) = agreement.add(result(*frame)) {
                     let window = &frames[(at + 1).saturating_sub(of)..=at];
                     prop_assert!(window.iter().filter(|frame| **frame == 'g').count() >= needed);
                     prop_assert_eq!(*frame, 'g');

@@ -1,4 +1,5 @@
-//! One round of the loop: takes what button, network, models and camera have, and tells everybody who is to know.
+//! One round of the loop: reads button, network requests, models and camera, and informs reporter,
+//! observer and waiting requests.
 
 use std::fmt::Debug;
 use std::io::{self, Write};
@@ -17,15 +18,15 @@ use super::{Judge, Log};
 use crate::camera::{CameraEvent, CameraThread, Fault, Pixels, Shot};
 use crate::show::button::Press;
 
-/// Longest wait for a picture before everything else is looked at.
+/// Longest wait for a picture in one round.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Where the loop gets pictures from. [`CameraThread`] is one.
+/// A source of pictures for the loop, for example [`CameraThread`].
 pub trait FrameSource {
-    /// The newest event that was not taken yet; waits for one no longer than `patience`.
+    /// Takes the newest event that was not taken yet. Waits for one for at most `patience`.
     fn newest(&mut self, patience: Duration) -> Option<CameraEvent>;
 
-    /// Frames that were dropped while an older one was judged.
+    /// Number of frames that were dropped while an older one was judged.
     fn dropped(&self) -> u64;
 }
 
@@ -39,70 +40,71 @@ impl FrameSource for CameraThread {
     }
 }
 
-/// Where the loop gets its judge from. [`Supervisor`](super::supervisor::Supervisor) is one.
+/// A source of judges for the loop, for example [`Supervisor`](super::supervisor::Supervisor).
 pub trait ModelSource<J> {
-    /// Another judge, or why there is none, once one was chosen. `reload` has the choice looked up now.
+    /// A newly selected judge once it is loaded, or why it cannot be used; `None` if nothing changed.
+    /// `reload` checks the selection at once.
     fn changed(&mut self, reload: bool) -> Option<Result<Arc<J>, String>>;
 
-    /// The network failed on a frame.
+    /// Called when the neural network failed on a frame.
     fn failed(&mut self);
 
-    /// There was a verdict.
+    /// Called when there was a verdict.
     fn proven(&mut self);
 }
 
-/// Who follows the loop from other threads, such as the network. No call may block.
+/// Follows the loop for other threads, such as the network services. No call may block.
 pub trait Observer<J> {
-    /// Another judge took over.
+    /// Another judge is in use.
     fn replaced(&self, judge: Arc<J>);
-    /// The counts changed.
+    /// The statistics changed.
     fn counted(&self, tally: Tally);
     /// The camera has a fault.
     fn fault(&self, what: &str);
-    /// There are pictures, or could be.
+    /// The camera works, with or without a new picture.
     fn works(&self);
-    /// There is something new to say.
+    /// There is a new answer.
     fn answered(&self, answer: &Answer);
-    /// This was the newest shot.
+    /// A shot was processed; it is the newest.
     fn looked(&self, shot: Shot);
 }
 
-/// A request for a verdict on what lies before the camera.
+/// A request for a verdict on what is in front of the camera.
 #[derive(Debug)]
 pub struct VerdictRequest {
-    /// Its time: frames that were taken before do not count.
+    /// When the request was made: frames taken before this time do not count.
     pub asked: Instant,
-    /// Where the answer goes.
+    /// Receives the answer.
     pub reply: Box<dyn Reply>,
 }
 
-/// Takes the answer to a [`VerdictRequest`].
+/// Receives the answer to a [`VerdictRequest`].
 pub trait Reply: Debug + Send {
-    /// Whether the peer has stopped waiting.
+    /// Whether the client has stopped waiting.
     fn is_abandoned(&self) -> bool;
     /// Sends the answer, or the camera's fault.
     fn send(self: Box<Self>, answer: Result<&Answer, &str>);
 }
 
-/// Everything that goes round with each picture.
+/// The loop: its state, its inputs and its outputs.
 pub struct Watcher<'a, J, C, M, W> {
-    /// What the loop knows.
+    /// State of the loop.
     pub state: State<J>,
-    /// Where pictures come from.
+    /// Source of pictures.
     pub camera: C,
-    /// Where judges come from.
+    /// Source of judges.
     pub models: M,
     /// Presses of the button, if there is one.
     pub presses: Option<mpsc::Receiver<Press>>,
-    /// Requests from the network.
+    /// New requests from the network.
     pub requests: mpsc::Receiver<VerdictRequest>,
     /// Requests that wait for an answer.
     pub pending: Vec<VerdictRequest>,
-    /// Who else follows the loop.
+    /// Follows the loop for other threads.
     pub observer: Arc<dyn Observer<J>>,
-    /// Journal, panel and stdout.
+    /// Writes the journal, the panel and standard output.
     pub reporter: Reporter<'a, W>,
-    /// Where pictures with an unsure verdict are kept, if they are.
+    /// Keeps pictures with the verdict unsure, if that is configured.
     pub unsure: Option<UnsureStore>,
     /// The state folder, where the empty scene is kept.
     pub folder: Option<&'a Path>,
@@ -111,11 +113,11 @@ pub struct Watcher<'a, J, C, M, W> {
 }
 
 impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M, W> {
-    /// Goes round once. `reload` has the selected model looked up now. Breaks when there will be no more pictures,
-    /// with a fault where there never was one.
+    /// Runs one round. `reload` checks the selected model at once. Breaks when no more pictures will
+    /// come, with a fault if there never was one.
     ///
     /// # Errors
-    /// When stdout cannot be written.
+    /// When standard output cannot be written.
     pub fn round(&mut self, reload: bool) -> io::Result<ControlFlow<Option<Fault>>> {
         for press in self.presses.iter().flat_map(mpsc::Receiver::try_iter) {
             self.state.press(press);
@@ -144,7 +146,7 @@ impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M,
         Ok(ControlFlow::Continue(()))
     }
 
-    /// There are no pictures.
+    /// Handles a fault of the camera.
     fn fault(&mut self, fault: &Fault) {
         self.state.interrupted();
         let fault = fault.to_string();
@@ -153,7 +155,7 @@ impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M,
         self.pending.drain(..).for_each(|request| request.reply.send(Err(&fault)));
     }
 
-    /// There are pictures, or could be.
+    /// Handles a sign that the camera works.
     fn works(&mut self) {
         self.reporter.works();
         self.observer.works();
@@ -213,7 +215,7 @@ impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M,
         self.reporter.tell(answer, self.state.judge().id())
     }
 
-    /// A sentence with the counts of all frames.
+    /// A sentence with the statistics on all frames.
     #[must_use]
     pub fn summary(&self) -> String {
         let (tally, dropped) = (self.state.tally(), self.camera.dropped());

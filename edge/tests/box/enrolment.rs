@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::process::Output;
 
-use counterfoil_models::{Bundle, Calibration, Distance, Enrolment, Level, Manifest, Overlay, Part, Scale};
+use counterfoil_models::{
+    Bundle, Calibration, Distance, EmbeddingPart, Enrolment, Manifest, Overlay, ReferenceLevel, Scale,
+};
 use serde_json::Value;
 
 use super::bundle::Fixture;
@@ -13,12 +15,12 @@ use super::cli::{edge, lines, stderr};
 /// The embedding is the picture itself, 16 x 16. Two pictures of one item are ten shades apart: from one reference that is a distance of 0.
 fn knows_items(manifest: &mut Manifest) {
     manifest.enrolment = Some(Enrolment {
-        distance: Distance { parts: vec![Part { length: 256, variance: 0.5 * (10f64 / 255.0).powi(2) }] },
+        distance: Distance { parts: vec![EmbeddingPart { length: 256, variance: 0.5 * (10f64 / 255.0).powi(2) }] },
         weight_distance: 1.0,
         weight_general: 0.01,
         general: Scale { mean: 0.8, deviation: 0.1 },
         levels: [1, 4]
-            .map(|references| Level {
+            .map(|references| ReferenceLevel {
                 references,
                 distance: Scale { mean: 0.0, deviation: 1.0 },
                 groups: 9,

@@ -5,12 +5,12 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 
 use counterfoil_edge::Detector;
-use counterfoil_edge::detector::pipeline::{Judged, judge_all};
+use counterfoil_edge::detector::pipeline::{PictureResult, judge_all};
 use counterfoil_edge::detector::source::{Source, pictures};
 
 use super::bundle::Fixture;
 
-fn judge(fixture: &Fixture, sources: impl Iterator<Item = Source> + Send) -> Vec<Judged> {
+fn judge(fixture: &Fixture, sources: impl Iterator<Item = Source> + Send) -> Vec<PictureResult> {
     let detector = Detector::open(&fixture.bundle()).unwrap();
     let mut all = Vec::new();
     judge_all(&detector, sources, NonZero::new(4).unwrap(), |judged| {

@@ -1,13 +1,13 @@
-//! A small convolutional network taught genuine against some counterfeits: what supervision alone makes of the same pictures.
+//! The supervised baseline: a small convolutional network trained on genuine pictures against some counterfeits.
 //!
-//! It learns rows, whichever region they are of, in a fixed number of steps from fixed streams, so that a row of a table is the same
-//! tomorrow.
+//! It trains on rows, regardless of their region, for a fixed number of steps with fixed random streams, so that its
+//! results are reproducible.
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use counterfoil_models::{Bundle, Plane, Preprocess};
 
-use super::exhibits::{Exhibits, evenly, region};
+use super::eval_planes::{EvalPlanes, evenly, region};
 use super::fit::Scorer;
 use super::{FEWEST, REFERENCES};
 use crate::adam::Adam;
@@ -16,31 +16,33 @@ use crate::gan::GeneratorSampler;
 use crate::loss::Loss;
 use crate::math::random::{Deck, normal, stream};
 use crate::net::conv::Window;
-use crate::net::{Activation, Block, Map, Network};
+use crate::net::{Activation, Block, LinearOp, Network};
 
-/// Channels after the first convolution; each further one doubles them, up to [`WIDEST`].
+/// Number of channels after the first convolution. Each further convolution doubles it, up to [`WIDEST`].
 const WIDTH: usize = 16;
 const WIDEST: usize = 64;
-/// Genuine rows of a step, and as many counterfeit ones.
+/// Number of genuine rows in a batch; the batch holds as many counterfeit ones.
 const BATCH: usize = 32;
-/// Steps on pictures of up to [`AREA`] pixels; larger ones get fewer, so that no teaching lasts longer than half a minute.
+/// Number of training steps on pictures of up to [`AREA`] pixels. Larger pictures get fewer steps, so that no
+/// training takes longer than half a minute.
 const STEPS: u64 = 600;
 const FEWEST_STEPS: u64 = 60;
 const AREA: u64 = 32 * 32;
-/// Adam's usual rate and moments [1412.6980, section 2].
+/// Adam's usual learning rate and decay rates (arXiv 1412.6980, section 2).
 const RATE: f64 = 1e-3;
 const BETAS: (f64, f64) = (0.9, 0.999);
-/// Latents of one stream.
+/// Number of latents drawn from one random stream.
 const LATENTS: usize = 50;
-/// Rows judged at once.
+/// Number of rows in a batch when scoring.
 const JUDGED: usize = 64;
-/// Halves a map's sides.
+/// A convolution that halves the sides of a map.
 const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
 
-/// The counterfeit rows to teach, and what they are called: those named, else the generator's.
+/// The counterfeit rows to train on, and their name for the table: the counterfeits in `named`, or generated pictures
+/// if there are none.
 ///
 /// # Errors
-/// When there are too few, or none at all.
+/// When fewer than [`FEWEST`] named counterfeits can be read, or when there are none and the bundle has no generator.
 pub(super) fn fakes(bundle: &Bundle, named: &[Item], input: &Preprocess) -> Result<(Vec<Vec<u8>>, &'static str)> {
     if named.is_empty() {
         let sampler = GeneratorSampler::of_bundle(bundle)?;
@@ -54,8 +56,8 @@ pub(super) fn fakes(bundle: &Bundle, named: &[Item], input: &Preprocess) -> Resu
         return Ok((rows, "generated fakes"));
     }
     let chosen = evenly(named, REFERENCES);
-    let exhibits = Exhibits::of(&chosen, input);
-    let planes = exhibits.planes();
+    let eval_planes = EvalPlanes::of(&chosen, input);
+    let planes = eval_planes.planes();
     ensure!(
         planes.len() >= FEWEST,
         "--train-fakes names {} pictures that can be read, at least {FEWEST} are needed",
@@ -64,14 +66,14 @@ pub(super) fn fakes(bundle: &Bundle, named: &[Item], input: &Preprocess) -> Resu
     Ok((rows(&planes), "known fakes"))
 }
 
-/// The taught network.
+/// The trained network.
 #[derive(Debug)]
 pub(super) struct Cnn {
     network: Network,
 }
 
 impl Cnn {
-    /// Teaches genuine pictures against counterfeit rows.
+    /// Trains on genuine pictures against counterfeit rows.
     pub(super) fn train(genuine: &[&Plane], fakes: &[Vec<u8>]) -> Result<Self> {
         let [_, c, h, w] = genuine[0].shape();
         let genuine = rows(genuine);
@@ -80,7 +82,7 @@ impl Cnn {
         let (mut real_deck, mut fake_deck) = (Deck::new(0, genuine.len()), Deck::new(1, fakes.len()));
         let area = (h * w) as u64;
         let steps = (STEPS * AREA / area).clamp(FEWEST_STEPS, STEPS);
-        // On a worker of the pool, as the game's rounds.
+        // Runs on a worker of the thread pool, as the GAN's training steps do.
         rayon::scope(|_| -> Result<()> {
             for step in 0..steps {
                 let real = real_deck.batch(step, BATCH).into_iter().map(|index| &genuine[index]);
@@ -111,12 +113,12 @@ impl Scorer for Cnn {
     }
 }
 
-/// Every region of every picture as a row of [C, H, W] bytes.
+/// Every region of every picture as a row of `[C, H, W]` bytes.
 fn rows(planes: &[&Plane]) -> Vec<Vec<u8>> {
     planes.iter().flat_map(|plane| (0..plane.shape()[0]).map(|index| region(plane, index).to_vec())).collect()
 }
 
-/// Rows as a batch of maps [B, H, W, C] in -1..1.
+/// Rows as a batch of maps `[B, H, W, C]` in -1..1.
 fn maps(rows: &[&[u8]], (channels, height, width): (usize, usize, usize)) -> Result<Tensor> {
     let area = height * width;
     let level = |byte: u8| f32::from(byte) * (2.0 / 255.0) - 1.0;
@@ -126,17 +128,18 @@ fn maps(rows: &[&[u8]], (channels, height, width): (usize, usize, usize)) -> Res
     Ok(Tensor::from_vec(pixels.collect(), (rows.len(), height, width, channels), &Device::Cpu)?)
 }
 
-/// Convolutions that halve the sides until none is above 4 or one is 1, then a linear layer: a logit, high for genuine.
+/// Convolutions that halve the sides until none is above 4 or one is 1, then a linear layer to one logit. A high
+/// logit means genuine.
 fn blocks((channels, height, width): (usize, usize, usize)) -> Vec<Block> {
     let mut blocks = Vec::new();
     let (mut inputs, mut outputs, mut sides) = (channels, WIDTH, (height, width));
     while sides.0.max(sides.1) > 4 && sides.0.min(sides.1) > 1 {
-        let map = Map::Conv(inputs, outputs, HALVING);
+        let map = LinearOp::Conv(inputs, outputs, HALVING);
         blocks.push(Block::new(&blocks.len().to_string(), map, Activation::LeakyRelu(0.2)));
         sides = (HALVING.small(sides.0), HALVING.small(sides.1));
         (inputs, outputs) = (outputs, (2 * outputs).min(WIDEST));
     }
-    let map = Map::Collapse((inputs, sides.0, sides.1), 1);
+    let map = LinearOp::FlattenLinear((inputs, sides.0, sides.1), 1);
     blocks.push(Block::new(&blocks.len().to_string(), map, Activation::None));
     blocks
 }

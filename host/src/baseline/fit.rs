@@ -1,30 +1,33 @@
-//! Who is fitted to which genuine pictures and scores which: a way to fit enters, one score a picture leaves.
+//! Decides which genuine pictures a baseline is fitted to and which pictures it scores; gives one score for each
+//! picture.
 //!
-//! A file of its own because this is where a baseline could cheat: no genuine picture is ever scored by a fit that saw it.
+//! A separate file because a baseline could cheat here: no genuine picture may be scored by a model that was fitted
+//! to it.
 
 use anyhow::{Result, ensure};
 use counterfoil_models::{Join, JoinRule, Plane};
 
 use super::FEWEST;
-use super::exhibits::Exhibits;
+use super::eval_planes::EvalPlanes;
 use crate::eval::Scored;
 
-/// Something that was fitted.
+/// A fitted baseline.
 pub(super) trait Scorer {
-    /// The score of each region of each picture, `[pictures][regions]`, higher being more genuine.
+    /// The score of each region of each picture, `[pictures][regions]`. Higher is more genuine.
     fn score(&self, planes: &[&Plane]) -> Result<Vec<Vec<f32>>>;
 }
 
-/// Fits to the reference and scores every picture; without a reference, fits to the genuine at even places and scores those at odd
-/// ones, and the other way round, counterfeits having the mean of both scores.
+/// Fits to the reference and scores every picture.
 ///
-/// Regions are joined as the box joins them, on the scale they have among the genuine pictures judged.
+/// Without a reference, the genuine pictures are split into those at even and those at odd places. A model fitted to
+/// each half scores the other half, and a counterfeit gets the mean of its two scores. The scores of regions are
+/// joined as on the box, after scaling each region by its scores on the judged genuine pictures.
 pub(super) fn scores<S: Scorer>(
-    exhibits: &Exhibits,
-    reference: Option<&Exhibits>,
+    eval_planes: &EvalPlanes,
+    reference: Option<&EvalPlanes>,
     fit: impl Fn(&[&Plane]) -> Result<S>,
 ) -> Result<Vec<Scored>> {
-    let (planes, is_genuine) = (exhibits.planes(), exhibits.genuine());
+    let (planes, is_genuine) = (eval_planes.planes(), eval_planes.genuine());
     let genuine: Vec<usize> = (0..planes.len()).filter(|&place| is_genuine[place]).collect();
     if let Some(reference) = reference {
         let fitted_to = reference.planes();
@@ -35,7 +38,7 @@ pub(super) fn scores<S: Scorer>(
         );
         let rows = fit(&fitted_to)?.score(&planes)?;
         let on: Vec<Vec<f32>> = genuine.iter().map(|&place| rows[place].clone()).collect();
-        return Ok(exhibits.scored(&joined(&on, &rows)?));
+        return Ok(eval_planes.scored(&joined(&on, &rows)?));
     }
 
     ensure!(
@@ -56,10 +59,11 @@ pub(super) fn scores<S: Scorer>(
             scores[place] += if is_genuine[place] { score } else { score / 2.0 };
         }
     }
-    Ok(exhibits.scored(&scores))
+    Ok(eval_planes.scored(&scores))
 }
 
-/// One score from the scores of each picture's regions, each on the scale it has on the genuine ones.
+/// Joins the scores of each picture's regions into one, after scaling each region by its scores on the `genuine`
+/// pictures.
 pub(super) fn joined(genuine: &[Vec<f32>], rows: &[Vec<f32>]) -> Result<Vec<f32>> {
     let join = Join::fit(JoinRule::Mean, genuine)?;
     rows.iter().map(|row| Ok(join.join(row)?.get())).collect()
@@ -71,10 +75,10 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// Refuses to score what it was fitted to.
-    struct Jealous(Vec<String>);
+    /// A scorer that refuses to score the pictures it was fitted to.
+    struct RejectsFittedPictures(Vec<String>);
 
-    impl Scorer for Jealous {
+    impl Scorer for RejectsFittedPictures {
         fn score(&self, planes: &[&Plane]) -> Result<Vec<Vec<f32>>> {
             planes
                 .iter()
@@ -90,29 +94,29 @@ mod tests {
     fn no_picture_is_scored_by_a_fit_that_saw_it() {
         let (dir, input) = (folder(41, 10), input());
         let items = dir.items();
-        let exhibits = Exhibits::of(&items, &input);
+        let eval_planes = EvalPlanes::of(&items, &input);
         let fitted_to = Mutex::new(0);
         let fit = |planes: &[&Plane]| {
             *fitted_to.lock().unwrap() += planes.len();
-            Ok(Jealous(planes.iter().map(|plane| plane.sha256()).collect()))
+            Ok(RejectsFittedPictures(planes.iter().map(|plane| plane.sha256()).collect()))
         };
-        let scored = scores(&exhibits, None, fit).unwrap();
+        let scored = scores(&eval_planes, None, fit).unwrap();
         assert_eq!((scored.len(), *fitted_to.lock().unwrap()), (51, 41));
         assert!(scored.iter().all(|one| one.score == 1.0));
-        assert!(scores(&exhibits, Some(&exhibits), fit).unwrap_err().to_string().contains("fitted to this"));
+        assert!(scores(&eval_planes, Some(&eval_planes), fit).unwrap_err().to_string().contains("fitted to this"));
     }
 
     #[test]
     fn too_few_to_fit_to_are_named() {
         let (dir, input) = (folder(19, 3), input());
         let items = dir.items();
-        let exhibits = Exhibits::of(&items, &input);
-        let fit = |_: &[&Plane]| Ok(Jealous(Vec::new()));
-        assert!(scores(&exhibits, None, fit).unwrap_err().to_string().contains("--reference"));
-        let few = exhibits::evenly(&items, 9);
-        let few = Exhibits::of(&few, &input);
-        assert!(scores(&exhibits, Some(&few), fit).unwrap_err().to_string().contains("holds 9 pictures"));
+        let eval_planes = EvalPlanes::of(&items, &input);
+        let fit = |_: &[&Plane]| Ok(RejectsFittedPictures(Vec::new()));
+        assert!(scores(&eval_planes, None, fit).unwrap_err().to_string().contains("--reference"));
+        let few = eval_planes::evenly(&items, 9);
+        let few = EvalPlanes::of(&few, &input);
+        assert!(scores(&eval_planes, Some(&few), fit).unwrap_err().to_string().contains("holds 9 pictures"));
     }
 
-    use super::super::exhibits;
+    use super::super::eval_planes;
 }

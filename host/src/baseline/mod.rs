@@ -1,11 +1,11 @@
-//! Judged pictures enter, a row for each simpler detector leaves: what a GAN's detective has to beat, on the same pictures.
+//! Simpler detectors on the same pictures, for comparison: a detective trained with a GAN has to beat them.
 //!
-//! `exhibits` (what they are fitted to and judge) -> `statistics`, `pca`, `neighbours`, `cnn` (what is fitted) -> `fit` (who is fitted to
-//! what, and one score a picture); `plain` is the bundle's own discriminator, `forged` what its generator draws.
-//! All rank only: none has a calibrated threshold.
+//! `eval_planes` (the pictures) -> `statistics`, `pca`, `neighbours`, `cnn` (the models) -> `fit` (which pictures are
+//! fitted to, and one score for each picture); `plain` is the bundle's own discriminator. All of them only rank: none
+//! has a calibrated threshold.
 
 mod cnn;
-mod exhibits;
+mod eval_planes;
 mod fit;
 mod neighbours;
 mod pca;
@@ -18,35 +18,37 @@ use counterfoil_edge::Detector;
 use crate::data::Item;
 use crate::eval::{Baseline, Scored};
 use cnn::Cnn;
-use exhibits::Exhibits;
+use eval_planes::EvalPlanes;
 use neighbours::Neighbours;
 use pca::Pca;
 
-/// Genuine pictures a baseline is fitted to, at most: more would cost minutes and add little.
+/// Maximum number of genuine pictures that a baseline is fitted to: more would take minutes and improve little.
 const REFERENCES: usize = 2_000;
-/// Genuine pictures that are needed to fit to, and twice that to fit to one half and judge the other.
+/// Minimum number of genuine pictures to fit to. Twice as many are needed to fit to one half and judge the other.
 const FEWEST: usize = 20;
 
-/// What the baselines are given.
+/// The input of the baselines.
 #[derive(Debug)]
-pub struct Against<'a> {
-    /// The detector they stand beside: they see what it sees.
+pub struct BaselineInput<'a> {
+    /// The detector to compare with. The baselines get the same input as it does.
     pub detector: &'a Detector,
     /// The judged pictures.
     pub items: &'a [Item],
-    /// Genuine pictures to fit to. Without them one half of the judged genuine is fitted to and the other judged, and the other
-    /// way round: by pictures of the very test, which is an advantage a baseline may have.
+    /// Genuine pictures to fit to. Without them, a baseline is fitted to one half of the judged genuine pictures and
+    /// scores the other half, and vice versa. Fitting to pictures of the test set is an advantage that a baseline may
+    /// have.
     pub reference: Option<&'a [Item]>,
-    /// Counterfeits for the supervised network to learn; where there is none, what the bundle's own generator draws.
+    /// Counterfeits that the supervised network is trained on. If there are none, pictures of the bundle's own
+    /// generator are used.
     pub fakes: &'a [Item],
 }
 
-/// The baselines' rows.
+/// The evaluations of the baselines.
 #[derive(Debug, Default)]
 pub struct Rows {
-    /// One for each baseline that could be had.
+    /// One evaluation for each baseline that could be fitted.
     pub rows: Vec<Baseline>,
-    /// Which could not, and why.
+    /// The names of the other baselines, each with the reason.
     pub left_out: Vec<String>,
 }
 
@@ -60,22 +62,22 @@ impl Rows {
     }
 }
 
-/// Fits every baseline and scores the pictures. One that cannot be fitted never stops the others.
+/// Fits every baseline and scores the pictures. A baseline that cannot be fitted does not stop the others.
 #[must_use]
-pub fn rows(against: &Against) -> Rows {
+pub fn rows(against: &BaselineInput) -> Rows {
     let bundle = against.detector.bundle();
-    let exhibits = Exhibits::of(against.items, &bundle.manifest().input);
-    let chosen = against.reference.map(|reference| exhibits::evenly(reference, REFERENCES));
-    let reference = chosen.as_deref().map(|chosen| Exhibits::of(chosen, exhibits.input()));
+    let eval_planes = EvalPlanes::of(against.items, &bundle.manifest().input);
+    let chosen = against.reference.map(|reference| eval_planes::evenly(reference, REFERENCES));
+    let reference = chosen.as_deref().map(|chosen| EvalPlanes::of(chosen, eval_planes.input()));
     let reference = reference.as_ref();
 
     let mut rows = Rows::default();
-    rows.add("plain discriminator", plain::scores(bundle, &exhibits));
+    rows.add("plain discriminator", plain::scores(bundle, &eval_planes));
     rows.add("hand statistics", statistics::scores(against.items, chosen.as_deref()).map(Some));
-    rows.add("PCA reconstruction", fit::scores(&exhibits, reference, Pca::fit).map(Some));
-    rows.add("nearest neighbours", fit::scores(&exhibits, reference, |planes| Ok(Neighbours::of(planes))).map(Some));
-    let supervised = cnn::fakes(bundle, against.fakes, exhibits.input()).and_then(|(fakes, which)| {
-        Ok((fit::scores(&exhibits, reference, |planes| Cnn::train(planes, &fakes))?, which))
+    rows.add("PCA reconstruction", fit::scores(&eval_planes, reference, Pca::fit).map(Some));
+    rows.add("nearest neighbours", fit::scores(&eval_planes, reference, |planes| Ok(Neighbours::of(planes))).map(Some));
+    let supervised = cnn::fakes(bundle, against.fakes, eval_planes.input()).and_then(|(fakes, which)| {
+        Ok((fit::scores(&eval_planes, reference, |planes| Cnn::train(planes, &fakes))?, which))
     });
     match supervised {
         Ok((scored, which)) => rows.add(&format!("CNN on {which}"), Ok(Some(scored))),
@@ -84,10 +86,10 @@ pub fn rows(against: &Against) -> Rows {
     rows
 }
 
-/// The hand statistics' row alone, for a bundle's card.
+/// Evaluates only the hand statistics, for a bundle's model card.
 ///
 /// # Errors
-/// When the pictures are too few or too small for them.
+/// When the pictures are too few or too small for the statistics.
 pub fn hand_statistics(items: &[Item]) -> Result<Baseline> {
     Ok(Baseline::ranked("hand statistics", statistics::scores(items, None)?)?)
 }
@@ -100,12 +102,12 @@ mod tests {
     use image::{GrayImage, Luma};
     use tempfile::TempDir;
 
-    /// Pictures of 8 pixels on a side, whole.
+    /// Whole pictures of 8x8 pixels, in grey.
     pub(super) fn input() -> Preprocess {
         Preprocess::whole(8, 8, Color::Grey)
     }
 
-    /// 64 bytes as a picture's plane.
+    /// The plane of a picture given by 64 bytes.
     pub(super) fn plane(bytes: &[u8]) -> Plane {
         input().plane(&Frame::Grey(GrayImage::from_raw(8, 8, bytes.to_vec()).unwrap())).unwrap()
     }
@@ -119,7 +121,7 @@ mod tests {
         }
     }
 
-    /// A folder of `genuine` slanted waves and `fakes` upright ones, no two alike, in two families.
+    /// A folder of `genuine` slanted waves and `fakes` upright ones in two families; no two pictures are the same.
     pub(super) fn folder(genuine: usize, fakes: usize) -> Folder {
         let dir = tempfile::tempdir().unwrap();
         let draw = |name: String, slant: f64, phase: usize| {
@@ -137,14 +139,14 @@ mod tests {
     fn each_one_class_baseline_tells_upright_waves_from_slanted() {
         let (folder, input) = (folder(60, 30), input());
         let items = folder.items();
-        let exhibits = Exhibits::of(&items, &input);
-        let reference = Exhibits::of(&items[..30], &input);
+        let eval_planes = EvalPlanes::of(&items, &input);
+        let reference = EvalPlanes::of(&items[..30], &input);
         let judged = &items[30..];
-        let judged = Exhibits::of(judged, &input);
+        let judged = EvalPlanes::of(judged, &input);
         let mut rows = Rows::default();
-        rows.add("pca", fit::scores(&exhibits, None, Pca::fit).map(Some));
+        rows.add("pca", fit::scores(&eval_planes, None, Pca::fit).map(Some));
         rows.add("pca", fit::scores(&judged, Some(&reference), Pca::fit).map(Some));
-        rows.add("neighbours", fit::scores(&exhibits, None, |planes| Ok(Neighbours::of(planes))).map(Some));
+        rows.add("neighbours", fit::scores(&eval_planes, None, |planes| Ok(Neighbours::of(planes))).map(Some));
         rows.add("neighbours", fit::scores(&judged, Some(&reference), |planes| Ok(Neighbours::of(planes))).map(Some));
         assert!(rows.left_out.is_empty(), "{rows:?}");
         for row in &rows.rows {
@@ -158,7 +160,7 @@ mod tests {
         let (folder, input) = (folder(10, 4), input());
         let items = folder.items();
         let mut rows = Rows::default();
-        rows.add("pca", fit::scores(&Exhibits::of(&items, &input), None, Pca::fit).map(Some));
+        rows.add("pca", fit::scores(&EvalPlanes::of(&items, &input), None, Pca::fit).map(Some));
         assert!(rows.rows.is_empty() && rows.left_out[0].starts_with("pca: 10 genuine pictures"), "{rows:?}");
     }
 }

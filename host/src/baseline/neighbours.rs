@@ -1,18 +1,20 @@
-//! Distance to the nearest genuine pictures, pixel by pixel: the oldest detector of what has not been seen before.
+//! The nearest-neighbour baseline: distance to the nearest genuine pictures, pixel by pixel, the oldest novelty
+//! detector.
 
 use anyhow::Result;
 use counterfoil_models::Plane;
 use rayon::prelude::*;
 
-use super::exhibits::region;
+use super::eval_planes::region;
 use super::fit::Scorer;
 
-/// Neighbours whose distances are averaged (Angiulli & Pizzuti 2002); one alone may be an odd picture.
+/// Number of neighbours whose distances are averaged (Angiulli & Pizzuti 2002). A single nearest neighbour may be an
+/// outlier.
 const NEIGHBOURS: usize = 5;
-/// Squared differences of bytes that fit a 32-bit sum many times over.
+/// Number of squared byte differences added in 32 bits; many times more would fit.
 const CHUNK: usize = 4096;
 
-/// Genuine pictures, remembered.
+/// The genuine pictures of the fit.
 #[derive(Debug)]
 pub(super) struct Neighbours {
     planes: Vec<Plane>,
@@ -23,7 +25,8 @@ impl Neighbours {
         Self { planes: planes.iter().map(|&plane| plane.clone()).collect() }
     }
 
-    /// Minus the mean distance to the nearest, as a root mean square over pixels in grey levels.
+    /// Minus the mean distance to the nearest genuine pictures. A distance is the root mean square over pixels, in
+    /// grey levels.
     fn of_region(&self, row: &[u8], index: usize) -> f32 {
         let mut distances: Vec<u64> =
             self.planes.iter().map(|plane| squared_distance(row, region(plane, index))).collect();
@@ -46,7 +49,7 @@ impl Scorer for Neighbours {
     }
 }
 
-/// In whole numbers, so that no order of summing matters.
+/// Squared Euclidean distance in whole numbers, so that the order of the sum does not matter.
 fn squared_distance(a: &[u8], b: &[u8]) -> u64 {
     let chunks = a.chunks(CHUNK).zip(b.chunks(CHUNK));
     let of = |(a, b): (&[u8], &[u8])| -> u32 { a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b)).pow(2)).sum() };

@@ -1,4 +1,5 @@
-//! The hand statistics' Mahalanobis distance, at their own size over the whole picture: crops of different places would only blur them.
+//! The Mahalanobis distance of the hand statistics, at their own size and over the whole picture: with crops of
+//! different places the statistics would be less distinct.
 
 use std::path::Path;
 
@@ -7,20 +8,20 @@ use counterfoil_edge::inference::Engine;
 use counterfoil_models::Plane;
 use rayon::prelude::*;
 
-use super::exhibits::Exhibits;
+use super::eval_planes::EvalPlanes;
 use super::fit::{self, Scorer};
 use crate::data::{InputRule, Item, Samples, Settings, usual};
 use crate::detector::{Kind, statistics};
 use crate::eval::Scored;
 
-/// Fitted to the reference, or to halves of the judged genuine pictures.
+/// Scores the pictures with statistics fitted to the reference, or to halves of the judged genuine pictures.
 pub(super) fn scores(items: &[Item], reference: Option<&[Item]>) -> Result<Vec<Scored>> {
     let input = InputRule::default().resolve(&Settings::default(), &Kind::Statistics.recipe().input(), || {
         usual(items, Path::new("what is judged"))
     })?;
-    let exhibits = Exhibits::of(items, &input);
-    let reference = reference.map(|reference| Exhibits::of(reference, &input));
-    fit::scores(&exhibits, reference.as_ref(), Statistics::fit)
+    let eval_planes = EvalPlanes::of(items, &input);
+    let reference = reference.map(|reference| EvalPlanes::of(reference, &input));
+    fit::scores(&eval_planes, reference.as_ref(), Statistics::fit)
 }
 
 struct Statistics {

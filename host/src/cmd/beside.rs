@@ -1,59 +1,60 @@
-//! What `eval` and `report` set beside a bundle: other bundles, and everything simpler that it has to beat.
+//! The comparison in `eval` and `report`: other bundles, and simpler detectors as baselines.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_host::baseline::{self, Against};
+use counterfoil_host::baseline::{self, BaselineInput};
 use counterfoil_host::data::{Dataset, Item, Part};
 use counterfoil_host::eval::Baseline;
 
-/// Flags of both.
+/// The flags that `eval` and `report` share for the comparison.
 #[derive(Args, Debug, Default)]
-pub(crate) struct Beside {
-    /// Another bundle to stand beside it; may be repeated
+pub(crate) struct ComparisonArgs {
+    /// Another bundle to compare with; may be repeated
     #[arg(long = "baseline", value_name = "BUNDLE")]
     pub(crate) bundles: Vec<PathBuf>,
-    /// Other genuine pictures to fit the baselines to; without them, to one half of --genuine, judging the other
+    /// Other genuine pictures to fit the baselines to; without them, each half of --genuine is judged by baselines
+    /// fitted to the other half
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
-    /// Counterfeits to teach the supervised CNN; without them, what the bundle's generator draws; may be repeated
+    /// Counterfeits to train the supervised CNN on; without them, pictures by the bundle's generator; may be repeated
     #[arg(long, value_name = "DIR")]
     train_fakes: Vec<PathBuf>,
 }
 
-/// What the simpler detectors may learn from.
+/// The pictures that the baselines may be fitted to.
 #[derive(Debug, Default)]
-pub(crate) struct Lessons {
-    /// Genuine pictures; none, if the judged ones are to be halved.
+pub(crate) struct BaselineTraining {
+    /// Genuine pictures. `None` means that the judged genuine pictures are split into halves for fitting and judging.
     pub(crate) genuine: Option<Vec<Item>>,
-    /// Counterfeits.
+    /// Counterfeits, for the supervised CNN.
     pub(crate) fakes: Vec<Item>,
 }
 
-impl Beside {
-    /// What the flags name.
-    pub(crate) fn lessons(&self) -> Result<Lessons> {
-        let mut lessons = Lessons::default();
+impl ComparisonArgs {
+    /// Lists the pictures that the flags name.
+    pub(crate) fn baseline_training(&self) -> Result<BaselineTraining> {
+        let mut baseline_training = BaselineTraining::default();
         if let Some(path) = &self.reference {
             let data = Dataset::open_genuine(path, None, Part::Train)?;
             data.understood.tell(&super::tell);
-            lessons.genuine = Some(data.genuine);
+            baseline_training.genuine = Some(data.genuine);
         }
         for path in &self.train_fakes {
             let data = Dataset::open_fakes(path, None, Part::Train)?;
             data.understood.tell(&super::tell);
-            lessons.fakes.extend(data.fake);
+            baseline_training.fakes.extend(data.fake);
         }
-        Ok(lessons)
+        Ok(baseline_training)
     }
 }
 
-impl Lessons {
-    /// The simpler detectors' rows on the judged pictures; what could not be fitted is told on stderr.
+impl BaselineTraining {
+    /// Returns the baselines' rows on the judged pictures. A baseline that could not be fitted is named on stderr.
     pub(crate) fn rows(&self, detector: &Detector, items: &[Item]) -> Vec<Baseline> {
-        let against = Against { detector, items, reference: self.genuine.as_deref(), fakes: &self.fakes };
+        let against = BaselineInput { detector, items, reference: self.genuine.as_deref(), fakes: &self.fakes };
         let found = baseline::rows(&against);
         for reason in found.left_out {
             eprintln!("note: without a row for the {reason}");

@@ -1,4 +1,4 @@
-//! `counterfoil calibrate`: genuine pictures through another camera become that site's calibration, beside the bundle.
+//! `counterfoil calibrate`: genuine pictures from another camera become that site's calibration, beside the bundle.
 
 use std::path::PathBuf;
 
@@ -7,9 +7,9 @@ use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_host::data::{Dataset, Part};
 use counterfoil_host::judge;
-use counterfoil_models::{Calibration, Overlay, vacant};
+use counterfoil_models::{Calibration, Overlay, ensure_free};
 
-/// Calibrates a bundle for another camera; the bundle stays as it is
+/// Calibrates a bundle for another camera; the bundle itself is not changed
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   counterfoil calibrate --bundle bundles/label --genuine photos-through-the-box --state box-state
@@ -21,16 +21,16 @@ pub(crate) struct Calibrate {
     /// The bundle
     #[arg(long, value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// Genuine pictures through the new camera; 99 or more for a false-alarm rate of 1 %
+    /// Genuine pictures taken with the new camera; 99 or more for a false-alarm rate of 1 %
     #[arg(long, value_name = "DIR")]
     genuine: PathBuf,
-    /// The box's state folder, or one to copy to it; made if it is not there
+    /// The box's state folder, or a folder to copy into it; created if it does not exist
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
     /// False-alarm rate to calibrate for [default: the bundle's]
     #[arg(long)]
     alpha: Option<f64>,
-    /// Replace the calibration that the state folder holds for this bundle
+    /// Replace the state folder's existing calibration for this bundle
     #[arg(long)]
     force: bool,
 }
@@ -40,7 +40,7 @@ impl Calibrate {
         let detector = Detector::open(&self.bundle)?;
         let bundle = detector.bundle();
         let overlay = Overlay::of(&self.state, bundle);
-        vacant(&overlay.calibration_file(), self.force)?;
+        ensure_free(&overlay.calibration_file(), self.force)?;
         let data = Dataset::open_genuine(&self.genuine, None, Part::Test)?;
         data.understood.tell(&super::tell);
         let judged = judge::judge(&detector, &data.genuine);
@@ -50,7 +50,7 @@ impl Calibrate {
         let calibration = Calibration::new(alpha, scores)
             .with_context(|| format!("--genuine {}: it was not calibrated on", self.genuine.display()))?;
         overlay.calibrate(&calibration)?;
-        // What the bundle's own calibration would have said: how far the new camera is from the old.
+        // How many pictures the bundle's own calibration would have rejected: a measure of the cameras' difference.
         let own = &bundle.manifest().calibration;
         let refused = judged.scored.iter().filter(|scored| scored.p_value <= own.alpha()).count();
         eprintln!(

@@ -1,4 +1,4 @@
-//! `counterfoil dataset`: draws the embedded specimen notes, makes the forger zoo, or looks at a folder before it is trained on.
+//! `counterfoil dataset`: draws the specimen notes, makes the forger zoo, or inspects a folder before training.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use counterfoil_host::data::{self, LEAK, inspect};
 use counterfoil_host::specimen;
 use counterfoil_host::zoo::{self, Plan};
-use counterfoil_models::vacant_folder;
+use counterfoil_models::ensure_folder_free;
 
 /// Draws or inspects pictures to train on
 #[derive(Debug, Subcommand)]
@@ -22,19 +22,19 @@ pub(crate) enum Dataset {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  counterfoil dataset specimen --out notes --real 500 --fakes 50")]
 pub(crate) struct Specimen {
-    /// Where to: a new or empty folder
+    /// Output folder, new or empty
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Genuine notes
+    /// Number of genuine notes
     #[arg(long, default_value_t = 500)]
     real: usize,
-    /// Counterfeits of each family
+    /// Number of counterfeits of each family
     #[arg(long, default_value_t = 50)]
     fakes: usize,
-    /// The same seed draws the same notes
+    /// Random seed; the same seed draws the same notes
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Lay them out as a zoo, for `eval --zoo`: half as many genuine notes again to judge by, and the families in three folds
+    /// Write a zoo for `eval --zoo`: half as many more genuine notes for judging, and the families in three folds
     #[arg(long)]
     zoo: bool,
 }
@@ -52,33 +52,33 @@ pub(crate) struct Zoo {
     /// A folder with train-images-idx3-ubyte[.gz], such as MNIST or Fashion-MNIST; its t10k files are not read
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Where to: a new or empty folder
+    /// Output folder, new or empty
     #[arg(long, value_name = "ZOO")]
     out: PathBuf,
-    /// The same seed makes the same zoo
+    /// Random seed; the same seed makes the same zoo
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Forgeries of each family
+    /// Number of forgeries of each family
     #[arg(long, default_value_t = 600, value_parser = at_least_one)]
     per_family: usize,
-    /// Genuine pictures to judge by
+    /// Number of genuine pictures for judging
     #[arg(long, default_value_t = 3000, value_parser = at_least_one)]
     judge: usize,
-    /// Only these families, separated by commas
+    /// Make only these families, separated by commas
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     families: Vec<String>,
 }
 
-/// Counts, sizes, twins, and what one number alone can tell (the leakage check)
+/// Shows counts, sizes, duplicates across groups, and what a single number can tell (the leakage check)
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  counterfoil dataset inspect notes")]
 pub(crate) struct Inspect {
     /// A folder of pictures, a folder with real/ and fake/, or an IDX file
     path: PathBuf,
-    /// Pattern on file names whose first capture names the group, such as 'w(\d+)_'
+    /// Regular expression on file names; its first capture is the group, such as 'w(\d+)_'
     #[arg(long, value_name = "REGEX")]
     group: Option<String>,
-    /// One JSON object instead of a table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -95,7 +95,7 @@ impl Dataset {
 
 impl Specimen {
     fn run(self) -> Result<()> {
-        vacant_folder(&self.out, &[])?;
+        ensure_folder_free(&self.out, &[])?;
         if self.zoo {
             specimen::write_zoo(&self.out, self.seed, self.real, self.real.div_ceil(2), self.fakes)
                 .with_context(|| format!("cannot draw a zoo of specimen notes into {}", self.out.display()))?;
@@ -156,9 +156,9 @@ impl Inspect {
         for [first, second] in found.duplicates.iter().take(5) {
             writeln!(text, "          {first} = {second}")?;
         }
-        if !found.cues.is_empty() {
+        if !found.simple_statistics.is_empty() {
             writeln!(text, "\nWhat one number alone tells (AUROC, 0.5 is nothing):")?;
-            for (family, best) in &found.cues {
+            for (family, best) in &found.simple_statistics {
                 let auroc = best.metrics.auroc.value;
                 let leak = if auroc > LEAK { "  LEAKS: a detector that does as well has learnt nothing" } else { "" };
                 writeln!(text, "  {family:24} {auroc:.3}  {}{leak}", best.cue)?;
@@ -168,7 +168,7 @@ impl Inspect {
     }
 }
 
-/// A count that may not be 0.
+/// Parses a count of at least 1.
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected a whole number of at least 1".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `counterfoil demo`: the whole path on the embedded default, from drawn notes to a refereed face-off.
+//! `counterfoil demo`: runs the whole pipeline on the embedded data set, from drawn notes to a refereed face-off.
 
 mod folder;
 
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::detector::faceoff::{Played, Rules, play};
-use counterfoil_host::data::{Dataset, HELD_OUT, InputRule, Room};
+use counterfoil_host::data::{Dataset, HELD_OUT, InputRule, StorageLimits};
 use counterfoil_host::detector::Kind;
 use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::gan::{self, CheckpointSelector, Config};
@@ -23,56 +23,57 @@ use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;
 
-use super::beside::Lessons;
+use super::beside::BaselineTraining;
 use super::material::Material;
 use super::report::{Shown, gather, write};
 
-/// Genuine notes to learn from and to calibrate on.
+/// Genuine notes for training and calibration.
 const NOTE_COUNT: usize = 700;
-/// Genuine notes that nothing but the judging sees.
+/// Genuine notes used only for judging.
 const TEST_COUNT: usize = 200;
-/// Counterfeits of each family, all of them held out of every training step.
+/// Counterfeits of each family. All of them are used only for judging, never in training.
 const TEST_FAKES: usize = 30;
-/// The test notes' seed is this far from the training notes'.
+/// Distance between the seed of the test notes and the seed of the training notes.
 const TEST_SEED: u64 = 1_000_000;
-/// What the networks see of a region, and their channels at that resolution: less than the notes' own, so that the steps are quick.
+/// Input size of the networks in pixels [width, height], and the DCGAN's channels at its highest resolution. Both are
+/// smaller than the defaults for notes, so that the training steps are fast.
 const SIZE: [u32; 2] = [32, 32];
 const WIDTH: usize = 20;
-/// Training steps of each GAN. On two free cores they take the DCGAN 48 seconds and the MLP half as long; a busy machine takes longer and comes
-/// to the same networks.
+/// Training steps of each GAN. On two free cores this takes 48 seconds for the DCGAN and half as long for the MLP. A
+/// busy machine takes longer and trains the same networks.
 const STEPS: u64 = 438;
-/// Exhibits of the face-off.
+/// Number of exhibits in the face-off.
 const ROUNDS: usize = 100;
-/// What the demo makes in its folder.
+/// Names of the files and folders that the demo makes in its folder.
 const NOTES: &str = "notes";
 const TEST_NOTES: &str = "test";
 const RUNS: &str = "runs";
 const BUNDLES: &str = "bundles";
 const REPORT: &str = "report.html";
 
-/// Draws specimen notes, trains, exports, judges forgers it never saw, and plays a face-off; ends with DIR/report.html
+/// Draws specimen notes, trains, exports, judges unseen forgers, and plays a face-off; ends with DIR/report.html
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  counterfoil demo --out demo\n\nTakes some two minutes on two free cores, and longer on busy ones, to the same end."
 )]
 pub(crate) struct Demo {
-    /// Where everything goes: a new or empty folder, or one that an earlier demo filled, which is replaced
+    /// Output folder: new, empty, or filled by an earlier demo, whose files are replaced
     #[arg(long, value_name = "DIR", default_value = "demo")]
     out: PathBuf,
     /// Training steps of each GAN
     #[arg(long, value_name = "N", default_value_t = STEPS, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     steps: u64,
-    /// Seed of notes and networks
+    /// Random seed of notes and networks
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// One JSON object on the last line of stdout
+    /// Print one JSON object as the last line of stdout
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     runtime: super::OnnxRuntime,
 }
 
-/// Who plays, and on which side of the report it stands.
+/// The detectors of the face-off, each with its role in the report.
 const CONTESTANTS: [(Kind, Role); 3] =
     [(Kind::Dcgan, Role::Ours), (Kind::Mlp, Role::Ours), (Kind::Statistics, Role::Baseline)];
 
@@ -103,8 +104,9 @@ impl Demo {
         let data = Dataset::open(&test, None)?;
         data.understood.tell(&super::tell);
         let items = [data.genuine, data.fake].concat();
-        let lessons = Lessons { genuine: Some(Dataset::open(&notes, None)?.genuine), fakes: Vec::new() };
-        let material = Material { items, lessons, kinship: None };
+        let baseline_training =
+            BaselineTraining { genuine: Some(Dataset::open(&notes, None)?.genuine), fakes: Vec::new() };
+        let material = Material { items, baseline_training, kinship: None };
         let mut page = gather(&shown, &material)?;
 
         say(started, "playing the face-off");
@@ -113,7 +115,7 @@ impl Demo {
         self.tell(started, &page, &played, &shown)
     }
 
-    /// Trains one contestant; the run's folder.
+    /// Trains one detector and returns the run's folder.
     fn train(&self, started: Instant, kind: Kind, notes: &Path) -> Result<PathBuf> {
         let run = self.out.join(RUNS).join(kind.to_string());
         let prepared = run::prepare(
@@ -127,7 +129,7 @@ impl Demo {
                 join: JoinRule::Shortfall,
                 held_out: HELD_OUT,
                 seed: self.seed,
-                room: Room::of(&run),
+                room: StorageLimits::of(&run),
             },
             &super::tell,
         )?;
@@ -169,7 +171,7 @@ impl Demo {
                 Ok((detector.bundle().manifest().name.clone(), detector))
             })
             .collect::<Result<Vec<_>>>()?;
-        // As many counterfeits as genuine notes, drawn evenly from the families.
+        // Half of the exhibits are genuine notes, half are counterfeits drawn evenly from the families.
         let (fakes, genuine): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.family.is_some());
         let half = ROUNDS / 2;
         let stride = (fakes.len() / half).max(1);
@@ -199,7 +201,7 @@ impl Demo {
         write(page, &self.out.join(REPORT))
     }
 
-    /// The result: a JSON line for programs, a few lines for people.
+    /// Prints the result: one JSON line for programs, or a few lines of text for people.
     fn tell(&self, started: Instant, page: &Report, played: &Played, shown: &[Shown]) -> Result<()> {
         let own = &page.detectors[0].evaluation;
         let auroc: BTreeMap<&str, f64> =

@@ -1,6 +1,7 @@
-//! `counterfoil deploy`: a bundle, and with it package and configuration, onto a running box, by the system's own ssh.
+//! `counterfoil deploy`: copies a bundle, and optionally package and configuration, to a running box with the system's
+//! ssh.
 //!
-//! Everything is copied first and checked on the box before anything is changed; what fails after that is taken back.
+//! Everything is copied and checked on the box before anything is changed. If a later step fails, it is rolled back.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_edge::config::{Config, PLACE, STATE};
+use counterfoil_edge::config::{CONFIG_PATH, Config, STATE};
 
-/// Puts a bundle onto a running box, and takes it back if the box does not get well with it
+/// Deploys a bundle to a running box, and rolls back if the box does not become healthy with it
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   counterfoil deploy pi@box.local --bundle bundles/label
@@ -24,19 +25,19 @@ pub(crate) struct Deploy {
     /// The bundle
     #[arg(long, value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// The box's package, to be installed or updated before
+    /// The box's package, installed or updated before the bundle
     #[arg(long, value_name = "DEB")]
     package: Option<PathBuf>,
-    /// The box's configuration, to take the place of its own
+    /// A configuration file that replaces the box's own
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The box's state folder
     #[arg(long, value_name = "DIR", default_value = STATE)]
     state: String,
-    /// The box's program, where it is not in its path
+    /// The box's program, if it is not in its PATH
     #[arg(long, value_name = "PATH", default_value = "counterfoil-edge")]
     program: String,
-    /// What makes a command root's on the box; empty where the user is root
+    /// Prefix that runs a command as root on the box; empty if the user is root
     #[arg(long, default_value = "sudo -n")]
     sudo: String,
     /// An option for ssh, such as Port=2222; may be repeated
@@ -44,12 +45,12 @@ pub(crate) struct Deploy {
     ssh_options: Vec<String>,
 }
 
-/// How long the box may take until its service runs by the new model, in seconds.
+/// Time in seconds within which the box's service must run the new model.
 const HEALTHY_WITHIN: u32 = 60;
 
 impl Deploy {
     pub(crate) fn run(self) -> Result<()> {
-        // What would be refused on the box is refused here.
+        // What the box would reject is rejected here first.
         let detector = Detector::open(&self.bundle)?;
         let id = detector.bundle().id().to_owned();
         if let Some(config) = &self.config {
@@ -58,14 +59,14 @@ impl Deploy {
         let folder = self.ask("mktemp -d").context("the box cannot be reached")?;
         let folder = folder.trim();
         let done = self.deploy(folder, &id);
-        // What was copied is of no use any more.
+        // The copies are no longer needed.
         let _ = self.ask(&format!("rm -rf {folder}"));
         done
     }
 
     fn deploy(&self, folder: &str, id: &str) -> Result<()> {
         let (sudo, program, state) = (&self.sudo, &self.program, quoted(&self.state));
-        // What gives the box its own configuration back.
+        // The command that restores the box's former configuration.
         let mut restore = String::new();
         self.copy(&self.bundle, &format!("{folder}/bundle"))?;
         if let Some(package) = &self.package {
@@ -82,16 +83,16 @@ impl Deploy {
                 .context("the box does not take the configuration")?;
             // Every former configuration is kept: the newest as .before, older ones numbered.
             let kept = self.ask(&format!(
-                "{sudo} install -D -m 644 {folder}/{} {PLACE}.new && \
-                 if [ -e {PLACE} ]; then {sudo} cp -p --backup=numbered {PLACE} {PLACE}.before && echo kept; fi && \
-                 {sudo} mv {PLACE}.new {PLACE}",
+                "{sudo} install -D -m 644 {folder}/{} {CONFIG_PATH}.new && \
+                 if [ -e {CONFIG_PATH} ]; then {sudo} cp -p --backup=numbered {CONFIG_PATH} {CONFIG_PATH}.before && echo kept; fi && \
+                 {sudo} mv {CONFIG_PATH}.new {CONFIG_PATH}",
                 quoted(&name)
             ))?;
             if kept.trim().is_empty() {
-                restore = format!("{sudo} rm {PLACE}");
+                restore = format!("{sudo} rm {CONFIG_PATH}");
             } else {
-                eprintln!("the box's former configuration is kept as {PLACE}.before");
-                restore = format!("{sudo} mv {PLACE}.before {PLACE}");
+                eprintln!("the box's former configuration is kept as {CONFIG_PATH}.before");
+                restore = format!("{sudo} mv {CONFIG_PATH}.before {CONFIG_PATH}");
             }
         }
         eprintln!("checking the bundle on the box ...");
@@ -116,7 +117,7 @@ impl Deploy {
         Ok(())
     }
 
-    /// Owner set, service restarted, and judging by the model a while later.
+    /// Sets the owner, restarts the service, and checks after a while that the service judges with the model.
     fn healthy(&self, state: &str, id: &str) -> Result<()> {
         let (sudo, program) = (&self.sudo, &self.program);
         self.ask(&format!(
@@ -146,7 +147,7 @@ impl Deploy {
         }
     }
 
-    /// Runs a command on the box; gives what it printed.
+    /// Runs a command on the box and returns its stdout.
     fn ask(&self, command: &str) -> Result<String> {
         let output = self
             .ssh()
@@ -181,7 +182,7 @@ impl Deploy {
     }
 }
 
-/// For the box's shell: one word, whatever is in it.
+/// Quotes a text as one word for the box's shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,4 +1,4 @@
-//! `counterfoil eval`: a bundle against pictures with known truth, beside the baselines.
+//! `counterfoil eval`: evaluates a bundle and the baselines on labelled pictures.
 
 mod enrolled;
 mod table;
@@ -10,17 +10,17 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_host::eval::{Baseline, Evaluation, Kinship, Lead, Promise, ZooSummary};
+use counterfoil_host::eval::{Baseline, CalibrationCheck, Evaluation, Kinship, Lead, ZooSummary};
 use counterfoil_host::judge;
-use counterfoil_models::vacant;
+use counterfoil_models::ensure_free;
 use serde::Serialize;
 
 use enrolled::Asked;
 
-use super::beside::Beside;
+use super::beside::ComparisonArgs;
 use super::material::{Material, Pictures};
 
-/// Judges pictures of known truth: AUROC, EER, TPR at 1 % FPR and realised false alarms, with intervals and baselines
+/// Judges labelled pictures: AUROC, EER, TPR at 1 % FPR and realised false alarms, with intervals and baselines
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   counterfoil eval --bundle models/pretrained/specimen-note --genuine notes/real --fake notes/fake
@@ -38,29 +38,30 @@ pub(crate) struct Eval {
     bundle: PathBuf,
     #[command(flatten)]
     pictures: Pictures,
-    /// Hold each group's pictures to so many genuine ones of the group, as the box does once these are enrolled; may be repeated
+    /// Judge each group against K of its genuine pictures as references, as the box does after enrolment; may be
+    /// repeated
     #[arg(long, value_name = "K", requires = "group", conflicts_with_all = ["zoo", "scores"])]
     enroll: Vec<usize>,
-    /// How often these references are drawn
+    /// How often the references are drawn
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "enroll")]
     draws: u64,
     #[command(flatten)]
-    beside: Beside,
-    /// The bundle alone: no baseline is fitted or judged
+    beside: ComparisonArgs,
+    /// Evaluate the bundle only; fit and judge no baselines
     #[arg(long, conflicts_with_all = ["bundles", "reference", "train_fakes"])]
     no_baselines: bool,
-    /// Every picture's score, p-value and verdict, a JSON object a line
+    /// Write every picture's score, p-value and verdict to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
-    /// Replace a file of scores that is there
+    /// Replace an existing file of scores
     #[arg(long, requires = "scores")]
     force: bool,
-    /// One JSON object instead of a table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }
 
-/// All that was found.
+/// The whole result of an evaluation.
 #[derive(Serialize)]
 struct Outcome {
     #[serde(skip)]
@@ -68,7 +69,7 @@ struct Outcome {
     #[serde(flatten)]
     own: Evaluation,
     alpha: f64,
-    false_alarms: Vec<Promise>,
+    false_alarms: Vec<CalibrationCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kinship: Option<BTreeMap<String, Kinship>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +77,7 @@ struct Outcome {
     baselines: Vec<Row>,
 }
 
-/// A baseline, and whether it is beaten.
+/// A baseline, and the bundle's lead over it.
 #[derive(Serialize)]
 struct Row {
     #[serde(flatten)]
@@ -90,7 +91,7 @@ struct Row {
 impl Eval {
     pub(crate) fn run(self) -> Result<()> {
         if let Some(path) = &self.scores {
-            vacant(path, self.force)?;
+            ensure_free(path, self.force)?;
         }
         let detector = Detector::open(&self.bundle)?;
         let material = self.pictures.material(&self.beside)?;
@@ -128,7 +129,7 @@ impl Eval {
         let outcome = Outcome {
             name: super::name_of(&self.bundle),
             alpha: calibration.alpha(),
-            false_alarms: Promise::all(calibration.alpha(), calibration.scores().len() as u64, &judged.scored),
+            false_alarms: CalibrationCheck::all(calibration.alpha(), calibration.scores().len() as u64, &judged.scored),
             zoo: own_zoo,
             baselines,
             own,
@@ -155,7 +156,7 @@ impl Eval {
                 scored: judged.scored,
             });
         }
-        rows.extend(material.lessons.rows(detector, &material.items));
+        rows.extend(material.baseline_training.rows(detector, &material.items));
         rows.push(judge::single_number(&material.items)?.baseline());
         Ok(rows)
     }

@@ -22,26 +22,27 @@ number by more than 0.3 % of its standard deviation.")]
 pub(crate) struct Export {
     /// The run's folder
     run: PathBuf,
-    /// Where the bundle goes
+    /// Output folder for the bundle
     #[arg(long, value_name = "BUNDLE")]
     out: PathBuf,
     /// Which checkpoint: newest, best (whose generator came closest to the genuine pictures), best:METRIC or a step;
-    /// the manifest has its step
+    /// the manifest states its step
     #[arg(long, default_value = "newest", value_name = "WHICH")]
     checkpoint: CheckpointSelector,
     /// The detector's name [default: the last part of --out]
     #[arg(long)]
     name: Option<String>,
-    /// False-alarm rate to calibrate for, at most 0.1; `counterfoil train` says what its pictures support
+    /// False-alarm rate to calibrate for, at most 0.1; `counterfoil train` prints what its pictures support
     #[arg(long, default_value_t = Calibration::DEFAULT_ALPHA)]
     alpha: f64,
-    /// A folder with real/ and fake/ that the training never saw; the card states what was measured on it
+    /// A folder with real/ and fake/ that the training did not see; the card states what was measured on it
     #[arg(long, value_name = "DIR")]
     measure: Option<PathBuf>,
-    /// Leave out what no box has a use for: the forger, and the game's own discriminator, which `eval` sets beside the detective
+    /// Leave out what a box does not need: the forger, and the GAN's own discriminator, which `eval` compares with
+    /// the detective
     #[arg(long)]
     lean: bool,
-    /// Replace a bundle that is there
+    /// Replace an existing bundle
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -90,19 +91,19 @@ fn measure(bundle: &Path, data: &Path) -> Result<Measurement> {
     Ok(Measurement { on: super::name_of(data), own: judge::rates(&judged)?, baselines })
 }
 
-/// For each number of references, what its false-alarm rate rests on.
+/// For each number of references: the pictures and groups that its false-alarm rate is based on.
 fn told_levels(enrolment: &Enrolment) -> String {
-    let told = enrolment.levels.iter().map(|level| {
+    let error_text = enrolment.levels.iter().map(|level| {
         let pictures = level.calibration.scores().len();
         format!(
             "{} (from {pictures} pictures of {} groups, worth {:.0})",
             level.references, level.groups, level.effective
         )
     });
-    format!("references: {}", told.collect::<Vec<_>>().join(", "))
+    format!("references: {}", error_text.collect::<Vec<_>>().join(", "))
 }
 
-/// What was made, on stderr.
+/// Describes the new bundle on stderr.
 pub(crate) fn tell(bundle: &Bundle) {
     let manifest = bundle.manifest();
     for engine in &manifest.engines {

@@ -18,8 +18,8 @@ use counterfoil_host::game::contestant::Contestant;
 use counterfoil_host::game::exhibits::Collection;
 use counterfoil_host::game::record::{End, Round};
 use counterfoil_host::game::referee::{EXHIBITS, Game, Pace, Show};
-use counterfoil_host::game::scoreboard::{self, Hall};
-use counterfoil_host::gan::sampler::Forger;
+use counterfoil_host::game::scoreboard::{self, GameView};
+use counterfoil_host::gan::sampler::FaceoffGenerator;
 use counterfoil_models::random_seed;
 use time::OffsetDateTime;
 use tokio::time::sleep;
@@ -42,46 +42,46 @@ Right is +1, wrong is -1, unsure or late is 0, each at its own calibrated thresh
 pub(crate) struct FaceOff {
     #[command(subcommand)]
     after: Option<After>,
-    /// A box that plays; may be given again
+    /// A box that plays; may be repeated
     #[arg(long = "box", value_name = "BOX")]
     players: Vec<String>,
-    /// A bundle that plays, judged by this machine; may be given again
+    /// A bundle that plays, run on this machine; may be repeated
     #[arg(long = "bundle", value_name = "BUNDLE")]
     bundles: Vec<PathBuf>,
     /// Exhibits: a folder with real/ and fake/FAMILY/
     #[arg(long, value_name = "DIR")]
     exhibits: Option<PathBuf>,
-    /// Counterfeits by this bundle's generator
+    /// Add counterfeits by this bundle's generator
     #[arg(long, value_name = "BUNDLE", requires = "exhibits")]
     generator: Option<PathBuf>,
     /// Exhibits lie on the table, and boxes look through their own cameras
     #[arg(long, conflicts_with_all = ["exhibits", "generator", "bundles"])]
     look: bool,
-    /// With --look: a text file that says of each exhibit, in the order in which they will be laid, `genuine` or `counterfeit`
+    /// With --look: a text file that states for each exhibit, in the order of play, `genuine` or `counterfeit`
     #[arg(long, value_name = "FILE", requires = "look")]
     labels: Option<PathBuf>,
-    /// With --look: so many exhibits have sealed cards, which are scanned (or typed in)
+    /// With --look: the number of exhibits; each has a sealed card, which is scanned (or typed in)
     #[arg(long, value_name = "N", requires = "look", conflicts_with = "labels")]
     cards: Option<usize>,
     /// Exhibits to play [default: as many as can be mixed half and half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
-    /// Time for the unveiling after each round, such as 5s; max goes on at once
+    /// Time for the unveiling after each round, such as 5s; max continues at once
     #[arg(long, value_name = "TIME", default_value = "max", value_parser = pace)]
     pace: Duration,
     /// Time to answer
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     deadline: Duration,
-    /// Address of the scoreboard, and at /play of the page for the audience's phones
+    /// Address of the scoreboard; the page for the audience's phones is at /play
     #[arg(long, value_name = "ADDR")]
     web: Option<SocketAddr>,
-    /// Seconds in which people may join before the game begins [default: with --web until Enter is pressed, where there is a terminal]
+    /// Seconds in which people may join before the game begins [default: until Enter, with --web and a terminal]
     #[arg(long, value_name = "SECONDS")]
     lobby: Option<u64>,
-    /// The game's folder, a new or an empty one [default: faceoff- and the time, in UTC]
+    /// The game's folder, new or empty [default: faceoff- and the time, in UTC]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Goes on with the game in --out
+    /// Continue the game in --out
     #[arg(long, requires = "out")]
     resume: bool,
     #[command(flatten)]
@@ -91,7 +91,7 @@ pub(crate) struct FaceOff {
     json: bool,
 }
 
-/// How long the final stays where nobody says when it has been seen.
+/// How long the final scoreboard stays open when there is no terminal at which a person can close it.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 #[derive(Subcommand, Debug)]
@@ -132,19 +132,19 @@ impl FaceOff {
         }
         let runtime = super::runtime()?;
         let end = runtime.block_on(async {
-            let hall = Arc::new(Hall::default());
+            let view = Arc::new(GameView::default());
             if let Some(web) = self.web {
-                hall.begin(game.begun());
-                let at = scoreboard::open(&hall, web).await?;
+                view.begin(game.begun());
+                let at = scoreboard::open(&view, web).await?;
                 eprintln!("scoreboard: http://{at}/    to play along: http://{at}/play");
                 self.lobby().await?;
             }
-            game.practise(&contestants, &hall).await?;
+            game.run_practice_round(&contestants, &view).await?;
             let tell = |round: &Round, genuine: bool| {
-                // A reader that went away does not end a game.
+                // A closed stdout does not end the game.
                 let _ = if self.json { tell_json(round, genuine) } else { tell(round, genuine) };
             };
-            let end = game.play(&contestants, &hall, pace, &mut Terminal, tell).await?;
+            let end = game.play(&contestants, &view, pace, &mut Terminal, tell).await?;
             if self.web.is_some() {
                 self.farewell().await?;
             }
@@ -175,7 +175,7 @@ impl FaceOff {
         Ok(contestants)
     }
 
-    /// What is shown; pictures are drawn into the game's `folder`.
+    /// Prepares the exhibits. Pictures are drawn into the game's `folder`.
     fn show(&self, folder: &Path) -> Result<Show> {
         if let Some(count) = self.cards {
             ensure!(count > 0, "--cards 0: a game has at least one exhibit");
@@ -188,8 +188,8 @@ impl FaceOff {
         let pictures = self.exhibits.as_deref().context("nothing is shown; name --exhibits, or --look")?;
         let generated = match &self.generator {
             Some(bundle) => {
-                // Not from anything that can be guessed: what a generator draws from a known seed is known before it is shown.
-                let forger = Forger::of(bundle, random_seed().context("the generator has no seed")?)?;
+                // A random seed: with a known seed, the generator's pictures would be known before they are shown.
+                let forger = FaceoffGenerator::of(bundle, random_seed().context("the generator has no seed")?)?;
                 Some(forger.with_context(|| {
                     format!("{} holds no generator; export it again without --lean", bundle.display())
                 })?)
@@ -210,7 +210,7 @@ impl FaceOff {
         Ok(())
     }
 
-    /// The final stays to be seen.
+    /// Keeps the final scoreboard open for the audience.
     async fn farewell(&self) -> Result<()> {
         if self.lobby.is_some() || !pressed("press Enter to close the scoreboard ").await? {
             sleep(self.pace.max(FAREWELL)).await;
@@ -219,7 +219,7 @@ impl FaceOff {
     }
 }
 
-/// Waits for Enter; false where there is no terminal to press it at.
+/// Waits for Enter. Returns false at once when stdin is not a terminal.
 async fn pressed(what: &str) -> Result<bool> {
     let is_there = std::io::stdin().is_terminal();
     if is_there {
@@ -229,7 +229,8 @@ async fn pressed(what: &str) -> Result<bool> {
     Ok(is_there)
 }
 
-/// The folder of a game that was given none. No two games share one, unless they begin in the same second: then the second is refused.
+/// The default folder of a game, named after the time. Two games that begin in the same second get the same name: the
+/// second is then refused.
 fn dated(now: OffsetDateTime) -> PathBuf {
     let (year, month, day) = now.to_calendar_date();
     let (hour, minute, second) = now.to_hms();

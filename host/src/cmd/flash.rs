@@ -1,4 +1,4 @@
-//! `counterfoil flash`: a freshly written Raspberry Pi OS card gets the box's program, a bundle, and what its first start has to do.
+//! `counterfoil flash`: puts the box's program, a bundle and the first-start commands onto a new Raspberry Pi OS card.
 
 mod user_data;
 
@@ -9,19 +9,19 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_edge::config::Config;
-use counterfoil_models::{MANIFEST, SIGNATURE, vacant_folder, write_whole};
+use counterfoil_models::{MANIFEST, SIGNATURE, ensure_folder_free, write_whole};
 
 /// The folder on the boot partition.
 const FOLDER: &str = "counterfoil";
-/// Where the boot partition is when the card runs.
+/// Mount point of the boot partition on the running card.
 const MOUNTED: &str = "/boot/firmware";
-/// The box's package, first in our folder: where it is, the folder is ours.
+/// The box's package, written first into our folder: a folder that contains it was made by this command.
 const PACKAGE: &str = "counterfoil-edge.deb";
-/// What the first start runs, last in our folder.
+/// The script of the first start, written last into our folder.
 const INSTALL: &str = "install.sh";
-/// The card's name for cloud-init, on one that has none.
+/// The card's cloud-init metadata, for a card that has none.
 const META_DATA: &str = "instance-id: counterfoil\n";
-/// Kernels of a 32-bit system, which the package of 64 bits does not run on.
+/// Kernels of a 32-bit system, which cannot run the 64-bit package.
 const KERNELS_32: [&str; 2] = ["kernel7.img", "kernel7l.img"];
 
 /// Puts package, bundle and first-start instructions onto the boot partition of a Raspberry Pi OS card
@@ -33,21 +33,21 @@ Write Raspberry Pi OS Lite (64-bit, Trixie or newer) to the card first, with Ras
 reads `user-data` on this partition. What Imager was asked to set up (user, network, ssh) stays. A card that was flashed before and not yet
 started is flashed anew. The box then comes up working with no network.")]
 pub(crate) struct Flash {
-    /// The card's boot partition, where it is mounted
+    /// Mount point of the card's boot partition
     boot: PathBuf,
     /// The box's package, as `scripts/package` makes it
     #[arg(long, value_name = "DEB")]
     package: PathBuf,
-    /// The bundle it is to judge by
+    /// The bundle that the box shall judge with
     #[arg(long, value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// Its /etc/counterfoil/edge.toml
+    /// The box's /etc/counterfoil/edge.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The public key whose bundles alone it shall take
+    /// Public key; the box will accept only bundles signed with it
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Show every file and what would be in it, and write none
+    /// Show the files and the text of the scripts, and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -68,10 +68,10 @@ impl Flash {
         let ours = self.boot.join(FOLDER);
         let again = ours.exists();
         if again {
-            // What an earlier flash left must not mix with this one's.
+            // Files of an earlier flash must not mix with the new ones.
             fs::remove_dir_all(&ours).with_context(|| format!("cannot remove {}", ours.display()))?;
         }
-        // user-data comes last: a card that was pulled out too early starts as if nothing had been done.
+        // user-data comes last: if the card is removed too early, it starts as if it had not been flashed.
         for (name, bytes) in &files {
             write_whole(&self.boot.join(name), bytes)?;
         }
@@ -85,7 +85,7 @@ impl Flash {
         Ok(())
     }
 
-    /// Refuses what is no card of a system that will read what is written.
+    /// Returns an error for a card whose system will not read the written files.
     fn check_card(&self) -> Result<()> {
         let boot = self.boot.display();
         let has = |name: &str| self.boot.join(name).is_file();
@@ -100,7 +100,8 @@ impl Flash {
         if let Some(kernel) = KERNELS_32.into_iter().find(|kernel| has(kernel)) {
             bail!("{boot} is of a 32-bit system ({kernel} is in it), which cannot run the box's program; {REMEDY}");
         }
-        // Images with cloud-init bring these files. Our own say nothing: they may lie on a card where nothing reads them.
+        // Images with cloud-init bring these files. Files that this command wrote prove nothing: an earlier flash may
+        // have written them to a system without cloud-init.
         let is_others =
             |name: &str, ours: &str| fs::read(self.boot.join(name)).is_ok_and(|found| found != ours.as_bytes());
         if !(is_others("meta-data", META_DATA) || is_others("user-data", &fresh()) || has("network-config")) {
@@ -111,11 +112,11 @@ impl Flash {
                  written here; {REMEDY}; a 64-bit box that runs already can be sent to with `counterfoil deploy --package`"
             );
         }
-        vacant_folder(&self.boot.join(FOLDER), &[PACKAGE, INSTALL])?;
+        ensure_folder_free(&self.boot.join(FOLDER), &[PACKAGE, INSTALL])?;
         Ok(())
     }
 
-    /// The card's instructions for the first start, with ours.
+    /// The card's user-data for the first start, with our script added.
     fn user_data(&self) -> Result<String> {
         let path = self.boot.join("user-data");
         let text = if path.exists() {
@@ -137,7 +138,7 @@ impl Flash {
         })
     }
 
-    /// What is written, in this order.
+    /// The files to write, in this order.
     fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
         self.check_card()?;
         let user_data = self.user_data()?;
@@ -149,7 +150,7 @@ impl Flash {
         }
         let mut files = vec![(format!("{FOLDER}/{PACKAGE}"), package)];
 
-        // What would be refused on the box is refused here, where somebody looks.
+        // What the box would reject is rejected here, where the user sees the message.
         let detector = Detector::open(&self.bundle)?;
         let bundle = detector.bundle();
         for name in bundle.manifest().files.keys() {
@@ -175,7 +176,7 @@ impl Flash {
         Ok(files)
     }
 
-    /// What the first start does, as root, with no network.
+    /// The script of the first start. It runs as root and needs no network.
     fn install(&self) -> String {
         let config = self.config.as_ref().map_or("", |_| "install -D -m 644 edge.toml /etc/counterfoil/edge.toml\n");
         let key = self.key.as_ref().map_or("", |_| "counterfoil-edge key install --state $state key.pub\n");
@@ -197,12 +198,12 @@ systemctl restart counterfoil-edge
     }
 }
 
-/// What cloud-init is to run, where the card will be mounted.
+/// The script that cloud-init runs, by its path on the mounted card.
 fn script() -> String {
     format!("{MOUNTED}/{FOLDER}/{INSTALL}")
 }
 
-/// `user-data` as it is written where none was.
+/// The `user-data` that is written to a card without one.
 fn fresh() -> String {
     format!("#cloud-config\nruncmd:\n  - {}\n", user_data::item(&script()))
 }

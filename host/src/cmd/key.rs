@@ -1,4 +1,4 @@
-//! `counterfoil key`: minisign keys for bundles, so that a box takes those of its owner and no others.
+//! `counterfoil key`: minisign keys for bundles, so that a box accepts only its owner's bundles.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use counterfoil_edge::store::trust;
-use counterfoil_models::{Bundle, MANIFEST, SIGNATURE, vacant, write_whole};
+use counterfoil_models::{Bundle, MANIFEST, SIGNATURE, ensure_free, write_whole};
 use minisign::{KeyPair, SecretKey, SecretKeyBox};
 
 /// Makes keys, signs bundles with them, and shows who signed
@@ -27,7 +27,7 @@ pub(crate) struct Key {
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Makes a pair of keys: NAME.key, which signs and is nobody else's, and NAME.pub
+    /// Makes a pair of keys: NAME.key, the secret key that signs, and NAME.pub
     New {
         /// The files' name, without .key and .pub
         #[arg(long, value_name = "NAME")]
@@ -36,21 +36,21 @@ enum What {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Signs a bundle, by its manifest, which names every other file's SHA-256
+    /// Signs a bundle's manifest, which names every other file's SHA-256
     Sign {
         /// The secret key's file
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
-        /// The password of the secret key, on this file's first line
+        /// File with the password of the secret key on its first line
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
-        /// Replace a signature that is there
+        /// Replace an existing signature
         #[arg(long)]
         force: bool,
         /// The bundle
         bundle: PathBuf,
     },
-    /// Says whether a bundle is signed with a key's secret half
+    /// Shows whether a bundle is signed with the secret half of a key
     Show {
         /// The public key's file
         #[arg(long, value_name = "FILE")]
@@ -78,8 +78,8 @@ fn new(out: &Path, password_file: Option<&Path>) -> Result<()> {
     }
     .context("no keys could be made")?;
     let text = sk.to_box(Some("counterfoil secret key")).context("no keys could be made")?.into_string();
-    // Never over another one, be it a half of a pair whose other half lies elsewhere: bundles signed with that could not be told from forged
-    // ones any more.
+    // Never overwrite a key, even if only one half of its pair is here: without the public key, bundles signed with
+    // it could not be told from forged ones.
     let taken =
         |key: &Path| format!("{} exists already; choose another --out, or move the key that is there", key.display());
     ensure!(public.symlink_metadata().is_err(), taken(&public));
@@ -103,7 +103,7 @@ fn new(out: &Path, password_file: Option<&Path>) -> Result<()> {
 fn sign(key: &Path, password_file: Option<&Path>, force: bool, bundle: &Path) -> Result<()> {
     let bundle = Bundle::open(bundle)?;
     let place = bundle.dir().join(SIGNATURE);
-    vacant(&place, force)?;
+    ensure_free(&place, force)?;
     let secret = secret(key, password_file)?;
     let path = bundle.dir().join(MANIFEST);
     let manifest = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

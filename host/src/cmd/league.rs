@@ -1,17 +1,17 @@
-//! `counterfoil league`: every generator against every detective.
+//! `counterfoil league`: plays every generator against every detector.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use counterfoil_host::game::league::{Detective, Genuine, Matches, Rated};
-use counterfoil_host::gan::sampler::Forger;
-use counterfoil_models::{claim, sha256_hex, vacant_folder, write_whole};
+use counterfoil_host::gan::sampler::FaceoffGenerator;
+use counterfoil_models::{ensure_folder_free, lock_folder, sha256_hex, write_whole};
 
-/// The matches in the league's folder, which a league before this one has begun where they are.
+/// File with the matches in the league's folder. A folder that contains it was begun by an earlier league.
 const MATCHES: &str = "matches.json";
 
-/// Has every bundle's generator play against every bundle's detective, and rates them all
+/// Plays every bundle's generator against every bundle's detective, and rates them all
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   counterfoil league runs/*/bundle --genuine digits/real --out league
@@ -21,16 +21,16 @@ pub(crate) struct League {
     /// Bundles; those without a generator play as detectives only
     #[arg(required = true, value_name = "BUNDLE")]
     bundles: Vec<PathBuf>,
-    /// A folder of genuine pictures that none of them was trained on
+    /// A folder of genuine pictures that no bundle was trained on
     #[arg(long, value_name = "DIR")]
     genuine: PathBuf,
     /// Matches of each pair, half of them over genuine pictures
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     matches: u32,
-    /// Seed of what the generators draw
+    /// Random seed of the generators' pictures
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The league's folder: matches are kept there, and what was played is not played again
+    /// The league's folder; matches are stored there, and finished pairs are not played again
     #[arg(long, value_name = "DIR", default_value = "league")]
     out: PathBuf,
     /// Print a JSON object
@@ -46,16 +46,16 @@ impl League {
         if let Some([twice, _]) = names.array_windows().find(|[one, other]| one == other) {
             bail!("two bundles are called {twice}; export one again under another --name");
         }
-        let found = self.bundles.iter().map(|dir| Forger::of(dir, self.seed)).collect::<Result<Vec<_>>>()?;
-        let forgers: Vec<Forger> = found.into_iter().flatten().collect();
+        let found = self.bundles.iter().map(|dir| FaceoffGenerator::of(dir, self.seed)).collect::<Result<Vec<_>>>()?;
+        let forgers: Vec<FaceoffGenerator> = found.into_iter().flatten().collect();
         ensure!(!forgers.is_empty(), "none of these bundles holds a generator; export one again without --lean");
         let genuine = Genuine::of(&self.genuine, self.matches as usize / 2)?;
         let ids: Vec<&str> = detectives.iter().map(Detective::id).collect();
         let of = sha256_hex(format!("{ids:?} {} {} {}", genuine.fingerprint(), self.seed, self.matches).as_bytes());
 
-        vacant_folder(&self.out, &[MATCHES])?;
+        ensure_folder_free(&self.out, &[MATCHES])?;
         std::fs::create_dir_all(&self.out).with_context(|| format!("cannot create {}", self.out.display()))?;
-        let _claim = claim(&self.out)?;
+        let _claim = lock_folder(&self.out)?;
         let path = self.out.join(MATCHES);
         let mut matches = Matches::resume(&path, of)?;
         matches.play(&forgers, &detectives, &genuine, &path, |pair| {

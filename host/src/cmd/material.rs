@@ -1,4 +1,4 @@
-//! What `eval` and `report` judge: flags go in; pictures of known truth, and what the baselines may learn from, come out.
+//! The pictures that `eval` and `report` judge, and the pictures for fitting the baselines, as the flags name them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use clap::Args;
 use counterfoil_host::data::{Dataset, Fold, Item, Part};
 use counterfoil_host::eval::Kinship;
 
-use super::beside::{Beside, Lessons};
+use super::beside::{BaselineTraining, ComparisonArgs};
 
-/// Flags of both: two folders, or a fold of a zoo.
+/// The flags that `eval` and `report` share for the pictures: two folders, or a fold of a zoo.
 #[derive(Args, Debug)]
 pub(crate) struct Pictures {
-    /// Genuine pictures the training never saw: a folder, or an IDX file such as t10k-images-idx3-ubyte.gz
+    /// Genuine pictures that the training did not see: a folder, or an IDX file such as t10k-images-idx3-ubyte.gz
     #[arg(long, value_name = "DIR", required_unless_present = "zoo", requires = "fake")]
     genuine: Option<PathBuf>,
     /// Counterfeits; folders in it are families
@@ -25,29 +25,29 @@ pub(crate) struct Pictures {
     /// The fold of the zoo that is judged
     #[arg(long, value_name = "N", requires = "zoo")]
     fold: Option<u32>,
-    /// Pattern on file names whose first capture names the group; intervals resample whole groups
+    /// Regular expression on file names; its first capture is the group; intervals resample whole groups
     #[arg(long, value_name = "REGEX")]
     group: Option<String>,
 }
 
-/// What is judged, and what the baselines may learn from.
+/// The judged pictures, and the pictures for fitting the baselines.
 #[derive(Debug)]
 pub(crate) struct Material {
-    /// Genuine pictures and counterfeits.
+    /// Genuine pictures and counterfeits to judge.
     pub(crate) items: Vec<Item>,
-    /// For the baselines.
-    pub(crate) lessons: Lessons,
-    /// What each family is to those of the other folds, where a zoo is judged.
+    /// Pictures for fitting the baselines.
+    pub(crate) baseline_training: BaselineTraining,
+    /// The kinship of each family with the families of the other folds; `None` without a zoo.
     pub(crate) kinship: Option<BTreeMap<String, Kinship>>,
 }
 
 impl Pictures {
-    /// Lists what the flags name.
-    pub(crate) fn material(&self, beside: &Beside) -> Result<Material> {
+    /// Lists the pictures that the flags name.
+    pub(crate) fn material(&self, beside: &ComparisonArgs) -> Result<Material> {
         if let (Some(zoo), Some(fold)) = (&self.zoo, self.fold) {
             let Fold { judged, train, known, kinship } = Fold::open(zoo, fold)?;
-            let lessons = Lessons { genuine: Some(train), fakes: known };
-            return Ok(Material { items: judged, lessons, kinship: Some(kinship) });
+            let baseline_training = BaselineTraining { genuine: Some(train), fakes: known };
+            return Ok(Material { items: judged, baseline_training, kinship: Some(kinship) });
         }
         let group = self.group.as_deref();
         let mut items = Vec::new();
@@ -58,6 +58,6 @@ impl Pictures {
             fake.understood.tell(&super::tell);
             items = [genuine.genuine, fake.fake].concat();
         }
-        Ok(Material { items, lessons: beside.lessons()?, kinship: None })
+        Ok(Material { items, baseline_training: beside.baseline_training()?, kinship: None })
     }
 }

@@ -1,6 +1,6 @@
-//! The subcommands of `counterfoil`, one a file: arguments as typed, and a `run` that reads as a table of contents.
+//! The subcommands of `counterfoil`, one per file: the arguments as typed, and a `run` that lists the steps.
 //!
-//! stdout is data, stderr is talk; only here are arguments and the environment read.
+//! stdout carries data, stderr carries messages. Arguments and the environment are read only here and in `main`.
 
 pub(crate) mod beside;
 pub(crate) mod calibrate;
@@ -26,16 +26,16 @@ use clap::Args;
 use counterfoil_host::data::unread;
 use counterfoil_host::export::runtime::{Runtime, find, nearby};
 
-/// Where ONNX Runtime is, the second opinion of every export.
+/// Where to find ONNX Runtime, which every export uses as a second inference engine for comparison.
 #[derive(Args, Debug)]
 pub(crate) struct OnnxRuntime {
-    /// ONNX Runtime's library; without it `ORT_DYLIB_PATH` and then .venv (made by scripts/onnxruntime) are looked at
+    /// ONNX Runtime's library; without it, `ORT_DYLIB_PATH` and then .venv (made by scripts/onnxruntime) are tried
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
 }
 
 impl OnnxRuntime {
-    /// Loads it where there is one, and says so once where there is none.
+    /// Loads ONNX Runtime if it is found, otherwise prints a note on stderr.
     pub(crate) fn load(&self) -> Result<Option<Runtime>> {
         let env = std::env::var_os("ORT_DYLIB_PATH");
         let Some(path) = find(self.onnxruntime.as_deref(), env.as_deref(), &nearby()) else {
@@ -54,13 +54,13 @@ pub(crate) fn print(text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to stdout")
 }
 
-/// A reader that went away (`| head`) is no trouble of ours.
+/// Whether an error is a broken pipe: a reader that closed its end (`| head`) is not an error of this program.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
 }
 
-/// An error with its causes, each said once: some messages end in their cause's own words.
-pub(crate) fn told(error: &anyhow::Error) -> String {
+/// An error with its causes as one line. A cause that the message already contains is not repeated.
+pub(crate) fn error_text(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
         "" => cause,
         said if said.contains(&cause) => text,
@@ -68,37 +68,37 @@ pub(crate) fn told(error: &anyhow::Error) -> String {
     })
 }
 
-/// What speaks to boxes and browsers at the same time.
+/// Starts the async runtime for connections to boxes and browsers.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("the system gives no threads; check its limits (ulimit -u)")
 }
 
-/// Whether progress is worth drawing.
+/// Whether stderr is a terminal, so that progress is worth drawing.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Says a line on stderr.
+/// Prints a line on stderr.
 pub(crate) fn tell(line: &str) {
     eprintln!("{line}");
 }
 
-/// Says on stderr which pictures could not be judged, the first few by name.
+/// Prints on stderr which pictures could not be judged, the first few by name.
 pub(crate) fn tell_unreadable(unreadable: &[String]) {
     for line in unread(unreadable, "judged") {
         tell(&line);
     }
 }
 
-/// A picture that could not be judged makes the whole a failure, after all the others were.
+/// Returns an error when a picture could not be judged. It is called after all other pictures were judged.
 pub(crate) fn all_judged(unreadable: &[String]) -> Result<()> {
     let one = if unreadable.len() == 1 { "picture" } else { "pictures" };
     anyhow::ensure!(unreadable.is_empty(), "{} {one} could not be judged", unreadable.len());
     Ok(())
 }
 
-/// The last part of a path, as a name for what lies there.
+/// The last part of a path, as a name for the file or folder.
 pub(crate) fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(|| "detector".to_owned(), |name| name.to_string_lossy().into_owned())
 }

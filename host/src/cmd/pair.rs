@@ -1,4 +1,4 @@
-//! `counterfoil pair`: a box shows a code, and whoever reads it may have the box judge.
+//! `counterfoil pair`: a box shows a code; a user who types it in may then let the box judge.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -14,20 +14,21 @@ use counterfoil_host::game::boxes::{self, known};
 
 The box then judges what this user sends it. `counterfoil-edge token revoke NAME`, on the box, ends that.")]
 pub(crate) struct Pair {
-    /// The box: a name or an address, with a port if it is another than 7443
+    /// The box: a name or an address, with a port unless it is 7443
     #[arg(value_name = "BOX")]
     address: String,
-    /// What the box is to call this workstation, which takes the place of another of that name [default: the machine's own name]
+    /// Name by which the box knows this workstation; it replaces another workstation of that name [default: the
+    /// machine's own name]
     #[arg(long, value_name = "NAME")]
     visitor: Option<String>,
     #[command(flatten)]
     boxes: Boxes,
 }
 
-/// Where the boxes are kept that were paired with.
+/// Where the list of paired boxes is stored.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Boxes {
-    /// The file of boxes that were paired with [default: counterfoil/boxes.toml in the user's folder of configuration]
+    /// The file of paired boxes [default: counterfoil/boxes.toml in the user's folder of configuration]
     #[arg(long, value_name = "FILE")]
     boxes: Option<PathBuf>,
 }
@@ -63,7 +64,8 @@ impl Pair {
     }
 }
 
-/// What the system calls this machine, in the letters that a box takes. Two workstations of one name would push each other out.
+/// The machine's hostname, reduced to the characters that a box accepts. On a box, two workstations of the same name
+/// replace each other.
 fn machine() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let fits = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);

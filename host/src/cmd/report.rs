@@ -1,4 +1,4 @@
-//! `counterfoil report`: runs, bundles and pictures of known truth become one HTML page.
+//! `counterfoil report`: runs, bundles and labelled pictures become one HTML page.
 
 mod course;
 mod exhibits;
@@ -12,12 +12,12 @@ use counterfoil_edge::Detector;
 use counterfoil_host::drift;
 use counterfoil_host::judge;
 use counterfoil_host::report::{self, Fact, Report as Page, Role, Stated, render};
-use counterfoil_models::vacant;
+use counterfoil_models::ensure_free;
 
-use super::beside::Beside;
+use super::beside::ComparisonArgs;
 use super::material::{Material, Pictures};
 
-/// Writes one self-contained HTML page: curves, samples, ROC, families, the hardest cases, baselines beside them
+/// Writes one self-contained HTML page: curves, samples, ROC, families, the hardest cases, and the baselines
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   counterfoil report --bundle bundles/label --run runs/label --genuine test/real --fake test/fake --out report.html
@@ -26,35 +26,35 @@ pub(crate) struct Report {
     /// The bundle to report on
     #[arg(long, value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// The run it came from, for its curves and samples
+    /// The bundle's run, for its curves and samples
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
     #[command(flatten)]
     pictures: Pictures,
     #[command(flatten)]
-    beside: Beside,
-    /// The page
+    beside: ComparisonArgs,
+    /// Output page
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
 }
 
-/// A detector that is to appear in a report.
+/// A detector that appears in a report.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    /// Its bundle.
+    /// Folder of its bundle.
     pub(crate) bundle: PathBuf,
-    /// The run it came from.
+    /// Folder of the run that the bundle was exported from.
     pub(crate) run: Option<PathBuf>,
-    /// Ours or a baseline.
+    /// Whether the detector is under test or a baseline.
     pub(crate) role: Role,
 }
 
 impl Report {
     pub(crate) fn run(self) -> Result<()> {
-        vacant(&self.out, self.force)?;
+        ensure_free(&self.out, self.force)?;
         let mut shown = vec![Shown { bundle: self.bundle.clone(), run: self.run.clone(), role: Role::Ours }];
         shown.extend(self.beside.bundles.iter().map(|b| Shown { bundle: b.clone(), run: None, role: Role::Baseline }));
         let mut page = gather(&shown, &self.pictures.material(&self.beside)?)?;
@@ -65,9 +65,9 @@ impl Report {
     }
 }
 
-/// Judges the pictures with every detector and collects all that a page shows; the first detector is its subject.
+/// Judges the pictures with every detector and collects the page's contents. The first detector is the page's subject.
 pub(crate) fn gather(shown: &[Shown], material: &Material) -> Result<Page> {
-    let Material { items, lessons, kinship } = material;
+    let Material { items, baseline_training, kinship } = material;
     let mut page = Page { kinship: kinship.clone(), ..Page::default() };
     let mut simpler = Vec::new();
     for one in shown {
@@ -80,7 +80,7 @@ pub(crate) fn gather(shown: &[Shown], material: &Material) -> Result<Page> {
             judge::refuse_both_sides(&detector, items, &judged)?;
             describe(&mut page, &detector);
             exhibits::add(&mut page, &detector, items, &judged.scored)?;
-            simpler = lessons.rows(&detector, items);
+            simpler = baseline_training.rows(&detector, items);
             page.drift = drift::curves(&detector, items)?;
         }
         let calibration = &manifest.calibration;
@@ -105,7 +105,7 @@ pub(crate) fn gather(shown: &[Shown], material: &Material) -> Result<Page> {
     Ok(page)
 }
 
-/// Title and facts of the page's subject.
+/// Sets the title and the facts of the page's subject.
 fn describe(page: &mut Page, detector: &Detector) {
     let manifest = detector.bundle().manifest();
     let training = &manifest.training;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use counterfoil_edge::signals;
 use counterfoil_host::backup::Backup;
-use counterfoil_host::data::{self, HELD_OUT, InputRule, Room};
+use counterfoil_host::data::{self, HELD_OUT, InputRule, StorageLimits};
 use counterfoil_host::detector::Kind;
 use counterfoil_host::export::supported_alpha;
 use counterfoil_host::gan::{self, Compute, Config, Net};
@@ -16,7 +16,7 @@ use counterfoil_host::loss::Loss;
 use counterfoil_host::run::{self, Prepared, Record};
 use counterfoil_models::{Article, Calibration, Color, JoinRule, Region, Resize};
 
-/// Minutes of training where neither a flag nor the configuration says.
+/// Minutes of training when neither a flag nor the configuration sets an end.
 const DEFAULT_MINUTES: f64 = 5.0;
 
 /// Trains a forger and a detective on pictures of the genuine article
@@ -28,15 +28,16 @@ const DEFAULT_MINUTES: f64 = 5.0;
   counterfoil train --data photos --out runs/label --backup /mnt/usb/label
   counterfoil train --out runs/label --resume --minutes 10")]
 pub(crate) struct Train {
-    /// A folder of genuine pictures, a folder with real/ (and fake/, which is never trained on), or MNIST's IDX files. Other usual names
-    /// and layouts are known (good/, genuine/ and counterfeit/, train/ and test/); how the folder was understood is said
+    /// A folder of genuine pictures, a folder with real/ (and fake/, which is never trained on), or MNIST's IDX
+    /// files. Other usual names and layouts are known (good/, genuine/ and counterfeit/, train/ and test/); how the
+    /// folder was understood is printed
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
     data: Option<PathBuf>,
-    /// A folder of known fakes, folders in it being families; the detective learns from them; may be repeated
+    /// A folder of known fakes, with one folder per family; the detective is trained on them too; may be repeated
     #[arg(long, value_name = "DIR")]
     known_fakes: Vec<PathBuf>,
-    /// Pictures a box was unsure of, sorted by a person into real/ and fake/ in their folder (STATE/unsure): the genuine ones are learned
-    /// from and never calibrated on, the others are known fakes
+    /// Pictures a box was unsure of, sorted by a person into real/ and fake/ in their folder (STATE/unsure): the
+    /// genuine ones are used for training and never for calibration, the others are known fakes
     #[arg(long, value_name = "DIR")]
     unsure: Option<PathBuf>,
     /// The run's folder
@@ -45,32 +46,32 @@ pub(crate) struct Train {
     /// What to train [default: dcgan]
     #[arg(long, value_enum)]
     net: Option<Kind>,
-    /// A TOML file with any of the keys that RUN/config.toml shows; flags go before it
+    /// A TOML file with any of the keys that RUN/config.toml shows; flags override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Stop after so many minutes of this call [default: 5]
+    /// Stop this call after this many minutes [default: 5]
     #[arg(long, conflicts_with = "steps")]
     minutes: Option<f64>,
-    /// Stop at this step; the number a timed run reached gives the same bytes
+    /// Stop at this step; with the step that a timed run reached, the result is the same byte for byte
     #[arg(long)]
     steps: Option<u64>,
-    /// Seed of the split and of everything random [default: 0]
+    /// Random seed, of the split too [default: 0]
     #[arg(long)]
     seed: Option<u64>,
     /// Where the networks are computed; cuda needs a program built with --features cuda [default: cpu]
     #[arg(long, value_enum)]
     device: Option<Compute>,
-    /// Go on from the newest checkpoint of the run, or from the start where none was written yet. Other flags are not needed; one that
-    /// differs from what the run was given is refused, but for --minutes, --steps, --device and --backup
+    /// Continue from the newest checkpoint of the run, or from the start if there is none yet. Other flags are not
+    /// needed; one that differs from the run's own is refused, except for --minutes, --steps, --device and --backup
     #[arg(long)]
     resume: bool,
-    /// Mirror the run into this folder of another disk after each checkpoint; the mirror is a run folder itself
+    /// Mirror the run into this folder on another disk after each checkpoint; the mirror is a run folder itself
     #[arg(long, value_name = "DIR")]
     backup: Option<PathBuf>,
-    /// What the two players minimise [default: non-saturating]
+    /// What generator and discriminator minimise [default: non-saturating]
     #[arg(long, value_enum)]
     loss: Option<Loss>,
-    /// Real pictures a step [default: 128 for mlp, 64 for dcgan]
+    /// Real pictures per step [default: 128 for mlp, 64 for dcgan]
     #[arg(long)]
     batch: Option<usize>,
     /// Length of the generator's noise z [default: 100]
@@ -85,22 +86,22 @@ pub(crate) struct Train {
     /// The discriminator's learning rate [default: 0.0002]
     #[arg(long)]
     lr_d: Option<f64>,
-    /// How regions' scores are joined [default: shortfall]
+    /// How the scores of the regions are joined [default: shortfall]
     #[arg(long, value_enum)]
     join: Option<JoinArgument>,
     /// Share of the genuine pictures held out for calibration [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f64>,
-    /// Pattern on file names whose first capture names the group, such as 'w(\d+)_'; a group is never split
+    /// Regular expression on file names; its first capture is the group, such as 'w(\d+)_'; a group is never split
     #[arg(long, value_name = "REGEX")]
     group: Option<String>,
     #[command(flatten)]
-    look: LookArguments,
+    look: InputArguments,
 }
 
-/// How pictures are looked at.
+/// How pictures become the network's input.
 #[derive(Args, Debug)]
-pub(crate) struct LookArguments {
+pub(crate) struct InputArguments {
     /// Colour of the network's input [default: as dataset.toml says, or as the pictures are]
     #[arg(long, value_enum)]
     color: Option<ColorArgument>,
@@ -110,7 +111,7 @@ pub(crate) struct LookArguments {
     /// What to do with pictures of another shape
     #[arg(long, value_enum)]
     resize: Option<ResizeArgument>,
-    /// What the article is in a picture [default: whole]
+    /// Where the article is in a picture [default: whole]
     #[arg(long, value_enum)]
     article: Option<ArticleArgument>,
     /// A crop as fractions x,y,width,height of the picture; repeat it for several
@@ -120,11 +121,11 @@ pub(crate) struct LookArguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum JoinArgument {
-    /// The mean over regions
+    /// The mean over the regions
     Mean,
-    /// The least region
+    /// The lowest score of all regions
     Min,
-    /// The mean of what each region lacks: ln(1 + exp(-z))
+    /// The mean over regions of the squared shortfall ln(1 + exp(-z))
     Shortfall,
 }
 
@@ -136,11 +137,11 @@ enum ColorArgument {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ResizeArgument {
-    /// Each side on its own
+    /// Scale each side on its own
     Stretch,
-    /// Keep the aspect, pad with white
+    /// Keep the aspect ratio, pad with white
     Pad,
-    /// Crop to the ink, keep the aspect, put its centre of mass in the middle; for what is drawn on light paper
+    /// Crop to the ink, keep the aspect ratio, centre on its centre of mass; for drawings on light paper
     Ink,
 }
 
@@ -148,11 +149,11 @@ enum ResizeArgument {
 enum ArticleArgument {
     /// The whole picture: scans, or a guide frame that the article fills
     Whole,
-    /// What is found in the picture: outlined, turned and straightened; for photos on a table or in a hand
+    /// The article found in the picture: outlined, turned and straightened; for photos on a table or in a hand
     Outlined,
 }
 
-impl LookArguments {
+impl InputArguments {
     fn resolve(&self) -> InputRule {
         InputRule {
             color: self.color.map(|color| match color {
@@ -179,14 +180,14 @@ impl Train {
         let begun = if self.resume { Some(self.begun()?) } else { None };
         match &begun {
             Some(record) => record.resumable_as(&self.out, &self.over(record)?)?,
-            None => run::vacant(&self.out)?,
+            None => run::ensure_free(&self.out)?,
         }
         let net = match (&begun, self.net) {
             (Some(record), _) => record.net,
             (None, Some(net)) => net,
             (None, None) => self.configured_net()?,
         };
-        // What is wrong with the configuration is said before thousands of pictures are read.
+        // An invalid configuration is reported before thousands of pictures are read.
         ensure!(
             net.gan().is_some() || !self.resume,
             "a {net} detective is fitted in one go; there is nothing to resume"
@@ -196,7 +197,7 @@ impl Train {
         let mut backup = self.backup.as_deref().map(|dir| Backup::new(&self.out, dir)).transpose()?;
         let prepared = self.prepare(begun.as_ref(), net, seed)?;
         tell_data(&prepared)?;
-        let _claim = run::claim(&self.out)?;
+        let _claim = run::lock_folder(&self.out)?;
         if begun.is_none() {
             prepared.write(&self.out, config.as_ref())?;
         }
@@ -210,7 +211,7 @@ impl Train {
         ended
     }
 
-    /// The run that is to be resumed.
+    /// Opens the record of the run that is resumed.
     fn begun(&self) -> Result<Record> {
         let out = self.out.display();
         ensure!(
@@ -220,7 +221,7 @@ impl Train {
         Record::open(&self.out)
     }
 
-    /// The run's record as it would be with the flags that are given; those that are not leave it as it is.
+    /// The run's record with the given flags applied. Flags that are not given leave it unchanged.
     fn over(&self, record: &Record) -> Result<Record> {
         let mut asked = record.clone();
         if let Some(net) = self.net {
@@ -234,7 +235,8 @@ impl Train {
         if let Some((more, _)) = &unsure {
             asked.more.clone_from(more);
         }
-        // The record does not tell apart which flag gave known fakes: what the flag that is left out may have given stays.
+        // The record does not tell which flag gave known fakes. So fakes that a flag left out now may have given stay
+        // in the record.
         let (_, sorted) = unsure.unwrap_or_default();
         if !self.known_fakes.is_empty() {
             let rest = asked.known_fakes.get(self.known_fakes.len()..).unwrap_or_default().to_vec();
@@ -245,7 +247,7 @@ impl Train {
         Ok(asked)
     }
 
-    /// Fits a detective in place of a game.
+    /// Fits a detector that is not a GAN.
     fn fit(&self, prepared: &Prepared, backup: Option<&mut Backup>) -> Result<()> {
         prepared.fit(&self.out)?;
         mirror(backup);
@@ -272,7 +274,7 @@ impl Train {
             join: begun.map_or(self.join.unwrap_or(JoinArgument::Shortfall).rule(), |record| record.join),
             held_out: begun.map_or(self.held_out.unwrap_or(HELD_OUT), |record| record.held_out_share),
             seed: begun.map_or(seed, |record| record.seed),
-            room: Room::of(&self.out),
+            room: StorageLimits::of(&self.out),
         };
         let prepared = run::prepare(&request, &super::tell)?;
         if let Some(record) = begun {
@@ -292,13 +294,13 @@ impl Train {
         Ok(prepared)
     }
 
-    /// The net a configuration file names, if any.
+    /// The network that the configuration file names, or the DCGAN without a file.
     fn configured_net(&self) -> Result<Kind> {
         let Some(path) = &self.config else { return Ok(Kind::Dcgan) };
         Ok(read_config(path, None)?.net.into())
     }
 
-    /// Defaults, then the run's or the user's file, then flags.
+    /// Merges the configuration: the defaults, then the run's or the user's file, then the flags.
     fn gan_config(&self, net: Net, resumed: bool) -> Result<Config> {
         let file = if resumed { Some(self.out.join(run::CONFIG)) } else { self.config.clone() };
         let given = file.map_or_else(|| Ok(Config::new(net)), |path| read_config(&path, Some(net)))?;
@@ -327,19 +329,19 @@ impl Train {
     }
 }
 
-/// Plays the game until it ends or Ctrl-C, and says how it went.
+/// Trains the GAN until its end or Ctrl-C, and prints a summary.
 fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut backup: Option<&mut Backup>) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     signals::listen(move |_| {
-        // A second Ctrl-C is meant.
+        // A second Ctrl-C stops the process at once.
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
     })
     .context("cannot listen for Ctrl-C")?;
 
-    // Before the first step too: whoever mistyped the folder hears it now.
+    // The backup also runs before the first step, so that a mistyped folder is reported now.
     mirror(backup.as_deref_mut());
     let mut on_save = || mirror(backup.as_deref_mut());
     let outcome = gan::train(config, prepared.training_set(), out, resume, &stop, false, &mut on_save)?;
@@ -357,14 +359,14 @@ fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut back
     Ok(())
 }
 
-/// Brings the backup up to date, if there is one, and says what there is to say.
+/// Brings the backup up to date, if there is one, and prints its message.
 fn mirror(backup: Option<&mut Backup>) {
     if let Some(said) = backup.and_then(Backup::mirror) {
         eprintln!("{said}");
     }
 }
 
-/// What there is to learn from and to calibrate on.
+/// Prints how many pictures there are for training and for calibration.
 fn tell_data(prepared: &Prepared) -> Result<()> {
     let Prepared { record, samples, .. } = prepared;
     let (channels, height, width) = samples.shape();
@@ -392,7 +394,7 @@ fn tell_data(prepared: &Prepared) -> Result<()> {
 fn supported(record: &Record) -> Result<f64> {
     let (held_out, regions) = (record.held_out, record.input.rows());
     supported_alpha(held_out, regions).with_context(|| {
-        // With several regions a quarter of them scales these.
+        // With several regions, a quarter of the held-out pictures is used to scale the regions.
         let enough = (held_out..2 * Calibration::FEWEST).find(|n| supported_alpha(*n, regions).is_some());
         let enough = enough.unwrap_or(2 * Calibration::FEWEST);
         format!(
@@ -402,7 +404,7 @@ fn supported(record: &Record) -> Result<f64> {
     })
 }
 
-/// The command that exports a finished run as it is printed.
+/// Prints the command that exports a finished run.
 fn tell_next(run: &Path, record: &Record) {
     let alpha =
         supported_alpha(record.held_out, record.input.rows()).filter(|alpha| *alpha > Calibration::DEFAULT_ALPHA);
@@ -428,7 +430,7 @@ impl JoinArgument {
     }
 }
 
-/// `32` or `64x48`, width first.
+/// Parses a size: `32`, or `64x48` with the width first.
 fn size(text: &str) -> Result<[u32; 2], String> {
     let (width, height) = text.split_once('x').unwrap_or((text, text));
     let side = |side: &str| side.parse().map_err(|_| format!("{text}: expected N or WxH, such as 32 or 64x48"));
@@ -443,10 +445,10 @@ fn region(text: &str) -> Result<Region, String> {
     }
 }
 
-/// Folders of genuine pictures and of fakes.
+/// Folders of genuine pictures, and folders of fakes.
 type Labelled = (Vec<PathBuf>, Vec<PathBuf>);
 
-/// What a person made of pictures a box was unsure of.
+/// The folders into which a person sorted the pictures that a box was unsure of.
 fn labelled(folder: &Path) -> Result<Labelled> {
     let (real, fake) = data::sides(folder).with_context(|| format!("--unsure {}", folder.display()))?;
     ensure!(

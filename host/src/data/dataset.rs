@@ -1,8 +1,8 @@
-//! A path a user gives becomes a list of pictures, each with its group and, for counterfeits, its family.
+//! Lists the pictures below a path, each with its group and, for a counterfeit, its family.
 //!
-//! MNIST's IDX files are genuine; of a folder `layout` knows what is genuine and what counterfeit. `dataset.toml` in it may say how its
-//! pictures are to be looked at, and which folders are which. A picture that cannot be read is an item too, so that every command
-//! counts and names it.
+//! The pictures of an MNIST IDX file are genuine. In a folder, `layout` decides which pictures are genuine and which
+//! are counterfeit. A `dataset.toml` in the folder can set how its pictures are preprocessed, and which folders hold
+//! which side. A picture that cannot be read is an item too, so that every command counts and names it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,47 +15,50 @@ use image::DynamicImage;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::layout::{Doubt, Kind, Layout, Side};
+use super::layout::{Kind, Layout, LayoutError, Side};
 use super::names::{Class, Meaning, Part, resembled};
-use super::understood::Understood;
+use super::understood::LayoutReport;
 use super::{DataError, Idx, Result};
 
-/// What `dataset.toml` may say: how pictures of this kind are best looked at. Flags go before it.
+/// The settings of a `dataset.toml`: how pictures of this data set are preprocessed, and which folders hold which
+/// side. Command-line flags take precedence.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Grey or RGB.
+    /// Grey or RGB input.
     pub color: Option<Color>,
-    /// Width and height of the network's input.
+    /// Width and height of the network's input, in pixels.
     pub size: Option<[u32; 2]>,
-    /// What to do with another aspect ratio.
+    /// How a region of another aspect ratio is fitted to the input size.
     pub resize: Option<Resize>,
-    /// What of a picture is looked at.
+    /// Whether the article is the whole picture or is outlined in it first.
     pub article: Option<Article>,
-    /// The crops that are judged.
+    /// The crops of the article that the network judges.
     pub regions: Option<Vec<Region>>,
-    /// A regular expression on file names; its first capture (or the whole match) names the group.
+    /// A regular expression on file names. Its first capture (or the whole match) is the group.
     pub group: Option<String>,
-    /// Folders below this one whose pictures are genuine, whatever their names; `["."]` for all that is not in `fake`.
+    /// Folders, relative to this one, whose pictures are genuine, whatever the folders' names. `["."]` means
+    /// everything that is not in `fake`.
     pub genuine: Option<Vec<PathBuf>>,
-    /// Folders below this one whose pictures are counterfeits.
+    /// Folders, relative to this one, whose pictures are counterfeits.
     #[serde(default)]
     pub fake: Vec<PathBuf>,
 }
 
-/// What a folder may say of its pictures.
+/// The settings file of a data set's folder.
 const SETTINGS: &str = "dataset.toml";
-/// Before the names of genuine pictures that stand beside a data set; no file's path holds an empty part.
+/// Prefix of the names of additional genuine pictures. No file path contains an empty component, so it is
+/// unambiguous.
 const MORE: &str = "more//";
 
-/// One picture.
+/// One picture of a data set.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// Its path below the dataset's folder, or its number in an IDX file.
+    /// The picture's path relative to the data set's folder, or the IDX file's name and the picture's number in it.
     pub name: String,
-    /// Pictures of one group never stand on both sides of a split.
+    /// The picture's group. A split puts all pictures of a group on the same side.
     pub group: String,
-    /// For counterfeits, the kind of forger; `None` for the genuine.
+    /// The family of a counterfeit; `None` for a genuine picture.
     pub family: Option<String>,
     place: Place,
 }
@@ -63,13 +66,13 @@ pub struct Item {
 #[derive(Clone, Debug)]
 enum Place {
     File(PathBuf),
-    /// A file that is known to be no picture that is read.
+    /// A file that was found to be unreadable when the folder was listed, with the error.
     Refused(PathBuf, Arc<counterfoil_edge::Error>),
     Idx(Arc<Idx>, usize),
 }
 
 impl Item {
-    /// Whether it stands beside the data set.
+    /// Whether the picture comes from an additional folder of genuine pictures ([`Dataset::open_more`]).
     #[must_use]
     pub fn is_more(&self) -> bool {
         self.name.starts_with(MORE)
@@ -78,7 +81,8 @@ impl Item {
     /// Reads and decodes the picture.
     ///
     /// # Errors
-    /// [`DataError::Picture`].
+    /// [`DataError::Refused`] when the listing already found the file unreadable, [`DataError::Picture`] when it
+    /// cannot be read or decoded.
     pub fn frame(&self) -> Result<DecodedFrame> {
         match &self.place {
             Place::File(path) => Source::File(path.clone()).frame(),
@@ -92,13 +96,13 @@ impl Item {
         .map_err(|source| DataError::Picture { name: self.name.clone(), source })
     }
 
-    /// What a table of scores calls it: the path of its file, or its number in an IDX file.
+    /// The picture's name in a table of scores: the path of its file, or its name in an IDX file.
     #[must_use]
     pub fn label(&self) -> String {
         self.path().map_or_else(|| self.name.clone(), |path| path.to_string_lossy().into_owned())
     }
 
-    /// The picture's file, where it is one.
+    /// Path of the picture's file; `None` for a picture in an IDX file.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
@@ -107,7 +111,7 @@ impl Item {
         }
     }
 
-    /// Whether it is known, before it is decoded, that it cannot be read.
+    /// Whether the listing already found that the picture cannot be read.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.place, Place::Refused(..))
     }
@@ -118,17 +122,19 @@ impl Item {
 pub struct Dataset {
     /// Pictures of the genuine article.
     pub genuine: Vec<Item>,
-    /// Known counterfeits; nothing trains on them.
+    /// Counterfeits. A run trains only on those that are given to it as known fakes.
     pub fake: Vec<Item>,
-    /// What the folder says of itself.
+    /// The settings of the folder's `dataset.toml`, or those of an IDX file.
     pub settings: Settings,
-    /// How the folder was understood, to be told.
-    pub understood: Understood,
+    /// How the folder was interpreted, as a text for the user.
+    pub understood: LayoutReport,
 }
 
 impl Dataset {
-    /// Lists a path's genuine pictures and counterfeits, sorted by name; of `train/` and `test/` those to train on. `group` goes before the
-    /// pattern in `dataset.toml`.
+    /// Lists a path's genuine pictures and counterfeits, sorted by name.
+    ///
+    /// Where the folder is divided into `train/` and `test/`, the pictures of `train/` are listed. `group` takes
+    /// precedence over the pattern in `dataset.toml`.
     ///
     /// # Errors
     /// [`DataError`], naming the file, the flag or the folder at fault.
@@ -136,26 +142,27 @@ impl Dataset {
         Self::list(path, group, Side::Both, Part::Train)
     }
 
-    /// Lists the genuine pictures of a path alone.
+    /// Lists only the genuine pictures of a path.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// The same as for [`open`](Self::open).
     pub fn open_genuine(path: &Path, group: Option<&str>, part: Part) -> Result<Self> {
         Self::list(path, group, Side::Genuine, part)
     }
 
-    /// Lists the counterfeits of a path alone; where nothing in it names a side, all are, the folders in it being families.
+    /// Lists only the counterfeits of a path. Where no folder name states a side, all pictures are counterfeits and
+    /// each folder is a family.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// The same as for [`open`](Self::open).
     pub fn open_fakes(path: &Path, group: Option<&str>, part: Part) -> Result<Self> {
         Self::list(path, group, Side::Fake, part)
     }
 
-    /// Lists genuine pictures that stand beside a data set, under names that no picture of one has.
+    /// Lists additional genuine pictures, under names that no picture of a data set has.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// The same as for [`open`](Self::open).
     pub fn open_more(path: &Path) -> Result<Self> {
         let mut data = Self::open_genuine(path, None, Part::Train)?;
         for item in &mut data.genuine {
@@ -165,24 +172,25 @@ impl Dataset {
         Ok(data)
     }
 
-    /// Lists a path's pictures of a side, sorted by name; where they are parted into `train/` and `test/`, those of `part`.
+    /// Lists the pictures of one side of a path, sorted by name. Where they are divided into `train/` and `test/`,
+    /// those of `part` are listed.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// The same as for [`open`](Self::open).
     pub fn list(path: &Path, group: Option<&str>, side: Side, part: Part) -> Result<Self> {
         if let Some(file) = Idx::find(path) {
             return Self::from_idx(&file, side);
         }
         fs::read_dir(path).map_err(|source| DataError::Io { doing: "open", path: path.to_path_buf(), source })?;
         let Listing { pictures, others } = Listing::of(path);
-        let doubt = |doubt: Doubt| DataError::Folder { path: path.to_path_buf(), doubt };
+        let doubt = |doubt: LayoutError| DataError::Folder { path: path.to_path_buf(), doubt };
         let paths: Vec<PathBuf> = pictures.iter().map(|(path, _)| path.clone()).collect();
         let mut settings = read_settings(path)?.unwrap_or_default();
         let layout = if let Some(stated) = settings.layout(Path::new(""), &paths) {
             stated.map_err(doubt)?
         } else {
             let mut layout = Layout::of(&called(path), &paths, side).map_err(doubt)?;
-            // One folder too high: what the data set says of itself stands further down.
+            // The path may be a parent of the data set's folder; then `dataset.toml` is in the folder below.
             if settings == Settings::default()
                 && let Some(inner) = read_settings(&path.join(&layout.base))?
             {
@@ -201,7 +209,7 @@ impl Dataset {
         }
         let pattern = group.or(settings.group.as_deref()).map(compile).transpose()?;
 
-        let mut understood = Understood::folder(path, layout.plain);
+        let mut understood = LayoutReport::folder(path, layout.plain);
         for file in &others {
             understood.no_picture(file);
         }
@@ -209,7 +217,7 @@ impl Dataset {
         for (relative, refused) in pictures {
             let (by, kind) = layout.kind(&relative, part);
             let family = match kind {
-                Kind::Left(why) => {
+                Kind::Skipped(why) => {
                     understood.leave(&relative, by, why);
                     continue;
                 }
@@ -225,7 +233,7 @@ impl Dataset {
                 Kind::Fake(family) => Some(family),
             };
             let (name, file) = (relative.to_string_lossy().into_owned(), path.join(&relative));
-            // What cannot be read is in no group, whatever its name.
+            // A picture that cannot be read forms a group by itself, whatever its name.
             let (group, place) = match refused {
                 Some(error) => (name.clone(), Place::Refused(file, Arc::new(error))),
                 None => (group_of(&name, pattern.as_ref())?, Place::File(file)),
@@ -242,7 +250,7 @@ impl Dataset {
         data.some_of(path, side)
     }
 
-    /// Itself, unless there is nothing of the side that is asked for.
+    /// Returns `self`, or an error when it holds no picture of the requested side.
     fn some_of(self, path: &Path, side: Side) -> Result<Self> {
         let (wanted, what) =
             if side == Side::Fake { (&self.fake, "counterfeits") } else { (&self.genuine, "genuine pictures") };
@@ -272,23 +280,24 @@ impl Dataset {
         let first = idx.picture(0);
         let settings =
             Settings { color: Some(Color::Grey), size: Some([first.width(), first.height()]), ..Settings::default() };
-        let understood = Understood::file(file, genuine.len());
+        let understood = LayoutReport::file(file, genuine.len());
         Self { genuine, fake: Vec::new(), settings, understood }.some_of(file, side)
     }
 }
 
 impl Settings {
-    /// What they state of the folders below `base`, if anything.
-    fn layout(&self, base: &Path, pictures: &[PathBuf]) -> Option<Result<Layout, Doubt>> {
+    /// The layout that these settings state for the folders below `base`; `None` if they name no folders.
+    fn layout(&self, base: &Path, pictures: &[PathBuf]) -> Option<Result<Layout, LayoutError>> {
         let stated = self.genuine.is_some() || !self.fake.is_empty();
         stated.then(|| Layout::stated(base, pictures, self.genuine.as_deref(), &self.fake))
     }
 }
 
-/// The folders right in this one that are called genuine, and those that are called counterfeit.
+/// Lists the direct subfolders with a name that means genuine, and those with a name that means counterfeit.
 ///
 /// # Errors
-/// [`DataError::Io`] when it cannot be listed, [`Doubt::Misspelt`] for a folder's name that is nearly one of a side.
+/// [`DataError::Io`] when the folder cannot be listed; [`DataError::Folder`] with [`LayoutError::Misspelt`] when a
+/// subfolder's name is nearly one of these names.
 pub fn sides(path: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut genuine, mut fake) = (Vec::new(), Vec::new());
     for folder in folders_in(path)? {
@@ -298,7 +307,7 @@ pub fn sides(path: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
             Some(Class::Fake) => fake.push(folder),
             None => {
                 if let Some((meant, _)) = resembled(&name) {
-                    let doubt = Doubt::Misspelt { found: format!("{name}/"), meant };
+                    let doubt = LayoutError::Misspelt { found: format!("{name}/"), meant };
                     return Err(DataError::Folder { path: path.to_path_buf(), doubt });
                 }
             }
@@ -307,7 +316,7 @@ pub fn sides(path: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((genuine, fake))
 }
 
-/// The folders right in a folder, sorted by name.
+/// The direct subfolders of a folder, sorted by name.
 fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {
     let io = |source| DataError::Io { doing: "open", path: path.to_path_buf(), source };
     let mut folders = Vec::new();
@@ -318,8 +327,8 @@ fn folders_in(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Why a folder in which nothing names a side may hold counterfeits all the same: where it stands.
-fn doubt_by_place(path: &Path) -> Option<Doubt> {
+/// The reason why a folder without names of sides may still hold counterfeits: its location.
+fn doubt_by_place(path: &Path) -> Option<LayoutError> {
     let path = path.canonicalize().ok()?;
     let above = path.parent()?;
     let holds = |folder: &Path, is: fn(Meaning) -> bool| {
@@ -328,13 +337,13 @@ fn doubt_by_place(path: &Path) -> Option<Doubt> {
     if Meaning::of(&called(above)).class == Some(Class::Fake)
         && holds(above.parent()?, |meaning| meaning.class == Some(Class::Genuine))
     {
-        return Some(Doubt::InFakes(format!("{}/{}", called(above), called(&path))));
+        return Some(LayoutError::InFakes(format!("{}/{}", called(above), called(&path))));
     }
     let of_defects = Meaning::of(&called(&path)).part == Some(Part::Test) && holds(above, |meaning| meaning.mask);
-    of_defects.then(|| Doubt::Defects(called(&path)))
+    of_defects.then(|| LayoutError::Defects(called(&path)))
 }
 
-/// A folder's own name, also of `.` and of a link.
+/// The last component of a folder's path, also for `.` and for a link.
 fn called(path: &Path) -> String {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     name(path).or_else(|| name(&path.canonicalize().ok()?)).unwrap_or_default()
@@ -347,7 +356,7 @@ fn compile(pattern: &str) -> Result<Regex> {
     })
 }
 
-/// The group a file name tells; without a pattern every picture is its own.
+/// The group that a file name gives; without a pattern every picture is a group by itself.
 fn group_of(name: &str, pattern: Option<&Regex>) -> Result<String> {
     let Some(pattern) = pattern else { return Ok(name.to_owned()) };
     let found = pattern.captures(name).ok_or_else(|| DataError::Group {
@@ -368,11 +377,11 @@ fn read_settings(folder: &Path) -> Result<Option<Settings>> {
     }
 }
 
-/// What lies below a folder, as the box lists it, by paths below the folder.
+/// The files below a folder, as the edge crate lists them, with paths relative to the folder.
 struct Listing {
-    /// Pictures, with what is wrong with those that cannot be read.
+    /// Pictures, each with the error if it cannot be read.
     pictures: Vec<(PathBuf, Option<counterfoil_edge::Error>)>,
-    /// Files that are no pictures; not those that are read for what they say of the pictures.
+    /// Files that are not pictures, without `dataset.toml` and `zoo.toml`.
     others: Vec<PathBuf>,
 }
 

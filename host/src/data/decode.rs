@@ -1,39 +1,39 @@
-//! Listed pictures enter, rows and fingerprints leave, in the order of the list.
+//! Decodes the listed pictures into rows and fingerprints, in the order of the list.
 //!
-//! Every picture is decoded once, on all cores and a few at a time, so that memory is bounded by what is kept of a picture: its name,
-//! group and hash. The rest goes into [`Rows`].
+//! Every picture is decoded once, on all cores and in small batches. Only the name, group, hash and traits of a
+//! picture always stay in memory; the rest goes into [`Rows`], which bounds the memory.
 
 use counterfoil_models::Preprocess;
 use rayon::prelude::*;
 
-use super::rows::{Room, Rows};
+use super::rows::{Rows, StorageLimits};
 use super::{DataError, Fingerprint, Item, Result, Traits};
 
-/// Pictures a core decodes before the batch they are in is written down: enough that cores seldom wait for the last of a batch.
-const A_CORE: usize = 16;
+/// Pictures per core and batch: enough that cores seldom wait for the last picture of a batch.
+const PICTURES_PER_CORE: usize = 16;
 
-/// What could be read of a list.
+/// The pictures of a list that could be read, decoded.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     /// The pictures that could be read.
     pub(crate) items: Vec<Item>,
-    /// Their planes, [R, C, H, W] bytes each, as R rows.
+    /// The pictures' planes, `[R, C, H, W]` bytes each, stored as `R` rows.
     pub(crate) rows: Rows,
-    /// Their planes' SHA-256, in hex.
+    /// SHA-256 of each plane, in hex.
     pub(crate) hashes: Vec<String>,
-    /// Their fingerprints.
+    /// The pictures' fingerprints for the search for near-duplicates.
     pub(crate) prints: Rows,
-    /// Their colour and size.
+    /// The pictures' colour and size.
     pub(crate) traits: Vec<Traits>,
-    /// The pictures that could not be read, each with its reason.
+    /// Why each of the other pictures could not be read.
     pub(crate) unreadable: Vec<String>,
 }
 
-/// Decodes and preprocesses every picture; one that cannot be read never stops the others.
+/// Decodes and preprocesses every picture. A picture that cannot be read is recorded and does not stop the others.
 ///
 /// # Errors
-/// [`DataError::Spill`], when there is no room for the rows.
-pub(crate) fn decode(items: Vec<Item>, input: &Preprocess, room: &Room) -> Result<Decoded> {
+/// [`DataError::Spill`] when the rows cannot be stored.
+pub(crate) fn decode(items: Vec<Item>, input: &Preprocess, room: &StorageLimits) -> Result<Decoded> {
     let [regions, channels, height, width] = input.shape();
     let mut decoded = Decoded {
         rows: Rows::new(channels * height * width, items.len() * regions, room)?,
@@ -54,7 +54,7 @@ pub(crate) fn decode(items: Vec<Item>, input: &Preprocess, room: &Room) -> Resul
     };
     let mut items = items.into_iter();
     loop {
-        let batch: Vec<Item> = items.by_ref().take(A_CORE * rayon::current_num_threads()).collect();
+        let batch: Vec<Item> = items.by_ref().take(PICTURES_PER_CORE * rayon::current_num_threads()).collect();
         if batch.is_empty() {
             return Ok(decoded);
         }

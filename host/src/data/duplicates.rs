@@ -1,5 +1,7 @@
-//! Near-duplicates: the same picture saved again, scaled or recompressed. Across a split they would flatter; as genuine and as
-//! counterfeit they would teach both.
+//! Near-duplicates: the same picture saved again, scaled or recompressed.
+//!
+//! Near-duplicates across a split make a detector look better than it is. A picture given as genuine and as
+//! counterfeit would teach both labels.
 
 use counterfoil_models::{Color, Frame, Preprocess};
 use rayon::prelude::*;
@@ -7,29 +9,31 @@ use rayon::prelude::*;
 use super::Result;
 use super::rows::Rows;
 
-/// Pictures are compared at this size: recompression averages out, another photo of the same thing does not.
+/// Side length in pixels at which pictures are compared: at this size recompression averages out, and another photo
+/// of the same object does not.
 const SIDE: u32 = 32;
-/// Mean absolute difference, in grey levels of 255, below which two pictures are one.
-/// Another JPEG quality moves it by some 0.3, the next photo of the same note by 2 and more.
+/// Mean absolute difference, in grey levels of 255, up to which two pictures count as the same. Another JPEG quality
+/// changes a picture by about 0.3, the next photo of the same note by 2 and more.
 const NEAR: u32 = 1;
-/// Difference hashes (Neal Krawetz's dHash, 64 bits) farther apart than this are not compared further.
+/// Largest Hamming distance of two difference hashes (Neal Krawetz's dHash, 64 bits) at which the pictures are
+/// compared further.
 const HASH_BITS: u32 = 6;
-/// Two planes are of one picture when no two of their bytes are farther apart: JPEG at a quality of 70 moves them by less, a retouched
-/// place by more.
+/// Largest difference between two bytes of the planes of one picture. JPEG at a quality of 70 changes a byte by less,
+/// a retouched area by more.
 const SAME: u8 = 24;
-/// Stored fingerprints that are in memory at a time, 4 MB of them.
+/// Number of stored fingerprints read into memory at a time (4 MB).
 const AT_A_TIME: usize = 4096;
 
-/// A pair of indices, one into each list.
+/// A near-duplicate pair: an index into each of two lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NearDuplicate {
-    /// Into the first list.
+    /// Index into the first list.
     pub first: usize,
-    /// Into the second list.
+    /// Index into the second list.
     pub second: usize,
 }
 
-/// What is kept of a picture to recognise it by.
+/// What is kept of a picture in order to recognise it: a 64-bit difference hash and a small grey version.
 #[derive(Clone, Debug)]
 pub struct Fingerprint {
     hash: u64,
@@ -37,10 +41,10 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Bytes of a stored one.
+    /// Length in bytes of a stored fingerprint.
     pub(super) const BYTES: usize = 8 + (SIDE * SIDE) as usize;
 
-    /// Of a decoded picture.
+    /// Computes the fingerprint of a decoded picture.
     #[must_use]
     pub fn of(frame: &Frame) -> Self {
         let grey = shrink(frame, SIDE, SIDE);
@@ -52,7 +56,7 @@ impl Fingerprint {
         Self { hash, grey }
     }
 
-    /// To be stored: the hash, then the greys.
+    /// The stored form: the hash in little-endian order, then the grey levels.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         [&self.hash.to_le_bytes()[..], &self.grey].concat()
     }
@@ -74,7 +78,7 @@ fn shrink(frame: &Frame, width: u32, height: u32) -> Vec<u8> {
     Preprocess::whole(width, height, Color::Grey).plane(frame).expect("a fixed rule is valid").bytes().to_vec()
 }
 
-/// For each picture of `first` its first twin in `second`, if it has one.
+/// Finds, for each picture of `first`, its first near-duplicate in `second`, if there is one.
 #[must_use]
 pub fn near_duplicates(first: &[Fingerprint], second: &[Fingerprint]) -> Vec<NearDuplicate> {
     first
@@ -84,10 +88,11 @@ pub fn near_duplicates(first: &[Fingerprint], second: &[Fingerprint]) -> Vec<Nea
         .collect()
 }
 
-/// As [`near_duplicates`], both lists being stored fingerprints and indices of them; the second may be of any length.
+/// Does the same as [`near_duplicates`] for stored fingerprints, given by their indices. `second` may be of any
+/// length, because it is read in parts.
 ///
 /// # Errors
-/// When they lie in a file and the disk fails.
+/// [`DataError::Spill`](super::DataError::Spill) when the fingerprints are in a file and the disk fails.
 pub(crate) fn twins_across(
     (first_prints, first): (&Rows, &[usize]),
     (second_prints, second): (&Rows, &[usize]),
@@ -103,11 +108,11 @@ pub(crate) fn twins_across(
             found[twin.first].get_or_insert(number * AT_A_TIME + twin.second);
         }
     }
-    let twins = found.into_iter().enumerate();
-    Ok(twins.filter_map(|(first, second)| Some(NearDuplicate { first, second: second? })).collect())
+    let near_duplicate_pairs = found.into_iter().enumerate();
+    Ok(near_duplicate_pairs.filter_map(|(first, second)| Some(NearDuplicate { first, second: second? })).collect())
 }
 
-/// Whether two planes, laid out alike, are of one picture.
+/// Whether two planes of the same layout show the same picture.
 pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
     one.iter().zip(other).all(|(a, b)| a.abs_diff(*b) <= SAME)
 }
@@ -139,7 +144,7 @@ mod tests {
     #[test]
     fn stored_fingerprints_find_the_same_twins_however_many_there_are() {
         let print = |phase: f32| Fingerprint::of(&Frame::Grey(picture(phase)));
-        // The twin of the second is the first of the second part, and there is a later one.
+        // The twin of the second picture is the first one of the second part; a later twin follows it.
         let mut all = vec![print(1.0), print(1.4)];
         all.resize(2 + AT_A_TIME, print(2.1));
         all.extend([print(1.4), print(1.4)]);

@@ -1,8 +1,9 @@
-//! A fold of a forger zoo becomes lists of pictures: what is judged, and what may be learned from.
+//! Lists the pictures of one fold of a zoo of counterfeit families: those to judge, and those that may be used for
+//! training.
 //!
 //! ```text
 //! ZOO/zoo.toml               [[family]] name, fold, kind
-//! ZOO/train, ZOO/genuine     genuine pictures to learn from, and to judge by
+//! ZOO/train, ZOO/genuine     genuine pictures for training, and for judging
 //! ZOO/fold-N/FAMILY/*.png    forgeries
 //! ```
 
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use super::{DataError, Dataset, Item, Part, Result};
 use crate::eval::Kinship;
 
-/// What zoo.toml says that matters here.
+/// The part of `zoo.toml` that is needed here.
 #[derive(Deserialize)]
 struct Index {
     #[serde(rename = "family")]
@@ -29,24 +30,25 @@ struct Family {
     kind: String,
 }
 
-/// One fold to judge, the others to learn from.
+/// One fold of a zoo: its pictures to judge, and the pictures to train on.
 #[derive(Debug)]
 pub struct Fold {
-    /// Genuine pictures and the fold's forgeries.
+    /// Genuine pictures and this fold's forgeries.
     pub judged: Vec<Item>,
-    /// Genuine pictures to learn from.
+    /// Genuine pictures for training.
     pub train: Vec<Item>,
-    /// The other folds' forgeries.
+    /// The forgeries of the other folds.
     pub known: Vec<Item>,
-    /// What each judged family is to the other folds' families.
+    /// For each judged family, whether the other folds hold a family of the same kind.
     pub kinship: BTreeMap<String, Kinship>,
 }
 
 impl Fold {
-    /// Lists the pictures of fold number `fold`.
+    /// Lists the pictures for fold number `fold`.
     ///
     /// # Errors
-    /// [`DataError::Zoo`] when the folder's index does not fit it; whatever [`Dataset::open`] finds wrong.
+    /// [`DataError::Zoo`] when `zoo.toml` does not parse, names no family of this fold, or lacks a family that the
+    /// fold's folder holds; [`DataError::Io`] when it cannot be read; and the errors of [`Dataset::open`].
     pub fn open(zoo: &Path, fold: u32) -> Result<Self> {
         let path = zoo.join("zoo.toml");
         let wrong = |what: String| DataError::Zoo { path: path.clone(), what };
@@ -65,7 +67,7 @@ impl Fold {
         let others: BTreeSet<&str> =
             families.iter().filter(|family| family.fold != fold).map(|family| family.kind.as_str()).collect();
         let kinship = |family: &Family| {
-            let kinship = if others.contains(family.kind.as_str()) { Kinship::Kin } else { Kinship::Alien };
+            let kinship = if others.contains(family.kind.as_str()) { Kinship::Seen } else { Kinship::Unseen };
             (family.name.clone(), kinship)
         };
         let kinship: BTreeMap<String, Kinship> =
@@ -94,7 +96,7 @@ mod tests {
     use image::GrayImage;
     use tempfile::TempDir;
 
-    /// Two folds of two families; `gan` is the kind of one of each.
+    /// Two folds of two families each; in each fold one family is of kind `gan`.
     fn zoo() -> TempDir {
         let dir = tempfile::tempdir().unwrap();
         for below in ["train", "genuine", "fold-1/early", "fold-1/blur", "fold-2/late", "fold-2/jigsaw"] {
@@ -121,7 +123,7 @@ mod tests {
         assert_eq!((fold.judged.len(), fold.train.len(), fold.known.len()), (6, 2, 4));
         let known: BTreeSet<&str> = fold.known.iter().filter_map(|item| item.family.as_deref()).collect();
         assert_eq!(known, BTreeSet::from(["early", "blur"]));
-        let kinship = [("jigsaw", Kinship::Alien), ("late", Kinship::Kin)].map(|(name, k)| (name.to_owned(), k));
+        let kinship = [("jigsaw", Kinship::Unseen), ("late", Kinship::Seen)].map(|(name, k)| (name.to_owned(), k));
         assert_eq!(fold.kinship, BTreeMap::from(kinship));
     }
 

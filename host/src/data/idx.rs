@@ -1,8 +1,8 @@
-//! MNIST-style IDX files, gzipped or not, become grey pictures in memory.
+//! Reads MNIST-style IDX files, gzipped or not, as grey pictures in memory.
 //!
 //! The format is four bytes of magic (0, 0, 8 for unsigned bytes, 3 dimensions), three big-endian sizes, then the
-//! pixels (LeCun, Cortes, Burges). It is read whole, however little room there is for the rows made of it: 60,000 digits are
-//! 47 MB, they are gone once the rows are made, and a file of more than 2 GiB is refused.
+//! pixels (LeCun, Cortes, Burges). A file is read as a whole, whatever the memory limit of the rows: 60,000 digits
+//! are 47 MB, they are freed once the rows are made, and a file of more than 2 GiB is refused.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
@@ -15,9 +15,10 @@ use image::GrayImage;
 
 use super::{DataError, Result};
 
-/// Training pictures of a folder in MNIST's own naming; never the `t10k` files, which are for judging only.
+/// Names of the training file in MNIST's own naming. The `t10k` files are not among them, because they are only for
+/// judging.
 const TRAIN_NAMES: [&str; 2] = ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"];
-/// A file that unpacks to more than this is refused before it fills the memory.
+/// Limit in bytes of an unpacked file. Reading stops there, so that a file cannot fill the memory.
 const MAX_BYTES: u64 = 2 << 30;
 
 /// The pictures of one IDX file.
@@ -29,7 +30,7 @@ pub struct Idx {
 }
 
 impl Idx {
-    /// The training file of a folder, or the path itself where that is an IDX file.
+    /// Finds the training file of a folder; a path that is an IDX file itself is returned as it is.
     #[must_use]
     pub fn find(path: &Path) -> Option<PathBuf> {
         if path.is_dir() {
@@ -42,7 +43,8 @@ impl Idx {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// [`DataError::Io`], or [`DataError::Idx`] when the file is no IDX file of 8-bit pictures or is cut short.
+    /// [`DataError::Io`] when the file cannot be read; [`DataError::Idx`] when it is no IDX file of 8-bit pictures or
+    /// is cut short.
     pub fn read(path: &Path) -> Result<Self> {
         let io = |source| DataError::Io { doing: "read", path: path.to_path_buf(), source };
         let wrong = |what: String| DataError::Idx { path: path.to_path_buf(), what };
@@ -71,7 +73,7 @@ impl Idx {
         Ok(Self { height, width, pixels })
     }
 
-    /// Writes pictures of one size, at least one, as MNIST does; gzipped where the name ends so.
+    /// Writes pictures of the same size, at least one, in MNIST's format; gzipped if the name ends in `.gz`.
     pub(crate) fn write(path: &Path, pictures: &[GrayImage]) -> Result<()> {
         let io = |source| DataError::Io { doing: "write", path: path.to_path_buf(), source };
         let (width, height) = pictures[0].dimensions();
@@ -93,13 +95,13 @@ impl Idx {
         self.pixels.len() / (self.height * self.width) as usize
     }
 
-    /// Whether there is none.
+    /// Whether the file holds no picture.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pixels.is_empty()
     }
 
-    /// Picture `index`, ink bright on black as it is stored.
+    /// Returns picture `index` as it is stored: bright ink on black.
     ///
     /// # Panics
     /// When there is no such picture.

@@ -1,5 +1,5 @@
-//! How pictures become a network's input: what flags leave open the data set's `dataset.toml` says, then the kind of
-//! detector, then the pictures themselves.
+//! Resolves how pictures become a network's input: flags come first, then the kind of detector and `dataset.toml`,
+//! then the pictures themselves.
 
 use std::path::Path;
 
@@ -7,51 +7,51 @@ use anyhow::Result;
 use counterfoil_models::{Article, Color, Preprocess, Region, Resize};
 use rayon::prelude::*;
 
-use super::{DataError, Item, Settings, Traits, parted};
+use super::{DataError, Item, Settings, Traits, partition_results};
 
-/// Pictures that are read before the others to see what they are like: whether a set is in colour shows in a few, and
-/// all are asked again once they are decoded.
-const GLANCED: usize = 48;
+/// Number of pictures that are read first to find out colour and size. A few pictures show whether a set is in
+/// colour, and all of them are checked once they are decoded.
+const PREVIEW_PICTURES: usize = 48;
 
-/// What a kind of detector says of its input.
+/// Defaults for the input that a kind of detector sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputDefaults {
-    /// Width and height.
+    /// Width and height of the input.
     pub size: DefaultSize,
-    /// Grey or RGB, whatever the pictures are.
+    /// Grey or RGB, regardless of the pictures; `None` leaves it to the data set and the pictures.
     pub color: Option<Color>,
-    /// What to do with another aspect ratio, whatever the data set says.
+    /// How another aspect ratio is fitted, regardless of the data set; `None` leaves it to the data set.
     pub resize: Option<Resize>,
-    /// Whether size and regions of the data set count.
+    /// Whether `size` and `regions` of the data set apply.
     pub data_set: bool,
 }
 
-/// The size by default.
+/// Default size of the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultSize {
-    /// This width and height.
+    /// This width and height, in pixels.
     Fixed([u32; 2]),
-    /// The pictures' own, up to this on the longer side.
+    /// The usual size of the pictures, scaled down so that the longer side has at most this many pixels.
     Own(u32),
 }
 
-/// How pictures are to be looked at, as far as flags say.
+/// The preprocessing that command-line flags ask for; `None` where there is no flag.
 #[derive(Clone, Debug, Default)]
 pub struct InputRule {
     /// Grey or RGB.
     pub color: Option<Color>,
-    /// Width and height.
+    /// Width and height of the network's input, in pixels.
     pub size: Option<[u32; 2]>,
-    /// What to do with another aspect ratio.
+    /// How a region of another aspect ratio is fitted to the input size.
     pub resize: Option<Resize>,
-    /// What of a picture is looked at.
+    /// Whether the article is the whole picture or is outlined in it first.
     pub article: Option<Article>,
-    /// The crops.
+    /// The crops of the article that the network judges.
     pub regions: Option<Vec<Region>>,
 }
 
 impl InputRule {
-    /// `rule` with what is said here in its place.
+    /// Returns `rule` with the fields that are set here replaced.
     #[must_use]
     pub fn over(self, rule: Preprocess) -> Preprocess {
         let [width, height] = self.size.unwrap_or([rule.width, rule.height]);
@@ -65,15 +65,15 @@ impl InputRule {
         }
     }
 
-    /// The colour that a flag, the kind or the data set gives; `None` where the pictures decide.
+    /// The colour that a flag, the kind of detector or the data set sets; `None` where the pictures decide.
     pub(crate) fn color(&self, settings: &Settings, defaults: &InputDefaults) -> Option<Color> {
         self.color.or(defaults.color).or(settings.color)
     }
 
-    /// The whole rule; `usual` is asked what the pictures are like where nothing else says.
+    /// Resolves the whole rule. `usual` is called only when the colour or the size depends on the pictures.
     ///
     /// # Errors
-    /// Those of `usual`.
+    /// The errors of `usual`.
     pub fn resolve(
         &self,
         settings: &Settings,
@@ -108,20 +108,21 @@ impl InputRule {
     }
 }
 
-/// The colour in which pictures such as the usual one are looked at.
+/// The input colour for pictures with these usual traits.
 pub(crate) fn own_color(usual: Traits) -> Color {
     if usual.colored { Color::Rgb } else { Color::Grey }
 }
 
-/// What pictures are usually like, by up to [`GLANCED`] spread evenly over the list, or the first that can be read.
+/// Determines the usual colour and size from up to [`PREVIEW_PICTURES`] pictures spread evenly over the list, or from the
+/// first one that can be read.
 ///
 /// # Errors
-/// [`DataError::Unreadable`] when none can be read; `data` is the folder that the message names.
+/// [`DataError::Unreadable`] when no picture can be read; `data` is the folder that the message names.
 pub(crate) fn usual(items: &[Item], data: &Path) -> Result<Traits> {
-    let count = items.len().min(GLANCED);
+    let count = items.len().min(PREVIEW_PICTURES);
     let spread: Vec<&Item> = (0..count).map(|place| &items[place * items.len() / count]).collect();
     let glance = |item: &Item| item.frame().map(|frame| Traits::of(&frame));
-    let (traits, reasons) = parted(spread.into_par_iter().map(glance).collect());
+    let (traits, reasons) = partition_results(spread.into_par_iter().map(glance).collect());
     let usual = Traits::usual(&traits).or_else(|| items.iter().find_map(|item| glance(item).ok()));
     let reasons = || reasons.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
     Ok(usual.ok_or_else(|| DataError::Unreadable { path: data.to_path_buf(), reasons: reasons() })?)

@@ -1,4 +1,4 @@
-//! What a data set holds, and what it gives away: counts, sizes, unreadable files, twins, and the leakage check.
+//! Inspects a data set: counts, sizes, unreadable files, near-duplicates, and the leakage check.
 
 use std::collections::BTreeMap;
 
@@ -6,61 +6,62 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::duplicates::{Fingerprint, near_duplicates};
-use super::{Dataset, Item, Left, Traits, cues, differing, parted};
-use crate::eval::{BestCue, Bootstrap, Cues, EvalError, Measured, best_single_number};
+use super::{Dataset, Item, SkippedPictures, Traits, differing, partition_results, simple_statistics};
+use crate::eval::{BestStatistic, Bootstrap, EvalError, Measured, StatisticTable, best_single_number};
 
-/// A family that one number tells from the genuine better than this leaks: a detector that does as well proves nothing.
+/// AUROC of a single number above which a family leaks: a detector that does as well on such a family proves nothing.
 pub const LEAK: f64 = 0.9;
 
-/// Everything `dataset inspect` says.
+/// The results of `dataset inspect`.
 #[derive(Debug, Serialize)]
 pub struct Inspection {
-    /// How the folder was understood.
+    /// How the folder was interpreted, as a text.
     pub understood: String,
-    /// Genuine pictures that could be read.
+    /// Number of genuine pictures that could be read.
     pub genuine: usize,
-    /// Groups the genuine pictures fall in.
+    /// Number of groups of genuine pictures.
     pub groups: usize,
-    /// Counterfeits that could be read, by family.
+    /// Number of counterfeits that could be read, by family.
     pub fake: BTreeMap<String, usize>,
-    /// Pictures of each size, `WxH`.
+    /// Number of pictures of each size, by `WxH` in pixels.
     pub sizes: BTreeMap<String, usize>,
-    /// Genuine pictures in colour; the others are grey.
+    /// Number of genuine pictures in colour; the others are grey.
     pub colored: usize,
-    /// What differs from most of the genuine pictures, in words.
+    /// Genuine pictures that differ from the rest in colour or size, as lines of text.
     pub differing: Vec<String>,
-    /// What could not be read, each with its reason.
+    /// Pictures that could not be read, each with its reason.
     pub unreadable: Vec<String>,
-    /// Pictures that were passed over because of where they lie.
-    pub passed_over: Vec<Left>,
-    /// Files that are no pictures.
+    /// Pictures that were skipped because of their folder.
+    pub passed_over: Vec<SkippedPictures>,
+    /// Files that are not pictures.
     pub not_pictures: Vec<String>,
-    /// Genuine pictures of different groups that are one picture.
+    /// Pairs of near-duplicate genuine pictures in different groups.
     pub duplicates: Vec<[String; 2]>,
-    /// The one number that tells each family best.
-    pub cues: BTreeMap<String, BestCue>,
+    /// For each family, the single number that separates it best from the genuine pictures.
+    pub simple_statistics: BTreeMap<String, BestStatistic>,
 }
 
 impl Inspection {
-    /// Families that a single number gives away.
-    pub fn leaks(&self) -> impl Iterator<Item = (&str, &BestCue)> {
-        let leaking = self.cues.iter().filter(|(_, cue)| cue.metrics.auroc.value > LEAK);
+    /// Families that a single number separates with an AUROC above [`LEAK`].
+    pub fn leaks(&self) -> impl Iterator<Item = (&str, &BestStatistic)> {
+        let leaking = self.simple_statistics.iter().filter(|(_, cue)| cue.metrics.auroc.value > LEAK);
         leaking.map(|(family, cue)| (family.as_str(), cue))
     }
 }
 
-/// One picture, looked at.
-struct Look<'a> {
+/// What is measured on one picture.
+struct MeasuredPicture<'a> {
     item: &'a Item,
     traits: Traits,
     fingerprint: Fingerprint,
-    cues: Vec<(&'static str, f64)>,
+    simple_statistics: Vec<(&'static str, f64)>,
 }
 
-/// Reads every picture of a data set once.
+/// Reads every picture of a data set once and inspects it.
 ///
 /// # Errors
-/// [`EvalError`] when none of the genuine pictures can be read.
+/// [`EvalError`] when counterfeits but no genuine picture can be read, or when not all pictures yield the same
+/// statistics.
 pub fn inspect(data: &Dataset) -> Result<Inspection, EvalError> {
     let (genuine, mut unreadable) = look(&data.genuine);
     let (fake, more) = look(&data.fake);
@@ -77,12 +78,13 @@ pub fn inspect(data: &Dataset) -> Result<Inspection, EvalError> {
     let groups: std::collections::BTreeSet<&str> = genuine.iter().map(|look| look.item.group.as_str()).collect();
 
     let first = genuine.iter().chain(&fake).next();
-    let names = first.map_or_else(Vec::new, |look| look.cues.iter().map(|(name, _)| (*name).to_owned()).collect());
-    let cues = if families.is_empty() {
+    let names =
+        first.map_or_else(Vec::new, |look| look.simple_statistics.iter().map(|(name, _)| (*name).to_owned()).collect());
+    let simple_statistics = if families.is_empty() {
         BTreeMap::new()
     } else {
-        let cues = Cues { names, pictures: genuine.iter().chain(&fake).map(measured).collect() };
-        best_single_number(&cues, Bootstrap::default())?.families
+        let simple_statistics = StatisticTable { names, pictures: genuine.iter().chain(&fake).map(measured).collect() };
+        best_single_number(&simple_statistics, Bootstrap::default())?.families
     };
     Ok(Inspection {
         understood: data.understood.to_string(),
@@ -95,37 +97,43 @@ pub fn inspect(data: &Dataset) -> Result<Inspection, EvalError> {
         unreadable,
         passed_over: data.understood.left(),
         not_pictures: data.understood.no_pictures().to_vec(),
-        duplicates: twins(&genuine),
-        cues,
+        duplicates: near_duplicate_pairs(&genuine),
+        simple_statistics,
     })
 }
 
-fn look(items: &[Item]) -> (Vec<Look<'_>>, Vec<String>) {
-    let looked: Vec<Result<Look, String>> = items
+fn look(items: &[Item]) -> (Vec<MeasuredPicture<'_>>, Vec<String>) {
+    let looked: Vec<Result<MeasuredPicture, String>> = items
         .par_iter()
         .map(|item| {
             let frame = item.frame().map_err(|e| e.to_string())?;
-            let mut cues = cues(&frame);
+            let mut simple_statistics = simple_statistics(&frame);
             if let Some(length) = item.path().and_then(|path| path.metadata().ok()) {
-                cues.push(("size of the file itself", length.len() as f64));
+                simple_statistics.push(("size of the file itself", length.len() as f64));
             }
-            Ok(Look { item, traits: Traits::of(&frame), fingerprint: Fingerprint::of(&frame), cues })
+            Ok(MeasuredPicture {
+                item,
+                traits: Traits::of(&frame),
+                fingerprint: Fingerprint::of(&frame),
+                simple_statistics,
+            })
         })
         .collect();
-    parted(looked)
+    partition_results(looked)
 }
 
-fn measured(look: &Look) -> Measured {
+fn measured(look: &MeasuredPicture) -> Measured {
     Measured {
         path: look.item.name.clone(),
         family: look.item.family.clone(),
         group: Some(look.item.group.clone()),
-        values: look.cues.iter().map(|(_, value)| *value).collect(),
+        values: look.simple_statistics.iter().map(|(_, value)| *value).collect(),
     }
 }
 
-/// Pairs of one picture in two groups: wherever the split falls, they could face each other across it.
-fn twins(genuine: &[Look]) -> Vec<[String; 2]> {
+/// Near-duplicates in different groups: a split could put one into the training set and the other into the held-out
+/// set.
+fn near_duplicate_pairs(genuine: &[MeasuredPicture]) -> Vec<[String; 2]> {
     let prints: Vec<Fingerprint> = genuine.iter().map(|look| look.fingerprint.clone()).collect();
     let found = (1..prints.len()).into_par_iter().filter_map(|i| {
         let twin = near_duplicates(&prints[i..=i], &prints[..i]).first()?.second;

@@ -1,4 +1,5 @@
-//! Folders of known fakes enter, rows to learn from leave, family by family: a family of a thousand shall not drown one of ten.
+//! Decodes folders of known fakes into training rows, family by family, so that a family of a thousand pictures does
+//! not outweigh one of ten.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -7,31 +8,33 @@ use counterfoil_models::{Preprocess, sha256_hex};
 
 use super::decode::{Decoded, decode};
 use super::duplicates::{is_same, twins_across};
-use super::{DataError, Dataset, Item, Part, Result, Room, Samples};
+use super::{DataError, Dataset, Item, Part, Result, Samples, StorageLimits};
 
-/// Known fakes made ready.
+/// The known fakes of a run, decoded.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Rows of each family, by the families' names.
+    /// Rows of each family, sorted by the families' names.
     pub families: Vec<Samples>,
-    /// How many pictures they are of.
+    /// Number of pictures in all families.
     pub pictures: usize,
-    /// SHA-256 over the hashes of their planes; none where there are none.
+    /// SHA-256 over the hashes of the pictures' planes; `None` without known fakes.
     pub sha256: Option<String>,
-    /// Pictures left out because they could not be read, each with its reason.
+    /// Pictures that could not be read, each with its reason.
     pub unreadable: Vec<String>,
 }
 
 impl Known {
-    /// Reads the counterfeits in the folders. Families of one name are one. How the folders were understood is told.
+    /// Reads the counterfeits in the folders. Families with the same name are merged. `tell` receives a text about
+    /// how each folder was interpreted.
     ///
     /// # Errors
-    /// When a folder cannot be opened, when none of its pictures can be read, or when one of them is among the `genuine` too.
+    /// When a folder cannot be opened or holds no counterfeit, when none of the pictures can be read, when a picture
+    /// is also among `genuine`, or when the rows cannot be stored.
     pub(crate) fn read(
         folders: &[PathBuf],
         genuine: &Decoded,
         input: &Preprocess,
-        room: &Room,
+        room: &StorageLimits,
         tell: &dyn Fn(&str),
     ) -> Result<Self> {
         let mut families: BTreeMap<String, Vec<Item>> = BTreeMap::new();
@@ -64,10 +67,11 @@ impl Known {
     }
 }
 
-/// Refuses a picture that is given as genuine and as counterfeit: the detector would see the same plane, of `plane` bytes, as both.
+/// Refuses a picture that is given both as genuine and as counterfeit, because the detector would get the same plane
+/// (of `plane` bytes) with both labels.
 ///
 /// # Errors
-/// [`DataError::BothSides`], or when planes lie in a file and the disk fails.
+/// [`DataError::BothSides`], or [`DataError::Spill`] when planes are in a file and the disk fails.
 fn refuse_both_sides(genuine: &Decoded, fake: &Decoded, plane: usize, regions: usize) -> Result<()> {
     let by_hash: HashMap<&str, usize> = genuine.hashes.iter().map(String::as_str).zip(0..).collect();
     let copies = fake.hashes.iter().enumerate().filter_map(|(j, hash)| Some((*by_hash.get(hash.as_str())?, j)));
@@ -114,7 +118,7 @@ mod tests {
         }))
         .unwrap();
         let folders: Vec<PathBuf> = ["a", "b"].iter().map(|name| dir.path().join(name)).collect();
-        let room = Room::of(dir.path());
+        let room = StorageLimits::of(dir.path());
         let read = |folders: &[PathBuf], genuine: Vec<Item>| {
             Known::read(folders, &decode(genuine, &input, &room).unwrap(), &input, &room, &|_| ())
         };
@@ -125,7 +129,7 @@ mod tests {
         assert!(none.families.is_empty() && none.sha256.is_none());
         assert!(read(&[Path::new("/nowhere").to_path_buf()], Vec::new()).is_err());
 
-        // A copy among the genuine, by whatever name, is refused with both names.
+        // A copy among the genuine pictures, whatever its name, is refused, and the message names both files.
         std::fs::create_dir(dir.path().join("real")).unwrap();
         std::fs::copy(dir.path().join("b/copy/2.png"), dir.path().join("real/9.png")).unwrap();
         let genuine = Dataset::open_genuine(&dir.path().join("real"), None, Part::Train).unwrap().genuine;

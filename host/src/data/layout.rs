@@ -1,40 +1,41 @@
-//! The paths of a folder's pictures become an understanding of the folder: which of them are genuine, which counterfeit and of what
-//! family, which are neither and why; or a refusal, where that is in doubt.
+//! Interprets a folder by the paths of its pictures: which are genuine, which are counterfeits and of what family,
+//! and which are neither and why. An ambiguous folder is refused.
 //!
-//! Reads no file, so that every layout is a row of a table in the tests. Understood are class folders (`real/ fake/`, by any of the names
-//! that `names` knows), class folders below or above `train/ test/`, `MVTec`'s `train/good test/KIND ground_truth/KIND`, any of these one or
-//! more folders down where there is one way only, and a plain folder, whose pictures are all genuine.
+//! No file is read, so that the tests can list every layout as a row of a table. These layouts are understood: class
+//! folders (`real/ fake/`, by any of the names that `names` knows); class folders below or above `train/ test/`;
+//! `MVTec`'s `train/good test/KIND ground_truth/KIND`; any of these one or more folders down if there is only one
+//! such folder; and a plain folder, whose pictures are all genuine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::names::{Class, DIGITS, Meaning, Part, resembled};
 
-/// Which pictures a command is after.
+/// Which pictures a command asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The genuine ones and the counterfeits.
+    /// Genuine pictures and counterfeits.
     Both,
-    /// The genuine ones.
+    /// Only genuine pictures.
     Genuine,
-    /// The counterfeits.
+    /// Only counterfeits.
     Fake,
 }
 
-/// What a picture is.
+/// The class of a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Genuine,
-    /// A counterfeit of a family.
+    /// A counterfeit of this family.
     Fake(String),
-    /// Neither; why.
-    Left(&'static str),
+    /// Neither; the picture is skipped for this reason.
+    Skipped(&'static str),
 }
 
-/// Why a folder is not understood.
+/// Why a folder's layout is ambiguous.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Doubt {
-    /// Counterfeits are named and the genuine are not.
+pub enum LayoutError {
+    /// A folder name means counterfeit, and no folder beside it has a name that means genuine.
     #[error("{fake} names counterfeits, and no folder beside it names the genuine pictures{}", among(others))]
     NoGenuine {
         /// The folder of counterfeits.
@@ -42,40 +43,40 @@ pub enum Doubt {
         /// The folders beside it.
         others: Vec<String>,
     },
-    /// The folder itself is called counterfeit.
+    /// The name of the given folder means counterfeit.
     #[error("the folder itself is called {0}, so its pictures are not taken for genuine")]
     CalledFake(String),
-    /// The folder itself is a family of counterfeits.
+    /// The given folder is in a folder of counterfeits, with a folder of genuine pictures beside that.
     #[error("{0} is a folder of counterfeits beside genuine pictures, so its pictures are not taken for genuine")]
     InFakes(String),
-    /// The folder holds the kinds of defects that masks beside it belong to.
+    /// The given folder holds the kinds of defects whose masks are beside it, and no folder of good articles.
     #[error(
         "{0}/ stands beside masks of defects and has no folder of good articles, so its pictures are not taken for genuine"
     )]
     Defects(String),
-    /// A name that is nearly a known one.
+    /// A folder name is nearly a known one.
     #[error(
         "{found} stands where folders of genuine pictures and of counterfeits do, and it is neither; it is probably meant to be {meant}/"
     )]
     Misspelt {
-        /// The folder.
+        /// The folder as it is called.
         found: String,
-        /// What it was probably meant to be.
+        /// The known name that was probably meant.
         meant: &'static str,
     },
-    /// Names such as 0 and 1.
+    /// The folder names form a pair, such as 0 and 1, that does not state which is genuine.
     #[error("its folders are called {0}, which does not say which of them are genuine")]
     Pair(&'static str),
-    /// Several data sets.
+    /// The folder holds several data sets.
     #[error("it holds several data sets: {}", .0.join(", "))]
     Several(Vec<String>),
-    /// Counterfeits among the genuine.
+    /// A folder inside a folder of genuine pictures has a name that means counterfeit.
     #[error("{folder} stands in a folder of genuine pictures, and its name says counterfeit")]
     Within {
-        /// The folder.
+        /// The inner folder.
         folder: String,
     },
-    /// Folders listed in `dataset.toml` that are not there.
+    /// `dataset.toml` lists a folder that holds no picture.
     #[error("dataset.toml lists {0}, in which there is no picture")]
     Unlisted(String),
 }
@@ -84,7 +85,7 @@ fn among(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!(" (there are {})", others.join(", ")) }
 }
 
-/// What the pictures below a folder are.
+/// The class and part of the pictures below a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
     folder: PathBuf,
@@ -92,17 +93,17 @@ struct Rule {
     part: Option<Part>,
 }
 
-/// A folder, understood.
+/// The interpretation of a folder.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    /// Where the class folders stand, below the folder that was given; empty where they stand in it.
+    /// The folder that holds the class folders, relative to the given folder; empty if it is the given folder.
     pub(super) base: PathBuf,
-    /// Whether nothing named a side, so that all are taken for genuine.
+    /// Whether no folder name states a side, so that all pictures count as genuine.
     pub(super) plain: bool,
     rules: Vec<Rule>,
 }
 
-/// Folders and how many pictures lie in them.
+/// A tree of folders, each with the number of pictures directly in it.
 #[derive(Debug, Default)]
 struct Tree {
     loose: usize,
@@ -110,8 +111,8 @@ struct Tree {
 }
 
 impl Layout {
-    /// Understands a folder called `name` by the paths, below it, of its pictures.
-    pub(super) fn of(name: &str, pictures: &[PathBuf], side: Side) -> Result<Self, Doubt> {
+    /// Interprets a folder called `name` by the paths of its pictures, relative to it.
+    pub(super) fn of(name: &str, pictures: &[PathBuf], side: Side) -> Result<Self, LayoutError> {
         let mut tree = Tree::default();
         for path in pictures {
             let folders = path.parent().unwrap_or(Path::new("")).components();
@@ -128,24 +129,24 @@ impl Layout {
             (Side::Fake, _) => layout.rules.iter_mut().filter(|rule| rule.kind == Kind::Genuine).for_each(|rule| {
                 rule.kind = Kind::Fake(name.to_owned());
             }),
-            (_, Some(Class::Fake)) => return Err(Doubt::CalledFake(name.to_owned())),
+            (_, Some(Class::Fake)) => return Err(LayoutError::CalledFake(name.to_owned())),
             _ => {}
         }
         Ok(layout)
     }
 
-    /// What `dataset.toml` in `base` states instead: the folders of one side, and of the other; what is in neither is left, but where no
-    /// genuine folder is named the rest is genuine.
+    /// The layout that `dataset.toml` in `base` states: the folders of each side. A picture in none of them is
+    /// skipped, or genuine where no genuine folders are stated.
     pub(super) fn stated(
         base: &Path,
         pictures: &[PathBuf],
         genuine: Option<&[PathBuf]>,
         fake: &[PathBuf],
-    ) -> Result<Self, Doubt> {
+    ) -> Result<Self, LayoutError> {
         let mut layout = Self { base: base.to_path_buf(), plain: false, rules: Vec::new() };
         layout.add(
             "",
-            if genuine.is_some() { Kind::Left("dataset.toml names neither side") } else { Kind::Genuine },
+            if genuine.is_some() { Kind::Skipped("dataset.toml names neither side") } else { Kind::Genuine },
             None,
         );
         let whole = [PathBuf::new()];
@@ -153,7 +154,7 @@ impl Layout {
         for (folder, is_fake) in sides.chain(fake.iter().map(|folder| (folder, true))) {
             let below: PathBuf = base.join(folder).components().filter(|part| part.as_os_str() != ".").collect();
             if !pictures.iter().any(|path| path.starts_with(&below)) {
-                return Err(Doubt::Unlisted(folder.display().to_string()));
+                return Err(LayoutError::Unlisted(folder.display().to_string()));
             }
             let family = below.file_name().unwrap_or_default().to_string_lossy().into_owned();
             layout.rules.push(Rule {
@@ -165,16 +166,17 @@ impl Layout {
         Ok(layout)
     }
 
-    /// What a picture is, by its path below the folder, and the folder that says so; `part` is wanted where the folder is parted.
+    /// The class of a picture, given by its path, and the folder that decides it. Where the folder is divided into
+    /// parts, pictures of other parts than `part` are skipped.
     pub(super) fn kind(&self, picture: &Path, part: Part) -> (&Path, Kind) {
         let rules = self.rules.iter().filter(|rule| picture.starts_with(&rule.folder));
-        // Of two rules for one folder the later is the truer.
+        // Of two rules for the same folder the later one applies: `max_by_key` returns the last maximum.
         let Some(rule) = rules.max_by_key(|rule| rule.folder.components().count()) else {
-            return (Path::new(""), Kind::Left("beside what is looked at"));
+            return (Path::new(""), Kind::Skipped("beside what is looked at"));
         };
         let kind = match &rule.kind {
-            Kind::Left(_) => rule.kind.clone(),
-            _ if self.is_parted() && rule.part.is_some_and(|own| own != part) => Kind::Left(match part {
+            Kind::Skipped(_) => rule.kind.clone(),
+            _ if self.is_parted() && rule.part.is_some_and(|own| own != part) => Kind::Skipped(match part {
                 Part::Train => "left for eval",
                 Part::Test => "for training",
             }),
@@ -189,9 +191,10 @@ impl Layout {
         (&rule.folder, kind)
     }
 
-    /// Whether it has pictures of both parts.
+    /// Whether there are pictures of both parts.
     fn is_parted(&self) -> bool {
-        let has = |part| self.rules.iter().any(|rule| rule.part == Some(part) && !matches!(rule.kind, Kind::Left(_)));
+        let has =
+            |part| self.rules.iter().any(|rule| rule.part == Some(part) && !matches!(rule.kind, Kind::Skipped(_)));
         has(Part::Train) && has(Part::Test)
     }
 
@@ -199,8 +202,9 @@ impl Layout {
         self.rules.push(Rule { folder: folder.into(), kind, part });
     }
 
-    /// Understands one folder; whether it names defects as industrial inspection does.
-    fn level(&mut self, tree: &Tree, at: &Path, part: Option<Part>, side: Side) -> Result<bool, Doubt> {
+    /// Interprets one folder. Returns whether its names are those of industrial inspection, where other folders are
+    /// kinds of defects.
+    fn level(&mut self, tree: &Tree, at: &Path, part: Option<Part>, side: Side) -> Result<bool, LayoutError> {
         let is = |name: &str, class| tree.class_of(name) == Some(class);
         let names = || tree.folders.keys().map(String::as_str);
         let [genuine, fake] =
@@ -218,15 +222,15 @@ impl Layout {
         match inner[..] {
             [] => self.plain(tree, at, part, side),
             [one] => {
-                self.add(at, Kind::Left("beside the folders that name a side"), None);
+                self.add(at, Kind::Skipped("beside the folders that name a side"), None);
                 self.base = at.join(one);
                 self.level(&tree.folders[one], &at.join(one), part, side)
             }
-            _ => Err(Doubt::Several(inner.iter().map(|name| shown(&at.join(name))).collect())),
+            _ => Err(LayoutError::Several(inner.iter().map(|name| shown(&at.join(name))).collect())),
         }
     }
 
-    /// Folders that name a side.
+    /// Interprets a folder that holds folders whose names state a side.
     fn classes(
         &mut self,
         tree: &Tree,
@@ -234,23 +238,23 @@ impl Layout {
         (genuine, fake): (&[&str], &[&str]),
         part: Option<Part>,
         side: Side,
-    ) -> Result<bool, Doubt> {
+    ) -> Result<bool, LayoutError> {
         self.base = if part.is_none() { at.to_path_buf() } else { self.base.clone() };
         let others = || tree.folders.keys().map(String::as_str).filter(|n| !genuine.contains(n) && !fake.contains(n));
         let inspection = genuine.iter().any(|name| Meaning::of(name).inspection);
         for name in others().filter(|name| !Meaning::of(name).mask && Meaning::of(name).part.is_none()) {
             if let Some((meant, _)) = resembled(name) {
-                return Err(Doubt::Misspelt { found: shown(&at.join(name)), meant });
+                return Err(LayoutError::Misspelt { found: shown(&at.join(name)), meant });
             }
         }
         if let (true, false, Some(fake)) =
             (genuine.is_empty(), side == Side::Fake || part == Some(Part::Test), fake.first())
         {
             let others = others().map(|name| shown(&at.join(name))).collect();
-            return Err(Doubt::NoGenuine { fake: shown(&at.join(fake)), others });
+            return Err(LayoutError::NoGenuine { fake: shown(&at.join(fake)), others });
         }
-        self.add(at, Kind::Left("beside the folders that name a side"), None);
-        // Of class folders beside a test/, what the test/ is not is for training.
+        self.add(at, Kind::Skipped("beside the folders that name a side"), None);
+        // If a `test/` with class folders stands beside the class folders, they are for training.
         let tested =
             others().any(|name| Meaning::of(name).part == Some(Part::Test) && tree.folders[name].has_classes());
         let own = part.or(tested.then_some(Part::Train));
@@ -263,32 +267,33 @@ impl Layout {
         for name in others() {
             let (meaning, folder, below) = (Meaning::of(name), at.join(name), &tree.folders[name]);
             if meaning.mask {
-                self.add(folder, Kind::Left("masks"), None);
+                self.add(folder, Kind::Skipped("masks"), None);
             } else if part.is_none() && meaning.part == Some(Part::Test) && below.has_classes() {
                 self.level(below, &folder, Some(Part::Test), side)?;
             } else if inspection || side == Side::Fake && fake.is_empty() {
                 self.add(folder, Kind::Fake(name.to_owned()), own);
             } else {
-                self.add(folder, Kind::Left("the name tells neither genuine nor counterfeit"), None);
+                self.add(folder, Kind::Skipped("the name tells neither genuine nor counterfeit"), None);
             }
         }
         Ok(inspection)
     }
 
-    /// A folder of one side, which may be parted itself.
-    fn side(&mut self, tree: &Tree, at: &Path, kind: &Kind, part: Option<Part>) -> Result<(), Doubt> {
+    /// Adds the rules for a folder of one side, which may itself be divided into train and test.
+    fn side(&mut self, tree: &Tree, at: &Path, kind: &Kind, part: Option<Part>) -> Result<(), LayoutError> {
         let own = at.file_name().and_then(|name| Meaning::of(&name.to_string_lossy()).part);
         self.add(at, kind.clone(), part.or(own));
         let meanings: Vec<(&str, Meaning)> =
             tree.folders.keys().map(|name| (name.as_str(), Meaning::of(name))).collect();
-        let parted = [Part::Train, Part::Test].iter().all(|part| meanings.iter().any(|(_, m)| m.part == Some(*part)));
+        let partition_results =
+            [Part::Train, Part::Test].iter().all(|part| meanings.iter().any(|(_, m)| m.part == Some(*part)));
         for (name, meaning) in meanings {
             match (kind, meaning) {
                 (Kind::Genuine, Meaning { class: Some(Class::Fake), .. }) => {
-                    return Err(Doubt::Within { folder: shown(&at.join(name)) });
+                    return Err(LayoutError::Within { folder: shown(&at.join(name)) });
                 }
-                (_, Meaning { mask: true, .. }) => self.add(at.join(name), Kind::Left("masks"), None),
-                (_, Meaning { part: Some(own), .. }) if parted && part.is_none() => {
+                (_, Meaning { mask: true, .. }) => self.add(at.join(name), Kind::Skipped("masks"), None),
+                (_, Meaning { part: Some(own), .. }) if partition_results && part.is_none() => {
                     self.add(at.join(name), kind.clone(), Some(own));
                 }
                 _ => {}
@@ -297,14 +302,21 @@ impl Layout {
         Ok(())
     }
 
-    /// `train/` and `test/`.
-    fn parts(&mut self, tree: &Tree, at: &Path, train: &[&str], test: &[&str], side: Side) -> Result<bool, Doubt> {
+    /// Interprets a folder that holds `train/` and `test/`.
+    fn parts(
+        &mut self,
+        tree: &Tree,
+        at: &Path,
+        train: &[&str],
+        test: &[&str],
+        side: Side,
+    ) -> Result<bool, LayoutError> {
         self.base = at.to_path_buf();
-        self.add(at, Kind::Left("beside train/ and test/"), None);
+        self.add(at, Kind::Skipped("beside train/ and test/"), None);
         let masks = tree.folders.keys().filter(|name| Meaning::of(name).mask).count();
         let mut inspection = masks > 0;
         for name in tree.folders.keys().filter(|name| Meaning::of(name).mask) {
-            self.add(at.join(name), Kind::Left("masks"), None);
+            self.add(at.join(name), Kind::Skipped("masks"), None);
         }
         let mut labelled = false;
         for name in train {
@@ -317,10 +329,10 @@ impl Layout {
             if below.has_classes() {
                 self.level(below, &folder, Some(Part::Test), side)?;
             } else if inspection {
-                // MVTec's test/ without test/good: every folder is a kind of defect.
+                // `MVTec`'s `test/` without `test/good`: every folder is a kind of defect.
                 self.add(folder, Kind::Fake((*name).to_owned()), Some(Part::Test));
             } else if labelled {
-                self.add(folder, Kind::Left("nothing tells which are genuine"), None);
+                self.add(folder, Kind::Skipped("nothing tells which are genuine"), None);
             } else {
                 self.level(below, &folder, Some(Part::Test), side)?;
             }
@@ -329,8 +341,8 @@ impl Layout {
         Ok(inspection)
     }
 
-    /// A folder in which nothing names a side.
-    fn plain(&mut self, tree: &Tree, at: &Path, part: Option<Part>, side: Side) -> Result<bool, Doubt> {
+    /// Interprets a folder in which no folder name states a side.
+    fn plain(&mut self, tree: &Tree, at: &Path, part: Option<Part>, side: Side) -> Result<bool, LayoutError> {
         if side != Side::Fake {
             tree.doubts(at)?;
         }
@@ -343,45 +355,45 @@ impl Layout {
 }
 
 impl Tree {
-    /// The side that a folder in this one is on. One with folders of both sides in it is none of either, whatever its name.
+    /// The side of a subfolder. A subfolder that holds folders of both sides has none, whatever its name.
     fn class_of(&self, name: &str) -> Option<Class> {
         let below = self.folders.get(name)?;
         let has = |class| below.folders.keys().any(|name| Meaning::of(name).class == Some(class));
         let class = match name.to_lowercase().as_str() {
-            // Beside invalid/, valid/ is not for validation.
+            // Beside `invalid/`, `valid/` does not mean validation.
             "valid" if self.folders.keys().any(|name| name.eq_ignore_ascii_case("invalid")) => Some(Class::Genuine),
             _ => Meaning::of(name).class,
         };
         class.filter(|_| !(has(Class::Genuine) && has(Class::Fake)))
     }
 
-    /// Refuses a folder whose pictures may well not all be genuine, though nothing says so.
-    fn doubts(&self, at: &Path) -> Result<(), Doubt> {
+    /// Refuses a folder whose pictures may not all be genuine, although no folder name states a side.
+    fn doubts(&self, at: &Path) -> Result<(), LayoutError> {
         let pairs: Vec<_> = self.folders.keys().filter_map(|name| Meaning::of(name).pair).collect();
         for (pair, side) in &pairs {
-            // Ten folders 0 to 9 are classes of the genuine.
+            // Ten folders 0 to 9 are classes of genuine pictures.
             if pairs.contains(&(pair, !side)) && (*pair != DIGITS || self.folders.len() == 2) {
-                return Err(Doubt::Pair(pair));
+                return Err(LayoutError::Pair(pair));
             }
         }
         let like: Vec<_> = self.folders.keys().filter_map(|name| Some((name, resembled(name)?))).collect();
         for (name, (meant, class)) in &like {
             let opposite = like.iter().any(|(_, (_, other))| other != class);
             if opposite || *class == Class::Fake && meant.len() >= 6 {
-                return Err(Doubt::Misspelt { found: shown(&at.join(name)), meant });
+                return Err(LayoutError::Misspelt { found: shown(&at.join(name)), meant });
             }
         }
         Ok(())
     }
 
-    /// Whether a folder anywhere in it names a side.
+    /// Whether a folder name at any depth states a side.
     fn has_classes(&self) -> bool {
         let unmasked = || self.folders.iter().filter(|(name, _)| !Meaning::of(name).mask);
         unmasked().any(|(name, below)| self.class_of(name).is_some() || below.has_classes())
     }
 }
 
-/// A folder as it is told of.
+/// A folder as messages show it, with a trailing slash.
 fn shown(folder: &Path) -> String {
     format!("{}/", folder.display())
 }
@@ -390,14 +402,14 @@ fn shown(folder: &Path) -> String {
 mod tests {
     use super::*;
 
-    /// What is made of paths, one letter a picture: g genuine, f counterfeit, - passed over; or the doubt.
-    fn read(name: &str, paths: &str, side: Side, part: Part) -> Result<String, Doubt> {
+    /// Interprets paths and gives one letter for each picture: g genuine, f counterfeit, - skipped; or the doubt.
+    fn read(name: &str, paths: &str, side: Side, part: Part) -> Result<String, LayoutError> {
         let paths: Vec<PathBuf> = paths.split(' ').map(|path| Path::new(path).join("a.jpg")).collect();
         let layout = Layout::of(name, &paths, side)?;
         let letter = |path: &PathBuf| match layout.kind(path, part).1 {
             Kind::Genuine => 'g',
             Kind::Fake(_) => 'f',
-            Kind::Left(_) => '-',
+            Kind::Skipped(_) => '-',
         };
         Ok(paths.iter().map(letter).collect())
     }
@@ -485,12 +497,12 @@ mod tests {
             Ok(paths.each_ref().map(|path| match layout.kind(path, Part::Train).1 {
                 Kind::Genuine => 'g',
                 Kind::Fake(_) => 'f',
-                Kind::Left(_) => '-',
+                Kind::Skipped(_) => '-',
             }))
         };
         assert_eq!(kinds(Some(&["."]), &[]), Ok(['g', 'g', 'g']));
         assert_eq!(kinds(Some(&["fake"]), &["b"]), Ok(['g', '-', 'f']));
         assert_eq!(kinds(None, &["a"]), Ok(['g', 'f', 'g']));
-        assert_eq!(kinds(Some(&["c"]), &[]), Err(Doubt::Unlisted("c".into())));
+        assert_eq!(kinds(Some(&["c"]), &[]), Err(LayoutError::Unlisted("c".into())));
     }
 }

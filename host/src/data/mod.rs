@@ -1,8 +1,8 @@
-//! Pictures on disk become the rows a network learns from and the held-out planes it is calibrated on.
+//! From pictures on disk to the training rows of a network and the held-out planes for its calibration.
 //!
-//! `Dataset` (what there is) -> `decode` (rows, once) -> `Split` (who may see what) -> `Samples` (bytes for the network).
+//! `Dataset` (list of pictures) -> `decode` (rows, once) -> `Split` (train and held out) -> `Samples` (bytes for the
+//! network).
 
-mod cues;
 mod dataset;
 mod decode;
 mod duplicates;
@@ -15,6 +15,7 @@ mod layout;
 mod names;
 mod rows;
 mod samples;
+mod simple_statistics;
 mod split;
 mod training_set;
 mod traits;
@@ -25,7 +26,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use cues::cues;
 pub use dataset::{Dataset, Item, Settings, sides};
 pub(crate) use decode::{Decoded, decode};
 pub use duplicates::{Fingerprint, NearDuplicate, near_duplicates};
@@ -36,36 +36,37 @@ pub use input_rule::{DefaultSize, InputDefaults, InputRule};
 pub(crate) use input_rule::{own_color, usual};
 pub use inspect::{Inspection, LEAK, inspect};
 pub use known::Known;
-pub use layout::{Doubt, Side};
+pub use layout::{LayoutError, Side};
 pub use names::Part;
-pub use rows::Room;
 pub(crate) use rows::Rows;
+pub use rows::StorageLimits;
 pub use samples::{Samples, SamplesError};
+pub use simple_statistics::simple_statistics;
 pub use split::{HELD_OUT, Split};
 pub use training_set::TrainingSet;
 pub use traits::Traits;
 pub(crate) use traits::differing;
-pub use understood::{Left, Understood, unread};
+pub use understood::{LayoutReport, SkippedPictures, unread};
 pub use zoo_index::{ZooFamily, ZooIndex};
 
-/// Shorthand for results of this module.
+/// Result with [`DataError`] as the default error.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
 
-/// What can be wrong with a folder of pictures.
+/// Errors of reading a data set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The operating system refused a file or folder.
+    /// The operating system could not open, read or write a file or folder.
     #[error("cannot {doing} {}: {source}; check that the path is right and that you may read it", path.display())]
     Io {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's own word.
+        /// The system's error.
         source: io::Error,
     },
-    /// Not an IDX file after all.
+    /// A file is not a valid IDX file of pictures.
     #[error("{} is no IDX file of pictures: {what}; give a folder of PNG or JPEG files, or MNIST's train-images-idx3-ubyte", path.display())]
     Idx {
         /// The file.
@@ -73,10 +74,10 @@ pub enum DataError {
         /// What is wrong.
         what: String,
     },
-    /// Nothing to learn from.
+    /// A path holds no picture.
     #[error("{} holds no picture; expected PNG or JPEG files, a folder real/ with them, or MNIST's train-images-idx3-ubyte[.gz]", .0.display())]
     Empty(PathBuf),
-    /// A folder of which it is in doubt what is genuine.
+    /// It is ambiguous which pictures of a folder are genuine.
     #[error(
         "{}: {doubt}. Call the folders real/ and fake/, or give the folder of the pictures that are meant, or state it in {}: \
          genuine = [\"FOLDER\"] and fake = [\"FOLDER\"] (\".\" is the folder itself)",
@@ -85,17 +86,17 @@ pub enum DataError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What is in doubt.
-        doubt: Doubt,
+        /// Why it is ambiguous.
+        doubt: LayoutError,
     },
-    /// Pictures, but none of the side that is asked for.
+    /// A path holds pictures, but none of the requested side.
     #[error("{} holds no {what}; {passed}", path.display())]
     Side {
         /// The folder.
         path: PathBuf,
-        /// What it lacks.
+        /// The pictures that are missing, in words.
         what: &'static str,
-        /// What it holds instead.
+        /// What was skipped instead, in words.
         passed: String,
     },
     /// None of the pictures can be read.
@@ -103,28 +104,28 @@ pub enum DataError {
     Unreadable {
         /// The folder.
         path: PathBuf,
-        /// The first few, each with its reason.
+        /// The first few pictures, each with its reason.
         reasons: String,
     },
-    /// One picture as genuine and as counterfeit.
+    /// The same picture is given as genuine and as counterfeit.
     #[error("the same picture is given as genuine and as counterfeit: {genuine} and {fake}; remove it from one of the two{}", more(*found))]
     BothSides {
-        /// How many are.
+        /// Number of such pictures.
         found: usize,
-        /// The genuine picture.
+        /// The first such genuine picture.
         genuine: String,
-        /// The counterfeit.
+        /// The counterfeit that equals it.
         fake: String,
     },
-    /// A `dataset.toml` that does not parse.
+    /// A `dataset.toml` does not parse.
     #[error("{}: {what}; known keys are color, size, resize, article, regions, group, genuine and fake", path.display())]
     Settings {
         /// The file.
         path: PathBuf,
-        /// The parser's word.
+        /// The parser's message.
         what: String,
     },
-    /// A `zoo.toml` that does not parse, or does not fit its folder.
+    /// A `zoo.toml` does not parse, or does not fit its folder.
     #[error("{}: {what}; `counterfoil dataset zoo` makes one", path.display())]
     Zoo {
         /// The file.
@@ -132,7 +133,7 @@ pub enum DataError {
         /// What is wrong with it.
         what: String,
     },
-    /// A pattern that is no regular expression, or one that does not match.
+    /// A `--group` pattern is not a regular expression, or does not match a file name.
     #[error("--group {pattern:?}: {what}")]
     Group {
         /// The pattern.
@@ -140,55 +141,55 @@ pub enum DataError {
         /// What is wrong with it.
         what: String,
     },
-    /// Too little to split.
+    /// There are too few groups to split.
     #[error(
         "there are {pictures} genuine pictures in {groups} groups, and at least 4 groups are needed to hold some out; add pictures, or make --group finer"
     )]
     TooFew {
-        /// Genuine pictures.
+        /// Number of genuine pictures.
         pictures: usize,
-        /// Groups they fall in.
+        /// Number of groups of genuine pictures.
         groups: usize,
     },
-    /// The same picture on both sides of the split.
+    /// The same picture is on both sides of the split.
     #[error(
         "{found} held-out pictures are near-duplicates of training pictures, so a calibration on them would flatter; for one, {held_out} and {train}. Remove the copies, or name what belongs together with --group"
     )]
     NearDuplicates {
-        /// How many.
+        /// Number of such held-out pictures.
         found: usize,
         /// A held-out picture.
         held_out: String,
-        /// Its twin in the training.
+        /// Its near-duplicate in the training set.
         train: String,
     },
-    /// No room for the prepared rows, or a disk that lost them.
+    /// The temporary file of prepared rows cannot be made, written or read.
     #[error(
         "cannot {doing} the temporary file of prepared pictures in {}: {source}; it holds every picture at the size of the network's input: make room there, or put --out on another disk",
         folder.display()
     )]
     Spill {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// The folder the file lies in; it has no name.
+        /// The folder of the temporary file, which has no name itself.
         folder: PathBuf,
-        /// The system's own word.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file that is no picture that is read.
+    /// The listing of a folder found that a file cannot be read as a picture.
     #[error("{name}: {source}")]
     Refused {
         /// The file.
         name: String,
-        /// Why it is not read.
+        /// Why it cannot be read.
         source: Arc<counterfoil_edge::Error>,
     },
-    /// One picture could not be read.
+    /// A picture could not be read or decoded.
     #[error("{name}: {source}")]
     Picture {
-        /// The picture's file, or its place in an IDX file.
+        /// The picture's file, or its name in an IDX file.
         name: String,
-        /// What is wrong with it.
+        /// The error of the reader or the decoder.
         source: counterfoil_edge::Error,
     },
 }
@@ -197,8 +198,8 @@ fn more(found: usize) -> String {
     if found > 1 { format!(", and so with {} more", found - 1) } else { String::new() }
 }
 
-/// What could be read, and for the rest the reasons why not: one bad picture never stops the others.
-pub(crate) fn parted<T, E: ToString>(read: Vec<Result<T, E>>) -> (Vec<T>, Vec<String>) {
+/// Separates results into values and error texts, so that one unreadable picture does not stop the others.
+pub(crate) fn partition_results<T, E: ToString>(read: Vec<Result<T, E>>) -> (Vec<T>, Vec<String>) {
     let mut whole = Vec::with_capacity(read.len());
     let mut broken = Vec::new();
     for one in read {

@@ -1,34 +1,35 @@
-//! A folder's name becomes what it says of the pictures in it: genuine or counterfeit, to train on or to test with, or masks.
+//! Maps a folder's name to its meaning: genuine or counterfeit, for training or for testing, or masks.
 //!
-//! The one place that knows such words. A name is read word by word, so that `Real`, `real_images`, `notOK`, `train-fake` and
-//! `Fälschungen` are understood; a name that says both sides (`real-vs-fake`) says neither.
+//! All known names are in this file. A name is split into words, so that `Real`, `real_images`, `notOK`, `train-fake`
+//! and `Fälschungen` are understood. A name that contains words of both sides (`real-vs-fake`) states neither.
 
-/// Which side the pictures of a folder are on.
+/// The side of a folder's pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     Genuine,
     Fake,
 }
 
-/// Which part is wanted of a folder that is parted into pictures to train on and pictures to test with.
+/// The part of a folder that is divided into pictures to train on and pictures to test with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// `train/`.
+    /// Pictures to train on (`train/`).
     Train,
-    /// `test/` and `val/`.
+    /// Pictures to test with (`test/`, `val/`).
     Test,
 }
 
-/// What a name says.
+/// The meaning of a folder's name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meaning {
     pub(super) class: Option<Class>,
     pub(super) part: Option<Part>,
-    /// Masks and other annotations, drawn by a person or a program; never pictures of the article.
+    /// Masks and other annotations, made by a person or a program; never pictures of the article.
     pub(super) mask: bool,
-    /// A word of industrial inspection (`good`, `ok`): folders beside it are kinds of defects.
+    /// Whether the name is one of industrial inspection (`good`, `ok`): other folders beside it are kinds of defects.
     pub(super) inspection: bool,
-    /// One side of a pair that does not tell which side is genuine: the pair's name and the side.
+    /// The pair of names to which this one belongs, and whether it is the first of the two; such a pair does not
+    /// state which side is genuine.
     pub(super) pair: Option<(&'static str, bool)>,
 }
 
@@ -88,7 +89,7 @@ const GENUINE: &[&str] = &[
     "оригинал",
     "оригиналы",
 ];
-/// Genuine as those say who look for defects.
+/// Words for genuine articles in defect inspection.
 const GOOD: &[&str] = &[
     "good",
     "goods",
@@ -163,7 +164,7 @@ const FAKE: &[&str] = &[
     "rejects",
     "rejected",
     "damaged",
-    // the languages above
+    // In the languages listed above.
     "falsch",
     "falsche",
     "gefalscht",
@@ -222,7 +223,8 @@ const FAKE: &[&str] = &[
     "подделка",
     "фальшивые",
 ];
-/// Names that say a side only as a whole; as one word of several they are too short to mean it.
+/// Names that state a side only if they are the whole name. As one word of several they are too short to be
+/// unambiguous.
 const WHOLE: &[(&str, Class)] = &[
     ("ko", Class::Fake),
     ("nio", Class::Fake),
@@ -263,9 +265,9 @@ const MASKS: &[&str] = &[
     "anno",
     "annos",
 ];
-/// Words that turn the next one round.
+/// Words that negate the next word.
 const NOT: &[&str] = &["not", "non", "no", "nicht", "pas", "niet"];
-/// What may follow a side in one word, as in `realnotes`.
+/// Words that may follow a side without a separator, as in `realnotes`.
 const THINGS: &[&str] = &[
     "image",
     "images",
@@ -304,16 +306,16 @@ const THINGS: &[&str] = &[
     "train",
     "test",
 ];
-/// The pair that classes are also called by.
+/// The pair that is also used for other classes than genuine and counterfeit.
 pub(super) const DIGITS: &str = "0 and 1";
-/// Pairs that do not tell which side is genuine, and the side that each word names.
+/// Pairs that do not state which side is genuine: the pair's name and the words for each side.
 const PAIRS: &[(&str, &[&str], &[&str])] = &[
     ("positive and negative", &["pos", "positive", "positives"], &["neg", "negative", "negatives"]),
     ("true and false", &["true"], &["false"]),
     ("yes and no", &["yes"], &["no"]),
     (DIGITS, &["0", "00"], &["1", "01"]),
 ];
-/// What a misspelt name is held to.
+/// Words against which a name is checked for spelling mistakes.
 const SPELT: &[(&str, Class)] = &[
     ("real", Class::Genuine),
     ("genuine", Class::Genuine),
@@ -335,9 +337,9 @@ const SPELT: &[(&str, Class)] = &[
 ];
 
 impl Meaning {
-    /// What a folder's name says.
+    /// The meaning of a folder's name.
     pub(super) fn of(name: &str) -> Self {
-        // A hidden folder is a program's, and its name may be drawn by lot.
+        // Hidden folders are made by programs, and their names may be random.
         if name.starts_with('.') {
             return Self::default();
         }
@@ -380,7 +382,8 @@ impl Meaning {
     }
 }
 
-/// The known word that a name was probably meant to be; `None` for a name that is one, or is like none.
+/// The known word that a name was probably meant to be. `None` if the name states a side already, or resembles no
+/// known word.
 pub(super) fn resembled(name: &str) -> Option<(&'static str, Class)> {
     let words = words(name);
     if Meaning::of(name).class.is_some() {
@@ -392,7 +395,7 @@ pub(super) fn resembled(name: &str) -> Option<(&'static str, Class)> {
     })
 }
 
-/// The side one word says.
+/// The side that one word states.
 fn class(word: &str) -> Option<Class> {
     let known = |word: &str| {
         if GENUINE.contains(&word) || GOOD.contains(&word) {
@@ -419,8 +422,8 @@ impl Class {
     }
 }
 
-/// The words of a name, in lower case and without accents: parted at anything that is no letter or digit, between letters and digits, and
-/// where `camelCase` goes up.
+/// Splits a name into words, in lower case and without accents: at every character that is not a letter or digit,
+/// between letters and digits, and before an upper-case letter that follows a lower-case one.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut last = ' ';
@@ -441,7 +444,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// A letter without its accent.
+/// Removes the accent of a letter.
 fn plain(letter: char) -> char {
     match letter {
         'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' => 'a',

@@ -1,8 +1,8 @@
-//! Records of one length go in, one after the other; any of them comes out again.
+//! Storage for records of equal length: they are appended in order and can be read at any position.
 //!
-//! A file of its own because of where they lie: in memory while all of them together are few bytes, else in a temporary file without a
-//! name, so that a folder of pictures may be larger than the memory, and a killed process leaves nothing behind. Reads are positioned, hence
-//! need no lock, and the system keeps the file's pages in whatever memory it has to spare.
+//! Records are kept in memory while all of them together are small, and otherwise in a temporary file without a name.
+//! So a folder of pictures may be larger than the memory, and a killed process leaves no file behind. Reads are
+//! positioned and need no lock, and the operating system caches the file's pages in free memory.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,20 +10,21 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, Result};
 
-/// What a run keeps in memory, 256 MiB: MNIST is 47 MB. More would buy nothing, a row from the system's cache takes a microsecond.
+/// Bytes of records that a run keeps in memory, 256 MiB: MNIST is 47 MB. More would bring no speed, since a read from
+/// the system's cache takes about a microsecond.
 const MEMORY: u64 = 256 << 20;
 
-/// How much room there is for the rows of a run.
+/// Limits of the storage for the rows of a run.
 #[derive(Clone, Debug)]
-pub struct Room {
-    /// Bytes that may lie in memory.
+pub struct StorageLimits {
+    /// Maximum number of bytes in memory.
     pub memory: u64,
-    /// Where the temporary file lies when there are more.
+    /// Folder of the temporary file that is used beyond that.
     pub folder: PathBuf,
 }
 
-impl Room {
-    /// 256 MiB of memory, beyond that the disk on which the folder `run` lies or will lie.
+impl StorageLimits {
+    /// Allows 256 MiB of memory and, beyond that, the disk of the folder `run`, which does not have to exist yet.
     #[must_use]
     pub fn of(run: &Path) -> Self {
         let folder = run.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
@@ -31,10 +32,10 @@ impl Room {
     }
 }
 
-/// The records.
+/// A list of records of equal length.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    /// Bytes of a record.
+    /// Length of a record in bytes.
     each: usize,
     len: usize,
     place: Place,
@@ -47,11 +48,12 @@ enum Place {
 }
 
 impl Rows {
-    /// Room for up to `count` records of `each` bytes. What does not fit into memory as a whole goes into the file as a whole.
+    /// Makes room for up to `count` records of `each` bytes. If they do not all fit into memory, all of them go into
+    /// the file.
     ///
     /// # Errors
     /// [`DataError::Spill`] when the file cannot be made.
-    pub(crate) fn new(each: usize, count: usize, room: &Room) -> Result<Self> {
+    pub(crate) fn new(each: usize, count: usize, room: &StorageLimits) -> Result<Self> {
         let place = if (each as u64).saturating_mul(count as u64) <= room.memory {
             Place::Memory(Vec::with_capacity(each * count))
         } else {
@@ -64,7 +66,7 @@ impl Rows {
         Ok(Self { each, len: 0, place })
     }
 
-    /// Records that are in memory already, a whole number of them.
+    /// Wraps records that are in memory already; `bytes` is a whole number of them.
     pub(super) fn from_bytes(each: usize, bytes: Vec<u8>) -> Self {
         Self { each, len: bytes.len() / each, place: Place::Memory(bytes) }
     }
@@ -90,13 +92,13 @@ impl Rows {
         Ok(())
     }
 
-    /// Fills `into`, a whole number of records, from number `first` on.
+    /// Fills `into`, a whole number of records, starting at record `first`.
     ///
     /// # Errors
     /// [`DataError::Spill`] when the disk fails.
     ///
     /// # Panics
-    /// When there are no such records.
+    /// When there are fewer records.
     pub(crate) fn read(&self, first: usize, into: &mut [u8]) -> Result<()> {
         let start = first * self.each;
         let end = start + into.len();
@@ -110,7 +112,7 @@ impl Rows {
         Ok(())
     }
 
-    /// The folder in which the temporary file lies, where there is one.
+    /// The folder of the temporary file; `None` when the records are in memory.
     pub(crate) fn spilled(&self) -> Option<&Path> {
         match &self.place {
             Place::Memory(_) => None,
@@ -118,7 +120,7 @@ impl Rows {
         }
     }
 
-    /// Loses the temporary file's bytes, as a failing disk would.
+    /// Truncates the temporary file, to simulate a failing disk.
     #[cfg(test)]
     pub(crate) fn lose(&self) -> std::io::Result<()> {
         match &self.place {
@@ -136,7 +138,7 @@ mod tests {
     fn memory_and_file_give_the_same_records_and_the_file_has_no_name() {
         let dir = tempfile::tempdir().unwrap();
         for (memory, in_file) in [(12, false), (11, true)] {
-            let mut rows = Rows::new(3, 4, &Room { memory, folder: dir.path().to_path_buf() }).unwrap();
+            let mut rows = Rows::new(3, 4, &StorageLimits { memory, folder: dir.path().to_path_buf() }).unwrap();
             rows.push(&[0, 1, 2, 3, 4, 5]).unwrap();
             rows.push(&[6, 7, 8]).unwrap();
             assert_eq!((rows.len(), rows.spilled().is_some()), (3, in_file));
@@ -151,20 +153,20 @@ mod tests {
     #[test]
     fn a_disk_that_fails_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let room = Room { memory: 0, folder: dir.path().to_path_buf() };
+        let room = StorageLimits { memory: 0, folder: dir.path().to_path_buf() };
         let mut rows = Rows::new(2, 9, &room).unwrap();
         rows.push(&[1, 2]).unwrap();
         rows.lose().unwrap();
         let message = rows.read(0, &mut [0; 2]).unwrap_err().to_string();
         assert!(message.contains(&dir.path().display().to_string()) && message.contains("read from"), "{message}");
-        let gone = Room { folder: dir.path().join("gone"), ..room };
+        let gone = StorageLimits { folder: dir.path().join("gone"), ..room };
         assert!(Rows::new(2, 9, &gone).unwrap_err().to_string().contains("gone"));
     }
 
     #[test]
     fn a_run_that_is_not_there_yet_has_room_where_it_will_lie() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Room::of(&dir.path().join("runs/label")).folder, dir.path());
-        assert_eq!(Room::of(Path::new("not-there/label")).folder, Path::new("."));
+        assert_eq!(StorageLimits::of(&dir.path().join("runs/label")).folder, dir.path());
+        assert_eq!(StorageLimits::of(Path::new("not-there/label")).folder, Path::new("."));
     }
 }

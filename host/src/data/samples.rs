@@ -1,6 +1,6 @@
-//! Training rows as the network sees them: preprocessed bytes go in, the rows of a batch come out.
+//! Preprocessed bytes as training rows, read one by one.
 //!
-//! Apart from the loaders, so that a trainer test can make rows from nothing and a loader needs to know no tensors.
+//! Separate from the loaders, so that a trainer test can make rows from bytes, and a loader needs no tensors.
 
 use std::path::Path;
 
@@ -10,51 +10,51 @@ use rand_chacha::ChaCha8Rng;
 use super::Result;
 use super::rows::Rows;
 
-/// Why bytes are not a set of training rows.
+/// Why bytes are not a valid set of training rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SamplesError {
-    /// A side or the channel count makes no picture.
+    /// The channel count or a side length is not that of a picture.
     #[error(
         "a training row of {channels}x{height}x{width} is no picture: expected 1 (grey) or 3 (RGB) channels and sides of at least 1 pixel"
     )]
     Shape {
-        /// Channels asked for.
+        /// Requested number of channels.
         channels: usize,
-        /// Height asked for, pixels.
+        /// Requested height in pixels.
         height: usize,
-        /// Width asked for, pixels.
+        /// Requested width in pixels.
         width: usize,
     },
-    /// No rows, or a last row cut short.
+    /// There are no rows, or the last row is incomplete.
     #[error(
         "{bytes} bytes are not one or more whole rows of {row} bytes: the picture loader and the size disagree, or no picture was left to train on"
     )]
     Bytes {
-        /// Bytes given.
+        /// Number of bytes given.
         bytes: usize,
-        /// Bytes of one row.
+        /// Number of bytes in one row.
         row: usize,
     },
 }
 
-/// Genuine pictures ready for training: rows of [C, H, W] bytes, in memory or in a temporary file.
+/// Pictures ready for training: rows of `[C, H, W]` bytes, in memory or in a temporary file.
 #[derive(Debug)]
 pub struct Samples {
     channels: usize,
     height: usize,
     width: usize,
     rows: Rows,
-    /// Which of `rows` these are.
+    /// Indices of the rows in `rows` that belong to this set.
     chosen: Vec<usize>,
-    /// Rows of one picture, next to each other.
+    /// Number of consecutive rows that belong to one picture.
     regions: usize,
 }
 
 impl Samples {
-    /// Takes the bytes of [N, C, H, W], C being 1 (grey) or 3 (RGB).
+    /// Makes samples of the bytes of `[N, C, H, W]`, where `C` is 1 (grey) or 3 (RGB), with one row for each picture.
     ///
     /// # Errors
-    /// When the shape makes no picture or the bytes are not at least one whole row.
+    /// When the shape is not that of a picture, or when the bytes are not one or more whole rows.
     pub fn new(
         channels: usize,
         height: usize,
@@ -72,8 +72,8 @@ impl Samples {
         Ok(Self { channels, height, width, chosen: (0..rows.len()).collect(), rows, regions: 1 })
     }
 
-    /// Those of the rows of [C, H, W] that are `chosen`, at least one; the others are not to be learned from. Each picture has so many
-    /// `regions`, its rows being next to each other.
+    /// Makes samples of those rows of `[C, H, W]` whose indices are in `chosen`, at least one; the other rows are not
+    /// used for training. Each picture has `regions` consecutive rows.
     pub(crate) fn of(
         rows: Rows,
         (channels, height, width): (usize, usize, usize),
@@ -90,29 +90,29 @@ impl Samples {
         (self.channels, self.height, self.width)
     }
 
-    /// Number of rows, at least one.
+    /// Number of rows, at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "never empty: `new` and `of` refuse that")]
     pub fn len(&self) -> usize {
         self.chosen.len()
     }
 
-    /// How many rows, next to each other, make a picture.
+    /// Number of consecutive rows that belong to one picture.
     #[must_use]
     pub fn regions(&self) -> usize {
         self.regions
     }
 
-    /// A row drawn by lot, and another one of the same region, perhaps the same.
+    /// Draws a row at random, and another row of the same region, which may be the same row.
     pub(crate) fn pair(&self, rng: &mut ChaCha8Rng) -> [usize; 2] {
         let one = rng.random_range(0..self.len());
         [one, rng.random_range(0..self.len() / self.regions) * self.regions + one % self.regions]
     }
 
-    /// Row `i` as bytes of [C, H, W].
+    /// Row `i` as bytes of `[C, H, W]`.
     ///
     /// # Errors
-    /// When the rows lie in a file and the disk fails.
+    /// [`DataError::Spill`](super::DataError::Spill) when the rows are in a file and the disk fails.
     ///
     /// # Panics
     /// When there is no row `i`.
@@ -122,13 +122,13 @@ impl Samples {
         Ok(row)
     }
 
-    /// The folder in which a temporary file holds the rows, where the memory does not.
+    /// The folder of the temporary file that holds the rows; `None` when they are in memory.
     #[must_use]
     pub fn spilled(&self) -> Option<&Path> {
         self.rows.spilled()
     }
 
-    /// Loses the rows in the temporary file, as a failing disk would.
+    /// Truncates the temporary file of the rows, to simulate a failing disk.
     #[cfg(test)]
     pub(crate) fn lose(&self) -> std::io::Result<()> {
         self.rows.lose()

@@ -1,4 +1,4 @@
-//! Who may see what: genuine pictures are split by group into those trained on and those held out for calibration.
+//! Splits genuine pictures by group into a training set and a set held out for calibration.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,33 @@ use sha2::{Digest, Sha256};
 
 use super::{DataError, Item, Result};
 
-/// Held out of the training unless the user says otherwise.
+/// Default share of the pictures that is held out of the training, 0..1.
 pub const HELD_OUT: f64 = 0.2;
-/// No more than this many are held out: 2,000 scores state a rate of 1 % with a deviation of 0.2 %.
+/// Limit of the number of pictures and of groups to hold out: with 2,000 scores a rate of 1 % is known with a
+/// standard deviation of 0.2 %.
 const MAX_HELD_OUT: usize = 2_000;
-/// Fewer groups than this cannot be split.
+/// Minimum number of groups for a split.
 const MIN_GROUPS: usize = 4;
 
-/// Indices into the list that was split, ascending; together they are all of it.
+/// Indices into the list that was split, in ascending order. The two sets are disjoint and together cover the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// Pictures the network learns from.
+    /// Pictures to train the network on.
     pub train: Vec<usize>,
-    /// Genuine pictures the training never sees.
+    /// Genuine pictures that are held out of the training.
     pub held_out: Vec<usize>,
 }
 
 impl Split {
-    /// Splits by group: groups are drawn in the order of a seeded hash until `fraction` of the pictures is held out, and of the groups,
-    /// lest a few large ones have to speak for all items or writers.
+    /// Splits by group. Groups are taken in the order of a seeded hash until the share `fraction` of the pictures and
+    /// of the groups is held out. Counting the groups too prevents that a few large groups represent all items or
+    /// writers.
     ///
-    /// A group's place depends on its name and the seed alone, so a picture that is added moves no other.
+    /// The order of the groups depends only on their names and the seed, so adding a picture does not reorder them.
+    /// At least one group stays on each side.
     ///
     /// # Errors
-    /// [`DataError::TooFew`] with fewer than four groups.
+    /// [`DataError::TooFew`] when there are fewer than four groups.
     pub fn by_group(items: &[Item], fraction: f64, seed: u64) -> Result<Self> {
         let mut groups: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
         for (index, item) in items.iter().enumerate() {
@@ -45,7 +48,7 @@ impl Split {
         let mut train = Vec::new();
         let last = groups.len() - 1;
         for (place, group) in groups.into_values().enumerate() {
-            // At least one group stays on each side.
+            // The last group is always for training, so at least one group stays on each side.
             if (held_out.len() < pictures || place < wanted) && place < last {
                 held_out.extend(group);
             } else {
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_few_large_groups_do_not_stand_for_all() {
-        // Ten groups of three, the first two of which are given another twenty pictures each.
+        // Ten groups of three pictures; the first two groups get another twenty pictures each.
         let mut items = items(10, 3);
         let first =
             Split::by_group(&items, 0.2, 7).unwrap().held_out.into_iter().map(|i| items[i].clone()).collect::<Vec<_>>();

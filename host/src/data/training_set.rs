@@ -1,13 +1,13 @@
-//! What a run learns from: genuine rows, and known fakes beside them.
+//! The input of a training run: genuine rows, and known fakes.
 
 use super::Samples;
 
-/// What a run learns from.
+/// The rows that a run trains on.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingSet<'a> {
-    /// Genuine rows.
+    /// Rows of genuine pictures.
     pub genuine: &'a Samples,
-    /// Known fakes, family by family, in rows of the same shape.
+    /// Rows of known fakes, one element for each family, of the same shape as the genuine rows.
     pub known: &'a [Samples],
 }
 

@@ -1,6 +1,6 @@
-//! What is seen of a picture at first glance, and what is common to many: their colour and size.
+//! Colour and size of pictures, and what is usual in a set of pictures.
 //!
-//! A file of its own because training and `dataset inspect` both name the pictures that differ from the rest.
+//! A separate file because training and `dataset inspect` both name the pictures that differ from the rest.
 
 use std::cmp::Ordering;
 
@@ -8,27 +8,29 @@ use counterfoil_models::Frame;
 
 use super::understood::some;
 
-/// A pixel whose channels are farther apart than this has a colour; less is what JPEG and sensors make of grey.
+/// Difference between a pixel's channels (0..255) above which the pixel is coloured. JPEG and sensors give grey
+/// pixels smaller differences.
 const COLOURED: u8 = 16;
-/// A picture of which fewer pixels than one in this many have a colour is grey.
+/// A picture is grey if fewer than one pixel in this many is coloured.
 const RARE: usize = 1000;
-/// A picture differs in shape when its aspect ratio is off by this factor, and in size when its scale is.
+/// Ratio of aspect ratios at which a picture differs in shape from the usual one.
 const OTHER_SHAPE: f64 = 1.25;
+/// Ratio of scales (geometric mean of the two sides) at which a picture differs in size from the usual one.
 const OTHER_SCALE: f64 = 2.0;
 
-/// Colour and size of a picture, or what is usual among several.
+/// Colour and size of a picture, or the usual ones in a set of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
-    /// Whether there is colour in the picture, not only in its file.
+    /// Whether the pixels are coloured; an RGB file may hold a grey picture.
     pub colored: bool,
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: u32,
 }
 
 impl Traits {
-    /// Of a picture.
+    /// Determines the colour and size of a picture.
     #[must_use]
     pub fn of(frame: &Frame) -> Self {
         let colored = match frame {
@@ -42,8 +44,10 @@ impl Traits {
         Self { colored, width: frame.width(), height: frame.height() }
     }
 
-    /// What is usual: in colour where at least half are, and of the median width and height of those that lie as most do. `None` of
-    /// nothing.
+    /// The usual colour and size of several pictures; `None` for an empty list.
+    ///
+    /// They are in colour if at least half of the pictures are. Width and height are the medians over the pictures of
+    /// the most frequent orientation: square, portrait or landscape.
     #[must_use]
     pub fn usual(all: &[Self]) -> Option<Self> {
         let colored = 2 * all.iter().filter(|one| one.colored).count() >= all.len();
@@ -66,7 +70,8 @@ impl Traits {
     }
 }
 
-/// What differs from the rest, a line each: pictures without or with colour, and of another size.
+/// Names the pictures that differ from the usual one: one line for those with a different colour, one for those with
+/// a different shape or size.
 pub(crate) fn differing<'a>(all: impl Iterator<Item = (&'a str, Traits)> + Clone) -> Vec<String> {
     let traits: Vec<Traits> = all.clone().map(|(_, traits)| traits).collect();
     let Some(usual) = Traits::usual(&traits) else { return Vec::new() };

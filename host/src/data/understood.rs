@@ -1,6 +1,7 @@
-//! How a folder was understood, in words: what was taken for what, and what was passed over.
+//! A report of how a folder was interpreted: which pictures were taken as genuine or counterfeit, and which were
+//! skipped.
 //!
-//! Apart from the listing, so that every command that opens a folder says the same of it.
+//! Separate from the listing, so that every command that opens a folder prints the same report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
@@ -8,15 +9,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// Names that are given of a list.
+/// Number of names that are shown of a list.
 const NAMED: usize = 3;
 
-/// What was made of a folder.
+/// How a folder was interpreted.
 #[derive(Clone, Debug, Default)]
-pub struct Understood {
+pub struct LayoutReport {
     /// The folder or file as it was given.
     path: String,
-    /// Whether nothing in it names a side.
+    /// Whether no folder name states a side.
     plain: bool,
     genuine: Taken,
     fake: Taken,
@@ -24,34 +25,34 @@ pub struct Understood {
     no_pictures: Vec<String>,
 }
 
-/// Pictures of one side.
+/// The pictures taken for one side.
 #[derive(Clone, Debug, Default)]
 struct Taken {
     pictures: usize,
-    /// The folders whose names say so.
+    /// The folders whose names state this side.
     folders: BTreeSet<String>,
-    /// Families of counterfeits; of the genuine, the folders that they lie in.
+    /// Families of counterfeits; for genuine pictures, the folders that hold them.
     kinds: BTreeSet<String>,
 }
 
-/// Pictures that were passed over.
+/// Pictures that were skipped for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Left {
-    /// The folder they lie in, below the one that was given.
+pub struct SkippedPictures {
+    /// The folder that decided it, relative to the given one.
     pub folder: String,
-    /// Why they were passed over.
+    /// Why the pictures were skipped.
     pub why: &'static str,
-    /// Their paths.
+    /// The pictures' paths, relative to the given folder.
     pub pictures: Vec<String>,
 }
 
-impl Understood {
-    /// Of a folder, of which nothing is taken yet.
+impl LayoutReport {
+    /// A report on a folder, without pictures yet.
     pub(super) fn folder(path: &Path, plain: bool) -> Self {
         Self { path: path.display().to_string(), plain, ..Self::default() }
     }
 
-    /// Of a file that holds `pictures` genuine ones.
+    /// A report on a file that holds `pictures` genuine pictures.
     pub(super) fn file(path: &Path, pictures: usize) -> Self {
         let genuine = Taken { pictures, ..Taken::default() };
         Self { path: path.display().to_string(), genuine, plain: true, ..Self::default() }
@@ -75,7 +76,7 @@ impl Understood {
         self.no_pictures.push(file.display().to_string());
     }
 
-    /// Tells how the folder was understood, and what was passed over.
+    /// Passes the report to `tell`: how the folder was interpreted, and what was skipped.
     pub fn tell(&self, tell: &dyn Fn(&str)) {
         tell(&self.to_string());
         if let Some(passed) = self.passed_over() {
@@ -83,10 +84,10 @@ impl Understood {
         }
     }
 
-    /// Pictures that were passed over because of where they lie.
+    /// Pictures that were skipped because of their folder.
     #[must_use]
-    pub fn left(&self) -> Vec<Left> {
-        let left = self.left.iter().map(|((folder, why), pictures)| Left {
+    pub fn left(&self) -> Vec<SkippedPictures> {
+        let left = self.left.iter().map(|((folder, why), pictures)| SkippedPictures {
             folder: folder.clone(),
             why,
             pictures: pictures.clone(),
@@ -94,13 +95,13 @@ impl Understood {
         left.collect()
     }
 
-    /// Files that are no pictures, below the folder.
+    /// Files that are not pictures, relative to the given folder.
     #[must_use]
     pub fn no_pictures(&self) -> &[String] {
         &self.no_pictures
     }
 
-    /// What was passed over, in one line; `None` where nothing was.
+    /// The skipped pictures and files in one line; `None` if there are none.
     #[must_use]
     pub fn passed_over(&self) -> Option<String> {
         let mut told: Vec<String> = Vec::new();
@@ -130,14 +131,14 @@ impl Taken {
         self.kinds.extend(kind);
     }
 
-    /// `" in real/"`, or nothing where no folder says so.
+    /// ` in real/`, or an empty text if no folder name states the side.
     fn place(&self) -> String {
         let folders: Vec<String> = self.folders.iter().map(|folder| format!("{folder}/")).collect();
         if folders.is_empty() { String::new() } else { format!(" in {}", some(&folders)) }
     }
 }
 
-impl Display for Understood {
+impl Display for LayoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (genuine, fake) = (&self.genuine, &self.fake);
         write!(f, "{}: ", self.path)?;
@@ -158,7 +159,7 @@ impl Display for Understood {
     }
 }
 
-/// Pictures that are not `done` to because they cannot be read, counted, and the first few with their reasons; a line each.
+/// Lines for the user about unreadable pictures: how many are not `done`, then the first few with their reasons.
 #[must_use]
 pub fn unread(reasons: &[String], done: &str) -> Vec<String> {
     const SHOWN: usize = 5;
@@ -174,7 +175,7 @@ pub fn unread(reasons: &[String], done: &str) -> Vec<String> {
     lines
 }
 
-/// The first few of a list, and how many more there are.
+/// The first few names of a list, and how many more there are.
 pub(super) fn some(names: &[String]) -> String {
     let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED) {
@@ -183,7 +184,7 @@ pub(super) fn some(names: &[String]) -> String {
     }
 }
 
-/// `1 picture`, `2 pictures`.
+/// A count with its noun: `1 picture`, `2 pictures`.
 fn counted(count: usize, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }

@@ -1,21 +1,22 @@
-//! ZOO/zoo.toml: which families a zoo holds, in which folds, and how it was made. The zoo of digits and that of specimen notes write it.
+//! The contents of ZOO/zoo.toml: the families of a zoo, their folds, and how the zoo was made. The zoo of digits and
+//! the zoo of specimen notes write this file.
 
 use serde::Serialize;
 
-/// What a zoo says of itself.
+/// The index of a zoo, written as `zoo.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ZooIndex {
-    /// Of every random stream.
+    /// Seed of all random streams.
     pub seed: u64,
-    /// Where the genuine pictures came from.
+    /// Source of the genuine pictures.
     pub source: String,
-    /// Genuine pictures to train on, in ZOO/train.
+    /// Number of genuine pictures to train on, in ZOO/train.
     pub train: usize,
-    /// Genuine pictures to judge by, in ZOO/genuine.
+    /// Number of genuine pictures for judging, in ZOO/genuine.
     pub judge: usize,
-    /// Forgeries of each family, in ZOO/fold-N/FAMILY.
+    /// Number of forgeries of each family, in ZOO/fold-N/FAMILY.
     pub per_family: usize,
-    /// The families, fold by fold.
+    /// The families, sorted by fold.
     #[serde(rename = "family")]
     pub families: Vec<ZooFamily>,
 }
@@ -23,18 +24,18 @@ pub struct ZooIndex {
 /// One family of a zoo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ZooFamily {
-    /// As its folder is called.
+    /// Name of the family and of its folder.
     pub name: &'static str,
-    /// 1, 2 or 3.
+    /// Number of the fold: 1, 2 or 3.
     pub fold: usize,
-    /// What it is like: families of one kind are kin.
+    /// Kind of the family. Families of the same kind are related.
     pub kind: &'static str,
-    /// What it does, in one line.
+    /// What the family does, in one line.
     pub does: &'static str,
 }
 
 impl ZooIndex {
-    /// The file's text.
+    /// The text of `zoo.toml`.
     pub(crate) fn text(&self) -> String {
         toml::to_string(self).expect("a table of numbers, names and tables of them is TOML")
     }

@@ -1,6 +1,7 @@
-//! What can become a bundle's judge: one [`Kind`], one [`Recipe`] each.
+//! The kinds of detectors that can become a bundle's judge: one [`Kind`] and one [`Recipe`] each.
 //!
-//! To add one: a module here that implements [`Recipe`], and a variant of [`Kind`]. Knows no run folder and no bundle.
+//! To add a kind: write a module here that implements [`Recipe`], and add a variant to [`Kind`]. This module does
+//! not depend on run folders or bundles.
 
 pub mod detective;
 pub mod statistics;
@@ -18,25 +19,25 @@ use detective::Gan;
 use statistics::Statistics;
 use strokes::Strokes;
 
-/// The kinds of detectors that can be trained. The first line of each is its help on the command line.
+/// The kinds of detectors that can be trained. The first line of each variant is its help on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// The articles' plain GAN of fully connected layers
+    /// The plain GAN of fully connected layers, as in the articles.
     Mlp,
-    /// The convolutional GAN
+    /// The convolutional GAN.
     Dcgan,
-    /// No GAN: hand statistics and their distance to the genuine, the baseline
+    /// No GAN: simple statistics and their distance to genuine pictures, the baseline.
     Statistics,
-    /// No GAN: descriptors of what is drawn in ink, such as signatures, to be held to references; needs --group
+    /// No GAN: descriptors of ink lines, such as signatures, for comparison with references; needs --group.
     Strokes,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds of detectors.
     pub const ALL: [Self; 4] = [Self::Mlp, Self::Dcgan, Self::Statistics, Self::Strokes];
 
-    /// How a detector of this kind is made.
+    /// The recipe by which a detector of this kind is made.
     #[must_use]
     pub fn recipe(self) -> &'static dyn Recipe {
         match self {
@@ -47,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// The pair of networks that is trained; `None` for a kind without a GAN.
+    /// The GAN's pair of networks; `None` for a kind without a GAN.
     #[must_use]
     pub fn gan(self) -> Option<Net> {
         match self.recipe().training() {
@@ -56,7 +57,8 @@ impl Kind {
         }
     }
 
-    /// Where a kind that is fitted has its network in a run folder; `None` for one that is trained with a GAN.
+    /// The name of the network's file in a run folder, for a kind that is fitted; `None` for a kind that is trained
+    /// with a GAN.
     #[must_use]
     pub fn fitted_file(self) -> Option<&'static str> {
         match self.recipe().training() {
@@ -65,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// The files of all fitted kinds.
+    /// The names of the network files of all fitted kinds.
     pub fn fitted_files() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().filter_map(Self::fitted_file)
     }
@@ -80,7 +82,7 @@ impl From<Net> for Kind {
     }
 }
 
-/// The name on the command line, in run folders and in manifests.
+/// Writes the kind's name on the command line, in run folders and in manifests.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -92,53 +94,53 @@ impl fmt::Display for Kind {
     }
 }
 
-/// How a detector is made and used.
+/// How a detector of one kind is made and used.
 pub trait Recipe: Sync {
-    /// How pictures become its input where neither a flag nor the data set says.
+    /// Defaults for turning pictures into the detector's input, where neither a flag nor the data set specifies it.
     fn input(&self) -> InputDefaults;
 
-    /// By what it is made.
+    /// Whether the detector is trained with a GAN or fitted.
     fn training(&self) -> Training;
 
-    /// Fits it and returns its network as an ONNX file of the bundle's contract.
+    /// Fits the detector and returns its network as an ONNX file that follows the bundle's contract.
     ///
     /// # Errors
-    /// For pictures it cannot be fitted to, and for a kind that is trained with a GAN.
+    /// When the detector cannot be fitted to these pictures, and always for a kind that is trained with a GAN.
     fn fit(&self, pictures: &FitData) -> Result<Vec<u8>>;
 
-    /// What is taken from its outputs when pictures are held to references, where a picture's embedding has `length`
-    /// numbers. `learned` is whether it learned from known fakes.
+    /// Which of the detector's outputs are used when pictures are compared with references. A picture's embedding
+    /// has `length` numbers; `learned` is true if the detector was trained on known fakes.
     fn enrolment(&self, length: usize, _learned: bool) -> EnrolmentOutputs {
         EnrolmentOutputs { parts: vec![length], weight_general: 1.0 }
     }
 }
 
-/// By what a detector is made.
+/// How a detector is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Training {
-    /// A GAN of this pair of networks is trained; it can be stopped and resumed.
+    /// A GAN of this pair of networks is trained. Training can be stopped and resumed.
     Gan(Net),
-    /// It is fitted in one go. Its network is this file of the run folder.
+    /// The detector is fitted in one go. Its network is this file of the run folder.
     Fit(&'static str),
 }
 
-/// Pictures to fit to.
+/// The pictures to which a detector is fitted.
 #[derive(Clone, Copy, Debug)]
 pub struct FitData<'a> {
     /// Genuine pictures.
     pub genuine: &'a Samples,
-    /// The number of each one's group; empty where every picture is its own.
+    /// Group number of each genuine picture; empty where every picture is its own group.
     pub groups: &'a [u32],
-    /// Known fakes, family by family.
+    /// Known fakes, one set of pictures per counterfeit family.
     pub known: &'a [Samples],
 }
 
-/// What a network's outputs are good for when pictures are held to references.
+/// Which outputs of a network are used when pictures are compared with references.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EnrolmentOutputs {
     /// Lengths of the embedding's parts.
     pub parts: Vec<usize>,
-    /// Weight of a standard deviation of the general score, where one of distance weighs 1.
+    /// Weight of one standard deviation of the general score, relative to one standard deviation of the distance.
     pub weight_general: f64,
 }
 

@@ -1,9 +1,12 @@
-//! Area under the ROC curve: how often a counterfeit scores below a genuine picture.
+//! Area under the ROC curve: the probability that a counterfeit scores below a genuine picture.
 
 use super::Step;
 
-/// The Mann-Whitney statistic over the number of pairs, ties counting half (Hanley & `McNeil` 1982). 1 is perfect, 0.5 a
-/// coin toss, below 0.5 worse than that. NaN when either side is missing.
+/// Computes the area under the ROC curve.
+///
+/// This is the Mann-Whitney statistic divided by the number of pairs, where a tie counts one half (Hanley & `McNeil`
+/// 1982). 1 is perfect, 0.5 is chance level, below 0.5 is worse than chance. NaN when there are no genuine pictures
+/// or no counterfeits.
 #[must_use]
 pub fn auroc(steps: &[Step]) -> f64 {
     let total = Step::total(steps);
@@ -31,7 +34,7 @@ mod tests {
         assert_eq!(of(&[3.0, 4.0], &[1.0, 2.0]), 1.0);
         assert_eq!(of(&[1.0, 2.0], &[3.0, 4.0]), 0.0);
         assert_eq!(of(&[1.0; 3], &[1.0; 5]), 0.5);
-        // The counterfeit at 1 wins three pairs, that at 2 wins one and ties two, that at 4 wins none.
+        // The counterfeit at 1 wins three pairs, the one at 2 wins one and ties two, the one at 4 wins none.
         assert_eq!(of(&[3.0, 2.0, 2.0], &[2.0, 1.0, 4.0]), 5.0 / 9.0);
         assert!(of(&[1.0], &[]).is_nan());
     }

@@ -1,4 +1,4 @@
-//! Intervals by resampling: a sample and some statistics of it come in, each leaves with its 95 % interval.
+//! Bootstrap intervals: statistics of a sample, each with its 95 % interval.
 
 use rand::Rng;
 use rayon::prelude::*;
@@ -6,16 +6,16 @@ use rayon::prelude::*;
 use super::{Estimate, Resampled, Sample, Step};
 use crate::math::random::stream;
 
-/// A number read off a sample.
+/// A number computed from the steps of a sample.
 pub type Statistic = fn(&[Step]) -> f64;
 
-/// A stratified percentile bootstrap (Efron & Tibshirani 1993, ch. 8 and 13): genuine pictures and each family of
-/// counterfeits are resampled on their own, by group where pictures have one.
+/// A stratified percentile bootstrap (Efron & Tibshirani 1993, ch. 8 and 13). The genuine pictures and each family of
+/// counterfeits are resampled separately, and by group where pictures have one.
 #[derive(Debug, Clone, Copy)]
 pub struct Bootstrap {
-    /// Resamples; 1000 leaves the ends of a 95 % interval uncertain by a few hundredths of its width.
+    /// Number of resamples. With 1000 the ends of a 95 % interval are uncertain by a few hundredths of its width.
     pub resamples: u64,
-    /// The same seed gives the same intervals, whatever the number of threads.
+    /// Seed of the draws. The same seed gives the same intervals, whatever the number of threads.
     pub seed: u64,
 }
 
@@ -26,15 +26,16 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// Every statistic on the sample itself, with the interval it shows over the resamples.
+    /// Computes every statistic on the sample itself, each with its 95 % interval over the resamples.
     #[must_use]
     pub fn estimate<const N: usize>(self, sample: &Sample, statistics: [Statistic; N]) -> [Estimate; N] {
         self.resample(sample, statistics).map(|statistic| statistic.estimate())
     }
 
-    /// Every statistic on the sample itself and on every resample; all read the same resamples. A stratum's draws depend on its
-    /// family, its size and the seed alone: two detectors on the same pictures, and two families beside the same genuine
-    /// pictures, share them.
+    /// Computes every statistic on the sample itself and on every resample. All statistics use the same resamples.
+    ///
+    /// The draws of a stratum depend only on its family, its size and the seed. So two detectors on the same pictures
+    /// share them, and two families compared with the same genuine pictures share those pictures' draws.
     #[must_use]
     pub fn resample<const N: usize>(self, sample: &Sample, statistics: [Statistic; N]) -> [Resampled; N] {
         let rows: Vec<[f64; N]> = (0..self.resamples)
@@ -81,7 +82,7 @@ mod tests {
         let genuine: Vec<f64> = (0..200).map(|i| f64::from(i * 37 % 200)).collect();
         let fakes: Vec<f64> = (0..200).map(|i| f64::from(i * 53 % 200) - 60.0).collect();
         let [plain] = Bootstrap::default().resample(&sample(&genuine, &fakes, 0.0), [auroc]);
-        // Another detector that ranks every pair alike, and one that finds the counterfeits a little easier.
+        // One detector that ranks every pair the same, and one that separates the counterfeits slightly better.
         let scaled = [&genuine, &fakes].map(|side| side.iter().map(|s| s * 2.0 - 9.0).collect::<Vec<f64>>());
         let [same] = Bootstrap::default().resample(&sample(&scaled[0], &scaled[1], 0.0), [auroc]);
         assert_eq!(plain, same);

@@ -1,42 +1,44 @@
-//! How many false alarms a correct calibration gives. Split conformal prediction promises the rate alpha on average
-//! over calibration samples; the one sample a user has gives a rate of its own, and a test counts it with noise of its
-//! own. Both are known exactly, so a report can tell bad luck from a bad calibration.
+//! The number of false alarms that a correct calibration gives.
+//!
+//! Split conformal prediction promises the rate alpha on average over calibration samples. The one sample of a user
+//! gives its own rate, and counting alarms on a test set adds noise. The distributions of both are known exactly, so
+//! a report can tell chance from a wrong calibration.
 
 use serde::Serialize;
 
-/// The central 95 % of false alarms among `pictures` genuine pictures, for a detector calibrated on other genuine
-/// pictures drawn from the same source.
+/// The central 95 % interval of the number of false alarms among `pictures` genuine pictures, for a detector
+/// calibrated on other genuine pictures from the same source.
 ///
-/// Accused is whoever has p = (1 + #{calibration scores <= s}) / (n + 1) <= alpha, that is, whoever scores below the
-/// k-th lowest of n calibration scores, k = floor(alpha (n + 1)). The share of genuine pictures there is
-/// Beta(k, n + 1 - k) (Vovk 2012, *Conditional validity of inductive conformal predictors*, prop. 2a), and the count
-/// among m new ones is therefore beta-binomial. Ties only make it smaller.
+/// A picture is called counterfeit when p = (1 + #{calibration scores <= s}) / (n + 1) <= alpha, that is, when it
+/// scores below the k-th lowest of n calibration scores, k = floor(alpha (n + 1)). The share of genuine pictures
+/// there is Beta(k, n + 1 - k) (Vovk 2012, *Conditional validity of inductive conformal predictors*, prop. 2a), and
+/// the count among m new ones is therefore beta-binomial. Ties only make it smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Realised {
-    /// Genuine pictures tested.
+pub struct AlarmInterval {
+    /// Number of genuine pictures tested.
     pub pictures: u64,
-    /// Fewest false alarms in the interval.
+    /// Smallest number of false alarms in the interval.
     pub low: u64,
-    /// Most false alarms in the interval.
+    /// Largest number of false alarms in the interval.
     pub high: u64,
 }
 
-impl Realised {
-    /// The interval for `calibration` calibration scores and the stated rate `alpha` in 0..=1.
+impl AlarmInterval {
+    /// Computes the interval for `calibration` calibration scores and the stated rate `alpha` in 0..=1.
     #[must_use]
     pub fn interval(calibration: u64, alpha: f64, pictures: u64) -> Self {
-        // A hair above, so that 0.01 * 300 is 3 and not 2.9999999999999996.
+        // Scaled up slightly, so that 0.01 * 300 is 3 and not 2.9999999999999996.
         let k = (alpha * (calibration + 1) as f64 * (1.0 + 1e-12)).floor() as u64;
         let always = |count| Self { pictures, low: count, high: count };
         if k == 0 {
-            return always(0); // too few calibration scores for this alpha: nobody is ever accused
+            return always(0); // too few calibration scores for this alpha: no picture is ever called counterfeit
         }
         if k > calibration {
-            return always(pictures); // alpha = 1: everybody is
+            return always(pictures); // alpha = 1: every picture is
         }
         let (a, b) = (k as f64, (calibration + 1 - k) as f64);
         let m = pictures as f64;
-        // ln P(0) = ln B(a, b + m) / B(a, b), with whole m a sum of m logarithms.
+        // ln P(0) = ln B(a, b + m) / B(a, b), which is a sum of m logarithms, because m is a whole number.
         let mut log_p: f64 = (0..pictures).map(|i| ((b + i as f64) / (a + b + i as f64)).ln()).sum();
         let (mut low, mut cumulative) = (None, 0.0);
         for count in 0..pictures {
@@ -54,7 +56,7 @@ impl Realised {
         Self { pictures, low: low.unwrap_or(pictures), high: pictures }
     }
 
-    /// Whether that many false alarms are what a correct calibration gives.
+    /// Whether a correct calibration gives this number of false alarms, that is, whether it is in the interval.
     #[must_use]
     pub fn allows(self, false_alarms: u64) -> bool {
         (self.low..=self.high).contains(&false_alarms)
@@ -65,7 +67,7 @@ impl Realised {
 mod tests {
     use super::*;
 
-    // Expected numbers, from Python's standard library alone:
+    // Expected values, computed with Python's standard library:
     //
     //   from fractions import Fraction as F
     //   from math import comb, factorial as f
@@ -81,7 +83,7 @@ mod tests {
     #[test]
     fn is_the_exact_beta_binomial() {
         for (n, alpha, m, low, high) in ORACLE {
-            let found = Realised::interval(n, alpha, m);
+            let found = AlarmInterval::interval(n, alpha, m);
             assert_eq!((found.low, found.high), (low, high), "n {n}, alpha {alpha}, m {m}");
         }
     }
@@ -95,9 +97,9 @@ mod tests {
 
     #[test]
     fn degenerate_alphas_leave_no_doubt() {
-        assert_eq!(Realised::interval(50, 0.01, 200).high, 0);
-        assert_eq!(Realised::interval(50, 1.0, 200).low, 200);
-        assert_eq!(Realised::interval(200, 0.01, 0).high, 0);
-        assert!(Realised::interval(299, 0.01, 300).allows(3));
+        assert_eq!(AlarmInterval::interval(50, 0.01, 200).high, 0);
+        assert_eq!(AlarmInterval::interval(50, 1.0, 200).low, 200);
+        assert_eq!(AlarmInterval::interval(200, 0.01, 0).high, 0);
+        assert!(AlarmInterval::interval(299, 0.01, 300).allows(3));
     }
 }

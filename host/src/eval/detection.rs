@@ -1,8 +1,9 @@
-//! Detection rate: the share of counterfeits that the detector accused at its own calibrated threshold.
+//! Detection rate: the share of counterfeits that the detector calls counterfeit at its calibrated threshold.
 
 use super::Step;
 
-/// Counterfeits judged counterfeit over counterfeits; unsure is no detection. NaN without counterfeits.
+/// Computes the share of counterfeits that were judged counterfeit, 0..=1. The verdict *unsure* does not count as a
+/// detection. NaN without counterfeits.
 #[must_use]
 pub fn detection_rate(steps: &[Step]) -> f64 {
     let total = Step::total(steps);

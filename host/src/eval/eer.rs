@@ -1,16 +1,18 @@
-//! Equal error rate: the one point where as many genuine pictures are accused as counterfeits pass.
+//! Equal error rate: the point of the ROC curve where the false positive rate equals the miss rate.
 
 use super::{Step, roc};
 
-/// Where the ROC curve, joined by straight lines, crosses "false positive rate = miss rate" (as in ISO/IEC 19795-1).
-/// 0 is perfect, 0.5 a coin toss. NaN when either side is missing.
+/// Computes the equal error rate, 0..=1.
+///
+/// It is read where the ROC curve, interpolated linearly, crosses "false positive rate = miss rate" (as in ISO/IEC
+/// 19795-1). 0 is perfect, 0.5 is chance level. NaN when there are no genuine pictures or no counterfeits.
 #[must_use]
 pub fn eer(steps: &[Step]) -> f64 {
     let mut last = (0.0, 1.0); // false positive rate, miss rate
     for (fpr, tpr) in roc(steps) {
         let here = (fpr, 1.0 - tpr);
         if here.0 >= here.1 {
-            // `last` lies above the crossing and `here` on or below it, so the two gaps add up to more than nothing.
+            // `last` is above the crossing and `here` on or below it, so the sum of the two gaps is greater than 0.
             let (above, below) = (last.1 - last.0, here.0 - here.1);
             return last.0 + (here.0 - last.0) * above / (above + below);
         }
@@ -39,7 +41,7 @@ mod tests {
 
     #[test]
     fn crosses_inside_a_step() {
-        // Vertices (0, 0), (1/3, 1/2), (1/3, 1), ...: the miss rate falls through 1/3 on the upright stretch.
+        // Vertices (0, 0), (1/3, 1/2), (1/3, 1), ...: the miss rate passes 1/3 on the vertical segment.
         assert!((of(&[0.0, 2.0, 3.0], &[0.0, 1.0]) - 1.0 / 3.0).abs() < 1e-12);
     }
 }

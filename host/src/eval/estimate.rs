@@ -1,6 +1,6 @@
-//! A measured number and how far it may be trusted: what every statistic leaves this module as.
+//! A measured value with its interval: the form in which every statistic leaves this module.
 
-/// A value with its 95 % interval. All three are NaN where there was nothing to measure; JSON shows that as `null`.
+/// A value with its 95 % interval. All three are NaN when there was nothing to measure; JSON shows NaN as `null`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The value on all pictures.
@@ -12,11 +12,12 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Nothing was measured.
+    /// The estimate when nothing was measured.
     pub const UNKNOWN: Self = Self { value: f64::NAN, low: f64::NAN, high: f64::NAN };
 
-    /// The value with the percentile interval of its `resamples`, which are sorted in place (Efron & Tibshirani 1993,
-    /// *An Introduction to the Bootstrap*, ch. 13). Unknown when the value is not finite or nothing was resampled.
+    /// Combines the value with the percentile interval of its `resamples`, which are sorted in place (Efron &
+    /// Tibshirani 1993, *An Introduction to the Bootstrap*, ch. 13). The estimate is unknown when the value is not
+    /// finite or there are no resamples.
     #[must_use]
     pub fn percentile(value: f64, resamples: &mut [f64]) -> Self {
         if !value.is_finite() || resamples.is_empty() {
@@ -26,14 +27,14 @@ impl Estimate {
         Self { value, low: quantile(resamples, 0.025), high: quantile(resamples, 0.975) }
     }
 
-    /// Whether there is a value at all.
+    /// Whether there is a value.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.value.is_finite()
     }
 }
 
-/// Linear interpolation between order statistics (Hyndman & Fan 1996, type 7: numpy's default).
+/// Quantile by linear interpolation between order statistics (Hyndman & Fan 1996, type 7: numpy's default).
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;

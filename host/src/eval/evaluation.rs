@@ -1,4 +1,4 @@
-//! Judged pictures become an evaluation: the detector against all counterfeits together and against each family alone.
+//! Evaluates judged pictures: a detector against all counterfeits together and against each family.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,39 +7,40 @@ use serde::Serialize;
 
 use super::{Bootstrap, EvalError, Metrics, Observation, Ranking, Resampled, Sample, Scored};
 
-/// What one detector did on one set of pictures. Serialises to the one object that `counterfoil eval --json` prints.
+/// The evaluation of one detector on one set of pictures. Serialises to the one object that `counterfoil eval --json`
+/// prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// Against all counterfeits together.
+    /// Metrics against all counterfeits together.
     #[serde(flatten)]
     pub overall: Metrics,
-    /// The same, resample by resample.
+    /// The ranking metrics against all counterfeits, for each resample.
     #[serde(skip)]
     pub ranking: Ranking,
-    /// Genuine pictures judged.
+    /// Number of genuine pictures.
     pub genuine: usize,
-    /// Counterfeits judged.
+    /// Number of counterfeits.
     pub fake: usize,
-    /// Against each family alone.
+    /// Results for each family of counterfeits.
     pub families: BTreeMap<String, Family>,
 }
 
-/// A detector against one family of counterfeits.
+/// The evaluation of a detector against one family of counterfeits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Family {
-    /// Measured against all genuine pictures and this family.
+    /// Metrics on all genuine pictures and this family.
     #[serde(flatten)]
     pub metrics: Metrics,
-    /// The same, resample by resample.
+    /// The ranking metrics, for each resample.
     #[serde(skip)]
     pub ranking: Ranking,
-    /// Counterfeits of this family.
+    /// Number of counterfeits of this family.
     pub fake: usize,
 }
 
 impl Evaluation {
-    /// How far the AUROC against all counterfeits lies above another detector's on the same pictures, resample by resample;
-    /// unknown when they did not judge equally many pictures.
+    /// The AUROC against all counterfeits minus that of another detector on the same pictures, for each resample.
+    /// Unknown when the two did not judge the same numbers of genuine pictures and of each family.
     #[must_use]
     pub fn ahead_of(&self, other: &Self) -> Resampled {
         let judged = |one: &Self| {
@@ -50,29 +51,34 @@ impl Evaluation {
     }
 }
 
-/// A simpler detector's evaluation on the same pictures, to stand beside ours.
+/// The evaluation of a simpler detector on the same pictures, for comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Baseline {
-    /// What it is called, such as `statistics` or `best single number`.
+    /// Name of the baseline, such as `hand statistics` or `best single number`.
     pub name: String,
-    /// What it did.
+    /// The baseline's evaluation.
     #[serde(flatten)]
     pub evaluation: Evaluation,
-    /// Its scores, where it has one for each picture.
+    /// The baseline's scores, if it has one for each picture.
     #[serde(skip)]
     pub scored: Vec<Scored>,
 }
 
 impl Baseline {
-    /// A row of a detector that gives scores and no verdicts.
+    /// Evaluates a baseline that gives scores but no verdicts.
+    ///
+    /// # Errors
+    /// When no picture is genuine, or a score is not finite.
     pub fn ranked(name: &str, scored: Vec<Scored>) -> Result<Self, EvalError> {
         let evaluation = evaluate_by(&scored, |sample| Metrics::ranked(sample, Bootstrap::default()))?;
         Ok(Self { name: name.to_owned(), evaluation, scored })
     }
 }
 
-/// Evaluates judged pictures. Fails when none is genuine or a score is not finite. Without counterfeits the false-alarm
-/// rate is still measured.
+/// Evaluates judged pictures. Without counterfeits the false-alarm rate is still measured.
+///
+/// # Errors
+/// When no picture is genuine, or a score is not finite.
 pub fn evaluate(scored: &[Scored], bootstrap: Bootstrap) -> Result<Evaluation, EvalError> {
     evaluate_by(scored, |sample| Metrics::judged(sample, bootstrap))
 }
@@ -105,7 +111,7 @@ fn observe(one: &Scored) -> Observation<'_> {
         family: one.family.as_deref(),
         group: one.group.as_deref(),
         score: f64::from(one.score),
-        accused: one.verdict == Verdict::Counterfeit,
+        called_counterfeit: one.verdict == Verdict::Counterfeit,
     }
 }
 
@@ -115,7 +121,7 @@ mod tests {
 
     fn scored(count: usize, families: &[(&str, f32)]) -> Vec<Scored> {
         let one = |index: usize, family: Option<&str>, shift: f32| {
-            // A low-discrepancy sequence in 0..1 stands in for noise.
+            // A low-discrepancy sequence in 0..1 in place of noise.
             let score = (index as f32 * 0.618_034).fract() - shift;
             Scored {
                 path: format!("{}/{index}.png", family.unwrap_or("real")),
@@ -139,7 +145,7 @@ mod tests {
         assert_eq!((evaluation.genuine, evaluation.fake), (200, 200));
         let (far, near) = (&evaluation.families["far"].metrics, &evaluation.families["near"].metrics);
         assert!((far.auroc.value - 1.0).abs() < 1e-12 && (far.detection_rate.value - 1.0).abs() < 1e-12);
-        // For two uniforms of width 1 shifted by d: 1 - (1 - d)^2 / 2 = 0.71875.
+        // For two uniform distributions of width 1 shifted by d: 1 - (1 - d)^2 / 2 = 0.71875.
         assert!((near.auroc.value - 0.718_75).abs() < 0.01, "{near:?}");
         assert!(near.auroc.low < near.auroc.value && near.auroc.value < near.auroc.high);
         let between = f64::midpoint(far.auroc.value, near.auroc.value);

@@ -1,9 +1,12 @@
-//! False-alarm rate: the share of genuine pictures that the detector accused at its own calibrated threshold.
+//! False-alarm rate: the share of genuine pictures that the detector calls counterfeit at its calibrated threshold.
 
 use super::Step;
 
-/// Genuine pictures judged counterfeit over genuine pictures; unsure is no alarm. Its bootstrap interval has no width
-/// when no alarm was seen: [`Realised`](super::Realised) says what a correct calibration allows for.
+/// Computes the share of genuine pictures that were judged counterfeit, 0..=1. The verdict *unsure* does not count as
+/// an alarm.
+///
+/// The bootstrap interval of this rate has no width when there was no alarm: see [`AlarmInterval`](super::AlarmInterval) for
+/// what a correct calibration allows.
 #[must_use]
 pub fn false_alarm_rate(steps: &[Step]) -> f64 {
     let total = Step::total(steps);

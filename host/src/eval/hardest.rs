@@ -1,4 +1,5 @@
-//! The pictures a detector was most wrong about, what a person should look at first; and those it was surest of, to compare with.
+//! The pictures with the worst errors of a detector, for a person to look at first; and its surest detections, for
+//! comparison.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use counterfoil_models::Verdict;
 
 use super::Scored;
 
-/// The hardest pictures, hardest first.
+/// The hardest pictures of each side, hardest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hardest<'a> {
     /// Genuine pictures with the lowest scores.
@@ -15,7 +16,7 @@ pub struct Hardest<'a> {
     pub fakes: Vec<&'a Scored>,
 }
 
-/// The `count` hardest pictures of each side, or all when there are fewer. Equal scores go by path.
+/// Finds the `count` hardest pictures of each side, or all if there are fewer. Equal scores are sorted by path.
 #[must_use]
 pub fn hardest(scored: &[Scored], count: usize) -> Hardest<'_> {
     let (mut fakes, mut genuine): (Vec<_>, Vec<_>) = scored.iter().partition(|one| one.family.is_some());
@@ -26,7 +27,8 @@ pub fn hardest(scored: &[Scored], count: usize) -> Hardest<'_> {
     Hardest { genuine, fakes }
 }
 
-/// Counterfeits that were called that, the lowest score first: the lowest of each family, of at most `count` families.
+/// Finds counterfeits that were judged counterfeit: the one with the lowest score of each family, lowest first, for
+/// at most `count` families.
 #[must_use]
 pub fn caught(scored: &[Scored], count: usize) -> Vec<&Scored> {
     let mut lowest: BTreeMap<&str, &Scored> = BTreeMap::new();

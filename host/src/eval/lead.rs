@@ -1,39 +1,39 @@
-//! Whether a detector beats another on the same pictures: what both the table and the report say of it.
+//! Whether a detector beats another one on the same pictures, in the form that the table and the report use.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Estimate, Evaluation, Resampled, ZooSummary};
 
-/// What the paired difference of two AUROCs comes to. Serialises flat: `ahead`, `ahead_low`, `ahead_high`, `beats`.
+/// The result of a paired comparison of two detectors. Serialises flat: `ahead`, `ahead_low`, `ahead_high`, `beats`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lead {
-    /// How far the first lies above the second.
+    /// The first detector's statistic minus the second's.
     pub ahead: Estimate,
-    /// Whether the whole interval lies above 0.
+    /// Whether the whole 95 % interval of the difference is above 0.
     pub beats: bool,
 }
 
 impl Lead {
-    /// Compares two detectors by the AUROC on the pictures both have judged.
+    /// Compares two detectors by the AUROC on the pictures that both have judged.
     #[must_use]
     pub fn of(ours: &Evaluation, theirs: &Evaluation) -> Self {
         Self::by(&ours.ahead_of(theirs))
     }
 
-    /// Compares two detectors over a zoo, a family counting as one: by the mean AUROC.
+    /// Compares two detectors over a zoo by the mean AUROC, in which every family has the same weight.
     #[must_use]
     pub fn in_zoo(ours: &ZooSummary, theirs: &ZooSummary) -> Self {
         Self::by(&ours.all.auroc.minus(&theirs.all.auroc))
     }
 
-    /// By a paired difference of whatever is high for the better.
+    /// Makes a lead from the paired difference of a statistic for which higher is better.
     #[must_use]
     pub fn by(difference: &Resampled) -> Self {
         let ahead = difference.estimate();
         Self { ahead, beats: ahead.low > 0.0 }
     }
 
-    /// The verb between the two names.
+    /// The verb to print between the names of the two detectors.
     #[must_use]
     pub fn verb(&self) -> &'static str {
         match self.ahead.value {

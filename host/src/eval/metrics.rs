@@ -1,41 +1,41 @@
-//! The five numbers by which a detector is known, always together and always with their intervals.
+//! The five metrics of a detector, always reported together and with their intervals.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Bootstrap, Estimate, Resampled, Sample, auroc, detection_rate, eer, false_alarm_rate, tpr_at_fpr01};
 
-/// A detector against one set of counterfeits. Unknown where there was nothing to measure. Serialises flat: `auroc`,
-/// `auroc_low`, `auroc_high` and so on.
+/// The metrics of a detector against one set of counterfeits. A metric is unknown when there was nothing to measure.
+/// Serialises flat: `auroc`, `auroc_low`, `auroc_high` and so on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metrics {
-    /// Area under the ROC curve, 0..=1, a coin toss at 0.5.
+    /// Area under the ROC curve, 0..=1; 0.5 is chance level.
     pub auroc: Estimate,
     /// Equal error rate, 0..=1.
     pub eer: Estimate,
-    /// Share of counterfeits caught at a false positive rate of 1 % on these genuine pictures.
+    /// Share of counterfeits detected at a false positive rate of 1 % on these genuine pictures, 0..=1.
     pub tpr_at_fpr01: Estimate,
-    /// Share of genuine pictures accused at the calibrated threshold.
+    /// Share of genuine pictures judged counterfeit at the calibrated threshold, 0..=1.
     pub false_alarm_rate: Estimate,
-    /// Share of counterfeits accused at the calibrated threshold.
+    /// Share of counterfeits judged counterfeit at the calibrated threshold, 0..=1.
     pub detection_rate: Estimate,
 }
 
-/// How well a detector ranks, resample by resample: what it is compared and averaged by.
+/// The ranking metrics of a detector, for each resample, so that detectors can be compared and families averaged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranking {
     /// Area under the ROC curve.
     pub auroc: Resampled,
-    /// Share of counterfeits caught at a false positive rate of 1 %.
+    /// Share of counterfeits detected at a false positive rate of 1 %.
     pub tpr_at_fpr01: Resampled,
 }
 
 impl Ranking {
-    /// Nothing was measured.
+    /// The ranking when nothing was measured.
     pub const UNKNOWN: Self = Self { auroc: Resampled::UNKNOWN, tpr_at_fpr01: Resampled::UNKNOWN };
 }
 
 impl Metrics {
-    /// All five on a sample whose pictures were judged, and the ranking.
+    /// Computes all five metrics on a sample with verdicts, and the ranking.
     #[must_use]
     pub fn judged(sample: &Sample, bootstrap: Bootstrap) -> (Self, Ranking) {
         let statistics = [auroc, eer, tpr_at_fpr01, false_alarm_rate, detection_rate];
@@ -45,7 +45,8 @@ impl Metrics {
         (Self { false_alarm_rate, detection_rate, ..ranked }, ranking)
     }
 
-    /// The three that need only a ranking, and the ranking itself; the calibrated ones stay unknown.
+    /// Computes the three metrics that need only a ranking, and the ranking itself. The calibrated metrics stay
+    /// unknown.
     #[must_use]
     pub fn ranked(sample: &Sample, bootstrap: Bootstrap) -> (Self, Ranking) {
         let [auroc, eer, tpr_at_fpr01] = bootstrap.resample(sample, [auroc, eer, tpr_at_fpr01]);
@@ -63,7 +64,7 @@ impl Metrics {
         (metrics, Ranking { auroc, tpr_at_fpr01 })
     }
 
-    /// Each metric under the name it has in JSON.
+    /// Each metric with its name in JSON.
     #[must_use]
     pub fn named(&self) -> [(&'static str, Estimate); 5] {
         [

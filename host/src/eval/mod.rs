@@ -1,9 +1,10 @@
-//! Judged pictures come in as plain data; error rates with intervals go out. Nothing here opens a bundle or a picture:
-//! whoever scored the pictures hands over [`Scored`] lines, so that our detectors, the baselines and a detector
-//! trained elsewhere are all measured by the same code.
+//! Computes error rates with intervals from judged pictures, which are given as plain data.
 //!
-//! `Scored` -> [`Sample`] (sorted once) -> [`Step`]s (one reading of the sample) -> a statistic -> [`Estimate`].
-//! A counterfeit is the positive throughout, and a low score is what speaks for it.
+//! Nothing here opens a bundle or a picture. The caller passes [`Scored`] records, so that our detectors, the
+//! baselines and a detector trained elsewhere are all measured by the same code.
+//!
+//! `Scored` -> [`Sample`] (sorted once) -> [`Step`]s (counts of one resample) -> a statistic -> [`Estimate`]. A
+//! counterfeit is the positive class throughout, and a low score indicates a counterfeit.
 
 mod auroc;
 mod bootstrap;
@@ -30,7 +31,7 @@ mod zoo;
 pub use auroc::auroc;
 pub use bootstrap::{Bootstrap, Statistic};
 pub use claims::{Claim, over_draws};
-pub use conformal::Realised;
+pub use conformal::AlarmInterval;
 pub use detection::detection_rate;
 pub use eer::eer;
 pub use error::EvalError;
@@ -40,11 +41,11 @@ pub use false_alarm::false_alarm_rate;
 pub use hardest::{Hardest, caught, hardest};
 pub use lead::Lead;
 pub use metrics::{Metrics, Ranking};
-pub use promise::Promise;
+pub use promise::CalibrationCheck;
 pub use resampled::Resampled;
 pub use roc::roc;
 pub use sample::{Observation, Sample, Step};
 pub use scored::Scored;
-pub use single_number::{BestCue, Cues, Measured, Side, SingleNumbers, best_single_number};
+pub use single_number::{BestStatistic, Measured, Side, SingleNumbers, StatisticTable, best_single_number};
 pub use tpr_at_fpr::{tpr_at_fpr, tpr_at_fpr01};
 pub use zoo::{Kinship, Summary, ZooSummary};

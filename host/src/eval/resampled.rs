@@ -1,12 +1,12 @@
-//! A statistic of a sample and of each of its resamples: what can be averaged over families and compared with another
-//! detector's before it becomes an [`Estimate`].
+//! A statistic of a sample and of each of its resamples. Such values can be averaged over families and compared with
+//! another detector's before they become an [`Estimate`].
 //!
-//! Two samples made of the same pictures in the same order are resampled alike, so the difference of two detectors is taken
-//! picture by picture: what both find hard drops out of it (Efron & Tibshirani 1993, ch. 8).
+//! Two samples of the same pictures in the same order use the same draws, so the difference of two detectors is a
+//! paired one: errors that both detectors share cancel out (Efron & Tibshirani 1993, ch. 8).
 
 use super::Estimate;
 
-/// A value with its resamples, in the order of the resamples.
+/// A value with its resampled values, in the order of the resamples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resampled {
     value: f64,
@@ -14,7 +14,7 @@ pub struct Resampled {
 }
 
 impl Resampled {
-    /// Nothing was measured.
+    /// The result when nothing was measured.
     pub const UNKNOWN: Self = Self { value: f64::NAN, resamples: Vec::new() };
 
     pub(super) fn new(value: f64, resamples: Vec<f64>) -> Self {
@@ -27,27 +27,27 @@ impl Resampled {
         Estimate::percentile(self.value, &mut self.resamples.clone())
     }
 
-    /// How far this lies above another. Only the difference of two readings of the same pictures means anything.
+    /// Subtracts another value. The difference is meaningful only between two values on the same pictures.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         Self::joined(&[self, other], |both| both[0] - both[1])
     }
 
-    /// The mean of several, such as a detector's AUROC against each family. Unknown of nothing.
+    /// Averages several values, such as a detector's AUROC against each family. Unknown for an empty list.
     #[must_use]
     pub fn mean(several: &[&Self]) -> Self {
         Self::joined(several, |values| values.iter().sum::<f64>() / values.len() as f64)
     }
 
-    /// The least of several, resample by resample. The least of noisy numbers lies low, so its interval may reach further
-    /// down than up. Unknown of nothing.
+    /// Takes the minimum of several values, for each resample. The minimum of noisy numbers is biased low, so its
+    /// interval may extend further below the value than above it. Unknown for an empty list.
     #[must_use]
     pub fn least(several: &[&Self]) -> Self {
         Self::joined(several, |values| values.iter().copied().fold(f64::INFINITY, f64::min))
     }
 
-    /// One number from several, on the whole sample and on each resample. Unknown where one of them is, and when they were not
-    /// resampled equally often.
+    /// Combines several values into one, on the whole sample and on each resample. Unknown if one of them is unknown
+    /// or if they have different numbers of resamples.
     fn joined(several: &[&Self], join: impl Fn(&[f64]) -> f64) -> Self {
         let resamples = several.first().map_or(0, |first| first.resamples.len());
         if several.iter().any(|one| !one.value.is_finite() || one.resamples.len() != resamples) || several.is_empty() {

@@ -1,9 +1,10 @@
-//! The receiver operating characteristic: what each threshold costs and catches.
+//! The receiver operating characteristic: false and true positive rate at each threshold.
 
 use super::Step;
 
-/// The vertices of the ROC curve, from (0, 0) to (1, 1): false positive rate and true positive rate when everything up
-/// to and including a step is accused (Fawcett 2006). NaN on the axis whose pictures are missing.
+/// Returns the vertices of the ROC curve, from (0, 0) to (1, 1): the false positive rate and the true positive rate
+/// when every picture up to and including a step is called counterfeit (Fawcett 2006). NaN on the axis whose pictures
+/// are missing.
 pub fn roc(steps: &[Step]) -> impl Iterator<Item = (f64, f64)> {
     let total = Step::total(steps);
     let (mut genuine, mut fakes) = (0, 0);

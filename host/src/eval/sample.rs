@@ -1,35 +1,36 @@
-//! Observations come in, are sorted by score once, and are then read as often as a bootstrap needs: a reading is a
-//! walk over the sorted order with a count for each picture, so that a resample costs no sorting.
+//! Observations sorted by score once, for any number of bootstrap resamples. A resample walks over the sorted order
+//! with a count for each picture, so it needs no sorting.
 
 use std::collections::BTreeMap;
 
 use super::EvalError;
 
-/// One picture as the statistics see it.
+/// One picture as the statistics use it.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation<'a> {
-    /// How a message names the picture.
+    /// Name of the picture in messages.
     pub path: &'a str,
-    /// `None` for a genuine picture. Each family is a stratum: a resample keeps its share.
+    /// The family of a counterfeit; `None` for a genuine picture. Each family is a stratum, whose size a resample
+    /// keeps.
     pub family: Option<&'a str>,
-    /// What the picture shares with others of its stratum: a group is drawn whole.
+    /// The picture's group within its stratum. A resample draws groups as a whole.
     pub group: Option<&'a str>,
-    /// Higher is more genuine.
+    /// The score; higher is more genuine.
     pub score: f64,
-    /// Whether it was judged counterfeit.
-    pub accused: bool,
+    /// Whether the picture was judged counterfeit.
+    pub called_counterfeit: bool,
 }
 
-/// How many pictures share one score. A reading is these in ascending order of score.
+/// Numbers of pictures with the same score. The steps of a sample are in ascending order of score.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Step {
-    /// Genuine pictures at this score.
+    /// Number of genuine pictures with this score.
     pub genuine: u64,
-    /// Counterfeits at this score.
+    /// Number of counterfeits with this score.
     pub fakes: u64,
-    /// Genuine pictures at this score that were judged counterfeit.
+    /// Number of genuine pictures with this score that were judged counterfeit.
     pub false_alarms: u64,
-    /// Counterfeits at this score that were judged counterfeit.
+    /// Number of counterfeits with this score that were judged counterfeit.
     pub detections: u64,
 }
 
@@ -46,21 +47,21 @@ impl Step {
     }
 }
 
-/// A picture among the sorted.
+/// A picture in the sorted order.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// Which step it falls on: equal scores share one.
+    /// Index of the picture's step. Equal scores share a step.
     step: usize,
     genuine: bool,
-    accused: bool,
+    called_counterfeit: bool,
 }
 
-/// What a bootstrap draws from: pictures of one family, or the genuine ones.
+/// A stratum of the bootstrap: the pictures of one family, or the genuine ones.
 #[derive(Debug, Clone, Default)]
 struct Stratum {
     family: Option<String>,
-    /// Indices into the places, by unit. Units stand in the order in which their first picture was given, not in that of
-    /// the scores: a draw picks the same pictures for every detector.
+    /// Indices into the places, by unit. The units are in the order in which their first picture was given, not in
+    /// that of the scores, so that a draw picks the same pictures for every detector.
     units: Vec<Vec<usize>>,
 }
 
@@ -73,8 +74,10 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Sorts the observations. Fails when there is no genuine picture or a score is not finite; counterfeits may be
-    /// missing, in which case whatever needs them is unknown.
+    /// Sorts the observations. Without counterfeits, statistics that need them are unknown.
+    ///
+    /// # Errors
+    /// When there is no genuine picture or a score is not finite.
     pub fn new(observations: &[Observation]) -> Result<Self, EvalError> {
         if let Some(odd) = observations.iter().find(|seen| !seen.score.is_finite()) {
             return Err(EvalError::Unranked { path: odd.path.to_owned(), score: odd.score });
@@ -88,7 +91,7 @@ impl Sample {
         let mut places: Vec<Place> = observations.iter().map(Place::of).collect();
         let mut steps = 0;
         for (rank, &index) in sorted.iter().enumerate() {
-            // Not total_cmp: -0.0 and 0.0 are one score.
+            // Not `total_cmp`: -0.0 and 0.0 are the same score.
             if rank == 0 || observations[index].score > observations[sorted[rank - 1]].score {
                 steps += 1;
             }
@@ -112,7 +115,7 @@ impl Sample {
         Ok(Self { places, steps, strata: strata.into_iter().map(named).collect() })
     }
 
-    /// Every picture once.
+    /// The steps of the sample itself, with every picture counted once.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = vec![Step::default(); self.steps];
@@ -122,8 +125,9 @@ impl Sample {
         steps
     }
 
-    /// A stratified resample: of each stratum as many units as it has, with replacement; `draw` is given the stratum's family
-    /// (none for the genuine pictures), and what it returns picks one of `n`.
+    /// Computes the steps of a stratified resample: from each stratum as many units as it has are drawn with
+    /// replacement. `draw` gets the stratum's family (`None` for the genuine pictures) and returns a function from
+    /// the number of units `n` to an index below `n`.
     pub fn resample<D: FnMut(usize) -> usize>(&self, steps: &mut Vec<Step>, draw: impl Fn(Option<&str>) -> D) {
         steps.clear();
         steps.resize(self.steps, Step::default());
@@ -139,19 +143,19 @@ impl Sample {
 }
 
 impl Place {
-    /// The picture, at no step yet.
+    /// The picture before its step is known.
     fn of(seen: &Observation) -> Self {
-        Self { step: 0, genuine: seen.family.is_none(), accused: seen.accused }
+        Self { step: 0, genuine: seen.family.is_none(), called_counterfeit: seen.called_counterfeit }
     }
 
     fn count(self, steps: &mut [Step]) {
         let step = &mut steps[self.step];
         if self.genuine {
             step.genuine += 1;
-            step.false_alarms += u64::from(self.accused);
+            step.false_alarms += u64::from(self.called_counterfeit);
         } else {
             step.fakes += 1;
-            step.detections += u64::from(self.accused);
+            step.detections += u64::from(self.called_counterfeit);
         }
     }
 }
@@ -160,10 +164,16 @@ impl Place {
 pub(super) mod tests {
     use super::*;
 
-    /// A sample of genuine and counterfeit scores; whoever scores below `accused` is accused.
-    pub(in crate::eval) fn sample(genuine: &[f64], fakes: &[f64], accused: f64) -> Sample {
+    /// A sample of genuine and counterfeit scores; every picture that scores below `called_counterfeit` is judged counterfeit.
+    pub(in crate::eval) fn sample(genuine: &[f64], fakes: &[f64], called_counterfeit: f64) -> Sample {
         let seen = |family| {
-            move |&score: &f64| Observation { path: "a.png", family, group: None, score, accused: score < accused }
+            move |&score: &f64| Observation {
+                path: "a.png",
+                family,
+                group: None,
+                score,
+                called_counterfeit: score < called_counterfeit,
+            }
         };
         let observations = genuine.iter().map(seen(None)).chain(fakes.iter().map(seen(Some("rescan"))));
         Sample::new(&observations.collect::<Vec<_>>()).unwrap()
@@ -180,7 +190,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_group_is_drawn_whole_and_strata_keep_their_size() {
-        let seen = |score, family, group| Observation { path: "a.png", family, group, score, accused: false };
+        let seen =
+            |score, family, group| Observation { path: "a.png", family, group, score, called_counterfeit: false };
         let sample = Sample::new(&[
             seen(1.0, None, Some("note 1")),
             seen(2.0, None, Some("note 1")),
@@ -197,7 +208,8 @@ pub(super) mod tests {
 
     #[test]
     fn refuses_what_cannot_be_ranked() {
-        let seen = Observation { path: "odd.png", family: None, group: None, score: f64::NAN, accused: false };
+        let seen =
+            Observation { path: "odd.png", family: None, group: None, score: f64::NAN, called_counterfeit: false };
         let message = Sample::new(&[seen]).unwrap_err().to_string();
         assert!(message.starts_with("odd.png: the score is NaN"), "{message}");
         assert!(matches!(Sample::new(&[]), Err(EvalError::NoGenuine)));

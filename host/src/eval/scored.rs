@@ -1,19 +1,19 @@
-//! One judged picture, as plain data: what an evaluation is made of.
+//! One judged picture as plain data, the input of an evaluation.
 
 use counterfoil_models::Verdict;
 use serde::Serialize;
 
-/// A picture, what it truly is, and what the detector made of it.
+/// A picture with its true class and the detector's result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scored {
-    /// Where the picture lies, shown lossily when it is not UTF-8.
+    /// Path of the picture, converted lossily if it is not UTF-8.
     pub path: String,
-    /// The counterfeiter's family; `None` for a genuine picture.
+    /// The family of a counterfeit; `None` for a genuine picture.
     pub family: Option<String>,
-    /// Pictures of one note, writer or item carry one group: they are resampled together, since they are not
-    /// independent. `None`: the picture stands for itself.
+    /// Group of the picture. Pictures of the same note, writer or item share a group and are resampled together,
+    /// since they are not independent. `None`: the picture is a group by itself.
     pub group: Option<String>,
-    /// The detector's score, higher is more genuine.
+    /// The detector's score; higher is more genuine.
     pub score: f32,
     /// The conformal p-value, 0..=1.
     pub p_value: f64,
@@ -23,7 +23,8 @@ pub struct Scored {
 
 #[cfg(test)]
 impl Scored {
-    /// A picture ranked and not judged, its score `shift` below one of 0..1 that a low-discrepancy sequence gives.
+    /// A picture with a score and no verdict. The score is a value in 0..1 of a low-discrepancy sequence, minus
+    /// `shift`.
     pub(crate) fn ranked(index: usize, family: Option<&str>, shift: f32) -> Self {
         Self {
             path: index.to_string(),

@@ -1,6 +1,8 @@
-//! The baseline that needs no detector: which one number (brightness, sharpness, file size, ...) tells genuine from
-//! counterfeit best, chosen with hindsight for each family. A detector that does not beat it has learnt a shortcut at
-//! most, and a data set on which it is near 1 leaks.
+//! The baseline without a detector: the one number (brightness, sharpness, file size, ...) that best separates
+//! genuine pictures from counterfeits, chosen with hindsight for each family.
+//!
+//! A detector that does not beat this baseline has learnt at most a shortcut. A data set on which the baseline is
+//! near 1 leaks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,56 +11,56 @@ use serde::Serialize;
 
 use super::{Baseline, Bootstrap, EvalError, Evaluation, Family, Metrics, Observation, Ranking, Sample, auroc};
 
-/// Named numbers of pictures.
+/// Named statistics of several pictures.
 #[derive(Debug, Clone, Default)]
-pub struct Cues {
-    /// What the numbers are, in the order of every picture's values.
+pub struct StatisticTable {
+    /// Names of the statistics, in the order of every picture's values.
     pub names: Vec<String>,
     /// The pictures, in the order in which the detectors judge them.
     pub pictures: Vec<Measured>,
 }
 
-/// A picture by its numbers.
+/// The statistics of one picture.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// How a message names the picture.
+    /// Name of the picture in messages.
     pub path: String,
-    /// The counterfeiter's family; `None` for a genuine picture.
+    /// The family of a counterfeit; `None` for a genuine picture.
     pub family: Option<String>,
-    /// As in [`Scored`](super::Scored).
+    /// Group of the picture, as in [`Scored`](super::Scored).
     pub group: Option<String>,
-    /// One for each name.
+    /// The values, one for each name.
     pub values: Vec<f64>,
 }
 
-/// How a number speaks for a counterfeit.
+/// Which values of a statistic indicate a counterfeit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// By being low.
+    /// Low values.
     Low,
-    /// By being high.
+    /// High values.
     High,
-    /// By being far from the reference's median, either way.
+    /// Values far from the median of the genuine pictures, in either direction.
     Far,
 }
 
-/// The cue that separates best, and how well.
+/// The statistic that separates best, with its metrics.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BestCue {
-    /// Its name.
+pub struct BestStatistic {
+    /// Name of the statistic.
     pub cue: String,
-    /// Which way it points.
+    /// Which values indicate a counterfeit.
     pub side: Side,
-    /// How well it ranks; a bare number has no calibrated threshold, so those metrics are unknown.
+    /// The ranking metrics. A plain number has no calibrated threshold, so the calibrated metrics are unknown.
     #[serde(flatten)]
     pub metrics: Metrics,
-    /// The same, resample by resample.
+    /// The ranking metrics, for each resample.
     #[serde(skip)]
     pub ranking: Ranking,
 }
 
-impl fmt::Display for BestCue {
+impl fmt::Display for BestStatistic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = match self.side {
             Side::Low => "low",
@@ -69,22 +71,22 @@ impl fmt::Display for BestCue {
     }
 }
 
-/// The best cue against all counterfeits together, and against each family.
+/// The best statistic against all counterfeits together, and against each family.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SingleNumbers {
-    /// One cue for all.
-    pub overall: BestCue,
-    /// A cue for each family.
-    pub families: BTreeMap<String, BestCue>,
+    /// The best statistic against all counterfeits.
+    pub overall: BestStatistic,
+    /// The best statistic against each family.
+    pub families: BTreeMap<String, BestStatistic>,
     genuine: usize,
     fakes: BTreeMap<String, usize>,
 }
 
 impl SingleNumbers {
-    /// As a row beside the detectors.
+    /// The result as a baseline, to compare with detectors.
     #[must_use]
     pub fn baseline(&self) -> Baseline {
-        let family = |(name, best): (&String, &BestCue)| {
+        let family = |(name, best): (&String, &BestStatistic)| {
             let family = Family { metrics: best.metrics, ranking: best.ranking.clone(), fake: self.fakes[name] };
             (name.clone(), family)
         };
@@ -102,26 +104,35 @@ impl SingleNumbers {
     }
 }
 
-/// Finds the best cue: each is read low, high and far from the genuine pictures' median, and the reading with the greatest
-/// AUROC wins. The choice sees the test pictures and so flatters the baseline, which is what a baseline is for; its
-/// interval does not include the choosing. Fails without names or genuine pictures, on a picture with another number of
-/// values, and on a value that is not finite.
-pub fn best_single_number(cues: &Cues, bootstrap: Bootstrap) -> Result<SingleNumbers, EvalError> {
-    if let Some(odd) = cues.pictures.iter().find(|one| one.values.len() != cues.names.len()) {
+/// Finds the best statistic: each one is tried with low values, high values and values far from the genuine pictures'
+/// median as counterfeit, and the choice with the greatest AUROC wins.
+///
+/// The choice uses the test pictures and so favours the baseline, as intended. The interval does not include the
+/// uncertainty of the choice.
+///
+/// # Errors
+/// When there are no names or no genuine pictures, when a picture has a different number of values, or when a value
+/// is not finite.
+pub fn best_single_number(
+    simple_statistics: &StatisticTable,
+    bootstrap: Bootstrap,
+) -> Result<SingleNumbers, EvalError> {
+    if let Some(odd) = simple_statistics.pictures.iter().find(|one| one.values.len() != simple_statistics.names.len()) {
         return Err(EvalError::CueCount {
             path: odd.path.clone(),
             found: odd.values.len(),
-            expected: cues.names.len(),
+            expected: simple_statistics.names.len(),
         });
     }
-    let best = |keep: &dyn Fn(&str) -> bool| -> Result<BestCue, EvalError> {
-        let kept: Vec<&Measured> = cues.pictures.iter().filter(|one| one.family.as_deref().is_none_or(keep)).collect();
+    let best = |keep: &dyn Fn(&str) -> bool| -> Result<BestStatistic, EvalError> {
+        let kept: Vec<&Measured> =
+            simple_statistics.pictures.iter().filter(|one| one.family.as_deref().is_none_or(keep)).collect();
         let mut best: Option<(f64, usize, Side, Sample)> = None;
-        for column in 0..cues.names.len() {
+        for column in 0..simple_statistics.names.len() {
             for side in [Side::Low, Side::High, Side::Far] {
                 let sample = sample(&kept, column, side)?;
                 let area = auroc(&sample.steps());
-                // The first reading is kept when there is no family and every area is NaN.
+                // The first choice is kept when there are no counterfeits and every area is NaN.
                 if best.as_ref().is_none_or(|(greatest, ..)| area > *greatest) {
                     best = Some((area, column, side, sample));
                 }
@@ -129,22 +140,22 @@ pub fn best_single_number(cues: &Cues, bootstrap: Bootstrap) -> Result<SingleNum
         }
         let (_, column, side, sample) = best.ok_or(EvalError::NoGenuine)?;
         let (metrics, ranking) = Metrics::ranked(&sample, bootstrap);
-        Ok(BestCue { cue: cues.names[column].clone(), side, metrics, ranking })
+        Ok(BestStatistic { cue: simple_statistics.names[column].clone(), side, metrics, ranking })
     };
     let mut fakes: BTreeMap<String, usize> = BTreeMap::new();
-    for family in cues.pictures.iter().filter_map(|one| one.family.clone()) {
+    for family in simple_statistics.pictures.iter().filter_map(|one| one.family.clone()) {
         *fakes.entry(family).or_default() += 1;
     }
     let families = fakes.keys().map(|name| Ok((name.clone(), best(&|other| other == name)?)));
     Ok(SingleNumbers {
         overall: best(&|_| true)?,
         families: families.collect::<Result<_, EvalError>>()?,
-        genuine: cues.pictures.len() - fakes.values().sum::<usize>(),
+        genuine: simple_statistics.pictures.len() - fakes.values().sum::<usize>(),
         fakes,
     })
 }
 
-/// One reading of one cue as scores: higher is more genuine.
+/// One statistic read on one side, as scores: higher is more genuine.
 fn sample(pictures: &[&Measured], column: usize, side: Side) -> Result<Sample, EvalError> {
     let genuine = pictures.iter().filter(|one| one.family.is_none());
     let usual = median(genuine.map(|one| one.values[column]).collect());
@@ -158,12 +169,12 @@ fn sample(pictures: &[&Measured], column: usize, side: Side) -> Result<Sample, E
         family: one.family.as_deref(),
         group: one.group.as_deref(),
         score: score(one.values[column]),
-        accused: false,
+        called_counterfeit: false,
     });
     Sample::new(&observations.collect::<Vec<_>>())
 }
 
-/// The middle value; zero of nothing.
+/// The median; 0 for an empty list.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
@@ -177,8 +188,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    /// Cue 0 is noise, cue 1 low for one family and spread out for the other.
-    fn cues() -> Cues {
+    /// Cue 0 is noise; cue 1 is low for one family and spread out for the other.
+    fn simple_statistics() -> StatisticTable {
         let noise = |index: usize| (index as f64 * 0.618_034).fract();
         let one = |family: Option<&str>, values: Vec<f64>| Measured {
             path: family.unwrap_or("real").to_owned(),
@@ -189,12 +200,15 @@ mod tests {
         let genuine = (0..100).map(|i| one(None, vec![noise(i), 5.0 + noise(i * 3)]));
         let dark = (0..50).map(|i| one(Some("dark"), vec![noise(i + 9), 4.0 + noise(i)]));
         let wild = (0..50).map(|i| one(Some("wild"), vec![noise(i + 5), if i % 2 == 0 { 2.0 } else { 9.0 }]));
-        Cues { names: vec!["noise".to_owned(), "mean".to_owned()], pictures: genuine.chain(dark).chain(wild).collect() }
+        StatisticTable {
+            names: vec!["noise".to_owned(), "mean".to_owned()],
+            pictures: genuine.chain(dark).chain(wild).collect(),
+        }
     }
 
     #[test]
     fn finds_the_cue_and_its_side() {
-        let found = best_single_number(&cues(), Bootstrap::default()).unwrap();
+        let found = best_single_number(&simple_statistics(), Bootstrap::default()).unwrap();
         let (dark, wild) = (&found.families["dark"], &found.families["wild"]);
         assert_eq!((dark.cue.as_str(), dark.side), ("mean", Side::Low));
         assert_eq!((wild.cue.as_str(), wild.side), ("mean", Side::Far));
@@ -207,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_ragged_table_is_refused() {
-        let mut ragged = cues();
+        let mut ragged = simple_statistics();
         ragged.pictures[103].values.pop();
         let message = best_single_number(&ragged, Bootstrap::default()).unwrap_err().to_string();
         assert!(message.starts_with("dark: it has 1 cues, expected 2"), "{message}");

@@ -1,4 +1,5 @@
-//! A zoo of forgers summed up: families as the units, kin of a trained family and aliens apart.
+//! Summarises a detector over the families of a zoo: all families, those of a kind in the training folds, and the
+//! others.
 
 use std::collections::BTreeMap;
 
@@ -6,35 +7,36 @@ use serde::{Serialize, Serializer};
 
 use super::{Estimate, Evaluation, Family, Resampled};
 
-/// What a judged family is to the families of the other folds.
+/// Whether a judged family resembles a family of the other folds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kinship {
-    /// A family of its kind stands in another fold: whoever trained on those has seen something like it.
-    Kin,
-    /// None does.
-    Alien,
+    /// Another fold holds a family of the same kind, so a detector trained on the other folds was trained on
+    /// something similar.
+    Seen,
+    /// No other fold holds a family of the same kind.
+    Unseen,
 }
 
 impl std::fmt::Display for Kinship {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
-            Self::Kin => "kin",
-            Self::Alien => "alien",
+            Self::Seen => "kin",
+            Self::Unseen => "alien",
         })
     }
 }
 
-/// A detector over some families. Intervals resample the genuine pictures and each family's.
+/// A detector's results over several families. Intervals resample the genuine pictures and each family's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// Families summed up.
+    /// Number of families.
     pub families: usize,
-    /// Mean AUROC, a family counting as one.
+    /// Mean AUROC, in which every family has the same weight.
     pub auroc: Resampled,
     /// AUROC of the family on which it is lowest.
     pub worst: Resampled,
-    /// Mean share of counterfeits caught at a false positive rate of 1 %.
+    /// Mean share of counterfeits detected at a false positive rate of 1 %.
     pub tpr_at_fpr01: Resampled,
 }
 
@@ -68,19 +70,19 @@ impl Serialize for Summary {
     }
 }
 
-/// A detector over a fold of a zoo.
+/// A detector's results over a fold of a zoo.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ZooSummary {
-    /// Over every family judged.
+    /// Over every judged family.
     pub all: Summary,
-    /// Over those with kin in another fold.
+    /// Over the families with [`Kinship::Seen`].
     pub kin: Summary,
-    /// Over those without.
+    /// Over the families with [`Kinship::Unseen`].
     pub alien: Summary,
 }
 
 impl ZooSummary {
-    /// Sums up what a detector did on each family; a family whose kinship is not told counts among all only.
+    /// Summarises a detector's results on each family. A family that `kinship` does not name counts only in `all`.
     #[must_use]
     pub fn of(evaluation: &Evaluation, kinship: &BTreeMap<String, Kinship>) -> Self {
         let over = |keep: &dyn Fn(Option<&Kinship>) -> bool| {
@@ -89,12 +91,12 @@ impl ZooSummary {
         };
         Self {
             all: over(&|_| true),
-            kin: over(&|kinship| kinship == Some(&Kinship::Kin)),
-            alien: over(&|kinship| kinship == Some(&Kinship::Alien)),
+            kin: over(&|kinship| kinship == Some(&Kinship::Seen)),
+            alien: over(&|kinship| kinship == Some(&Kinship::Unseen)),
         }
     }
 
-    /// The three with their names.
+    /// The three summaries with their names.
     #[must_use]
     pub fn parts(&self) -> [(&'static str, &Summary); 3] {
         [("all", &self.all), ("kin", &self.kin), ("alien", &self.alien)]
@@ -112,7 +114,7 @@ mod tests {
         let far = (0..20).map(|index| Scored::ranked(index, Some("far"), 2.0));
         let near = (0..80).map(|index| Scored::ranked(index, Some("near"), 0.0));
         let row = Baseline::ranked("ours", genuine.chain(far).chain(near).collect()).unwrap();
-        let kinship = BTreeMap::from([("far".to_owned(), Kinship::Kin), ("near".to_owned(), Kinship::Alien)]);
+        let kinship = BTreeMap::from([("far".to_owned(), Kinship::Seen), ("near".to_owned(), Kinship::Unseen)]);
         let found = ZooSummary::of(&row.evaluation, &kinship);
         let near = row.evaluation.families["near"].metrics.auroc.value;
         assert!((found.all.auroc.estimate().value - f64::midpoint(1.0, near)).abs() < 1e-12);

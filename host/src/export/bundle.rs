@@ -1,5 +1,5 @@
-//! A finished run enters, a bundle leaves: exported, held against every engine at hand, calibrated, signed off by
-//! its golden pictures, and only then moved into its place.
+//! Exports a finished run as a bundle: the networks are exported, compared on every available engine, calibrated and
+//! checked with golden pictures, and only then moved to their place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::card::{Measurement, card};
 use super::enrolment::{self, Known};
 use super::golden::{self, Drawn};
-use super::parity::{Agreement, Opinion, compare, compare_judgements};
+use super::parity::{Agreement, EngineOutputs, compare, compare_judgements};
 use super::runtime::Runtime;
 use crate::detector::detective::{DetectorOutput, InferenceModel};
 use crate::gan::{self, CheckpointSelector, Trained};
@@ -24,55 +24,56 @@ use crate::net::{Layer, embedding, infer};
 use crate::onnx;
 use crate::run::{Record, revision};
 
-/// Pictures on which the engines are compared.
+/// Maximum number of pictures on which the engines are compared.
 const PARITY_PICTURES: usize = 64;
-/// The share of the held-out pictures that scales the regions; calibrating on the same ones would flatter.
+/// Share of the held-out pictures that scales the regions. Calibrating on the same pictures would be optimistic.
 const JOIN_SHARE: f64 = 0.25;
 /// Versions of the engines that this program is built with.
 const CANDLE: &str = env!("CANDLE_VERSION");
 const TRACT: &str = env!("TRACT_VERSION");
 
-/// What an export is asked for.
+/// The arguments of an export.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The run's folder.
     pub run: &'a Path,
-    /// Which of the run's checkpoints.
+    /// The checkpoint to export.
     pub checkpoint: CheckpointSelector,
-    /// Where the bundle goes.
+    /// The bundle's folder.
     pub out: &'a Path,
-    /// Replace a bundle that is there.
+    /// Whether to replace an existing bundle.
     pub force: bool,
     /// The detector's name.
     pub name: &'a str,
-    /// False-alarm rate.
+    /// The false-alarm rate to calibrate for, 0..1.
     pub alpha: f64,
-    /// ONNX Runtime, where it was found.
+    /// ONNX Runtime, if it was found.
     pub runtime: Option<&'a Runtime>,
-    /// Leave out what no box has a use for: the forger, and the game's own discriminator.
+    /// Whether to leave out what the box does not use: the generator and the GAN's own discriminator beside a
+    /// detective.
     pub lean: bool,
 }
 
-/// The networks of a run in the form they travel in.
+/// The networks of a run in their exported form.
 struct Exported {
     discriminator: Vec<u8>,
     generator: Option<Vec<u8>>,
-    /// What candle itself can say of it; the statistics detective is an ONNX graph from birth.
-    own: Option<Own>,
+    /// The discriminator in candle; `None` for a detective that is fitted directly as an ONNX graph.
+    own: Option<CandleDetector>,
     latent: Option<usize>,
     steps: u64,
     config: serde_json::Value,
 }
 
-/// A discriminator as candle runs it.
-enum Own {
-    /// The game's, and the layer that is its embedding.
+/// A discriminator that candle can run.
+enum CandleDetector {
+    /// The GAN's discriminator, and the index of the layer whose output is the embedding.
     Plain(Vec<Layer>, usize),
     Detective(Box<InferenceModel>),
 }
 
-impl Own {
-    /// What it says of pictures [N, C, H, W] in -1..1.
+impl CandleDetector {
+    /// Judges pictures `[N, C, H, W]` in -1..1.
     fn judge(&self, pictures: &Tensor) -> Result<DetectorOutput> {
         match self {
             Self::Plain(layers, cut) => {
@@ -85,16 +86,16 @@ impl Own {
     }
 }
 
-/// Looks at a finished bundle before it is published.
+/// Measures a finished bundle, given by its folder, before it is published.
 pub type Measure<'a> = &'a dyn Fn(&Path) -> Result<Measurement>;
 
-/// Exports a run; what `measure` finds goes into the card and the manifest.
+/// Exports a run. The results of `measure` go into the model card and the manifest.
 ///
 /// # Errors
-/// When the run is incomplete, two engines disagree, the held-out pictures do not support `alpha`, or nothing can be
-/// written. Nothing is left at `out` then.
+/// When the run is incomplete, two engines disagree, the held-out pictures do not support `alpha`, or a file cannot
+/// be written. Nothing is left at `out` then.
 pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
-    // Refuse an occupied place before minutes are spent.
+    // Refuse an occupied place before minutes of work are spent.
     drop(Draft::begin(request.out, request.force)?);
     let record = Record::open(request.run)?;
     let held_out = record.held_out(request.run)?;
@@ -182,7 +183,7 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
     publish(manifest, request.out, request.force, Some(&measurement))
 }
 
-/// What an engine that knows no bundle has to know of the batch.
+/// The layout of the batch, for an engine that knows nothing of bundles.
 fn rows_of_a_picture(regions: usize) -> String {
     match regions {
         1 => "a row of `image` is a picture".to_owned(),
@@ -210,10 +211,10 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
     let (written, own) = if let Some(detective) = detective {
         let model = detective.inference()?;
         let plain = (!request.lean).then_some(layers.as_slice());
-        (model.to_onnx(plain, metadata)?, Own::Detective(Box::new(model)))
+        (model.to_onnx(plain, metadata)?, CandleDetector::Detective(Box::new(model)))
     } else {
         let cut = embedding(&layers)?;
-        (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, Own::Plain(layers, cut))
+        (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, CandleDetector::Plain(layers, cut))
     };
     let latent = (!request.lean).then_some(config.latent);
     Ok(Exported {
@@ -228,19 +229,19 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
     })
 }
 
-/// How many of the held-out pictures scale the regions.
+/// Number of held-out pictures that scale the regions.
 fn for_join(held_out: usize, regions: usize) -> usize {
     if regions == 1 { 0 } else { (held_out as f64 * JOIN_SHARE).round() as usize }
 }
 
-/// The smallest false-alarm rate, as a user would type it, at which a run can be exported that holds out `held_out` pictures of `regions`
-/// regions each; `None` where they are too few for any.
+/// Returns the smallest false-alarm rate, as a user would type it, that a run with `held_out` held-out pictures of
+/// `regions` regions each can be exported with; `None` if the pictures are too few for any rate.
 #[must_use]
 pub fn supported_alpha(held_out: usize, regions: usize) -> Option<f64> {
     Calibration::supported_alpha(held_out - for_join(held_out, regions))
 }
 
-/// Scales the regions on one part of the held-out pictures and calibrates on the other.
+/// Scales the regions on one part of the held-out pictures and calibrates on the other part.
 fn calibrate(record: &Record, scores: &[Vec<f32>], alpha: f64) -> Result<(Join, Calibration)> {
     let (scaling, rest) = scores.split_at(for_join(scores.len(), record.input.rows()));
     let join = if scaling.is_empty() { Join::single() } else { Join::fit(record.join, scaling)? };
@@ -250,26 +251,28 @@ fn calibrate(record: &Record, scores: &[Vec<f32>], alpha: f64) -> Result<(Join, 
     Ok((join, calibration))
 }
 
-/// Pictures to compare engines on: each held-out one with a quarter of the next laid over it.
+/// Makes pictures to compare engines on: each held-out picture blended with a quarter of the next one.
 ///
-/// Not the held-out ones themselves: their scores are the calibration's, where the last bit of a rounding changes a rank.
+/// The held-out pictures themselves are not used: their scores are those of the calibration, where a rounding error
+/// in the last bit changes a rank.
 fn blends(held_out: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let over = |a: &u8, b: &u8| ((3 * u16::from(*a) + u16::from(*b)) / 4) as u8;
     let pairs = held_out.iter().zip(held_out.iter().cycle().skip(1));
     pairs.take(PARITY_PICTURES).map(|(a, b)| a.iter().zip(b).map(|(a, b)| over(a, b)).collect()).collect()
 }
 
-/// The engines at hand, and the network that they are to read alike.
+/// The available engines, and the network whose outputs they have to agree on.
 struct Engines<'a> {
     runtime: Option<&'a Runtime>,
     exported: &'a Exported,
     engine: &'a Engine,
-    /// Of a picture: regions, channels, height, width.
+    /// Shape of a picture: regions, channels, height, width.
     shape: [usize; 4],
 }
 
 impl Engines<'_> {
-    /// Every engine's outputs, joined scores and verdicts on the same pictures; candle's are the reference where it made the network.
+    /// Compares every engine's outputs, joined scores and verdicts on the same pictures. Candle is the reference
+    /// where it trained the network.
     fn agree(&self, pictures: &[Vec<u8>], join: &Join, calibration: &Calibration) -> Result<Vec<Agreement>> {
         ensure!(!pictures.is_empty(), "no picture was held out, so nothing can be compared");
         let opinions = self.opinions(pictures)?;
@@ -281,7 +284,7 @@ impl Engines<'_> {
         Ok(agreements)
     }
 
-    /// Holds every engine to the bundle's own self test, as a box will be.
+    /// Runs the bundle's self test on every engine, as the box does.
     fn pass(&self, drawn: &[Drawn], join: &Join, calibration: &Calibration) -> Result<()> {
         let planes: Vec<Vec<u8>> = drawn.iter().map(|drawn| drawn.plane.bytes().to_vec()).collect();
         for opinion in self.opinions(&planes)? {
@@ -295,7 +298,7 @@ impl Engines<'_> {
         Ok(())
     }
 
-    fn opinions(&self, pictures: &[Vec<u8>]) -> Result<Vec<Opinion>> {
+    fn opinions(&self, pictures: &[Vec<u8>]) -> Result<Vec<EngineOutputs>> {
         let [rows, c, h, w] = self.shape;
         let inputs: Vec<Vec<f32>> = pictures.iter().map(|plane| unit(plane)).collect();
         let n = pictures.len() * rows;
@@ -307,7 +310,7 @@ impl Engines<'_> {
             let DetectorOutput { embedding, logit, score } = own.judge(&x)?; // [P * R, E], [P * R] twice
             let width = embedding.dim(1)?;
             let outputs = outputs(n, score.to_vec1()?, logit.to_vec1()?, embedding.flatten_all()?.to_vec1()?, width);
-            opinions.push(Opinion { engine: "candle".to_owned(), version: CANDLE.to_owned(), outputs });
+            opinions.push(EngineOutputs { engine: "candle".to_owned(), version: CANDLE.to_owned(), outputs });
         }
         let mut tract = (Vec::new(), Vec::new(), Vec::new());
         for input in &inputs {
@@ -317,22 +320,26 @@ impl Engines<'_> {
             tract.2.extend(found.embedding);
         }
         let outputs = outputs(n, tract.0, tract.1, tract.2, self.engine.embedding_len());
-        opinions.push(Opinion { engine: Tract.name().to_owned(), version: TRACT.to_owned(), outputs });
+        opinions.push(EngineOutputs { engine: Tract.name().to_owned(), version: TRACT.to_owned(), outputs });
         if let Some(runtime) = self.runtime {
             let outputs = runtime.session(&self.exported.discriminator)?.run(&all, &[n, c, h, w])?;
-            opinions.push(Opinion { engine: "onnxruntime".to_owned(), version: runtime.version().to_owned(), outputs });
+            opinions.push(EngineOutputs {
+                engine: "onnxruntime".to_owned(),
+                version: runtime.version().to_owned(),
+                outputs,
+            });
         }
         Ok(opinions)
     }
 
-    /// The scores of each picture's regions.
-    fn rows<'o>(&self, opinion: &'o Opinion) -> Result<impl Iterator<Item = &'o [f32]>> {
+    /// The scores of each picture's regions, picture by picture.
+    fn rows<'o>(&self, opinion: &'o EngineOutputs) -> Result<impl Iterator<Item = &'o [f32]>> {
         let score = opinion.outputs.iter().find(|output| output.name == "score");
         Ok(score.context("an engine gave no `score`")?.values.chunks_exact(self.shape[0]))
     }
 
-    /// One joined score a picture.
-    fn joined(&self, opinion: &Opinion, join: &Join) -> Result<Vec<f32>> {
+    /// One joined score for each picture.
+    fn joined(&self, opinion: &EngineOutputs, join: &Join) -> Result<Vec<f32>> {
         self.rows(opinion)?.map(|rows| Ok(join.join(rows)?.get())).collect()
     }
 }
@@ -351,7 +358,7 @@ fn engine_entry(agreement: &Agreement) -> contract::Engine {
     }
 }
 
-/// One more than the bundle that stands there, so that a replacement never looks older.
+/// One more than the counter of the existing bundle, so that a replacement never looks older.
 fn next_counter(out: &Path) -> u64 {
     Bundle::open(out).map_or(1, |old| old.manifest().counter + 1)
 }

@@ -1,4 +1,5 @@
-//! The model card, `README.md` of a bundle: what it is for, what it measured, what it must not be used for.
+//! Writes the model card, the `README.md` of a bundle: its purpose, its measured rates, and what it must not be used
+//! for.
 
 use std::fmt::Write as _;
 
@@ -6,18 +7,18 @@ use counterfoil_models::Manifest;
 
 use crate::eval::{Baseline, Estimate, Evaluation};
 
-/// What was measured before a bundle was written, for its card and manifest.
+/// The measurements for a bundle's card and manifest, made before the bundle is written.
 #[derive(Clone, Debug)]
 pub struct Measurement {
-    /// Which pictures it was measured on.
+    /// The pictures that were used, in words.
     pub on: String,
-    /// The detector itself.
+    /// The evaluation of the detector itself.
     pub own: Evaluation,
-    /// The baselines on the same pictures.
+    /// The evaluations of the baselines on the same pictures.
     pub baselines: Vec<Baseline>,
 }
 
-/// The card's text, in Markdown.
+/// The text of the card, in Markdown.
 #[must_use]
 pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> String {
     let Manifest { name, input, calibration, enrolment, training, engines, .. } = manifest;

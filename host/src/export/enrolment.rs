@@ -1,46 +1,47 @@
-//! Held-out pictures of known items or writers enter, the manifest's enrolment leaves: scales, and for each number of references the
-//! scores that genuine pictures get when they are held to that many others of their own group.
+//! Computes the manifest's enrolment from held-out pictures of known items or writers: the scales, and for each
+//! number of references the scores of genuine pictures that are compared with that many others of their own group.
 //!
-//! A file because its honesty is its own. Every picture is scored once for each K, against references drawn once: draws that share a
-//! picture are no new evidence, and more of them would only make the threshold look surer than it is. Pictures of one group resemble
-//! each other and share references all the same, so the number of independent ones they are worth is worked out and told. Scales are
-//! fitted on other groups than those that calibrate.
+//! A separate file because this calibration has its own pitfalls. Every picture is scored once for each K, against
+//! references drawn once: draws that share a picture are not independent, and more of them would only make the
+//! threshold look more certain than it is. Pictures of one group still resemble each other and share references, so
+//! the effective number of independent ones is computed and reported. Scales are fitted on other groups than those
+//! used for calibration.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use counterfoil_models::{
-    Calibration, Distance, Enrolment, Error as ContractError, Level, Part, References, Scale, Score,
+    Calibration, Distance, EmbeddingPart, Enrolment, Error as ContractError, ReferenceLevel, References, Scale, Score,
 };
 use rand::seq::index;
 
 use crate::detector::EnrolmentOutputs;
 use crate::math::random::stream;
 
-/// What a deviation of distance counts.
+/// Weight of one standard deviation of the distance in the joined score.
 const WEIGHT_DISTANCE: f64 = 1.0;
-/// Numbers of references that are calibrated for; a box uses the next lower one.
+/// Numbers of references that are calibrated. The box uses the next lower one.
 const LEVELS: [usize; 5] = [1, 2, 4, 8, 16];
-/// The share of the pictures that fits scales, in whole groups.
+/// Share of the pictures, in whole groups, that fits the scales.
 const SCALE_SHARE: f64 = 0.25;
-/// Fewer groups than this say too little about another one, however many pictures there are of each.
+/// Minimum number of groups: fewer say too little about a new group, however many pictures each of them has.
 const MIN_GROUPS: usize = 5;
 
-/// A held-out genuine picture.
+/// A held-out genuine picture of a known group.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// The number of its item or writer.
+    /// Number of the picture's item or writer.
     pub(super) group: u32,
-    /// Its general score.
+    /// The picture's general score, without references.
     pub(super) general: Score,
-    /// Its regions' embeddings one after the other, `[R * E]`.
+    /// The embeddings of the picture's regions one after the other, `[R * E]`.
     pub(super) embedding: Vec<f32>,
 }
 
-/// Works out an enrolment; `None` where pictures or groups are too few for the false-alarm rate `alpha`.
+/// Computes an enrolment; `None` if there are too few pictures or groups for the false-alarm rate `alpha`.
 ///
 /// # Errors
-/// When an embedding holds no number.
+/// When an embedding holds a number that is not finite.
 pub(super) fn fit(pictures: &[Known], outputs: &EnrolmentOutputs, alpha: f64, seed: u64) -> Result<Option<Enrolment>> {
     let groups = groups(pictures);
     let wanted = (pictures.len() as f64 * SCALE_SHARE).round() as usize;
@@ -69,7 +70,8 @@ pub(super) fn fit(pictures: &[Known], outputs: &EnrolmentOutputs, alpha: f64, se
     Ok((!enrolment.levels.is_empty()).then_some(enrolment))
 }
 
-/// The pictures of each group, in the groups' order. One that is the same as another to the network is left out.
+/// The pictures of each group with more than one, in the order of the groups. Of pictures with the same embedding
+/// only the first is kept.
 fn groups(pictures: &[Known]) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (i, picture) in pictures.iter().enumerate() {
@@ -81,8 +83,9 @@ fn groups(pictures: &[Known]) -> Vec<Vec<usize>> {
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
-/// The parts with their variance between pictures of one group, every group counting the same; `None` without groups.
-fn parts(pictures: &[Known], groups: &[&Vec<usize>], lengths: &[usize]) -> Option<Vec<Part>> {
+/// The parts of the embedding, each with its variance between pictures of one group; every group has the same weight.
+/// `None` without groups.
+fn parts(pictures: &[Known], groups: &[&Vec<usize>], lengths: &[usize]) -> Option<Vec<EmbeddingPart>> {
     let mut start = 0;
     let part = |&length: &usize| {
         let stretch = start..start + length;
@@ -96,14 +99,15 @@ fn parts(pictures: &[Known], groups: &[&Vec<usize>], lengths: &[usize]) -> Optio
             };
             stretch.clone().map(variance).sum::<f64>() / length as f64
         };
-        // A part that never varies says nothing, and shall not divide by nothing.
+        // The minimum avoids a division by zero for a part that never varies.
         let variance = (groups.iter().map(of_one).sum::<f64>() / groups.len() as f64).max(1e-12);
-        Part { length, variance }
+        EmbeddingPart { length, variance }
     };
     (!groups.is_empty()).then(|| lengths.iter().map(part).collect())
 }
 
-/// Every picture's distance from `k` others of its group, drawn once, group by group; groups with fewer are passed over.
+/// The distance of every picture from `k` others of its group, drawn once, group by group. Groups of `k` pictures or
+/// fewer are skipped.
 fn distances(
     pictures: &[Known],
     groups: &[&Vec<usize>],
@@ -117,7 +121,7 @@ fn distances(
         let mut scored = Vec::with_capacity(group.len());
         for (place, i) in group.iter().enumerate() {
             let drawn = index::sample(&mut stream(seed, &purpose, *i as u64), group.len() - 1, k);
-            // The picture itself is stepped over.
+            // Indices from the picture's own place on are shifted by one, so that the picture itself is never drawn.
             let others = drawn.iter().map(|at| group[at + usize::from(at >= place)]);
             let references = References::new(others.map(|other| pictures[other].embedding.clone()).collect())?;
             scored.push((pictures[*i].general, distance.of(&pictures[*i].embedding, &references)?));
@@ -127,7 +131,7 @@ fn distances(
     Ok(found)
 }
 
-/// What `k` references are judged by; `None` where too few groups have more than `k` pictures.
+/// Scale and calibration for `k` references; `None` if too few groups have more than `k` pictures.
 fn level(
     pictures: &[Known],
     (scaling, calibrating): (&[&Vec<usize>], &[&Vec<usize>]),
@@ -135,7 +139,7 @@ fn level(
     k: usize,
     alpha: f64,
     seed: u64,
-) -> Result<Option<Level>> {
+) -> Result<Option<ReferenceLevel>> {
     let distances = |groups| distances(pictures, groups, &enrolment.distance, k, seed);
     let apart: Vec<f64> = distances(scaling)?.concat().into_iter().map(|(_, distance)| distance).collect();
     let Some(scale) = Scale::fit(&apart) else { return Ok(None) };
@@ -149,15 +153,16 @@ fn level(
     match Calibration::new(alpha, scores.concat()) {
         Ok(calibration) => {
             let (groups, effective) = (scores.len(), effective(&scores));
-            Ok(Some(Level { references: k, distance: scale, groups, effective, calibration }))
+            Ok(Some(ReferenceLevel { references: k, distance: scale, groups, effective, calibration }))
         }
         Err(ContractError::TooFewForAlpha { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// As many independent scores as these, of which those of one group resemble each other, are worth: Kish's design effect with the
-/// intraclass correlation of a one-way analysis of variance (Donner and Klar 2000, 1.3). Groups have two scores or more.
+/// The effective number of independent scores, since scores of one group resemble each other: Kish's design effect
+/// with the intraclass correlation of a one-way analysis of variance (Donner and Klar 2000, 1.3). Every group has two
+/// scores or more.
 fn effective(groups: &[Vec<f32>]) -> f64 {
     let mean = |scores: &[f32]| scores.iter().map(|s| f64::from(*s)).sum::<f64>() / scores.len() as f64;
     let all = groups.concat();
@@ -172,7 +177,7 @@ fn effective(groups: &[Vec<f32>]) -> f64 {
     let (between, within) = (between / (g - 1.0), within / (n - g));
     let size = (n - squares / n) / (g - 1.0);
     let correlation = (between - within) / (between + (size - 1.0) * within);
-    // Scores that never vary correlate with nothing.
+    // If the scores never vary, the correlation is undefined and counts as 0.
     let correlation = if correlation.is_finite() { correlation.clamp(0.0, 1.0) } else { 0.0 };
     n / (1.0 + (squares / n - 1.0) * correlation)
 }
@@ -183,7 +188,7 @@ mod tests {
     use crate::math::random::normal;
     use counterfoil_models::Verdict;
 
-    /// Groups far apart, their pictures near each other; the general score says nothing.
+    /// Groups far apart, with similar pictures in each; the general score carries no information.
     fn population(groups: u32, each: u64, seed: u64) -> Vec<Known> {
         let mut pictures = Vec::new();
         for group in 0..groups {

@@ -1,7 +1,9 @@
-//! Drawn pictures for a bundle's self test: nobody's genuine article, the same in every bundle, as PNG or as JPEG.
+//! Synthetic pictures for a bundle's self test, as PNG or as JPEG. They show no real article and are the same in
+//! every bundle.
 //!
-//! They exercise the whole way on the box (both decoders, scaling, colour, the network), so they hold fine detail,
-//! flat areas, colour and noise. They are few: a box judges them all at every start, two at a time.
+//! They exercise all steps on the box (both decoders, scaling, colour, the network), so they contain fine detail,
+//! flat areas, colour and noise. There are few of them, because the box judges all of them at every start, two at a
+//! time.
 
 use std::io::Cursor;
 
@@ -19,24 +21,25 @@ use crate::math::random::stream;
 const WIDTH: u32 = 120;
 const HEIGHT: u32 = 90;
 const JPEG_QUALITY: u8 = 90;
-/// How many a bundle holds.
+/// Number of golden pictures in a bundle.
 const COUNT: usize = 2;
 
-/// A golden picture's file and what it must give.
+/// A golden picture's file and the results it must give.
 #[derive(Debug)]
 pub(super) struct Drawn {
-    /// What goes into the manifest.
+    /// The entry in the manifest.
     pub(super) golden: Golden,
     /// The file's bytes.
     pub(super) bytes: Vec<u8>,
-    /// What the network sees of it.
+    /// The network's input for the picture.
     pub(super) plane: Plane,
 }
 
-/// Draws the golden pictures and works out what they give. One whose verdict would flip within the tolerance gives way to the next.
+/// Draws the golden pictures and computes their results. A picture whose verdict could change within the tolerance is
+/// replaced by the next one.
 ///
 /// # Errors
-/// When the network cannot be run on them, or none has a verdict to hold a box to.
+/// When the network cannot be run on them, or none of them has a stable verdict.
 pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration: &Calibration) -> Result<Vec<Drawn>> {
     let mut drawn = Vec::new();
     use ImageFormat::{Jpeg, Png};
@@ -70,7 +73,7 @@ pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration
     Ok(drawn)
 }
 
-/// The verdict, if every score within twice the tolerance gets the same.
+/// The verdict, if every score within twice the tolerance gets the same one.
 fn steady(score: Score, calibration: &Calibration) -> Result<Option<Verdict>> {
     let margin = 2.0 * GOLDEN_TOLERANCE * score.get().abs().max(1.0);
     let at = |offset: f32| {
@@ -80,7 +83,7 @@ fn steady(score: Score, calibration: &Calibration) -> Result<Option<Verdict>> {
     Ok((low == middle && middle == high).then_some(middle))
 }
 
-/// The picture with a white rim, in the middle of a grey table: what is to be outlined must stand out.
+/// The picture with a white rim on a grey background, so that its outline can be found.
 fn laid_on_a_table(picture: &RgbImage) -> RgbImage {
     const RIM: u32 = 10;
     RgbImage::from_fn(2 * WIDTH, 2 * HEIGHT, |x, y| {
@@ -94,7 +97,7 @@ fn laid_on_a_table(picture: &RgbImage) -> RgbImage {
     })
 }
 
-/// Fine concentric lines that drift out of phase between the channels.
+/// Fine concentric lines that go out of phase between the channels.
 fn rings() -> RgbImage {
     RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
         let (dx, dy) = (x as f32 - 55.0, y as f32 - 40.0);

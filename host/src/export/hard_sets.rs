@@ -1,5 +1,6 @@
-//! Sets of pictures whose numbers are hard on float32, each trained on for a moment and exported: what users photograph has constant borders,
-//! two levels, saturated areas and parts that never vary, and every engine at hand has to read the network alike all the same.
+//! Tests on sets of pictures that are numerically hard for float32; each set is trained on briefly and exported.
+//! Users' pictures have constant borders, two levels, saturated areas and parts that never vary, and still all
+//! available engines must agree on the network's outputs.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::runtime::testing::onnx_runtime;
 use super::{Request, export, supported_alpha};
-use crate::data::{InputRule, Room};
+use crate::data::{InputRule, StorageLimits};
 use crate::detector::Kind;
 use crate::gan::{CheckpointSelector, Config, train};
 use crate::math::random::stream;
@@ -21,10 +22,10 @@ use crate::run::{self, Prepared};
 const SIDE: u32 = 32;
 const PICTURES: u64 = 60;
 
-/// Draws a picture's grey at each place, in 0..255, or its colour.
+/// Draws one picture of a set.
 type Draw = fn(&mut ChaCha8Rng) -> RgbImage;
 
-/// A grey picture of one size whose pixels are drawn one by one.
+/// A grey picture of the given size; `at` gives the level of each pixel, 0..255.
 fn grey(width: u32, height: u32, mut at: impl FnMut(u32, u32) -> f32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| Rgb([at(x, y).clamp(0.0, 255.0).round() as u8; 3]))
 }
@@ -33,7 +34,7 @@ fn noise(rng: &mut ChaCha8Rng, by: f32) -> f32 {
     rng.random_range(-by..by)
 }
 
-/// A disc of some texture at a place, on a ground.
+/// A textured disc at a random place on a constant background.
 fn disc(rng: &mut ChaCha8Rng, ground: f32) -> RgbImage {
     let (x0, y0, radius) = (rng.random_range(12.0..20f32), rng.random_range(12.0..20f32), rng.random_range(6.0..9f32));
     let shade = rng.random_range(60.0..160.0);
@@ -50,7 +51,7 @@ fn in_color(picture: &RgbImage, tint: [f32; 3]) -> RgbImage {
     })
 }
 
-/// The sets, and the colour in which each is looked at.
+/// The sets: name, colour of the network's input, and drawing function.
 const SETS: [(&str, Color, Draw); 16] = [
     ("white border", Color::Grey, |rng| disc(rng, 255.0)),
     ("grey border", Color::Grey, |rng| disc(rng, 137.0)),
@@ -114,14 +115,14 @@ const SETS: [(&str, Color, Draw); 16] = [
     }),
 ];
 
-/// Writes a set as its pictures `PICTURES`, of 15 hands, and prepares it.
+/// Writes the `PICTURES` pictures of a set, of 15 writers, and prepares a run on them.
 fn prepared(folder: &Path, draw: Draw, net: Kind, look: &InputRule) -> anyhow::Result<Prepared> {
     for number in 0..PICTURES {
         let picture = draw(&mut stream(7, "hard set", number));
         picture.save(folder.join(format!("w{:02}_{number:02}.png", number / 4)))?;
     }
     let group = (net == Kind::Strokes).then_some(r"w(\d+)");
-    let (join, held_out, seed, room) = (JoinRule::Shortfall, 0.4, 1, Room::of(folder));
+    let (join, held_out, seed, room) = (JoinRule::Shortfall, 0.4, 1, StorageLimits::of(folder));
     let (known_fakes, more) = (&[], &[]);
     run::prepare(
         &run::Request { net, data: folder, group, known_fakes, more, look, join, held_out, seed, room },
@@ -129,7 +130,7 @@ fn prepared(folder: &Path, draw: Draw, net: Kind, look: &InputRule) -> anyhow::R
     )
 }
 
-/// Trains on a set and exports it; the bundle opens and judges.
+/// Trains on a set and exports the run; the bundle must open. Returns the largest difference between engines.
 fn exported(draw: Draw, net: Kind, look: &InputRule) -> anyhow::Result<f64> {
     let (data, runs) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let prepared = prepared(data.path(), draw, net, look)?;
@@ -150,7 +151,7 @@ fn exported(draw: Draw, net: Kind, look: &InputRule) -> anyhow::Result<f64> {
     Ok(bundle.manifest().engines.iter().map(|engine| engine.max_difference).fold(0.0, f64::max))
 }
 
-/// Exports every set, and says of each how far engines were apart.
+/// Exports every set and prints how far the engines differ on each.
 fn export_all<'a>(sets: impl IntoIterator<Item = (&'a str, Color, Draw)>, net: Kind, regions: &[Region]) {
     let mut refused = Vec::new();
     for (name, color, draw) in sets {

@@ -1,4 +1,4 @@
-//! A trained network enters, an ONNX file that every engine reads alike leaves.
+//! Exports a trained network as an ONNX file on which every engine gives the same outputs.
 
 mod bundle;
 mod card;

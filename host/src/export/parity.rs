@@ -1,52 +1,53 @@
-//! The same pictures' outputs from several engines enter, their agreement leaves, or the refusal to ship: a number that was
-//! evaluated here must be the number the box gives.
+//! Compares the outputs of several engines on the same pictures: an export is refused unless they agree, because the
+//! box must give the numbers that were evaluated here.
 
 use counterfoil_edge::inference::NamedOutput;
 use counterfoil_models::{Calibration, Score, Verdict};
 
 use super::ExportError;
 
-/// How far apart two engines may be, in standard deviations: of an output over the pictures that are compared, or of the genuine scores
-/// that a joined score is held against. This much of these moves a false-alarm rate of 1 % by about a hundredth of it.
-const OF_SPREAD: f64 = 3e-3;
-/// What is added to that, in parts of the number itself: some hundred roundings of float32.
-const OF_NUMBER: f64 = 1e-5;
+/// Allowed difference between two engines, in standard deviations: those of an output over the compared pictures, or
+/// those of the calibration scores for a joined score. A shift of this size changes a false-alarm rate of 1 % by
+/// about a hundredth of its value.
+const SPREAD_TOLERANCE: f64 = 3e-3;
+/// Additional allowed difference, relative to the number itself: about a hundred float32 rounding errors.
+const RELATIVE_TOLERANCE: f64 = 1e-5;
 
-/// What one engine gave for the pictures, which are the rows of each output.
+/// The outputs of one engine. Each row of an output is a picture, or a region where a picture has several.
 #[derive(Debug, Clone)]
-pub struct Opinion {
-    /// The engine's name: `candle`, `tract`, `onnxruntime`.
+pub struct EngineOutputs {
+    /// The engine's name: `candle`, `tract` or `onnxruntime`.
     pub engine: String,
-    /// Its version.
+    /// The engine's version.
     pub version: String,
-    /// Its outputs, each of shape [pictures, ...].
+    /// The engine's outputs, each of shape `[rows, ...]`.
     pub outputs: Vec<NamedOutput>,
 }
 
-/// How well one engine agrees with the reference.
+/// The result of comparing one engine with the reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agreement {
     /// The engine's name.
     pub engine: String,
-    /// Its version.
+    /// The engine's version.
     pub version: String,
-    /// How many pictures were compared.
+    /// Number of rows compared.
     pub pictures: usize,
-    /// The largest |a - b| / max(1, |a|) over all outputs.
+    /// The largest `|a - b| / max(1, |a|)` over all outputs.
     pub max_difference: f32,
 }
 
-/// Compares every engine with `reference`, output by output. The reference's outputs are looked up by name; an engine may
-/// give them in another order.
+/// Compares every engine with `reference`, output by output. Outputs are matched by name, so an engine may give them
+/// in another order.
 ///
 /// # Errors
-/// [`ExportError::Disagreement`] at the first number that is too far off (NaN is), [`ExportError::Outputs`] when an output lacks or has
-/// another shape.
-pub fn compare(reference: &Opinion, others: &[Opinion]) -> Result<Vec<Agreement>, ExportError> {
+/// [`ExportError::Disagreement`] at the first number that differs too much (also NaN); [`ExportError::Outputs`] when
+/// an output is missing or has another shape.
+pub fn compare(reference: &EngineOutputs, others: &[EngineOutputs]) -> Result<Vec<Agreement>, ExportError> {
     others.iter().map(|other| compare_one(reference, other)).collect()
 }
 
-fn compare_one(reference: &Opinion, other: &Opinion) -> Result<Agreement, ExportError> {
+fn compare_one(reference: &EngineOutputs, other: &EngineOutputs) -> Result<Agreement, ExportError> {
     let mut agreement =
         Agreement { engine: other.engine.clone(), version: other.version.clone(), pictures: 0, max_difference: 0.0 };
     for wanted in &reference.outputs {
@@ -66,7 +67,7 @@ fn compare_one(reference: &Opinion, other: &Opinion) -> Result<Agreement, Export
     Ok(agreement)
 }
 
-/// Holds each engine's joined scores, one a picture, and the verdicts on them against the reference's.
+/// Compares each engine's joined scores, one for each picture, and the verdicts on them with those of the reference.
 ///
 /// # Errors
 /// [`ExportError::Verdict`] or [`ExportError::Disagreement`] at the first picture on which two engines differ.
@@ -80,7 +81,8 @@ pub fn compare_judgements(
     let spread = spread(calibration.scores(), 1);
     for (engine, found) in others {
         for (picture, (&a, &b)) in scores.iter().zip(*found).enumerate() {
-            // A score that lies on the threshold, but for what engines may differ by, is no evidence of a difference.
+            // Near the threshold, within the allowed difference, different verdicts do not show that the engines
+            // differ.
             let margin = tolerance(a, spread) as f32;
             let steady = verdict(a - margin) == verdict(a + margin);
             let (wanted, found) = (verdict(a), verdict(b));
@@ -100,17 +102,17 @@ pub fn compare_judgements(
     Ok(())
 }
 
-/// Two engines' numbers of one output.
+/// The numbers of two engines for one output.
 struct Pair<'a> {
     reference: &'a str,
     other: &'a str,
     output: &'a str,
-    /// Numbers a picture.
+    /// Number of values in each row.
     columns: usize,
 }
 
 impl Pair<'_> {
-    /// The largest |a - b| / max(1, |a|), where every |a - b| is within its tolerance.
+    /// Returns the largest `|a - b| / max(1, |a|)`; fails if any `|a - b|` exceeds its tolerance.
     fn compare(&self, wanted: &[f32], found: &[f32], spread: f64) -> Result<f32, ExportError> {
         let mut largest = 0f32;
         for (index, (&a, &b)) in wanted.iter().zip(found).enumerate() {
@@ -134,12 +136,12 @@ impl Pair<'_> {
     }
 }
 
-/// How far from the reference's number `a` another engine's may be.
+/// Largest allowed difference from the reference's number `a`.
 fn tolerance(a: f32, spread: f64) -> f64 {
-    OF_SPREAD * spread + OF_NUMBER * f64::from(a).abs()
+    SPREAD_TOLERANCE * spread + RELATIVE_TOLERANCE * f64::from(a).abs()
 }
 
-/// Standard deviation of a row's numbers over the rows, their mean square taken over the columns.
+/// Root mean square, over the columns, of each column's standard deviation over the rows.
 fn spread(values: &[f32], columns: usize) -> f64 {
     let rows = (values.len() / columns) as f64;
     let variance = |column: usize| {

@@ -1,7 +1,8 @@
-//! A library's path enters, a second opinion leaves: ONNX Runtime through `ort`, loaded at run time so that the program starts
-//! and trains without it. It is only ever asked whether it agrees with tract.
+//! A second engine for comparison: ONNX Runtime through `ort`, loaded at run time, so that the program starts and
+//! trains without it. It is only used to check whether it agrees with tract.
 //!
-//! A library of another version than those of [`TRIED`] is refused before anything of it runs: 1.22 was seen to abort the whole program.
+//! A library of a version outside `TESTED_MINOR_VERSIONS` is refused before any of its code runs: version 1.22 was seen to abort the
+//! whole program.
 
 use std::ffi::OsStr;
 use std::ops::RangeInclusive;
@@ -15,15 +16,18 @@ use ort::value::TensorRef;
 
 use super::ExportError;
 
-/// Minor versions of ONNX Runtime 1 that exports were tried with: the oldest and the newest, and 1.23.2, 1.24.1 and 1.31.1 between them.
-/// `scripts/onnxruntime VERSION` fetches one to try.
-const TRIED: RangeInclusive<u32> = 23..=32;
-/// What stands before the version in the library's table of symbol versions.
+/// Minor versions of ONNX Runtime 1 that exports were tested with: the oldest and the newest, and 1.23.2, 1.24.1 and
+/// 1.31.1 between them. `scripts/onnxruntime VERSION` fetches a version for testing.
+const TESTED_MINOR_VERSIONS: RangeInclusive<u32> = 23..=32;
+/// Prefix of the version in the library's table of symbol versions.
 const VERSION_SYMBOL: &[u8] = b"VERS_";
 
-/// Where ONNX Runtime's library is: `explicit` (a flag's value) or else `env` (the value of `ORT_DYLIB_PATH`, which the caller
-/// reads) when given, whether or not a file stands there, so that a mistyped path is reported and not passed over; otherwise
-/// the virtual environment that `scripts/onnxruntime` makes, below one of the folders `near` or a parent of theirs.
+/// Finds ONNX Runtime's library.
+///
+/// If given, the path is `explicit` (a flag's value) or else `env` (the value of `ORT_DYLIB_PATH`, which the caller
+/// reads). It is returned even if there is no file, so that a mistyped path is reported and not skipped. Otherwise
+/// the library is searched in the virtual environment that `scripts/onnxruntime` makes, in one of the folders `near`
+/// or one of their parents.
 #[must_use]
 pub fn find(explicit: Option<&Path>, env: Option<&OsStr>, near: &[PathBuf]) -> Option<PathBuf> {
     let named = explicit.map(Path::to_path_buf);
@@ -31,13 +35,14 @@ pub fn find(explicit: Option<&Path>, env: Option<&OsStr>, near: &[PathBuf]) -> O
     named.or_else(|| near.iter().flat_map(|folder| folder.ancestors()).find_map(in_venv))
 }
 
-/// The folders from which a program looks for the virtual environment: the current one and its own executable's.
+/// The paths from which a program searches for the virtual environment: the current folder and its own executable.
 #[must_use]
 pub fn nearby() -> Vec<PathBuf> {
     [std::env::current_dir(), std::env::current_exe()].into_iter().flatten().collect()
 }
 
-/// `.venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*` below `root`; the last by name if there are several.
+/// Finds `.venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*` below `root`; the last one by name
+/// if there are several.
 fn in_venv(root: &Path) -> Option<PathBuf> {
     let entries = |folder: &Path, prefix: &str| -> Vec<PathBuf> {
         let named = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
@@ -50,7 +55,7 @@ fn in_venv(root: &Path) -> Option<PathBuf> {
     libraries.filter(|path| path.is_file()).max()
 }
 
-/// ONNX Runtime, loaded. A process can load one library only: later loads give the first again.
+/// ONNX Runtime, loaded. A process can load only one library: later loads return the first one.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     environment: Environment,
@@ -61,11 +66,11 @@ impl Runtime {
     /// Loads the library at `path`.
     ///
     /// # Errors
-    /// [`ExportError::NoLibrary`] when no file is there, [`ExportError::RuntimeVersion`] when it is no ONNX Runtime of a version that was
-    /// tried, [`ExportError::Runtime`] when it cannot be loaded.
+    /// [`ExportError::NoLibrary`] when there is no file, [`ExportError::RuntimeVersion`] when it is not ONNX Runtime
+    /// of a tested version, [`ExportError::Runtime`] when it cannot be loaded.
     pub fn load(path: &Path) -> Result<Self, ExportError> {
         static LOADED: OnceLock<Result<Runtime, String>> = OnceLock::new();
-        // Checked first, since ort was seen to hang on a missing library.
+        // Checked first, since `ort` was seen to hang on a missing library.
         if !path.is_file() {
             return Err(ExportError::NoLibrary(path.to_path_buf()));
         }
@@ -85,10 +90,10 @@ impl Runtime {
         &self.version
     }
 
-    /// Loads a model, to run on one thread.
+    /// Loads an ONNX model, to be run on one thread.
     ///
     /// # Errors
-    /// [`ExportError::Runtime`] with the library's own account.
+    /// [`ExportError::Runtime`] with the library's message.
     pub fn session(&self, onnx: &[u8]) -> Result<Session, ExportError> {
         let build = || -> Result<OrtSession, String> {
             let builder = OrtSession::builder(&self.environment).map_err(|error| error.to_string())?;
@@ -100,24 +105,25 @@ impl Runtime {
     }
 }
 
-/// The version of a library, if it is one that was tried.
+/// The version of a library, if it was tested.
 fn tried(path: &Path) -> Result<String, ExportError> {
     let refused = |what: String| ExportError::RuntimeVersion {
         path: path.to_path_buf(),
         what,
-        oldest: *TRIED.start(),
-        newest: *TRIED.end(),
+        oldest: *TESTED_MINOR_VERSIONS.start(),
+        newest: *TESTED_MINOR_VERSIONS.end(),
     };
     let bytes = std::fs::read(path).map_err(|error| ExportError::Runtime(format!("{}: {error}", path.display())))?;
     let version = version(&bytes).ok_or_else(|| refused("is no ONNX Runtime".to_owned()))?;
     let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
     match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(1), Some(minor)) if TRIED.contains(&minor) => Ok(version),
+        (Some(1), Some(minor)) if TESTED_MINOR_VERSIONS.contains(&minor) => Ok(version),
         _ => Err(refused(format!("is ONNX Runtime {version}"))),
     }
 }
 
-/// The version of ONNX Runtime that a library was built as, read from its bytes: the library itself would have to be loaded to be asked.
+/// Reads the version of ONNX Runtime from a library's bytes, because the library would have to be loaded to ask for
+/// it.
 fn version(library: &[u8]) -> Option<String> {
     let is_part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
     let mut found = library.windows(VERSION_SYMBOL.len()).enumerate().filter(|(_, bytes)| *bytes == VERSION_SYMBOL);
@@ -134,10 +140,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Runs the model on `input`, row-major of `shape` (batch first).
+    /// Runs the model on `input`, row-major values of the shape `shape` (batch first).
     ///
     /// # Errors
-    /// [`ExportError::Runtime`] with the library's own account.
+    /// [`ExportError::Runtime`] with the library's message.
     pub fn run(&mut self, input: &[f32], shape: &[usize]) -> Result<Vec<NamedOutput>, ExportError> {
         let mut run = || -> ort::Result<Vec<NamedOutput>> {
             let outputs = self.session.run(ort::inputs![TensorRef::from_array_view((shape, input))?])?;
@@ -156,7 +162,7 @@ impl Session {
 pub(crate) mod testing {
     use super::{Runtime, find, nearby};
 
-    /// ONNX Runtime, or None where its library is missing; that fails a CI run.
+    /// Loads ONNX Runtime; `None` if its library is missing, which fails a CI run.
     pub(crate) fn onnx_runtime() -> Option<Runtime> {
         let named = std::env::var_os("ORT_DYLIB_PATH");
         let Some(path) = find(None, named.as_deref(), &nearby()) else {

@@ -1,4 +1,5 @@
-//! What the writer writes, three engines read: candle is the reference, tract and (where its library is found) ONNX Runtime follow.
+//! Exported files give the same outputs on three engines: candle is the reference; tract and (if its library is
+//! found) ONNX Runtime are compared with it.
 
 use candle_core::{Device, Tensor};
 use counterfoil_edge::inference::{Engine, Graph, NamedOutput};
@@ -6,7 +7,7 @@ use counterfoil_models::Calibration;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::parity::{Opinion, compare, compare_judgements};
+use super::parity::{EngineOutputs, compare, compare_judgements};
 use super::runtime::{Runtime, find, testing::onnx_runtime};
 
 use crate::net::{Layer, infer};
@@ -35,15 +36,15 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn opinion(engine: &str, outputs: Vec<NamedOutput>) -> Opinion {
-    Opinion { engine: engine.to_owned(), version: "test".to_owned(), outputs }
+fn opinion(engine: &str, outputs: Vec<NamedOutput>) -> EngineOutputs {
+    EngineOutputs { engine: engine.to_owned(), version: "test".to_owned(), outputs }
 }
 
 fn named(name: &str, tensor: &Tensor) -> NamedOutput {
     NamedOutput { name: name.to_owned(), shape: tensor.dims().to_vec(), values: values(tensor) }
 }
 
-/// Holds tract and ONNX Runtime against candle's outputs.
+/// Compares tract and ONNX Runtime with candle's outputs.
 fn assert_agree(onnx: &[u8], input: &Tensor, reference: Vec<NamedOutput>) {
     let (shape, numbers) = (input.dims(), values(input));
     let tract = Graph::load(onnx, shape).unwrap().run(&numbers).unwrap();
@@ -67,7 +68,7 @@ fn assert_discriminator(layers: &[Layer], embedding_at: usize, size: (usize, usi
     let reference = vec![named("score", &logit), named("logit", &logit), named("embedding", &embedding)];
     assert_agree(&onnx, &image, reference);
 
-    // Row by row through the box's engine: a picture's score does not depend on its neighbours.
+    // One row at a time on the box's engine: a picture's score does not depend on its neighbours.
     let engine = Engine::load(&onnx, 1, c, h, w).unwrap();
     assert_eq!(engine.embedding_len(), embedding.dim(1).unwrap());
     for (row, &wanted) in values(&image).chunks(c * h * w).zip(&values(&logit)) {
@@ -103,7 +104,7 @@ fn a_convolutional_discriminator_reads_alike_everywhere() {
         Layer::Flatten,
         linear(&mut rng, 6 * 4 * 6, 1),
     ];
-    // The embedding here is a map that the writer flattens.
+    // The embedding here is a map, which the writer flattens.
     assert_discriminator(&layers, 5, (1, 16, 24), &mut rng);
 }
 
@@ -169,7 +170,7 @@ fn scores(values: &[f32]) -> Vec<NamedOutput> {
 
 #[test]
 fn parity_names_engine_output_and_picture() {
-    // A standard deviation of 0.41: at most 1.2e-3 apart.
+    // The standard deviation is 0.41, so a difference of at most 1.2e-3 is allowed.
     let reference = opinion("candle", scores(&[0.5, 0.0, 1.0]));
     let near = compare(&reference, &[opinion("tract", scores(&[0.5, 0.0004, 1.0]))]).unwrap();
     assert!((near[0].max_difference - 4e-4).abs() < 1e-6, "{near:?}");
@@ -208,7 +209,7 @@ fn a_wrong_weight_and_swapped_channels_are_refused() {
 
     let swapped = Tensor::cat(&[2, 1, 0].map(|channel| image.narrow(1, channel, 1).unwrap()), 1).unwrap();
     assert!(compared(&layers, &swapped).is_err());
-    // One weight of 384, and one of 512, a tenth too large.
+    // One weight of 384 or of 512 is a tenth too large.
     let altered = |layer: &Layer| {
         let enlarged = |weight: &Tensor| {
             let mut numbers = values(weight);
@@ -239,7 +240,7 @@ fn verdicts_must_be_equal_and_scores_near_each_other() {
     assert!(message.contains("`joined score`, picture 1"), "{message}");
     let message = compared(2.5, 5.5).unwrap_err().to_string();
     assert!(message.contains("tract calls picture 1 unsure where candle calls it counterfeit"), "{message}");
-    // On the very threshold a rounding decides, in any engine.
+    // At the threshold itself a rounding error decides, on any engine.
     assert!(compared(4.0, 3.9999).is_ok());
 }
 

@@ -1,4 +1,4 @@
-//! A box on the network, as a visitor sees it: asked over TLS by one connection that is kept, and known by its certificate alone.
+//! Client for a box on the network: one TLS connection, kept open. Only its certificate identifies the box.
 
 mod certificate;
 pub mod known;
@@ -25,53 +25,53 @@ use tokio_rustls::TlsConnector;
 pub use known::Known;
 pub use pair::{Pairing, begin};
 
-/// A box answers a call within so long, or it is not there.
+/// Time limit for connecting to a box. A box that takes longer counts as unreachable.
 const CONNECT: Duration = Duration::from_secs(5);
-/// An answer has at most so many bytes.
+/// Maximum size of an answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Why a box did not do what it was asked.
+/// Why a request to a box failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// It is not there, or went away.
+pub enum BoxError {
+    /// The box cannot be reached, or the connection to it broke.
     #[error(
         "{box_} cannot be reached ({why}); check that it is on, on this network, and runs `counterfoil-edge serve`"
     )]
     Away {
-        /// The box.
+        /// Name of the box.
         box_: String,
-        /// What happened.
+        /// The underlying error.
         why: String,
     },
-    /// Another box answers at its address.
+    /// A box with another certificate answers at the box's address.
     #[error(
         "{box_} shows another certificate than the one it was paired with; if it was set up anew, `counterfoil pair` it again, otherwise somebody sits between"
     )]
     NotThisBox {
-        /// The box.
+        /// Name of the box.
         box_: String,
     },
-    /// It says no.
+    /// The box refused the request.
     #[error("{box_} says no ({}): {why}", status.as_u16())]
     No {
-        /// The box.
+        /// Name of the box.
         box_: String,
-        /// Its status.
+        /// HTTP status of the answer.
         status: StatusCode,
-        /// Its reason.
+        /// The reason that the box gave.
         why: String,
     },
-    /// It says something that is none of the protocol's.
+    /// The answer does not follow the protocol.
     #[error("{box_} speaks another language ({why}); update it, or this program")]
     Garbled {
-        /// The box.
+        /// Name of the box.
         box_: String,
-        /// What was wrong.
+        /// What is wrong with the answer.
         why: String,
     },
 }
 
-/// A box.
+/// A paired box on the network.
 pub struct Remote {
     known: Known,
     tls: Arc<rustls::ClientConfig>,
@@ -79,30 +79,32 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// A box that was paired with.
+    /// Creates a client for a paired box. It connects at the first request.
     #[must_use]
     pub fn new(known: Known) -> Self {
         let tls = certificate::only(&known.fingerprint);
         Self { known, tls, line: Mutex::new(None) }
     }
 
-    /// What it is called.
+    /// Name of the box.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.known.name
     }
 
-    /// Asks it something. A line that was cut is taken up once more where nothing was sent by it.
+    /// Sends a request and parses the JSON answer. Reuses the open connection. If the box has closed that connection,
+    /// a new one is opened before anything is sent. A request that fails while it is sent is not repeated.
     ///
     /// # Errors
-    /// [`Trouble`].
+    /// Returns a [`BoxError`] when the box cannot be reached, has another certificate, refuses, or does not answer with
+    /// a `T`.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         game: Option<&str>,
         body: Bytes,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, BoxError> {
         let mut line = self.line.lock().await;
         let mut sender = match line.take().filter(|sender| !sender.is_closed()) {
             Some(sender) => sender,
@@ -126,19 +128,19 @@ impl Remote {
         *line = Some(sender);
         if !status.is_success() {
             let why = serde_json::from_slice(&body).map_or_else(|_| "no reason".into(), |no: Refusal| no.error);
-            return Err(Trouble::No { box_: self.known.name.clone(), status, why });
+            return Err(BoxError::No { box_: self.known.name.clone(), status, why });
         }
         serde_json::from_slice(&body).map_err(|e| self.garbled(&e))
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Trouble> {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, BoxError> {
         let stream = known::reach(&self.known.address).await.map_err(|e| self.away(&*e))?;
         let tls = TlsConnector::from(Arc::clone(&self.tls));
         let name = ServerName::try_from("counterfoil").expect("it is a name");
         let stream = match timeout(CONNECT, tls.connect(name, stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) if error.to_string().contains(certificate::ANOTHER) => {
-                return Err(Trouble::NotThisBox { box_: self.known.name.clone() });
+                return Err(BoxError::NotThisBox { box_: self.known.name.clone() });
             }
             Ok(Err(error)) => return Err(self.away(&error)),
             Err(_) => return Err(self.away(&"no handshake")),
@@ -146,19 +148,20 @@ impl Remote {
         open(stream).await.map_err(|e| self.away(&*e))
     }
 
-    fn away(&self, why: &(impl ToString + ?Sized)) -> Trouble {
-        Trouble::Away { box_: self.known.name.clone(), why: why.to_string() }
+    fn away(&self, why: &(impl ToString + ?Sized)) -> BoxError {
+        BoxError::Away { box_: self.known.name.clone(), why: why.to_string() }
     }
 
-    fn garbled(&self, why: &(impl ToString + ?Sized)) -> Trouble {
-        Trouble::Garbled { box_: self.known.name.clone(), why: why.to_string() }
+    fn garbled(&self, why: &(impl ToString + ?Sized)) -> BoxError {
+        BoxError::Garbled { box_: self.known.name.clone(), why: why.to_string() }
     }
 }
 
-/// HTTP on a TLS stream; the connection lives as long as what is returned.
+/// Starts HTTP/1.1 on a TLS stream. The connection lives as long as the returned sender.
 async fn open(stream: tokio_rustls::client::TlsStream<TcpStream>) -> Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-    // It ends when the sender is dropped, or the box hangs up: the next request finds out.
+    // The task ends when the sender is dropped or the box closes the connection. The next request then notices the
+    // closed connection.
     tokio::spawn(async move {
         let _ = connection.await;
     });

@@ -1,28 +1,29 @@
-//! Sealed cards for exhibits that lie on a table: what is on a card's face is the SHA-256 of what is behind it.
+//! Sealed cards for exhibits that lie on a table: the face of a card is the SHA-256 of its hidden back.
 //!
-//! Before a round the operator scans the face, which is written down; after it the back, which says what the exhibit is. Nobody can guess
-//! the back from the face, and no other back fits it.
+//! Before a round the operator scans the face, and the referee records it. After the round the operator scans the
+//! back, which states what the exhibit is. The back contains random digits, so it cannot be guessed from the face,
+//! and no other back matches it.
 
 use anyhow::Result;
 use counterfoil_models::{secret, sha256_hex};
 
 const KIND: &str = "counterfoil-card-1";
 
-/// What is behind a card.
+/// Makes the back of a card: its kind, `genuine` or `counterfeit`, and a random secret.
 ///
 /// # Errors
-/// When the system gives no random bytes.
+/// Returns an error when the system gives no random bytes.
 pub fn back(genuine: bool) -> Result<String> {
     Ok(format!("{KIND} {} {}", if genuine { "genuine" } else { "counterfeit" }, &secret()?[..32]))
 }
 
-/// What is on its face.
+/// The face of the card with this back: its SHA-256 in hex.
 #[must_use]
 pub fn face(back: &str) -> String {
     sha256_hex(back.as_bytes())
 }
 
-/// Whether a card, face and back, is of a genuine exhibit; `None` when they do not belong together.
+/// Whether a card (face, back) is of a genuine exhibit. `None` when the face and the back do not belong together.
 #[must_use]
 pub fn opens((front, back): &(String, String)) -> Option<bool> {
     if face(back) != *front {

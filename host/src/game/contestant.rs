@@ -1,4 +1,4 @@
-//! Who plays: boxes on the network, and bundles on this machine.
+//! The contestants of a face-off: boxes on the network, and bundles on this machine.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use counterfoil_edge::Detector;
-use counterfoil_models::protocol::{Judged, Left, Seen};
+use counterfoil_models::protocol::{CameraStatement, DetectResponse, Left};
 use counterfoil_models::{Frame, Verdict};
 use hyper::Method;
 use hyper::body::Bytes;
@@ -14,25 +14,25 @@ use tokio::time::timeout;
 
 use super::boxes::Remote;
 
-/// One that judges what it is shown.
+/// A contestant, which judges exhibits.
 pub enum Contestant {
-    /// A box.
+    /// A box on the network.
     Box(Remote),
-    /// A bundle, judged by this machine.
+    /// A bundle on this machine: its name and its detector.
     Bundle(String, Arc<Detector>),
 }
 
 impl Contestant {
-    /// A bundle by the name in its manifest.
+    /// Opens a bundle as a contestant. Its name is the one in the bundle's manifest.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// Returns an error when the bundle cannot be opened.
     pub fn bundle(dir: &Path) -> Result<Self> {
         let detector = Detector::open(dir)?;
         Ok(Self::Bundle(detector.bundle().manifest().name.clone(), Arc::new(detector)))
     }
 
-    /// What it is called.
+    /// Name of the contestant.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -41,14 +41,14 @@ impl Contestant {
         }
     }
 
-    /// What it says of a picture.
+    /// Asks for the verdict on an encoded picture. `game` is the game's identifier.
     ///
     /// # Errors
-    /// When it cannot be asked, or fails.
+    /// Returns an error when the contestant cannot be asked, or cannot judge the picture.
     pub async fn judge(&self, game: &str, picture: Bytes) -> Result<Option<Verdict>> {
         match self {
             Self::Box(remote) => {
-                let judged: Judged = remote.ask(Method::POST, "/v1/detect", Some(game), picture).await?;
+                let judged: DetectResponse = remote.ask(Method::POST, "/v1/detect", Some(game), picture).await?;
                 Ok(Some(judged.verdict))
             }
             Self::Bundle(_, detector) => {
@@ -59,7 +59,7 @@ impl Contestant {
         }
     }
 
-    /// Lets it go at a game's end; a box that is not told so is free a minute later.
+    /// Tells a box that the game is over. A box that gets no such message is free for other games a minute later.
     pub async fn leave(&self, game: &str) {
         if let Self::Box(remote) = self {
             let asked = remote.ask::<Left>(Method::POST, "/v1/leave", Some(game), Bytes::new());
@@ -67,14 +67,14 @@ impl Contestant {
         }
     }
 
-    /// What it says of what lies before its camera.
+    /// Asks for the verdict on the object in front of the contestant's own camera.
     ///
     /// # Errors
-    /// When it has none, cannot be asked, or fails.
+    /// Returns an error when the contestant has no camera, cannot be asked, or cannot judge what it sees.
     pub async fn look(&self, game: &str) -> Result<Option<Verdict>> {
         match self {
             Self::Box(remote) => {
-                let seen: Seen = remote.ask(Method::POST, "/v1/look", Some(game), Bytes::new()).await?;
+                let seen: CameraStatement = remote.ask(Method::POST, "/v1/look", Some(game), Bytes::new()).await?;
                 Ok(seen.verdict())
             }
             Self::Bundle(name, _) => anyhow::bail!("{name} is a bundle and has no camera; only boxes can look"),

@@ -1,8 +1,8 @@
-//! Folders and a generator enter, exhibits leave: fairly mixed, all encoded alike, in a random order that is kept secret.
+//! Makes exhibits from a folder and a generator: half genuine, encoded in the same way, in a secret random order.
 //!
-//! Half are genuine, and the counterfeits are shared out among their families. Each exhibit is decoded and written anew as PNG under
-//! its number, so that neither a name, nor a file's metadata, nor its compression tells what it is; and what happens to the
-//! folder after that does not matter.
+//! Half of the exhibits are genuine. The counterfeits are distributed evenly over their families. Each exhibit is
+//! decoded and written again as PNG under its number, so that neither file name nor metadata nor compression tells
+//! what it is. Later changes of the source folder have no effect.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,45 +16,46 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Item, Part, Side};
-use crate::gan::sampler::Forger;
+use crate::gan::sampler::FaceoffGenerator;
 
 /// A picture that may become an exhibit.
 #[derive(Clone, Debug)]
 enum Candidate {
     Picture(Item),
-    /// The generator's, by its number.
+    /// A picture of the generator, by its number.
     Generated(u64),
 }
 
-/// An exhibit as it is shown.
+/// An exhibit of a game, with its label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exhibit {
-    /// Its file's name in the game's folder.
+    /// Name of the exhibit's file in the game's folder.
     pub file: String,
-    /// SHA-256 of that file.
+    /// SHA-256 of the file, in hex.
     pub sha256: String,
-    /// Whether it is genuine.
+    /// Whether the exhibit is genuine.
     pub genuine: bool,
-    /// What it was called, for after the game.
+    /// Name of the source picture, published after the game.
     pub name: String,
 }
 
-/// What exhibits are drawn from.
+/// The pictures that exhibits are drawn from.
 #[derive(Debug)]
 pub struct Collection {
     genuine: Vec<Candidate>,
-    /// By family.
+    /// One list per family.
     fakes: Vec<Vec<Candidate>>,
-    generated: Option<Forger>,
+    generated: Option<FaceoffGenerator>,
 }
 
 impl Collection {
-    /// A folder with genuine pictures and counterfeits, and counterfeits of a generator. `tell` is given the lines
-    /// that say how the folder was understood.
+    /// Opens a folder with genuine pictures and counterfeits, and adds the counterfeits of a generator. `tell`
+    /// receives the lines that describe how the folder was understood.
     ///
     /// # Errors
-    /// When the folder is not understood, lacks a side, or holds a picture that cannot be read.
-    pub fn open(folder: &Path, generated: Option<Forger>, tell: &dyn Fn(&str)) -> Result<Self> {
+    /// Returns an error when the folder is not understood, lacks genuine pictures or counterfeits, or holds a picture
+    /// that cannot be read.
+    pub fn open(folder: &Path, generated: Option<FaceoffGenerator>, tell: &dyn Fn(&str)) -> Result<Self> {
         let data = Dataset::list(folder, None, Side::Both, Part::Test)?;
         data.understood.tell(tell);
         for refused in data.genuine.iter().chain(&data.fake).filter(|item| item.is_refused()) {
@@ -73,10 +74,11 @@ impl Collection {
         Ok(Self { genuine, fakes: families.into_values().collect(), generated })
     }
 
-    /// Draws `rounds` exhibits, or as many as can be mixed fairly, by a secret random seed, and writes them to `folder`.
+    /// Draws `rounds` exhibits with a secret random seed, and writes them to `folder`. Without `rounds`, draws as
+    /// many as can be mixed half and half.
     ///
     /// # Errors
-    /// When there are too few, or one cannot be read.
+    /// Returns an error when there are too few pictures, or a picture cannot be read or written.
     pub fn draw(&self, rounds: Option<usize>, folder: &Path) -> Result<Vec<Exhibit>> {
         let mut rng = ChaCha8Rng::from_seed(random().context("the exhibits cannot be mixed")?);
         let mixed = self.mixed(rounds, &mut rng)?;
@@ -92,11 +94,11 @@ impl Collection {
         Ok(exhibits)
     }
 
-    /// Half genuine, half of all families alike, in random order.
+    /// Half genuine pictures, half counterfeits taken evenly from all families, in random order.
     fn mixed(&self, rounds: Option<usize>, rng: &mut ChaCha8Rng) -> Result<Vec<(bool, Candidate)>> {
         let found: usize = self.fakes.iter().map(Vec::len).sum();
         let half = match rounds {
-            // A generator has as many as are wanted.
+            // A generator makes as many counterfeits as needed.
             None if self.generated.is_some() => self.genuine.len(),
             None => self.genuine.len().min(found),
             Some(rounds) => rounds.div_ceil(2),
@@ -120,7 +122,7 @@ impl Collection {
             families.push((0..fakes as u64).map(Candidate::Generated).collect());
         }
         families.shuffle(rng);
-        // One of each family in turn, until there are enough.
+        // Takes one picture of each family in turn until there are enough.
         let mut drawn = Vec::with_capacity(fakes);
         while drawn.len() < fakes {
             let before = drawn.len();

@@ -1,9 +1,10 @@
-//! Bundles enter, a league leaves: every generator against every detective, and ratings of them all.
+//! A league: plays every generator against every detector and rates them all.
 //!
-//! After Skill Rating for Generative Models (Olsson and others, arXiv 1808.04888): a detective meets a generator over exhibits of which
-//! half are genuine, half the generator's. Right is a win for the detective, wrong one for the generator, unsure a draw; so a
-//! detective that cries counterfeit at everything gains nothing by it. Ratings are Glicko-2 with the matches in [`PERIODS`] periods.
-//! They say who is better than whom in this league and nothing about any other.
+//! Based on "Skill Rating for Generative Models" (Olsson et al., arXiv:1808.04888). Each match is one exhibit. Half
+//! of the exhibits of a pair are genuine, half are by the generator. A correct verdict is a win for the detector, a
+//! wrong one a win for the generator, and *unsure* is a draw. So a detector that calls everything counterfeit gains
+//! nothing. Ratings are Glicko-2 over `PERIODS` rating periods. They compare the players of one league and say
+//! nothing about other leagues.
 
 mod player;
 
@@ -18,52 +19,52 @@ use serde::{Deserialize, Serialize};
 use skillratings::Outcomes;
 use skillratings::glicko2::{Glicko2Config, Glicko2Rating, glicko2_rating_period};
 
-use crate::gan::sampler::Forger;
+use crate::gan::sampler::FaceoffGenerator;
 pub use player::{Detective, Genuine};
 
-/// Matches are rated in so many periods, each with its share of every pair's.
+/// Number of Glicko-2 rating periods. Each period contains the same share of every pair's matches.
 const PERIODS: usize = 10;
 
-/// What came of the matches of one pair, in their order: W the detective's win, L the generator's, D a draw.
+/// The results of one pair's matches in the order of play: `W` the detector wins, `L` the generator wins, `D` a draw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
-    /// The generator's name.
+    /// Name of the generator.
     pub generator: String,
-    /// The detective's name.
+    /// Name of the detector.
     pub detective: String,
-    /// A letter a match.
+    /// One letter per match.
     pub matches: String,
 }
 
-/// Everybody's matches.
+/// The matches of all pairs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matches {
-    /// What the matches are of: bundles, pictures, seed and number. Others are others.
+    /// Identifies the league by bundles, pictures, seed and number of matches. Other leagues' matches are not reused.
     pub of: String,
     /// The pairs that were played.
     pub pairs: Vec<Pair>,
 }
 
-/// One player's standing.
+/// The rating of one player.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rated {
-    /// The bundle's name.
+    /// Name of the bundle.
     pub name: String,
-    /// `generator` or `detective`.
+    /// Role of the player: `generator` or `detective`.
     pub plays: &'static str,
     /// Glicko-2 rating.
     pub rating: f64,
-    /// Its deviation: two of them to either side are some 95 %.
+    /// Rating deviation: the 95 % interval reaches about two deviations to each side of the rating.
     pub deviation: f64,
-    /// Share of matches won, draws as halves.
+    /// Share of matches won, 0..=1. A draw counts as half.
     pub won: f64,
 }
 
 impl Matches {
-    /// What was played before and kept in a file; nothing where it is of something else.
+    /// Reads the matches that an earlier call stored at `path`. The result is empty when the file does not exist.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// Returns an error when the file cannot be read, or belongs to another league.
     pub fn resume(path: &Path, of: String) -> Result<Self> {
         if !path.exists() {
             return Ok(Self { of, pairs: Vec::new() });
@@ -79,13 +80,13 @@ impl Matches {
         Ok(kept)
     }
 
-    /// Plays what was not played yet, and keeps each pair's matches as they are played.
+    /// Plays the pairs that were not played yet, and writes the file after each pair.
     ///
     /// # Errors
-    /// When a network fails, or the file cannot be written.
+    /// Returns an error when a network fails, or the file cannot be written.
     pub fn play(
         &mut self,
-        forgers: &[Forger],
+        forgers: &[FaceoffGenerator],
         detectives: &[Detective],
         genuine: &Genuine,
         path: &Path,
@@ -122,7 +123,7 @@ impl Matches {
         Ok(())
     }
 
-    /// Everybody's rating, best first.
+    /// The ratings of all players, best first.
     #[must_use]
     pub fn rated(&self) -> Vec<Rated> {
         let mut ratings: BTreeMap<(&'static str, &str), Glicko2Rating> = BTreeMap::new();
@@ -167,10 +168,10 @@ impl Matches {
         rated
     }
 
-    /// The win rates as a picture: a row a generator, a column a detective.
+    /// The win rates as an SVG matrix: one row per generator, one column per detector.
     ///
     /// # Errors
-    /// When the picture cannot be made.
+    /// Returns an error when the picture cannot be rendered.
     pub fn picture(&self) -> Result<String> {
         let names = |of: fn(&Pair) -> &str| {
             let mut names: Vec<String> = Vec::new();
@@ -197,7 +198,7 @@ impl Matches {
 }
 
 impl Pair {
-    /// The detective's share of wins, draws as halves.
+    /// The detector's share of wins, 0..=1. A draw counts as half.
     #[must_use]
     pub fn won_by_detective(&self) -> f64 {
         let points: f64 = self

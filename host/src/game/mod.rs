@@ -1,8 +1,8 @@
-//! Face-offs: who plays, what is shown, who keeps the record, and who looks on.
+//! Face-offs: the contestants, the exhibits, the record and the scoreboard.
 //!
-//! A [`referee`] mixes [`exhibits`] or has sealed [`cards`] laid. It shows them to every [`contestant`], of which the
-//! [`boxes`] are asked over the network, and keeps the [`record`]. A [`scoreboard`] shows the game as it is played.
-//! In a [`league`] every generator meets every detective.
+//! A [`referee`] mixes [`exhibits`], or lets an operator lay out exhibits with sealed [`cards`]. It shows each
+//! exhibit to every [`contestant`] and keeps the [`record`]. Contestants that are [`boxes`] are asked over the
+//! network. A [`scoreboard`] shows the game live. In a [`league`] every generator meets every detector.
 
 pub mod boxes;
 pub mod cards;

@@ -1,13 +1,14 @@
-//! A game's record: a line for everything that happened, each bound to all before it.
+//! The record of a game: one line for each event, chained by hashes.
 //!
 //! ```text
-//! {"entry":{"kind":"begin",...},"chain":"..."}      who plays, and the digest of the sealed labels
-//! {"entry":{"kind":"round",...},"chain":"..."}      an exhibit's SHA-256 and what was said of it
+//! {"entry":{"kind":"begin",...},"chain":"..."}      the contestants, and the digest of the sealed labels
+//! {"entry":{"kind":"round",...},"chain":"..."}      an exhibit's SHA-256, and the answers
 //! {"entry":{"kind":"end",...},"chain":"..."}        the opened seal, and the outcome
 //! ```
 //!
-//! A line's chain is the SHA-256 of the chain before it and of its own entry as it is written, so that no byte of a finished record can be
-//! changed without all after it. Lines are written whole and synced: a referee that crashes goes on where it was.
+//! The chain of a line is the SHA-256 of the previous chain and of the line's own entry as written. So no byte of a
+//! finished record can be changed without changing all later lines. Lines are written whole and synced: after a
+//! crash, the referee continues with the same record.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -19,10 +20,10 @@ use counterfoil_models::sha256_hex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// What the first chain is bound to.
+/// Start value of the chain.
 const ROOT: &str = "counterfoil-faceoff-1";
 
-/// One thing that happened.
+/// One event of a game.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Entry {
@@ -34,43 +35,43 @@ pub enum Entry {
     End(End),
 }
 
-/// How a game begins.
+/// The first entry of a game: its rules and contestants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begin {
-    /// What it is called, to the boxes too.
+    /// Identifier of the game, also sent to the boxes.
     pub game: String,
-    /// Who plays; people join later.
+    /// Names of the contestants. People may join later and are not listed.
     pub contestants: Vec<String>,
-    /// Rounds there will be.
+    /// Number of rounds.
     pub rounds: usize,
-    /// Seconds to answer in.
+    /// Time to answer, in seconds.
     pub deadline: f64,
-    /// [`Seal::digest`] of the labels; none where each exhibit has a sealed card of its own.
+    /// [`Seal::digest`] of the labels. `None` when each exhibit has its own sealed card.
     pub seal: Option<String>,
     /// Whether boxes look through their own cameras.
     pub look: bool,
 }
 
-/// One round.
+/// The entry of one round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Round {
-    /// Its number, from 1.
+    /// Number of the round, counted from 1.
     pub round: usize,
-    /// SHA-256 of the exhibit as it was shown; none where it lay on the table.
+    /// SHA-256 of the exhibit as it was shown, in hex. `None` when the exhibit lay on the table.
     pub exhibit: Option<String>,
-    /// What was on the face of its card, and behind it.
+    /// Face and back of the exhibit's card, if it has one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub card: Option<(String, String)>,
-    /// Who said what, with the referee's time.
+    /// Each contestant's name and answer, with the time on the referee's clock.
     pub answers: Vec<(String, Answer)>,
 }
 
-/// How it ended.
+/// The last entry of a game: its labels and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
-    /// The opened seal: labels in the order of play.
+    /// The opened seal: the labels in the order of play.
     pub opened: Seal,
-    /// The exhibits' own names, in the order of play.
+    /// Names of the exhibits, in the order of play.
     pub exhibits: Vec<String>,
     /// Standings and statistics.
     pub outcome: Outcome,
@@ -83,7 +84,7 @@ struct Line<'a> {
     chain: String,
 }
 
-/// The record while it is written.
+/// A record that is being written.
 #[derive(Debug)]
 pub struct Transcript {
     path: PathBuf,
@@ -92,19 +93,20 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Begins one.
+    /// Creates a new record.
     ///
     /// # Errors
-    /// When there is one already, or the folder cannot be written to.
+    /// Returns an error when the file already exists, or cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create_new(path).with_context(|| format!("cannot begin {}", path.display()))?;
         Ok(Self { path: path.to_path_buf(), file, chain: ROOT.into() })
     }
 
-    /// Takes one up again: what was torn by a crash is cut off.
+    /// Opens an unfinished record to continue it, and returns its entries. An incomplete last line, as a crash leaves
+    /// it, is cut off.
     ///
     /// # Errors
-    /// When what is there is no record, or was changed.
+    /// Returns an error when the file is not a record, or was changed.
     pub fn resume(path: &Path) -> Result<(Self, Vec<Entry>)> {
         let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
@@ -117,10 +119,10 @@ impl Transcript {
         Ok((Self { path: path.to_path_buf(), file, chain }, entries))
     }
 
-    /// Writes down what happened; once this is back, it did.
+    /// Appends an entry. When the function returns, the entry is safe on the disk.
     ///
     /// # Errors
-    /// A full disk, for one.
+    /// Returns an error when the file cannot be written, for example because the disk is full.
     pub fn write(&mut self, entry: &Entry) -> Result<()> {
         let entry = serde_json::value::to_raw_value(entry)?;
         let chain = bound(&self.chain, entry.get());
@@ -135,10 +137,11 @@ impl Transcript {
     }
 }
 
-/// A finished game, read from its record and found sound.
+/// Reads a finished game from its record and verifies it.
 ///
 /// # Errors
-/// When a byte of it was changed, it is not finished, the seal does not open, or the outcome does not follow from the answers.
+/// Returns an error when a byte was changed, the game is not finished, the seal does not open, or the outcome does
+/// not follow from the answers.
 pub fn verified(text: &[u8]) -> Result<(Begin, Vec<Round>, End)> {
     let (entries, _) = entries(text)?;
     let mut entries = entries.into_iter();
@@ -179,7 +182,7 @@ pub fn verified(text: &[u8]) -> Result<(Begin, Vec<Round>, End)> {
     Ok((begin, rounds, end))
 }
 
-/// Standings and statistics of what was said: whoever answered in any round played in all.
+/// Computes standings and statistics from the answers. A contestant that answered in any round counts in all rounds.
 #[must_use]
 pub fn outcome(rounds: &[Round], genuine: &[bool]) -> Outcome {
     let mut names: Vec<&String> = Vec::new();
@@ -202,7 +205,7 @@ fn bound(before: &str, entry: &str) -> String {
     sha256_hex(format!("{before}\n{entry}").as_bytes())
 }
 
-/// The entries of a record, and its last chain.
+/// Parses and verifies the lines of a record. Returns the entries and the last chain.
 fn entries(text: &[u8]) -> Result<(Vec<Entry>, String)> {
     let text = std::str::from_utf8(text).context("it is not text")?;
     ensure!(text.ends_with('\n'), "its last line is not whole");
@@ -212,7 +215,7 @@ fn entries(text: &[u8]) -> Result<(Vec<Entry>, String)> {
         let at = || format!("line {}", number + 1);
         let line: Line = serde_json::from_str(text).with_context(at)?;
         chain = bound(&chain, line.entry.get());
-        // As it was written, to the byte.
+        // The line must be byte for byte the one that would be written.
         let again = serde_json::to_string(&line).with_context(at)?;
         ensure!(line.chain == chain && again == text, "{}: it was changed after it was written", at());
         entries.push(serde_json::from_str(line.entry.get()).with_context(at)?);
@@ -229,7 +232,7 @@ mod tests {
         Answer { verdict: Some(verdict), seconds }
     }
 
-    /// A game of three rounds, whole.
+    /// A complete game of three rounds.
     fn game(path: &Path) {
         let seal = Seal { salt: "00".repeat(32), genuine: vec![true, false, true] };
         let mut transcript = Transcript::create(path).unwrap();
@@ -292,7 +295,7 @@ mod tests {
             }
             let (mut transcript, entries) = Transcript::resume(&path).unwrap();
             assert_eq!(entries.len(), ends.iter().filter(|end| **end <= cut).count());
-            // What comes next is bound to what was kept.
+            // The next line must be chained to the lines that were kept.
             transcript
                 .write(&Entry::Round(Round { round: 9, exhibit: None, card: None, answers: Vec::new() }))
                 .unwrap();

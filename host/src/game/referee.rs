@@ -1,7 +1,8 @@
-//! A face-off over the network: exhibits and contestants enter, a recorded game leaves.
+//! Runs a face-off over the network: takes exhibits and contestants, and produces a recorded game.
 //!
-//! The rules are those of [`counterfoil_models::game`]. `exhibits` are mixed and sealed, every [`Contestant`] is shown the same bytes at the
-//! same time and answers against the referee's clock, [`record`](super::record) keeps what happened, and [`scoreboard`](super::scoreboard) shows it.
+//! The rules are those of [`counterfoil_models::game`]. The exhibits are mixed and sealed before the game. Every
+//! [`Contestant`] is shown the same bytes at the same time and answers against the referee's clock.
+//! [`record`](super::record) stores the game, and [`scoreboard`](super::scoreboard) shows it.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use counterfoil_models::game::{Answer, Seal};
-use counterfoil_models::{claim, secret, sync, vacant_folder};
+use counterfoil_models::{ensure_folder_free, lock_folder, secret, sync};
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -20,29 +21,29 @@ use tokio::time::{sleep, timeout};
 use super::contestant::Contestant;
 use super::exhibits::Exhibit;
 use super::record::{Begin, End, Entry, Round, Transcript};
-use super::scoreboard::{Hall, Stage};
+use super::scoreboard::{GameView, Stage};
 use super::{cards, record};
 use crate::durable;
 
-/// The record in a game's folder,
+/// Name of the record's file in a game's folder.
 pub const TRANSCRIPT: &str = "transcript.jsonl";
-/// the exhibits there,
+/// Name of the exhibits' folder in a game's folder.
 pub const EXHIBITS: &str = "exhibits";
-/// and what must stay secret until the game is over.
+/// Name of the file in a game's folder that must stay secret until the game is over.
 const SECRET: &str = "secret.json";
 
-/// What is judged.
+/// What a game shows to its contestants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Show {
-    /// Pictures that are sent.
+    /// Pictures that are sent to the contestants.
     Pictures(Vec<Exhibit>),
-    /// Things on the table, in an order the operator knows: their labels.
+    /// Objects on the table, in an order that the operator knows: the label of each, `true` for genuine.
     Listed(Vec<bool>),
-    /// Things on the table, each with a sealed card: how many.
+    /// Objects on the table, each with a sealed card: their number.
     Cards(usize),
 }
 
-/// What must stay secret until the end.
+/// What must stay secret until the game is over.
 #[derive(Debug, Serialize, Deserialize)]
 struct Secret {
     begin: Begin,
@@ -50,30 +51,30 @@ struct Secret {
     show: Show,
 }
 
-/// How fast a game goes.
+/// The timing of a game.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Time to answer.
     pub deadline: Duration,
-    /// Time for the unveiling.
+    /// Time for which the unveiled exhibit stays on the scoreboard.
     pub pause: Duration,
 }
 
-/// Whoever lays exhibits on the table and scans their cards.
+/// The person who lays exhibits on the table and scans their cards.
 pub trait Operator: Send {
-    /// Says what is next and comes back when it lies there.
+    /// Asks for the exhibit of this round. Returns when it lies on the table.
     fn lay(&mut self, round: usize, rounds: usize) -> Result<()>;
-    /// The face of its card.
+    /// Asks for the face of the exhibit's card.
     fn face(&mut self, round: usize) -> Result<String>;
-    /// The back of its card.
+    /// Asks for the back of the exhibit's card.
     fn back(&mut self, round: usize) -> Result<String>;
 }
 
-/// A game that is played, or goes on.
+/// A game, new or resumed.
 #[derive(Debug)]
 pub struct Game {
     folder: PathBuf,
-    /// Keeps other referees from the folder.
+    /// Keeps other referees out of the folder.
     _claim: File,
     secret: Secret,
     transcript: Transcript,
@@ -82,11 +83,11 @@ pub struct Game {
 }
 
 impl Game {
-    /// Seals a new game into a folder of its own, which `show` puts the exhibits into. The folder is whole or not there: it is made beside
-    /// its place, so that a game that cannot begin touches nothing.
+    /// Begins a new game in its own folder. `show` writes the exhibits there. The folder is prepared beside its final
+    /// place and then renamed, so that a game that cannot begin leaves nothing behind.
     ///
     /// # Errors
-    /// When the place is taken, or the exhibits cannot be shown.
+    /// Returns an error when the folder is taken, or the exhibits cannot be prepared.
     pub fn begin(
         folder: &Path,
         show: impl FnOnce(&Path) -> Result<Show>,
@@ -94,7 +95,7 @@ impl Game {
         pace: Pace,
     ) -> Result<Self> {
         refuse_played(folder)?;
-        vacant_folder(folder, &[])?;
+        ensure_folder_free(folder, &[])?;
         let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let written = || format!("cannot write into {}", parent.display());
         fs::create_dir_all(parent).with_context(written)?;
@@ -120,21 +121,21 @@ impl Game {
         let secret = Secret { begin, seal, show };
         durable::write_private(&draft.path().join(SECRET), &serde_json::to_vec(&secret)?).with_context(written)?;
         Transcript::create(&draft.path().join(TRANSCRIPT))?.write(&Entry::Begin(secret.begin))?;
-        // Temporary folders are private; a game is for all to verify.
+        // Temporary folders are private, but a game's folder must be readable by everyone who verifies it.
         fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(written)?;
-        // Takes the place of nothing but an empty folder.
+        // The rename replaces nothing but an empty folder.
         fs::rename(draft.path(), folder).with_context(|| format!("the game cannot be put at {}", folder.display()))?;
         sync(parent)?;
         drop(draft);
         Self::resume(folder, contestants)
     }
 
-    /// Takes a game up again that its referee left.
+    /// Resumes a game that its referee left unfinished.
     ///
     /// # Errors
-    /// When it was finished, changed, is played by others, or by another referee at this moment.
+    /// Returns an error when the game is finished, changed, played by other contestants, or in use by another referee.
     pub fn resume(folder: &Path, contestants: &[Contestant]) -> Result<Self> {
-        let claim = claim(folder)?;
+        let lock_folder = lock_folder(folder)?;
         let path = folder.join(SECRET);
         let text = fs::read(&path).with_context(|| {
             format!("{} holds no game to go on with: it was finished, or is no game's folder", folder.display())
@@ -157,7 +158,7 @@ impl Game {
             }
         }
         let folder = folder.to_path_buf();
-        let mut game = Self { folder, _claim: claim, secret, transcript, rounds: Vec::new(), opened: Vec::new() };
+        let mut game = Self { folder, _claim: lock_folder, secret, transcript, rounds: Vec::new(), opened: Vec::new() };
         for round in rounds {
             let genuine = game.truth(round.round, round.card.as_ref())?;
             game.rounds.push(round);
@@ -166,24 +167,25 @@ impl Game {
         Ok(game)
     }
 
-    /// How it began.
+    /// The first entry of the game's record.
     #[must_use]
     pub fn begun(&self) -> &Begin {
         &self.secret.begin
     }
 
-    /// Rounds that were played.
+    /// Number of rounds that were played.
     #[must_use]
     pub fn played(&self) -> usize {
         self.rounds.len()
     }
 
-    /// Has everyone judge something that does not count: whoever cannot is found out before the game.
+    /// Has every contestant judge a practice picture that does not count, to find those that cannot play before the
+    /// game.
     ///
     /// # Errors
-    /// Who cannot play, and why.
-    pub async fn practise(&self, contestants: &[Arc<Contestant>], hall: &Hall) -> Result<()> {
-        hall.set(|scene| scene.stage = Stage::Practice);
+    /// Returns an error that names the contestant that cannot play, and the reason.
+    pub async fn run_practice_round(&self, contestants: &[Arc<Contestant>], view: &GameView) -> Result<()> {
+        view.set(|scene| scene.stage = Stage::Practice);
         let picture: Bytes = practice_picture()?.into();
         let mut all = JoinSet::new();
         for contestant in contestants.iter().map(Arc::clone) {
@@ -200,28 +202,29 @@ impl Game {
         Ok(())
     }
 
-    /// Plays what is left of it.
+    /// Plays the remaining rounds of the game.
     ///
     /// # Errors
-    /// When an exhibit was changed, or the game cannot be written down; what was played stays.
+    /// Returns an error when an exhibit was changed, or the game cannot be written. The rounds played so far stay in
+    /// the record.
     pub async fn play(
         mut self,
         contestants: &[Arc<Contestant>],
-        hall: &Hall,
+        view: &GameView,
         pace: Pace,
         operator: &mut dyn Operator,
         mut tell: impl FnMut(&Round, bool),
     ) -> Result<End> {
-        hall.begin(self.begun());
-        self.tell_scores(hall);
+        view.begin(self.begun());
+        self.tell_scores(view);
         for number in self.rounds.len() + 1..=self.begun().rounds {
-            let (round, genuine) = self.round(number, contestants, hall, pace, operator).await?;
+            let (round, genuine) = self.round(number, contestants, view, pace, operator).await?;
             self.transcript.write(&Entry::Round(round.clone()))?;
             tell(&round, genuine);
-            hall.unveil(&round, genuine);
+            view.unveil(&round, genuine);
             self.rounds.push(round);
             self.opened.push(genuine);
-            self.tell_scores(hall);
+            self.tell_scores(view);
             sleep(pace.pause).await;
         }
         let seal = self.secret.seal.take();
@@ -235,7 +238,7 @@ impl Game {
         let outcome = record::outcome(&self.rounds, &opened.genuine);
         let end = End { opened, exhibits, outcome };
         self.transcript.write(&Entry::End(end.clone()))?;
-        hall.end(&end);
+        view.end(&end);
         for contestant in contestants {
             contestant.leave(&self.begun().game).await;
         }
@@ -248,7 +251,7 @@ impl Game {
         &self,
         number: usize,
         contestants: &[Arc<Contestant>],
-        hall: &Hall,
+        view: &GameView,
         pace: Pace,
         operator: &mut dyn Operator,
     ) -> Result<(Round, bool)> {
@@ -274,8 +277,8 @@ impl Game {
         if picture.is_none() {
             operator.lay(number, self.begun().rounds)?;
         }
-        hall.show(number, picture.clone(), pace.deadline);
-        let answers = self.answers(contestants, hall, pace.deadline, picture).await;
+        view.show(number, picture.clone(), pace.deadline);
+        let answers = self.answers(contestants, view, pace.deadline, picture).await;
         let card = match face {
             Some(face) => Some((face, operator.back(number)?)),
             None => None,
@@ -284,11 +287,11 @@ impl Game {
         Ok((Round { round: number, exhibit: sha256, card, answers }, genuine))
     }
 
-    /// What everyone says within the deadline: contestants in their order, then people.
+    /// The answers within the deadline: the contestants in their order, then the people.
     async fn answers(
         &self,
         contestants: &[Arc<Contestant>],
-        hall: &Hall,
+        view: &GameView,
         deadline: Duration,
         picture: Option<Bytes>,
     ) -> Vec<(String, Answer)> {
@@ -306,7 +309,7 @@ impl Game {
                 let verdict = timeout(deadline, asked).await;
                 let answer = match verdict {
                     Ok(Ok(verdict)) => Answer { verdict, seconds: begun.elapsed().as_secs_f64() },
-                    // Who fails has said nothing, and is as slow as can be.
+                    // A failure counts as no answer, with the longest possible time.
                     Ok(Err(_)) | Err(_) => Answer { verdict: None, seconds: deadline.as_secs_f64() },
                 };
                 (place, answer)
@@ -318,14 +321,14 @@ impl Game {
         while let Some(thought) = thinking.join_next().await {
             if let Ok((place, answer)) = thought {
                 answers[place].1 = answer;
-                hall.answered(&answers[place].0);
+                view.answered(&answers[place].0);
             }
         }
-        answers.extend(hall.people(begun, deadline).await);
+        answers.extend(view.people(begun, deadline).await);
         answers
     }
 
-    /// What a round's exhibit is.
+    /// Whether the exhibit of a round is genuine.
     fn truth(&self, round: usize, card: Option<&(String, String)>) -> Result<bool> {
         match (&self.secret.seal, card) {
             (Some(seal), _) => seal.genuine.get(round - 1).copied().context("there is no such round"),
@@ -338,8 +341,8 @@ impl Game {
         }
     }
 
-    fn tell_scores(&self, hall: &Hall) {
-        hall.scores(&record::outcome(&self.rounds, &self.opened).standings);
+    fn tell_scores(&self, view: &GameView) {
+        view.scores(&record::outcome(&self.rounds, &self.opened).standings);
     }
 }
 
@@ -353,7 +356,7 @@ impl Show {
     }
 }
 
-/// Refuses a folder with a game, and says what can be done with that.
+/// Returns an error when the folder holds a game. The message says what can be done.
 fn refuse_played(folder: &Path) -> Result<()> {
     ensure!(
         !folder.join(SECRET).exists(),
@@ -368,7 +371,7 @@ fn refuse_played(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A picture of nothing: waves that no article has.
+/// A practice picture: waves that resemble no article.
 fn practice_picture() -> Result<Vec<u8>> {
     let picture = image::RgbImage::from_fn(192, 128, |x, y| {
         let wave = ((x * x + y * y) / 61 % 256) as u8;

@@ -1,10 +1,10 @@
-//! A game enters as it is played, pages leave: a large one for the projector, a small one for the phones of those who play along.
+//! The scoreboard of a game as web pages: a large one for the projector, a small one for the phones of the audience.
 //!
-//! Whoever looks gets the whole scene whenever it changes, so that a page that was away is right again at once. Verdicts and labels are in a
-//! scene only when nobody can answer any more.
+//! A page receives the whole scene whenever it changes, so that a page that reconnects is up to date at once.
+//! Verdicts and labels are in a scene only when the round no longer accepts answers.
 
 mod audience;
-mod hall;
+mod view;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,22 +25,22 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 
 pub use audience::Refused;
-pub use hall::{Hall, Scene, Stage};
+pub use view::{GameView, Scene, Stage};
 
 const PROJECTOR: &str = include_str!("scoreboard/projector.html");
 const PHONE: &str = include_str!("scoreboard/phone.html");
 
-/// Opens the hall's doors; says where.
+/// Starts the web server of a scoreboard. Returns the address of the pages.
 ///
 /// # Errors
-/// When the address cannot be had.
-pub async fn open(hall: &Arc<Hall>, address: SocketAddr) -> Result<SocketAddr> {
+/// Returns an error when the server cannot listen on the address.
+pub async fn open(view: &Arc<GameView>, address: SocketAddr) -> Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; choose another --web, or stop what listens there"))?;
     let at = listener.local_addr()?;
     let at = if at.ip().is_unspecified() { SocketAddr::new(own_address().unwrap_or(at.ip()), at.port()) } else { at };
-    hall.set(|scene| scene.play = format!("http://{at}/play"));
+    view.set(|scene| scene.play = format!("http://{at}/play"));
     let app = Router::new()
         .route("/", get(async || html(PROJECTOR)))
         .route("/play", get(async || html(PHONE)))
@@ -49,27 +49,27 @@ pub async fn open(hall: &Arc<Hall>, address: SocketAddr) -> Result<SocketAddr> {
         .route("/api/join", post(join))
         .route("/api/answer", post(answer))
         .layer(DefaultBodyLimit::max(1024))
-        .with_state(Arc::clone(hall));
+        .with_state(Arc::clone(view));
     tokio::spawn(server::serve(listener, None, app));
     Ok(at)
 }
 
-/// This machine's address on the network that leads to all others, as whoever listens on all of its own is to be reached by.
+/// This machine's address on its default route, at which others reach a server that listens on all addresses.
 fn own_address() -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    // Nothing is sent: the kernel only looks up the way to an address that is set aside for documentation (RFC 5737).
+    // Nothing is sent: the kernel only looks up the route to an address reserved for documentation (RFC 5737).
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     Some(socket.local_addr().ok()?.ip())
 }
 
-async fn events(State(hall): State<Arc<Hall>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let scenes = WatchStream::new(hall.watch());
+async fn events(State(view): State<Arc<GameView>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let scenes = WatchStream::new(view.watch());
     Sse::new(scenes.map(|scene| Ok(Event::default().json_data(&*scene).unwrap_or_default())))
         .keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
 }
 
-async fn exhibit(State(hall): State<Arc<Hall>>, Path(round): Path<usize>) -> Response {
-    match hall.exhibit(round) {
+async fn exhibit(State(view): State<Arc<GameView>>, Path(round): Path<usize>) -> Response {
+    match view.exhibit(round) {
         Some(picture) => {
             ([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-store")], picture).into_response()
         }
@@ -88,18 +88,18 @@ struct Joined {
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct AnswerRequest {
     id: String,
     round: usize,
     genuine: bool,
 }
 
-async fn join(State(hall): State<Arc<Hall>>, Json(join): Json<Join>) -> Result<Json<Joined>, Refused> {
-    Ok(Json(Joined { id: hall.join(&join.name)? }))
+async fn join(State(view): State<Arc<GameView>>, Json(join): Json<Join>) -> Result<Json<Joined>, Refused> {
+    Ok(Json(Joined { id: view.join(&join.name)? }))
 }
 
-async fn answer(State(hall): State<Arc<Hall>>, Json(said): Json<Said>) -> Result<StatusCode, Refused> {
-    hall.say(&said.id, said.round, said.genuine)?;
+async fn answer(State(view): State<Arc<GameView>>, Json(said): Json<AnswerRequest>) -> Result<StatusCode, Refused> {
+    view.say(&said.id, said.round, said.genuine)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

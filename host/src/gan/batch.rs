@@ -1,8 +1,8 @@
-//! Rows of bytes become tensors on the generator's scale, and back.
+//! Conversion between rows of bytes and tensors on the generator's scale.
 
 use candle_core::{Device, Result, Tensor};
 
-/// Rows of [C, H, W] bytes as maps [B, H, W, C] on the generator's scale, -1..1.
+/// Turns rows of [C, H, W] bytes into maps [B, H, W, C] on the generator's scale, -1..1.
 pub(super) fn maps(rows: &[Vec<u8>], (channels, height, width): (usize, usize, usize)) -> Result<Tensor> {
     let area = height * width;
     let levels: [f32; 256] = std::array::from_fn(|byte| level(byte as u8));
@@ -17,7 +17,7 @@ pub(super) fn maps(rows: &[Vec<u8>], (channels, height, width): (usize, usize, u
     Tensor::from_vec(maps, (rows.len(), height, width, channels), &Device::Cpu)
 }
 
-/// Maps [B, H, W, C] of -1..1 as rows of [C, H, W] bytes: what a file keeps of a generated picture.
+/// Turns maps [B, H, W, C] in -1..1 into rows of [C, H, W] bytes, the levels that a picture file would hold.
 pub(super) fn rows(maps: &Tensor) -> Result<Vec<Vec<u8>>> {
     let planes = maps.detach().to_device(&Device::Cpu)?.permute((0, 3, 1, 2))?.flatten_from(1)?; // [B, CHW]
     let byte = |x: f32| ((x + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8;

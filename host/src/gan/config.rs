@@ -1,7 +1,8 @@
-//! What a training run is told: defaults, a TOML file and the caller's own changes go in, a validated configuration comes out.
+//! The configuration of a training run: defaults, changed by a TOML file and by the caller, then validated.
 //!
-//! Every key has a default that suits its net, so a file may hold as little as one line; an unknown key is refused. Learning rates are
-//! constant: the bytes of a run are a function of the seed and the number of steps, however long it was meant to be.
+//! Every key has a default that suits its networks, so a file may hold as little as one line. Unknown
+//! keys are errors. Learning rates are constant: the bytes of a run depend on the seed and the number of
+//! steps, not on the planned length.
 
 use std::fmt::Display;
 
@@ -15,25 +16,25 @@ use crate::detector::detective::Part;
 use crate::loss::Loss;
 use crate::net::Net;
 
-/// A year: the longest timed run.
+/// Longest timed run, in minutes: a year.
 const MINUTES: f64 = 366.0 * 24.0 * 60.0;
 
-/// Where the networks are computed.
+/// The device on which the networks are computed. The first line of each variant is its help on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compute {
-    /// The processor, all of its cores
+    /// The processor, all of its cores.
     #[default]
     Cpu,
-    /// The first NVIDIA GPU, in a program built with the feature cuda
+    /// The first NVIDIA GPU, in a program built with the feature cuda.
     Cuda,
 }
 
 impl Compute {
-    /// The device itself.
+    /// Opens the device.
     ///
     /// # Errors
-    /// When this program or machine has none.
+    /// When this program or machine has no such device.
     pub(super) fn device(self) -> Result<Device, Error> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
@@ -46,21 +47,21 @@ impl Compute {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Which pair plays.
+    /// Which pair of networks is trained.
     pub net: Net,
-    /// What the players minimise.
+    /// The loss that generator and discriminator minimise.
     pub loss: Loss,
-    /// Of every random stream.
+    /// Seed of every random stream.
     pub seed: u64,
-    /// Real pictures a step, 2 to 1024.
+    /// Real pictures per step, 2 to 1024.
     pub batch: usize,
     /// Length of the latent z, 1 to 1024.
     pub latent: usize,
-    /// Channels at the dcgan's highest resolution, 4 to 256; the mlp ignores it.
+    /// Channels of the dcgan at its highest resolution, 4 to 256; the mlp ignores it.
     pub width: usize,
     /// The generator's learning rate, above 0, at most 0.1.
     pub lr_g: f64,
-    /// The discriminator's.
+    /// The discriminator's learning rate, above 0, at most 0.1.
     pub lr_d: f64,
     /// Adam's decay of the first moment, 0 to below 1.
     pub beta1: f64,
@@ -68,33 +69,34 @@ pub struct Config {
     pub beta2: f64,
     /// Target of the discriminator's real term: above 0.5, at most 1.
     pub real_label: f64,
-    /// Decay a step of the generator's running average, 0 to below 1.
+    /// Decay per step of the generator's running average, 0 to below 1.
     pub ema: f64,
-    /// Whether a detective looks on and learns; without one the game's own discriminator is the detector.
+    /// Whether a detective is trained beside the GAN. Without one, the GAN's own discriminator is the detector.
     #[serde(default)]
     pub detective: bool,
-    /// Parts of the detective that are left out, to measure what each is worth (`scripts/ablate`).
+    /// Parts of the detective that are left out, to measure what each contributes (`scripts/ablate`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Part>,
-    /// Steps between two grids of samples; 0 for once an epoch.
+    /// Steps between two grids of sample pictures; 0 means one grid per epoch.
     pub sample_every: u64,
     /// Steps between two checkpoints.
     pub checkpoint_every: u64,
-    /// Newest checkpoints kept, at least 1; the best is kept besides.
+    /// Number of newest checkpoints that are kept, at least 1; the best are kept in addition.
     pub keep: usize,
-    /// Where it is computed; may change when a run is resumed. Only the processor gives the same bytes twice.
+    /// The device for the computation; it may change when a run is resumed. Only the processor gives the same bytes
+    /// twice.
     #[serde(default)]
     pub device: Compute,
-    /// Stop at this step.
+    /// Step at which training stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Stop after this many minutes of this call, above 0.
+    /// Minutes after which this call stops training, above 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minutes: Option<f64>,
 }
 
 impl Config {
-    /// The defaults of a net, with no end set.
+    /// The defaults for a pair of networks, without `steps` and `minutes`.
     #[must_use]
     pub fn new(net: Net) -> Self {
         let (batch, lr_g, lr_d) = match net {
@@ -125,10 +127,11 @@ impl Config {
         }
     }
 
-    /// Reads a TOML file's text over the defaults of its `net` key, or of `net` where the caller has chosen one.
+    /// Reads a TOML text over the defaults of its `net` key, or of `net` where the caller has chosen one.
     ///
     /// # Errors
-    /// When the text is no TOML, a key is unknown or a value has the wrong type. Ranges are checked by [`Config::validate`].
+    /// When the text is not TOML, a key is unknown or a value has the wrong type. [`Config::validate`] checks the
+    /// ranges.
     pub fn from_toml(text: &str, net: Option<Net>) -> Result<Self, Error> {
         let mut given: toml::Table = toml::from_str(text).map_err(refused)?;
         let net = match (net, given.get("net")) {
@@ -140,35 +143,35 @@ impl Config {
         Self::new(net).changed(given)
     }
 
-    /// Itself but for the keys in a TOML file's text, its net included.
+    /// This configuration with the keys of a TOML text replaced, including `net`.
     ///
     /// # Errors
-    /// As [`from_toml`](Self::from_toml).
+    /// When the text is not TOML, a key is unknown or a value has the wrong type.
     pub fn over(&self, text: &str) -> Result<Self, Error> {
         self.changed(toml::from_str(text).map_err(refused)?)
     }
 
     fn changed(&self, given: toml::Table) -> Result<Self, Error> {
         let ends = ["steps", "minutes"];
-        // A file that says when to stop says it alone.
+        // A text that sets `steps` or `minutes` replaces both.
         let own = if ends.iter().any(|key| given.contains_key(*key)) { self.recipe() } else { self.clone() };
         let mut table = toml::Table::try_from(own).map_err(|error| Error::Toml(error.to_string()))?;
         table.extend(given);
         table.try_into().map_err(refused)
     }
 
-    /// The TOML text that gives this configuration again.
+    /// This configuration as TOML text, from which it can be read again.
     ///
     /// # Errors
-    /// When a number is beyond what TOML can say, such as a seed above 2^63.
+    /// When TOML cannot represent a number, such as a seed above 2^63.
     pub fn to_toml(&self) -> Result<String, Error> {
         toml::to_string(self).map_err(|error| Error::Toml(error.to_string()))
     }
 
-    /// Checks every value.
+    /// Checks that every value is in its range.
     ///
     /// # Errors
-    /// On the first value out of its range, naming the key, the value and the range.
+    /// On the first value out of range; the error names the key, the value and the range.
     pub fn validate(&self) -> Result<(), Error> {
         fn check(fits: bool, key: &'static str, value: &dyn Display, expected: &'static str) -> Result<(), Error> {
             if fits { Ok(()) } else { Err(Error::Value { key, value: value.to_string(), expected }) }
@@ -197,14 +200,14 @@ impl Config {
         }
     }
 
-    /// What decides the weights at a given step: everything but when to stop.
+    /// This configuration without `steps` and `minutes`: everything that determines the weights at a given step.
     #[must_use]
     pub fn recipe(&self) -> Self {
         Self { steps: None, minutes: None, ..self.clone() }
     }
 
-    /// The first key of the recipe in which two configurations differ, with both values: what forbids to resume one with the other.
-    /// How often to sample, to save and how much to keep may change.
+    /// The first key in which two configurations differ, with both values, so that one cannot resume the other's
+    /// run. The keys `steps`, `minutes`, `sample_every`, `checkpoint_every`, `keep` and `device` may differ.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         let table = |config: &Self| {
@@ -217,7 +220,7 @@ impl Config {
     }
 }
 
-/// The first key in which two tables differ, with both values; a key that one of them leaves out differs too.
+/// The first key in which two tables differ, with both values. A key that only one of them has is a difference, too.
 pub(crate) fn difference(
     ours: &serde_json::Map<String, Value>,
     theirs: &serde_json::Map<String, Value>,

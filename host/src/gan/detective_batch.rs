@@ -1,5 +1,5 @@
-//! A training batch of the detective: genuine rows, damaged ones and known fakes. The generator's fakes join it in
-//! the step.
+//! A training batch of the detective: genuine rows, damaged ones and known fakes. The training step adds the
+//! generator's fakes.
 
 use candle_core::Tensor;
 use rand::Rng;
@@ -12,26 +12,26 @@ use crate::data::{DataError, Samples, TrainingSet};
 use crate::detector::detective::{Part, negative};
 use crate::math::random::stream;
 
-/// Updates of the detective for each step of the GAN: it has more to learn than the two players.
+/// Updates of the detective per training step of the GAN; it has more to learn than generator and discriminator.
 pub(super) const UPDATES_PER_STEP: u64 = 2;
 
-/// Rows of a batch, [N, H, W, C] in -1..1.
+/// One training batch of the detective, as rows `[N, H, W, C]` in -1..1.
 #[derive(Clone, Debug)]
 pub struct DetectiveBatch {
     /// Genuine rows.
     pub genuine: Tensor,
     /// Damaged genuine rows.
     pub negatives: Tensor,
-    /// Rows of known fakes, where there are any, and how many of them make a picture.
+    /// Rows of known fakes, where there are any, and the number of rows per picture.
     pub known: Option<(Tensor, usize)>,
-    /// How many of the generator's fakes are to join them.
+    /// Number of the generator's fakes that the training step adds.
     pub fakes: usize,
 }
 
 impl DetectiveBatch {
-    /// Batch number `number`: as many genuine rows as the configuration's batch and as many forged ones, a quarter of
-    /// them the generator's, a quarter known fakes (one picture at least) where there are any, the others damaged
-    /// genuine rows.
+    /// Batch number `number`. It has as many genuine rows as the configuration's batch, and as many counterfeit
+    /// ones: a quarter from the generator, a quarter known fakes (one picture at least) where there are any,
+    /// the others damaged genuine rows.
     pub(super) fn of(config: &Config, training_set: TrainingSet, number: u64) -> Result<Self, Error> {
         let Config { seed, batch, without, .. } = config;
         let TrainingSet { genuine, known } = training_set;
@@ -62,7 +62,7 @@ impl DetectiveBatch {
     }
 }
 
-/// Damaged genuine rows, each a function of (seed, batch, its place).
+/// Damaged genuine rows. Each is a function of the seed, the batch number and its place in the batch.
 fn negatives(config: &Config, genuine: &Samples, count: usize, number: u64) -> Result<Vec<Vec<u8>>, DataError> {
     let forge = |place: usize| {
         let mut rng = stream(config.seed, "negative", number * config.batch as u64 + place as u64);
@@ -72,7 +72,7 @@ fn negatives(config: &Config, genuine: &Samples, count: usize, number: u64) -> R
     (0..count).into_par_iter().map(forge).collect()
 }
 
-/// All rows of some known fakes, each of any family with the same chance.
+/// All rows of `count` known fakes. Each picture is of a random family; all families have the same probability.
 fn pictures(families: &[Samples], count: usize, rng: &mut impl Rng) -> Result<Vec<Vec<u8>>, DataError> {
     let pictures = (0..count).flat_map(|_| {
         let family = &families[rng.random_range(0..families.len())];

@@ -1,8 +1,9 @@
-//! What a round needs from outside the game: samples go in; the real batch, the latents and the detective's batches
-//! come out, prepared rounds ahead.
+//! Batches for the training steps of the GAN: real pictures, latents and the detective's batches, prepared some
+//! steps ahead.
 //!
-//! Rows are read, converted and latents drawn on a thread of their own while the trainer plays, so that neither a disk nor the drawing is
-//! waited for. A draw is a function of configuration, samples and step: who draws it, and when, changes no number.
+//! A separate thread reads and converts rows and draws latents while the trainer computes, so that the trainer
+//! waits neither for a disk nor for random numbers. A batch is a function of configuration, samples and step; the
+//! thread and the time at which it is made change no number.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -15,22 +16,23 @@ use crate::data::TrainingSet;
 use crate::math::random::{Deck, normal, stream};
 use candle_core::{Device, Tensor};
 
-/// Draws that wait for the trainer; one more is being made. A slow read may last two rounds before anyone waits.
+/// Batches that wait for the trainer; one more is being made. A slow read may last two steps before the trainer has
+/// to wait.
 const AHEAD: usize = 2;
 
-/// What one round is played with.
+/// The data of one training step.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Real pictures, [B, H, W, C] in -1..1.
+    /// Real pictures, `[B, H, W, C]` in -1..1.
     pub real: Tensor,
-    /// Latents, [B, Z].
+    /// Latents, `[B, Z]`.
     pub z: Tensor,
-    /// What the detective is shown, where one looks on.
+    /// Batches for the detective; empty without one.
     pub detective_batches: Vec<DetectiveBatch>,
 }
 
 impl Batch {
-    /// The draw of step `step`, `deck` being dealt from the genuine rows by the configuration's seed.
+    /// The batch of step `step`. `deck` must be a deck of the genuine rows with the configuration's seed.
     ///
     /// # Errors
     /// When a row cannot be read.
@@ -52,14 +54,15 @@ impl Batch {
     }
 }
 
-/// The draws of one step after another, made ahead.
+/// The batches of consecutive steps, made ahead by a thread.
 #[derive(Debug)]
 pub struct DataLoader {
     draws: Receiver<Result<Batch, Error>>,
 }
 
 impl DataLoader {
-    /// Begins to draw, with step `first`. The thread ends when the feed is dropped, or after the first error.
+    /// Starts the thread with the batch of step `first`. The thread ends when the loader is dropped, or after the
+    /// first error.
     #[must_use]
     pub fn start<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
@@ -73,7 +76,7 @@ impl DataLoader {
             for step in first.. {
                 let draw = Batch::of(config, training_set, &mut deck, step);
                 let last = draw.is_err();
-                // A refused draw means that the game is over.
+                // If nothing receives the batch, training is over.
                 if sender.send(draw).is_err() || last {
                     break;
                 }
@@ -82,10 +85,10 @@ impl DataLoader {
         Self { draws }
     }
 
-    /// The draw of the next step, waited for if need be.
+    /// The batch of the next step. Waits for it if it is not ready.
     ///
     /// # Errors
-    /// What [`Batch::of`] gave; then the feed is at its end and must not be asked again.
+    /// The error of [`Batch::of`]. After an error the loader has no more batches and must not be used again.
     pub fn batch(&self) -> Result<Batch, Error> {
         self.draws.recv().expect("the feeding thread draws until the feed is dropped or an error was handed out")
     }
@@ -135,7 +138,7 @@ mod tests {
                     let alone = Batch::of(&config, (&samples).into(), &mut Deck::new(0, 10), step).unwrap();
                     assert_eq!(numbers(&loader.batch().unwrap()), numbers(&alone), "step {step}");
                 }
-                // Dropped with draws waiting: the scope would never end if the thread did not.
+                // The loader is dropped while batches wait: the scope would never end if the thread did not.
             });
         }
     }

@@ -1,9 +1,9 @@
-//! The pair: a configuration and samples go in, a run folder with a trained generator and its detective comes out.
+//! GAN training: takes a configuration and samples, and leaves a run folder with a trained generator and its detective.
 //!
-//! RUN/metrics.jsonl, RUN/samples/step-*.png, RUN/checkpoints/step-*.safetensors. `step` is one step of the game, `trainer` decides when it
-//! stops, is saved and is shown to the observers. All of a run but its speed is a function of the configuration and
-//! the samples, and a kill at any moment leaves what `resume` goes on from. Knows no data folder, no bundle and no
-//! report.
+//! A run folder holds RUN/metrics.jsonl, RUN/samples/step-*.png and RUN/checkpoints/step-*.safetensors. `step` is
+//! one training step. `trainer` decides when training stops, when it is saved and when the observers are called.
+//! All of a run except its speed is a function of the configuration and the samples. If it is killed at any moment,
+//! `resume` can continue from what is on disk. This module does not depend on data folders, bundles or reports.
 
 mod batch;
 mod checkpoint;

@@ -1,8 +1,9 @@
-//! How steadily the detective judges: it goes in as it is at some step, its AUROC on a fixed set of rows comes out.
+//! How steady the detective's scores are: its AUROC on a fixed set of rows, during training.
 //!
-//! The genuine rows are of the training and most of the counterfeit ones damaged by our own hand, so this says nothing of how good a
-//! detective is; that only pictures it never saw can tell. It says how far its judgement moves from one step to the next, and so what
-//! stopping elsewhere would have changed. Its streams are its own: a run's checkpoints are the same bytes with and without it.
+//! The genuine rows are training data, and most of the counterfeit ones are genuine rows damaged by this program.
+//! So the AUROC does not tell how good a detective is; only pictures that were not used in training can tell that.
+//! It tells how much the scores move from one step to the next, and so what stopping at another step would have
+//! changed. The probe has its own random streams: a run's checkpoints have the same bytes with and without it.
 
 use rand::Rng;
 use rayon::prelude::*;
@@ -15,16 +16,16 @@ use crate::detector::detective::{Detective, negative};
 use crate::eval::{Observation, Sample, auroc};
 use crate::math::random::stream;
 
-/// Steps between two probes; there is one at each checkpoint on the schedule besides.
+/// Steps between two probes; there is also one at each checkpoint on the schedule.
 pub(super) const PROBE_EVERY: u64 = 50;
-/// Genuine rows, and as many damaged ones: a step of one pair in the order moves the AUROC by less than 2e-5.
+/// Number of genuine rows, and of damaged ones. If one pair changes its order, the AUROC moves by less than 2e-5.
 const GENUINE: u64 = 256;
-/// Rows of known fakes, where there are any.
+/// Number of rows of known fakes, if there are any.
 const KNOWN: u64 = 128;
-/// Rows judged at a time, which bounds the memory that takes.
+/// Rows that are scored at a time; this bounds the memory.
 const CHUNK: usize = 64;
 
-/// The rows, [C, H, W] bytes each.
+/// The fixed rows, [C, H, W] bytes each.
 pub(super) struct Probe {
     shape: (usize, usize, usize),
     genuine: Vec<Vec<u8>>,
@@ -32,7 +33,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Draws the rows that a run's detective is asked about from its first step to its last.
+    /// Draws the rows on which a run's detective is probed from its first step to its last.
     ///
     /// # Errors
     /// When a row cannot be read.
@@ -57,7 +58,8 @@ impl Probe {
         Ok(Self { shape: genuine.shape(), genuine: rows, counterfeit })
     }
 
-    /// The AUROC of the detective's average on these rows; none when it is out of the numbers.
+    /// The AUROC of the detective's averaged networks on these rows, 0..1; `None` when there is a score that is not
+    /// finite.
     pub(super) fn of(&self, detective: &Detective) -> Result<Option<f64>, Error> {
         let mut seen = Vec::new();
         for (rows, family) in [(&self.genuine, None), (&self.counterfeit, Some("counterfeit"))] {
@@ -68,7 +70,7 @@ impl Probe {
                     family,
                     group: None,
                     score: f64::from(logit),
-                    accused: false,
+                    called_counterfeit: false,
                 }));
             }
         }

@@ -1,4 +1,4 @@
-//! A generator at work: latents enter, pictures leave. Every place that needs generated pictures takes them from here.
+//! Makes pictures from latents with a generator. All code that needs generated pictures uses it.
 
 use std::path::Path;
 
@@ -13,28 +13,28 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::net::{Layer, Network, infer};
 
-/// Pictures made at a time, which bounds the memory that takes.
+/// Pictures made at a time; this bounds the memory.
 const CHUNK: usize = 64;
 
-/// A generator, ready to draw pictures of one shape from latents of one length.
+/// A generator that makes pictures of one shape from latents of one length.
 #[derive(Debug)]
 pub struct GeneratorSampler {
     generator: Generator,
     latent: usize,
-    /// Channels, height, width.
+    /// Channels, height and width of the pictures.
     shape: (usize, usize, usize),
 }
 
 #[derive(Debug)]
 enum Generator {
-    /// In training: inference layers that end in -1..1.
+    /// From training: inference layers whose outputs are in -1..1.
     Layers(Vec<Layer>),
-    /// In a bundle: a graph of one picture at a time that ends in 0..1.
+    /// From a bundle: a graph for one picture at a time whose outputs are in 0..1.
     Graph(Graph),
 }
 
 impl GeneratorSampler {
-    /// The sampler of a network that makes pictures of `shape` from latents of length `latent`.
+    /// Creates the sampler of a network that makes pictures of `shape` from latents of length `latent`.
     ///
     /// # Errors
     /// When the network's layers cannot be folded.
@@ -42,10 +42,10 @@ impl GeneratorSampler {
         Ok(Self { generator: Generator::Layers(network.layers()?), latent, shape })
     }
 
-    /// The sampler of a bundle's generator; `None` where it has none.
+    /// Creates the sampler of a bundle's generator; `None` if the bundle has none.
     ///
     /// # Errors
-    /// When the bundle's generator cannot be read or does not draw pictures of the manifest's input.
+    /// When the bundle's generator cannot be read or does not make pictures of the manifest's input shape.
     pub fn of_bundle(bundle: &Bundle) -> Result<Option<Self>> {
         let manifest = bundle.manifest();
         let Some(latent) = manifest.latent else { return Ok(None) };
@@ -62,19 +62,19 @@ impl GeneratorSampler {
         Ok(Some(Self { generator: Generator::Graph(graph), latent, shape: (channels, height, width) }))
     }
 
-    /// Length of a latent.
+    /// Length of a latent vector.
     #[must_use]
     pub fn latent(&self) -> usize {
         self.latent
     }
 
-    /// Channels, height and width of its pictures.
+    /// Channels, height and width of the pictures.
     #[must_use]
     pub fn shape(&self) -> (usize, usize, usize) {
         self.shape
     }
 
-    /// Pictures [C, H, W] in -1..1 from latents `[N, Z]`, row-major.
+    /// Makes pictures `[C, H, W]` in -1..1 from latents `[N, Z]`, row-major.
     ///
     /// # Errors
     /// When the network fails.
@@ -88,10 +88,10 @@ impl GeneratorSampler {
         })
     }
 
-    /// The same in the 256 levels that a picture has.
+    /// Makes pictures `[C, H, W]` in the 256 levels of a picture file from latents `[N, Z]`, row-major.
     ///
     /// # Errors
-    /// As [`sample`](Self::sample).
+    /// When the network fails.
     pub fn bytes(&self, z: &[f32]) -> candle_core::Result<Vec<Vec<u8>>> {
         let level = match self.generator {
             Generator::Layers(_) => |x: &f32| ((x + 1.0) * 127.5).round() as u8,
@@ -100,7 +100,7 @@ impl GeneratorSampler {
         Ok(self.raw(z)?.iter().map(|picture| picture.iter().map(level).collect()).collect())
     }
 
-    /// Pictures on the generator's own scale.
+    /// Pictures on the generator's own scale: -1..1 for layers, 0..1 for a graph.
     fn raw(&self, z: &[f32]) -> candle_core::Result<Vec<Vec<f32>>> {
         let mut pictures = Vec::with_capacity(z.len() / self.latent);
         match &self.generator {
@@ -120,21 +120,22 @@ impl GeneratorSampler {
     }
 }
 
-/// A bundle's generator in a game: the same counterfeit for the same number on every call.
+/// A bundle's generator in a face-off. It makes the same counterfeit for the same number on every call.
 #[derive(Debug)]
-pub struct Forger {
+pub struct FaceoffGenerator {
     name: String,
     sampler: GeneratorSampler,
-    /// Rows of a whole picture.
+    /// Number of rows of a whole picture.
     regions: usize,
     seed: u64,
 }
 
-impl Forger {
-    /// The generator of a bundle; `None` where it has none.
+impl FaceoffGenerator {
+    /// Opens the generator of the bundle in folder `dir`; `None` if the bundle has none.
     ///
     /// # Errors
-    /// As [`GeneratorSampler::of_bundle`].
+    /// When the bundle cannot be opened, or its generator cannot be read or does not make pictures of the
+    /// manifest's input shape.
     pub fn of(dir: &Path, seed: u64) -> Result<Option<Self>> {
         let bundle = Bundle::open(dir)?;
         let manifest = bundle.manifest();
@@ -149,14 +150,14 @@ impl Forger {
         &self.name
     }
 
-    /// Channels, height and width of what it draws.
+    /// Channels, height and width of one row that the generator makes.
     #[must_use]
     pub fn shape(&self) -> (usize, usize, usize) {
         self.sampler.shape()
     }
 
-    /// Its counterfeit of a number: `rows` draws one after the other, `[rows, C, H, W]`, in the 256 levels of 0..1
-    /// that a picture has.
+    /// The counterfeit with this number as `rows` rows made one after the other, `[rows, C, H, W]` in 0..1, in
+    /// the 256 levels of a picture file.
     ///
     /// # Errors
     /// When the network fails.
@@ -164,10 +165,10 @@ impl Forger {
         Ok(self.bytes(number, rows)?.into_iter().map(|level| f32::from(level) / 255.0).collect())
     }
 
-    /// Its counterfeit of a number as a picture.
+    /// The counterfeit with this number as a picture.
     ///
     /// # Errors
-    /// When the network fails, or draws the parts of a picture only.
+    /// When the network fails, or when the generator makes only parts of a picture.
     pub fn picture(&self, number: u64) -> Result<Frame> {
         ensure!(
             self.regions == 1,
@@ -189,7 +190,8 @@ impl Forger {
     }
 
     fn bytes(&self, number: u64, rows: usize) -> Result<Vec<u8>> {
-        // The seed of a game comes from the kernel and is no training's, so this is no stream of `math::random`.
+        // The seed of a game comes from the kernel and not from a training run, so this is not a stream of
+        // `math::random`.
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(number);
         let z: Vec<f32> = StandardNormal.sample_iter(&mut rng).take(rows * self.sampler.latent).collect();

@@ -1,8 +1,8 @@
-//! The game: real pictures go in, both players come out a little better.
+//! The training step of the GAN: updates the generator, the discriminator and the detective with one batch.
 //!
 //! [`GanTrainer::train_step`] is Algorithm 1 of Goodfellow et al. (1406.2661) with k = 1: one minibatch step of the
-//! discriminator, one of the generator. Everything random in round t comes from streams of t, so a game is its
-//! weights, its moments and its step.
+//! discriminator, then one of the generator. All random numbers of step t come from streams of t, so the training
+//! state consists of the weights, the moments and the step.
 
 use candle_core::{Device, Tensor};
 
@@ -18,31 +18,31 @@ use crate::loss::sigmoid;
 use crate::math::random::{Deck, stream};
 use crate::net::{Net, Network, dcgan, mlp, moving_average};
 
-/// The players, their optimisers and the step they are at.
+/// The networks of a training run, their optimisers and the step.
 #[derive(Debug)]
 pub struct GanTrainer {
     pub(super) config: Config,
-    /// Channels, height, width.
+    /// Channels, height and width of the pictures.
     pub(super) shape: (usize, usize, usize),
     pub(super) step: u64,
     pub(super) generator: Network,
     pub(super) discriminator: Network,
-    /// The generator's running average: what is shown and exported.
+    /// The generator's running average, which is shown and exported.
     pub(super) average: Network,
     pub(super) adam_g: Adam,
     pub(super) adam_d: Adam,
-    /// Who looks on, where the configuration wants one.
+    /// The detective that is trained beside the GAN, if the configuration has one.
     pub(super) detective: Option<Detective>,
     samples: usize,
     device: Device,
 }
 
-/// What one round measured.
+/// The measurements of one training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepStats {
-    /// Rounds played so far, this one included.
+    /// Number of steps made, including this one.
     pub step: u64,
-    /// Passes over the samples so far.
+    /// Number of passes over the samples so far.
     pub epoch: f64,
     /// The discriminator's loss.
     pub loss_d: f32,
@@ -56,12 +56,12 @@ pub struct StepStats {
     pub norm_d: f32,
     /// Norm of the generator's gradient.
     pub norm_g: f32,
-    /// The detective's loss, where one looks on: 1.39 is a coin toss.
+    /// The detective's loss, if there is one. 1.39 is the loss of guessing, 2 ln 2.
     pub loss_detective: Option<f32>,
 }
 
 impl StepStats {
-    /// Whether every number of the round is finite.
+    /// Whether all losses and gradient norms of the step are finite.
     #[must_use]
     pub fn is_finite(&self) -> bool {
         [self.loss_d, self.loss_g, self.norm_d, self.norm_g].iter().chain(&self.loss_detective).all(|x| x.is_finite())
@@ -69,10 +69,11 @@ impl StepStats {
 }
 
 impl GanTrainer {
-    /// A game at step 0, its first weights drawn from the seed.
+    /// Creates a trainer at step 0 with initial weights drawn from the seed.
     ///
     /// # Errors
-    /// When the net cannot make pictures of the samples' size.
+    /// When the networks cannot make pictures of the samples' size, the pictures are too small for the detective, a
+    /// row cannot be read, or the device is missing.
     pub fn new(config: &Config, samples: &Samples) -> Result<Self, Error> {
         let (_, height, width) = samples.shape();
         if config.detective && height.min(width) < MIN_SIDE {
@@ -95,7 +96,7 @@ impl GanTrainer {
         Ok(game)
     }
 
-    /// A game at step 0 between copies of these players.
+    /// A trainer at step 0 with copies of these networks and without a detective.
     pub(super) fn with(
         config: &Config,
         samples: &Samples,
@@ -121,36 +122,40 @@ impl GanTrainer {
         })
     }
 
-    /// Rounds played so far.
+    /// Number of training steps made so far.
     #[must_use]
     pub fn step(&self) -> u64 {
         self.step
     }
 
-    /// The forger, as it learns.
+    /// The generator that is trained (not its running average).
     #[must_use]
     pub fn generator(&self) -> &Network {
         &self.generator
     }
 
-    /// The detective, as it learns.
+    /// The discriminator that is trained.
     #[must_use]
     pub fn discriminator(&self) -> &Network {
         &self.discriminator
     }
 
-    /// Rounds after which every sample has been seen once, at least one.
+    /// Number of steps after which every sample has been used once, at least one.
     #[must_use]
-    pub fn steps_an_epoch(&self) -> u64 {
+    pub fn steps_per_epoch(&self) -> u64 {
         self.samples.div_ceil(self.config.batch) as u64
     }
 
-    /// One round of the game, with the draw of this step.
+    /// Makes one training step with the batch of this step.
     ///
-    /// The generator's step judges the same fakes as the discriminator's, by the discriminator as updated: as in PyTorch's DCGAN example,
-    /// one pass of the generator a round instead of two.
+    /// The generator's update uses the same fakes as the discriminator's update, and the discriminator as it is after
+    /// that update. As in PyTorch's DCGAN example, this takes one pass of the generator per step instead of two.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn train_step(&mut self, batch: &Batch) -> Result<StepStats, Error> {
-        // On a worker of the pool: from outside, each of the hundred products of a round would first have to wake one.
+        // It runs on a worker of the pool: from outside, each of the hundred products of a step would first have to
+        // wake one.
         rayon::scope(|_| self.step_within(batch))
     }
 
@@ -163,7 +168,7 @@ impl GanTrainer {
         let forged = self.generator.forward(&z, &mut dropout)?;
         let fake = &forged.output; // [B, H, W, C] in -1..1
 
-        // The discriminator's step: tell real from fake, the fakes taken as they are.
+        // The discriminator's update: tell real from fake. No gradient reaches the generator.
         let both = Tensor::cat(&[&real, &fake.detach()], 0)?; // [2B, H, W, C]
         let told = self.discriminator.forward(&both, &mut dropout)?;
         let logits = &told.output; // [2B, 1]
@@ -172,7 +177,7 @@ impl GanTrainer {
         let gradients = told.gradients(&loss_d.backward()?);
         let norm_d = self.adam_d.update(self.discriminator.parameters(), &gradients)?;
 
-        // The generator's step: against the discriminator as it now is, which learns nothing from it.
+        // The generator's update, against the discriminator after its update, whose weights are frozen.
         let judged = self.discriminator.frozen().forward(fake, &mut dropout)?;
         let loss_g = loss.generator(&judged.output)?;
         let gradients = forged.gradients(&loss_g.backward()?);
@@ -195,7 +200,8 @@ impl GanTrainer {
         })
     }
 
-    /// Updates the detective by its batches, with the generator's newest fakes; gives the mean loss.
+    /// Updates the detective with its batches and the generator's newest fakes. Returns the mean loss, or `None`
+    /// without a detective.
     fn update_detective(&mut self, detective_batches: &[DetectiveBatch], fake: &Tensor) -> Result<Option<f32>, Error> {
         let (Some(detective), false) = (&mut self.detective, detective_batches.is_empty()) else { return Ok(None) };
         let forgeries = rows(fake)?; // [B][CHW]
@@ -204,21 +210,23 @@ impl GanTrainer {
             let shown: Vec<Vec<u8>> = newest.by_ref().take(batch.fakes).cloned().collect();
             let parts = [&maps(&shown, self.shape)?, &batch.negatives];
             let parts: Vec<&Tensor> = parts.into_iter().filter(|part| part.elem_count() > 0).collect();
-            let forged = Tensor::cat(&parts, 0)?; // [B, H, W, C] with the known ones
+            let forged = Tensor::cat(&parts, 0)?; // [B, H, W, C], counting the known fakes
             let known = batch.known.as_ref().map(|(rows, regions)| (rows, *regions));
             total += detective.update(&batch.genuine, &forged, known)?;
         }
         Ok(Some(total / detective_batches.len() as f32))
     }
 
-    /// The average's decay: slower as the game grows older, so that it soon forgets the first weights.
+    /// Decay of the generator's running average. It grows with the steps, so that the initial weights are soon
+    /// forgotten.
     fn ema(&self) -> f32 {
         let step = self.step as f64;
         self.config.ema.min((1.0 + step) / (10.0 + step)) as f32
     }
 }
 
-/// The generator and the discriminator of a configuration for pictures of a shape (channels, height, width), with their first weights.
+/// The generator and the discriminator of a configuration, with their initial weights, for pictures of a
+/// shape (channels, height, width).
 pub(super) fn networks(config: &Config, shape: (usize, usize, usize)) -> Result<(Network, Network), Error> {
     let (generator, discriminator) = match config.net {
         Net::Mlp => (mlp::generator(config.latent, shape), mlp::discriminator(shape)),
@@ -261,7 +269,7 @@ mod tests {
             let config = Config { batch: 6, width: 4, latent: 8, ..Config::new(net) };
             let (mut game, mut deck) =
                 (GanTrainer::new(&config, &samples).unwrap(), Deck::new(config.seed, samples.len()));
-            // On one thread: how many panels are in use at once is then the same every time.
+            // It runs on one thread, so that the number of panels in use at once is the same every time.
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
             let mut free = |rounds| {
                 for _ in 0..rounds {
@@ -281,8 +289,8 @@ mod tests {
         for net in [Net::Mlp, Net::Dcgan] {
             let config = Config { batch: 6, width: 4, latent: 8, ..Config::new(net) };
             let [mut ours, mut theirs] = [(); 2].map(|()| GanTrainer::new(&config, &samples).unwrap());
-            theirs.generator = theirs.generator.on_stock();
-            theirs.discriminator = theirs.discriminator.on_stock();
+            theirs.generator = theirs.generator.on_candle();
+            theirs.discriminator = theirs.discriminator.on_candle();
             let mut deck = Deck::new(config.seed, samples.len());
             for step in 0..5 {
                 let draw = Batch::of(&config, (&samples).into(), &mut deck, step).unwrap();

@@ -1,4 +1,4 @@
-//! A training from its first step, or from a checkpoint, to its end.
+//! A training run, from its first step or from a checkpoint to its end.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,27 +19,29 @@ use crate::data::{Samples, TrainingSet};
 use crate::math::random::{normal, stream};
 use crate::quality;
 
-/// How a run ended.
+/// How a call of [`train`] ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
-    /// Steps made since the run began, earlier calls included. `steps` of this number gives the same bytes.
+    /// Number of steps made since the run began, earlier calls included. A run of this many `steps` gives the same
+    /// bytes.
     pub steps: u64,
     /// Wall-clock seconds of this call.
     pub seconds: f64,
-    /// Real pictures a second of this call, saving and showing included.
+    /// Real pictures per second of this call, including the time for saving and showing.
     pub images_per_second: f64,
-    /// Whether the end that the configuration set was reached; false when `stop` was.
+    /// True if the end set by the configuration was reached, false if `stop` ended the training.
     pub finished: bool,
 }
 
-/// Trains the pair of `config` on the training set and keeps its record in the folder `run`.
+/// Trains the GAN of `config` on the training set and keeps its record in the folder `run`.
 ///
-/// With `resume` it goes on from the newest checkpoint that opens, and from the start where none was written yet. It
-/// stops where `config` says, or soon after `stop` becomes true; either way the last step is saved, and what the
-/// generator draws there. `on_save` is called after each checkpoint. `quiet` keeps progress and notes off stderr.
+/// With `resume`, training continues from the newest checkpoint that can be opened, or starts at step 0 if none was
+/// written yet. It stops where `config` says, or soon after `stop` becomes true. In both cases the last step is
+/// saved, with a grid of the generator's pictures. `on_save` is called after each checkpoint. `quiet` keeps
+/// progress and notes off stderr.
 ///
 /// # Errors
-/// See [`Error`]; whatever happens, a checkpoint that was written stays.
+/// See [`Error`]. A checkpoint that was written stays in any case.
 pub fn train(
     config: &Config,
     training_set: TrainingSet,
@@ -78,7 +80,7 @@ fn train_from(
         let folder = run.join(folder);
         fs::create_dir_all(&folder).map_err(Error::io("create the folder", &folder))?;
     }
-    // Whether the end was reached; none while the training goes on.
+    // Whether the configuration's end was reached; `None` while the training continues.
     let ending = |step: u64| {
         let at_end = config.steps.is_some_and(|steps| step >= steps)
             || config.minutes.is_some_and(|minutes| started.elapsed() >= Duration::from_secs_f64(minutes * 60.0));
@@ -88,14 +90,14 @@ fn train_from(
     let metrics = quality::all(training_set.genuine)?;
     let probe = config.detective.then(|| Probe::new(&config, training_set)).transpose()?;
     let progress = Progress::new(&config, first, quiet);
-    let sample_every = if config.sample_every > 0 { config.sample_every } else { trainer.steps_an_epoch() };
+    let sample_every = if config.sample_every > 0 { config.sample_every } else { trainer.steps_per_epoch() };
     let mut ended = ending(first);
     let grids = Grids::begin(run, sample_every, &trainer, ended.is_some())?;
     let checkpoints = Checkpoints { run, keep: config.keep, saved };
-    // In this order: a checkpoint comes after the lines and the grid that led to it.
+    // The order matters: a checkpoint is written after the lines and the grid that led to it.
     let mut observers: [Box<dyn Observer + '_>; 4] =
         [Box::new(recorder), Box::new(grids), Box::new(checkpoints), Box::new(progress)];
-    // The scope ends when the loader is dropped, which an error does too.
+    // The scope ends when the loader is dropped, which also happens on an error.
     thread::scope(|scope| {
         let loader = DataLoader::start(scope, &config, training_set, first);
         while ended.is_none() {
@@ -109,7 +111,7 @@ fn train_from(
             let quality = if due.checkpoint || due.end { measure(&trainer, &metrics)? } else { BTreeMap::new() };
             let mut record = StepRecord::from(&stats);
             if due.checkpoint {
-                // Where the training was stopped is no part of its record.
+                // The point at which training was stopped is not part of its record.
                 record.quality.clone_from(&quality);
             }
             if let (Some(probe), Some(detective)) = (&probe, &trainer.detective)
@@ -133,8 +135,8 @@ fn train_from(
     })
 }
 
-/// The quality metrics of the averaged generator's pictures of fixed latents.
-fn measure(trainer: &GanTrainer, metrics: &[quality::Named]) -> Result<BTreeMap<String, f64>, Error> {
+/// The quality metrics of the averaged generator, on pictures of fixed latents.
+fn measure(trainer: &GanTrainer, metrics: &[quality::NamedMetric]) -> Result<BTreeMap<String, f64>, Error> {
     let latent = trainer.config.latent;
     let sampler = GeneratorSampler::of_network(&trainer.average, latent, trainer.shape)?;
     let z = normal(&mut stream(trainer.config.seed, "distance", 0), quality::PICTURES * latent);
@@ -160,13 +162,13 @@ impl Observer for Checkpoints<'_> {
     }
 }
 
-/// A new pair in a folder that holds none.
+/// A new trainer, for a folder without checkpoints.
 fn begin(config: &Config, samples: &Samples, run: &Path) -> Result<GanTrainer, Error> {
     if checkpoints(run).is_empty() { GanTrainer::new(config, samples) } else { Err(Error::Occupied(run.to_owned())) }
 }
 
-/// The pair of the newest checkpoint that opens, if it was played by the same recipe on pictures of the same shape; a
-/// new one where nothing was saved yet.
+/// The trainer of the newest checkpoint that can be opened, or a new one if nothing was saved yet. The checkpoint
+/// must have the same recipe and pictures of the same shape.
 fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result<GanTrainer, Error> {
     let say = |text: &str| {
         if !quiet {
@@ -194,7 +196,7 @@ fn reopen(config: &Config, samples: &Samples, run: &Path, quiet: bool) -> Result
         });
     }
     say(&format!("going on from step {}", checkpoint.step));
-    // What a kill between saving and pruning left over.
+    // Remove what a kill between saving and pruning left over.
     prune(run, checkpoint.step, config.keep)?;
     checkpoint.into_trainer(config, samples)
 }
@@ -210,7 +212,7 @@ mod tests {
     fn samples(shape: (usize, usize, usize)) -> Samples {
         let (channels, height, width) = shape;
         let mut rng = stream(9, "samples", 0);
-        // Bright discs at random places: enough to learn from.
+        // Bright discs at random positions: enough to learn from.
         let pixels = (0..40).flat_map(|_| {
             let (cy, cx) = (rng.random_range(0..height) as f32, rng.random_range(0..width) as f32);
             (0..channels * height * width).map(move |i| {
@@ -284,7 +286,8 @@ mod tests {
         let (samples, folder) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let [run, whole] = ["run", "whole"].map(|name| folder.path().join(name));
         let steps = |run: &Path| grids(run).iter().map(|grid| step_of(grid).unwrap()).collect::<Vec<_>>();
-        // An epoch is 5 steps of 8 of the 40 pictures. Shorter than one; off the schedule; stopped where it stood; gone on with.
+        // An epoch is 5 steps of 8 of the 40 pictures. The runs: shorter than an epoch; off the schedule; stopped
+        // at once; continued.
         play(&config(Net::Mlp, 3), &samples, &run, false).unwrap();
         assert_eq!(steps(&run), [0, 3]);
         play(&config(Net::Mlp, 7), &samples, &run, true).unwrap();
@@ -348,7 +351,8 @@ mod tests {
             |run: &Path| checkpoints(run).iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&whole), names(&parts));
 
-        // What was kept is what the metrics say was best, and its number can be worked out again from the file and the samples.
+        // The checkpoint that was kept is the best by the recorded metrics, and its value can be computed again
+        // from the file and the samples.
         let distances: Vec<(u64, f64)> = String::from_utf8(bytes(&whole, METRICS))
             .unwrap()
             .lines()
@@ -435,7 +439,7 @@ mod tests {
 
     #[test]
     fn a_tiny_game_learns_one_mode() {
-        // Every picture is the same ramp: what the generator makes must come close to it.
+        // Every picture is the same ramp; the generator's pictures must come close to it.
         let ramp: Vec<u8> = (0..64).map(|i| 20 + 3 * i).collect();
         let samples = Samples::new(1, 8, 8, ramp.repeat(16)).unwrap();
         let config = Config { batch: 16, lr_g: 1e-3, lr_d: 1e-3, ..config(Net::Mlp, 300) };

@@ -1,10 +1,11 @@
-//! The discrete Fourier transform as constant matrices, so that a graph without an FFT can take a spectrum by products.
+//! The discrete Fourier transform as constant matrices, so that a graph without an FFT can compute a spectrum with
+//! products.
 
 use std::f64::consts::PI;
 
-/// A `frequencies` x `n` matrix, row-major, of the transform's cosines or sines (`wave`) under a Hann window, which
-/// keeps a picture's border from showing as a bright cross (Harris 1978, doi:10.1109/PROC.1978.10837). White noise of
-/// variance 1 has power 1.
+/// A `frequencies` x `n` matrix, row-major, of the transform's cosines or sines (`wave`) under a Hann window. The
+/// window keeps a picture's border from showing as a bright cross (Harris 1978, doi:10.1109/PROC.1978.10837). It is
+/// scaled so that white noise of variance 1 has power 1.
 #[must_use]
 pub fn dft(frequencies: usize, n: usize, wave: fn(f64) -> f64) -> Vec<f32> {
     let window: Vec<f64> = (0..n).map(|x| (PI * (x as f64 + 0.5) / n as f64).sin().powi(2)).collect();

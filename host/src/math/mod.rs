@@ -1,5 +1,5 @@
-//! Numbers only: random streams, principal components, whitening, the discrete Fourier transform, thinning, BT.601.
-//! Knows no picture file and no run.
+//! Mathematics on plain numbers: random streams, principal components, whitening, the discrete Fourier transform,
+//! thinning, BT.601. It does not depend on picture files or runs.
 
 pub mod dft;
 pub mod luma;

@@ -1,27 +1,28 @@
-//! Principal components (Pearson 1901) by subspace iteration (Halko, Martinsson and Tropp, 0909.4061, section 4.5).
+//! Principal components (Pearson 1901), computed by subspace iteration (Halko, Martinsson and Tropp, 0909.4061,
+//! section 4.5).
 
 use candle_core::{Device, Result, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use crate::math::random::normal;
 
-/// Rounds of the iteration: the error is then that of the exact components to three digits.
+/// Rounds of the iteration. With these, the error equals that of the exact components to three digits.
 const ROUNDS: usize = 6;
 
-/// A mean and the directions around it.
+/// The mean of rows and the principal components around it.
 #[derive(Clone, Debug)]
 pub struct Pca {
-    /// [1, D]
+    /// The mean, `[1, D]`.
     pub mean: Tensor,
-    /// [D, K], orthonormal columns, or columns of zeros where rows vary in fewer directions.
+    /// The components, `[D, K]`: orthonormal columns, or columns of zeros where rows vary in fewer directions.
     pub components: Tensor,
 }
 
 impl Pca {
-    /// Fits `components` of them to rows [N, D].
+    /// Fits `components` principal components to rows `[N, D]`. The iteration starts from draws of `rng`.
     ///
     /// # Errors
-    /// When the tensors' library refuses.
+    /// When a tensor operation fails.
     pub fn fit(rows: &Tensor, components: usize, rng: &mut ChaCha8Rng) -> Result<Self> {
         let mean = rows.mean_keepdim(0)?;
         let centred = rows.broadcast_sub(&mean)?;
@@ -35,17 +36,18 @@ impl Pca {
         Ok(Self { mean, components })
     }
 
-    /// The rows as the components reconstruct them: [N, D] to [N, D].
+    /// Reconstructs rows from the components: `[N, D]` to `[N, D]`.
     ///
     /// # Errors
-    /// When the rows do not fit.
+    /// When the rows have another length than D.
     pub fn reconstruct(&self, rows: &Tensor) -> Result<Tensor> {
         let shares = rows.broadcast_sub(&self.mean)?.matmul(&self.components)?; // [N, K]
         shares.matmul(&self.components.t()?.contiguous()?)?.broadcast_add(&self.mean)
     }
 }
 
-/// The columns of [D, K] made orthonormal, by Gram and Schmidt's rule applied twice. A column that hangs on the others becomes nothing.
+/// Makes the columns of [D, K] orthonormal, by the Gram-Schmidt process applied twice. A column that depends
+/// linearly on the others becomes zero.
 fn orthonormal(columns: &Tensor) -> Result<Tensor> {
     let mut rows: Vec<Vec<f32>> = columns.t()?.to_vec2()?; // K of [D]
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();

@@ -1,16 +1,16 @@
-//! Own seeded random streams: a seed, a purpose and an index go in, a generator of numbers comes out.
+//! Seeded random streams: a seed, a purpose and an index give a random number generator.
 //!
-//! The streams have no memory. Whatever step `t` draws (latents, dropout masks, ...) it draws from `stream(seed, purpose, t)`, so that a
-//! run resumed at step `t` draws what the uninterrupted run would have drawn, and a checkpoint holds no random state at all.
-//! Candle's own generator cannot do this: on the CPU it takes no seed.
+//! The streams have no state. All random numbers of step `t` (latents, dropout masks, ...) come from
+//! `stream(seed, purpose, t)`. So a run resumed at step `t` draws what the uninterrupted run would have drawn, and
+//! a checkpoint holds no random state. Candle's own generator cannot do this: on the CPU it takes no seed.
 
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use sha2::{Digest, Sha256};
 
-/// The stream of one purpose (`"latent"`, `"dropout"`, ...) at one index (the step, the epoch): `ChaCha8` seeded with
-/// SHA-256(seed || purpose || index), the integers as 8 little-endian bytes.
+/// The random stream of one purpose (`"latent"`, `"dropout"`, ...) at one index (the step, the epoch). It is
+/// `ChaCha8` seeded with SHA-256(seed || purpose || index), where the integers are 8 little-endian bytes.
 #[must_use]
 pub fn stream(seed: u64, purpose: &str, index: u64) -> ChaCha8Rng {
     let digest = Sha256::new()
@@ -21,15 +21,15 @@ pub fn stream(seed: u64, purpose: &str, index: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(digest.into())
 }
 
-/// `n` draws from N(0, 1).
+/// Draws `n` numbers from the normal distribution N(0, 1).
 #[must_use]
 pub fn normal(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
     (0..n).map(|_| rng.sample(StandardNormal)).collect()
 }
 
-/// An endless deck of sample indices: epoch after epoch, each a shuffle that depends on the seed and the epoch alone.
+/// An endless sequence of sample indices: one shuffle per epoch, which depends on the seed and the epoch alone.
 ///
-/// Batches may straddle two epochs, so every sample is dealt equally often whatever the batch size.
+/// Batches may span two epochs, so every sample is used equally often, whatever the batch size.
 #[derive(Debug)]
 pub struct Deck {
     seed: u64,
@@ -38,14 +38,17 @@ pub struct Deck {
 }
 
 impl Deck {
-    /// A deck over `samples` rows (at least one).
+    /// A deck over `samples` rows.
+    ///
+    /// # Panics
+    /// When `samples` is 0.
     #[must_use]
     pub fn new(seed: u64, samples: usize) -> Self {
         assert!(samples > 0, "a deck needs at least one sample");
         Self { seed, epoch: 0, order: epoch_order(seed, 0, samples) }
     }
 
-    /// The indices of batch number `step`: positions `step * batch ..` of the endless deck.
+    /// The indices of batch number `step`: positions `step * batch ..` of the endless sequence.
     pub fn batch(&mut self, step: u64, batch: usize) -> Vec<usize> {
         let start = step * batch as u64;
         (start..start + batch as u64).map(|position| self.card(position)).collect()
@@ -62,7 +65,7 @@ impl Deck {
     }
 }
 
-/// The order in which epoch number `epoch` visits the samples `0..samples`.
+/// The order of the samples `0..samples` in epoch number `epoch`.
 #[must_use]
 pub fn epoch_order(seed: u64, epoch: u64, samples: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..samples).collect();

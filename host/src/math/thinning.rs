@@ -1,15 +1,16 @@
-//! Areas thinned to lines of one pixel (Zhang and Suen, A fast parallel algorithm for thinning digital patterns, 1984,
-//! doi:10.1145/357994.358023).
+//! Thinning of areas to lines of one pixel (Zhang and Suen, A fast parallel algorithm for thinning digital
+//! patterns, 1984, doi:10.1145/357994.358023).
 
-/// Neighbours clockwise from above, as in the paper: P2 to P9.
+/// Offsets (x, y) of the neighbours, clockwise from above as in the paper: P2 to P9.
 pub const AROUND: [[isize; 2]; 8] = [[0, -1], [1, -1], [1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0], [-1, -1]];
 
-/// Thins `ink`, the pixels of a picture `width` wide, row by row, until nothing more can go without breaking a line.
+/// Thins `ink`, the pixels of a picture `width` pixels wide, row-major, until no pixel can be removed without
+/// breaking a line.
 pub fn thin(ink: &mut [bool], width: usize) {
     while pass(ink, width, false) | pass(ink, width, true) {}
 }
 
-/// The neighbour of pixel `at` in a direction of [`AROUND`], where it is ink.
+/// The index of the neighbour of pixel `at` in a direction of [`AROUND`]; `None` if it is not ink.
 #[must_use]
 pub fn neighbour(ink: &[bool], width: usize, at: usize, direction: usize) -> Option<usize> {
     let [dx, dy] = AROUND[direction];
@@ -19,8 +20,8 @@ pub fn neighbour(ink: &[bool], width: usize, at: usize, direction: usize) -> Opt
     ink.get(neighbour).copied().unwrap_or_default().then_some(neighbour)
 }
 
-/// One of the two alternating passes: takes the rim off on two sides where that breaks no line. Returns whether any
-/// pixel went.
+/// One of the two alternating passes: removes the rim on two sides where that breaks no line. Returns
+/// whether any pixel was removed.
 fn pass(ink: &mut [bool], width: usize, second: bool) -> bool {
     let rim: Vec<usize> = (0..ink.len()).filter(|at| ink[*at] && is_rim(ink, width, *at, second)).collect();
     for at in &rim {
@@ -34,7 +35,7 @@ fn is_rim(ink: &[bool], width: usize, at: usize, second: bool) -> bool {
     let count = around.iter().filter(|ink| **ink).count();
     let crossings = (0..8).filter(|&i| !around[i] && around[(i + 1) % 8]).count();
     let [north, east, south, west] = [around[0], around[2], around[4], around[6]];
-    // One pass takes from the south and east, the other from the north and west.
+    // One pass removes pixels from the south and east, the other from the north and west.
     let ((a, b), (c, d)) = if second { ((north, west), (east, south)) } else { ((east, south), (north, west)) };
     (2..=6).contains(&count) && crossings == 1 && !(a && b && (c || d))
 }

@@ -1,16 +1,16 @@
-//! The statistics of genuine pictures enter, the matrix that makes them uncorrelated and of unit spread leaves. The length of a
-//! whitened vector is the Mahalanobis distance (Mahalanobis 1936).
+//! Whitening: a matrix, fitted to the statistics of genuine pictures, that makes them uncorrelated with unit
+//! variance. The length of a whitened vector is the Mahalanobis distance (Mahalanobis 1936).
 
-/// Smallest weight of the identity in the correlation matrix. Whitening magnifies a rounding error by at most its inverse root,
-/// tenfold: engines that differ by some 1e-6 of a deviation then stay far within what an export allows. On MNIST 0.003 and 0.01
-/// differ by 0.0004 in mean AUROC.
+/// Smallest weight of the identity in the correlation matrix. Whitening magnifies a rounding error by at most its
+/// inverse root, tenfold. So engines that differ by about 1e-6 of a standard deviation stay far within the
+/// tolerance of an export. On MNIST 0.003 and 0.01 differ by 0.0004 in mean AUROC.
 const MIN_SHRINKAGE: f64 = 0.01;
 
-/// A statistic's standard deviation counts as at least this part of its mean (and of 0.1), so that one that hardly varies among
-/// the genuine does not turn float32's rounding into distance.
+/// Least standard deviation of a statistic, as a part of its mean (or of 0.1, if that is larger). A statistic that
+/// hardly varies among genuine pictures then does not turn float32's rounding into distance.
 const MIN_DEVIATION: f64 = 1e-2;
 
-/// `whitened = (statistics - mean) * matrix`.
+/// The whitening: `whitened = (statistics - mean) * matrix`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Whitening {
     /// [K]
@@ -20,11 +20,11 @@ pub(crate) struct Whitening {
 }
 
 impl Whitening {
-    /// Fits to `rows`, `[N][K]`. Sums run in double precision and in the rows' order. The correlations are drawn towards none as if `prior`
-    /// times K uncorrelated rows had been seen beside them (Ledoit and Wolf 2004 give the reason).
+    /// Fits to `rows`, `[N][K]`. Sums use double precision and the order of the rows. The correlations are shrunk
+    /// towards zero, as if `prior` times K uncorrelated rows had been added (Ledoit and Wolf 2004 give the reason).
     pub(crate) fn fit(rows: &[Vec<f32>], prior: f64) -> Self {
         let (n, k) = (rows.len() as f64, rows[0].len());
-        // Around float32's mean, the one that the graph subtracts.
+        // The covariance is taken around the float32 mean, which is the one that the graph subtracts.
         let mean: Vec<f32> =
             (0..k).map(|j| (rows.iter().map(|row| f64::from(row[j])).sum::<f64>() / n) as f32).collect();
         let mut covariance = vec![vec![0.0; k]; k];
@@ -50,7 +50,8 @@ impl Whitening {
     }
 }
 
-/// The inverse of the lower Cholesky factor L of a positive definite matrix, transposed: `[c][i]` is what L takes to the unit vector c.
+/// The inverse of the lower Cholesky factor L of a positive definite matrix, transposed: L maps row `[c]` to the
+/// unit vector c.
 fn inverse_cholesky(k: usize, matrix: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
     let mut l = vec![vec![0.0; k]; k];
     for i in 0..k {
@@ -106,7 +107,7 @@ mod tests {
         }
     }
 
-    /// A statistic that never varies, and two that are one another: no division by nothing.
+    /// A statistic that never varies, and two that are equal, do not cause a division by zero.
     #[test]
     fn degenerate_statistics_stay_finite() {
         let rows: Vec<Vec<f32>> = (0..20).map(|i| vec![1.0, i as f32, i as f32, 0.0]).collect();

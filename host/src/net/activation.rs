@@ -1,4 +1,4 @@
-//! What follows a product: the activation, its dropout, and one pass back through both that also sums the bias' gradient.
+//! Activation and dropout, which follow a product, their gradients, and the gradient of the bias.
 
 #![expect(clippy::needless_lifetimes, reason = "pulp's macro wants them named")]
 
@@ -7,28 +7,28 @@ use rand::RngCore;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Rows that one task sums, whatever the number of threads: the order of a sum never changes.
+/// Rows that one task sums, independent of the number of threads, so that the order of a sum never changes.
 pub(super) const CHUNK: usize = 256;
-/// Numbers that one task changes where each stands for itself.
+/// Numbers that one task changes in an element-wise operation.
 const SPAN: usize = 16 * 1024;
-/// Columns below which several rows are summed side by side, so that vectors are full.
+/// Number of columns below which several rows are summed side by side, so that vector registers are full.
 const NARROW: usize = 16;
 
-/// An activation whose slope can be told from its output, so that backward needs no input kept.
+/// An activation whose slope can be computed from its output, so that the backward pass needs no stored input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
-    /// The identity: a logit.
+    /// The identity, for a logit.
     None,
-    /// max(x, 0)
+    /// Rectifier: max(x, 0).
     Relu,
-    /// x where positive, else x times this slope (above 0).
+    /// Leaky rectifier: x where positive, else x times this slope (above 0).
     LeakyRelu(f32),
     /// Hyperbolic tangent.
     Tanh,
 }
 
 impl Activation {
-    /// The slope below zero of those that are two straight lines; 1 for the others.
+    /// The slope below zero of a piecewise linear activation; 1 for the others.
     pub(super) fn slope(self) -> f32 {
         match self {
             Self::None | Self::Tanh => 1.0,
@@ -37,14 +37,14 @@ impl Activation {
         }
     }
 
-    /// What [`Activation::slope`] leaves to do.
-    pub(super) fn bend(self, x: &mut [f32]) {
+    /// Applies what [`Activation::slope`] does not cover: the tanh.
+    pub(super) fn apply(self, x: &mut [f32]) {
         if self == Self::Tanh {
             x.par_chunks_mut(SPAN).for_each(tanh);
         }
     }
 
-    /// Turns the gradient of some y into that before the activation, the slope told from y.
+    /// Turns the gradient of an output y into the gradient before the activation. The slope is computed from y.
     #[inline(always)]
     pub(super) fn backward(self, y: &[f32], grad: &mut [f32]) {
         if self == Self::Tanh {
@@ -55,7 +55,8 @@ impl Activation {
         }
     }
 
-    /// Turns the gradient of y [R, N] into that before the activation and gives the gradient of a bias: sums over `columns`, a divisor of N.
+    /// Turns the gradient of y [R, N] into the gradient before the activation, and returns the gradient of a bias:
+    /// the sums of `columns` columns, where `columns` divides N.
     pub(super) fn gradients(self, y: &[f32], grad: &mut [f32], columns: usize) -> Vec<f32> {
         let chunk = CHUNK * columns;
         let chunks = grad.par_chunks_mut(chunk).zip(y.par_chunks(chunk));
@@ -64,9 +65,9 @@ impl Activation {
     }
 }
 
-/// Two straight lines that meet at zero, the lower of this slope. NaN stays NaN.
+/// A leaky rectifier with this slope below zero. NaN stays NaN.
 #[inline(always)]
-pub(super) fn lines(x: f32, slope: f32) -> f32 {
+pub(super) fn leaky_relu(x: f32, slope: f32) -> f32 {
     if x > 0.0 { x } else { slope * x }
 }
 
@@ -94,14 +95,16 @@ fn sum_chunk_with_simd<'a, S: Simd>(
     sums
 }
 
-/// tanh(x) = 1 - 2 / (exp(2x) + 1), within 2e-7 of the true one. The library's is one number at a time.
+/// tanh(x) = 1 - 2 / (exp(2x) + 1), within 2e-7 of the exact value. The standard library's tanh takes one number at
+/// a time.
 #[pulp::with_simd(tanh = Arch::new())]
 #[inline(always)]
 fn tanh_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32]) {
-    /// Adding and subtracting it rounds to a whole number.
+    /// Adding and then subtracting this number rounds to a whole number.
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
     for x in x {
-        // exp(2x) = 2^n exp(r) with |r| at most ln(2) / 2, by the series of exp; beyond 9 the result is 1 as far as f32 goes.
+        // exp(2x) = 2^n exp(r) with |r| at most ln(2) / 2, by the power series of exp. Beyond 9 the result is 1 in
+        // f32 precision.
         let double = 2.0 * x.clamp(-9.0, 9.0);
         let n = double * std::f32::consts::LOG2_E + ROUND - ROUND;
         let r = double - n * std::f32::consts::LN_2;
@@ -112,7 +115,7 @@ fn tanh_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32]) {
     }
 }
 
-/// The sum of rows of `columns` numbers, in their order.
+/// The sum of rows of `columns` numbers, in the order of the rows.
 pub(super) fn add_up(rows: &[Vec<f32>], columns: usize) -> Vec<f32> {
     rows.iter().fold(vec![0.0; columns], |mut sum, row| {
         sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
@@ -120,8 +123,8 @@ pub(super) fn add_up(rows: &[Vec<f32>], columns: usize) -> Vec<f32> {
     })
 }
 
-/// Zeros at a share `dropout` of the places, the others times 1 / (1 - dropout) (Srivastava et al. 2014, inverted). `rng` moves on by two
-/// bytes a number.
+/// Dropout: sets a random share `dropout` of the numbers to zero and multiplies the others by 1 / (1 - dropout)
+/// (Srivastava et al. 2014, inverted). `rng` advances by two bytes per number.
 pub(super) fn drop_out(x: &mut [f32], dropout: f32, rng: &mut ChaCha8Rng) {
     let start = rng.get_word_pos();
     let threshold = (dropout * 65536.0) as u16;
@@ -136,7 +139,7 @@ pub(super) fn drop_out(x: &mut [f32], dropout: f32, rng: &mut ChaCha8Rng) {
     rng.set_word_pos(start + x.len().div_ceil(2) as u128);
 }
 
-/// Zeros where two bytes of noise are below the threshold, the others times `keep`.
+/// Sets numbers to zero where two bytes of noise are below the threshold, and multiplies the others by `keep`.
 #[pulp::with_simd(mask = Arch::new())]
 #[inline(always)]
 fn mask_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32], noise: &'a [u8], threshold: u16, keep: f32) {
@@ -145,8 +148,8 @@ fn mask_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32], noise: &'a [u8], threshol
     }
 }
 
-/// Turns the gradient of what [`drop_out`] gave, y, into that of what it took. A y of zero passes none on: either it was dropped, or it
-/// stood on the very corner of its activation.
+/// Turns the gradient of y, the output of [`drop_out`], into the gradient of its input. Where y is zero the
+/// gradient is zero: the number was dropped, or it was at the corner of its activation.
 pub(super) fn drop_out_backward(y: &[f32], grad: &mut [f32], dropout: f32) {
     let keep = 1.0 / (1.0 - dropout);
     grad.par_chunks_mut(SPAN).zip(y.par_chunks(SPAN)).for_each(|(grad, y)| {

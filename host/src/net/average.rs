@@ -1,6 +1,7 @@
-//! The running average of a network's weights: what one step of training did goes in, a steadier network comes out.
+//! The running average of a network's weights, which varies less than the weights of a single step.
 //!
-//! A generator circles around its best; the average of its weights sits near the middle (Yazıcı et al., 1806.04498).
+//! During training, a generator circles around its best; the average of its weights is near the middle (Yazıcı et
+//! al., 1806.04498).
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, bail};
 use pulp::{Arch, Simd};
@@ -9,10 +10,10 @@ use rayon::prelude::*;
 use super::floats::{floats, floats_mut};
 use super::network::Network;
 
-/// Moves every parameter of `average` in place: decay * average + (1 - decay) * current.
+/// Updates every parameter of `average` in place: decay * average + (1 - decay) * current.
 ///
 /// # Errors
-/// When the networks have not the same parameters.
+/// When the networks do not have the same parameters.
 pub fn moving_average(average: &Network, current: &Network, decay: f32) -> Result<()> {
     for (name, parameter) in average.parameters() {
         match current.parameters().get(name) {

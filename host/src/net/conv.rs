@@ -1,40 +1,42 @@
-//! Windows sliding over maps: what a convolution, its transpose and a linear layer do to plain numbers, and their gradients.
+//! Convolutions, transposed convolutions and linear layers on plain numbers, and their gradients.
 //!
-//! Own code because candle's transposed convolution has no gemm on the CPU and its gradients are computed needed or not: together many
-//! times slower than PyTorch. Maps are channels last, [B, H, W, C], and weights [K, K, L, S], with L channels of the large map and S
-//! of the small one. Of the two maps that a window links,
+//! This is our own code because candle's transposed convolution uses no GEMM on the CPU, and its gradients are
+//! computed whether they are needed or not; together this is many times slower than PyTorch. Maps are channels
+//! last, [B, H, W, C], and weights are [K, K, L, S], with L channels of the large map and S of the small one.
+//! A window links these two maps:
 //!
-//! | [`Maps`] | from | to | product |
+//! | `Maps` | from | to | product |
 //! |---|---|---|---|
-//! | `down`, the convolution | large | small | `gather` over the window of each small pixel |
-//! | `up`, its transpose | small | large | `gather` over the windows that each large pixel lies in |
-//! | `weight_gradient` of both | large, small | weights | `outer` |
+//! | `down`, the convolution | large | small | `window_product` over the window of each small pixel |
+//! | `up`, its transpose | small | large | `window_product` over the windows that contain each large pixel |
+//! | `weight_gradient` of both | large, small | weights | `weight_gradient_product` |
 //!
-//! `up` is the adjoint of `down`, so each is the other's gradient and the third row serves both (Dumoulin & Visin, 1603.07285, chapter 4).
-//! A linear layer is a window of one pixel on maps of one pixel. Where `up` makes a map of few channels (a picture), a pixel would leave most
-//! of a vector empty: there the product makes whole windows, which are folded into the map afterwards.
+//! `up` is the adjoint of `down`, so each is the other's gradient, and the third row serves both (Dumoulin & Visin,
+//! 1603.07285, chapter 4). A linear layer is a window of one pixel on maps of one pixel. Where `up` makes a map of
+//! few channels (a picture), a pixel would leave most of a vector register empty. There the product makes whole
+//! windows, which are folded into the map afterwards.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::activation::lines;
+use super::activation::leaky_relu;
 use super::panels::Panels;
-use super::product::{Finish, Gather, Outer, Runs, Tap, gather, outer};
+use super::product::{Finish, Gather, Outer, Runs, Tap, weight_gradient_product, window_product};
 use super::workspace::{Buffer, Workspace};
 
-/// Channels below which a large map is folded from windows: a quarter of a panel of AVX-512.
+/// Number of channels below which a large map is folded from windows: a quarter of a panel of AVX-512.
 const THIN: usize = 8;
 
 /// The sliding window that a convolution and its transpose share: a square kernel, its stride and its zero padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// Side of the kernel, pixels.
+    /// Side of the kernel, in pixels.
     pub kernel: usize,
-    /// Step between two windows, pixels.
+    /// Distance between two windows, in pixels.
     pub stride: usize,
-    /// Zeros added on each side, pixels.
+    /// Zeros added on each side, in pixels.
     pub padding: usize,
 }
 
@@ -42,19 +44,20 @@ impl Window {
     /// The window of a linear layer.
     pub(super) const PIXEL: Self = Self { kernel: 1, stride: 1, padding: 0 };
 
-    /// A side of the small map made from a `large` one: how many windows fit. Zero when none does.
+    /// The side of the small map that belongs to a `large` side: the number of windows that fit, or zero if none does.
     #[must_use]
     pub fn small(self, large: usize) -> usize {
         (large + 2 * self.padding).checked_sub(self.kernel).map_or(0, |room| room / self.stride + 1)
     }
 
-    /// The least side of a large map whose small map has side `small` (at least 1): what a transposed convolution makes.
+    /// The smallest side of a large map whose small map has side `small` (at least 1): the output of a transposed
+    /// convolution.
     #[must_use]
     pub fn large(self, small: usize) -> usize {
         ((small - 1) * self.stride + self.kernel).saturating_sub(2 * self.padding)
     }
 
-    /// For one offset in the kernel: the small coordinates whose pixel at that offset lies inside a large side.
+    /// For one offset in the kernel, the small coordinates for which the pixel at that offset is inside the large side.
     fn inside(self, offset: usize, large: usize, small: usize) -> std::ops::Range<usize> {
         let first = self.padding.saturating_sub(offset).div_ceil(self.stride);
         let end = (large + self.padding).saturating_sub(offset).div_ceil(self.stride).min(small);
@@ -62,19 +65,19 @@ impl Window {
     }
 }
 
-/// A large map [B, H, W, L], a small one [B, h, w, S] and the window between them.
+/// A large map [B, H, W, L], a small map [B, h, w, S] and the window that links them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Maps {
-    /// Height and width.
+    /// Height and width of the large map.
     pub(super) large: (usize, usize),
-    /// Height and width.
+    /// Height and width of the small map.
     pub(super) small: (usize, usize),
-    /// L and S.
+    /// L and S, the channels of the large and of the small map.
     pub(super) channels: (usize, usize),
     pub(super) window: Window,
 }
 
-/// How the two products go over a pair of maps.
+/// The plans by which the products go over a pair of maps.
 #[derive(Debug)]
 struct Plans {
     down: Gather,
@@ -83,35 +86,37 @@ struct Plans {
 }
 
 impl Maps {
-    /// Convolution: large and weights give small.
+    /// Convolution: computes the small map from the large map and the weights.
     pub(super) fn down(&self, workspace: &Workspace, large: &[f32], weight: &[f32], finish: Finish) -> Buffer {
-        gather(workspace, &self.plans().down, large, Panels::of(weight, self.channels.1), finish) // [KKL, S]
+        window_product(workspace, &self.plans().down, large, Panels::of(weight, self.channels.1), finish) // [KKL, S]
     }
 
-    /// Transposed convolution: small and weights give large.
+    /// Transposed convolution: computes the large map from the small map and the weights.
     pub(super) fn up(&self, workspace: &Workspace, small: &[f32], weight: &[f32], finish: Finish) -> Buffer {
         let plans = self.plans();
         if self.is_thin() {
             let panels = Panels::transposed(weight, 1, self.window_size()); // [S, KKL]
-            self.fold(workspace, &gather(workspace, &plans.up, small, panels, Finish::NONE), finish)
+            self.fold(workspace, &window_product(workspace, &plans.up, small, panels, Finish::NONE), finish)
         } else {
             let taps = self.window.kernel * self.window.kernel;
             let panels = Panels::transposed(weight, taps, self.channels.0); // [KKS, L]
-            gather(workspace, &plans.up, small, panels, finish)
+            window_product(workspace, &plans.up, small, panels, finish)
         }
     }
 
-    /// The gradient [K, K, L, S] of the weights between a large map and a small one's gradient, or the other way round.
+    /// The gradient [K, K, L, S] of the weights, from a large map and the gradient of a small one, or the other way
+    /// round.
     pub(super) fn weight_gradient(&self, workspace: &Workspace, large: &[f32], small: &[f32]) -> Buffer {
         let panels = Panels::of(small, self.channels.1); // [Bhw, S]
         if self.window == Window::PIXEL {
-            outer(workspace, &one_run(self.channels.0, panels.rows), large, panels) // the batch is one long picture
+            weight_gradient_product(workspace, &one_run(self.channels.0, panels.rows), large, panels) // the batch is one long picture
         } else {
-            outer(workspace, &self.plans().weight_gradient, large, panels)
+            weight_gradient_product(workspace, &self.plans().weight_gradient, large, panels)
         }
     }
 
-    /// The plans of these maps, which the process keeps: they depend on nothing else, and a network has few kinds of maps.
+    /// The plans of these maps, cached for the whole process: they depend on nothing else, and a network has few
+    /// kinds of maps.
     fn plans(&self) -> Arc<Plans> {
         static KNOWN: LazyLock<Mutex<HashMap<Maps, Arc<Plans>>>> = LazyLock::new(Mutex::default);
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,18 +140,19 @@ impl Maps {
         self.small.0 * self.small.1
     }
 
-    /// Numbers of a window: K * K * L.
+    /// Number of values in a window: K * K * L.
     fn window_size(&self) -> usize {
         self.window.kernel * self.window.kernel * self.channels.0
     }
 
-    /// Every offset of the kernel: its number, ky and kx.
+    /// Every offset in the kernel: its number, ky and kx.
     fn offsets(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
         let kernel = self.window.kernel;
         (0..kernel * kernel).map(move |tap| (tap, tap / kernel, tap % kernel))
     }
 
-    /// For each small pixel and each offset in the kernel that lies inside: number of the small pixel, of the large one and of the offset.
+    /// Every link of a small pixel to a pixel of its window inside the large map: number of the small pixel, of the
+    /// large pixel and of the offset in the kernel.
     fn links(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let Window { stride, padding, .. } = self.window;
         self.offsets().flat_map(move |(tap, ky, kx)| {
@@ -158,21 +164,22 @@ impl Maps {
         })
     }
 
-    /// The plan of `down`: a small pixel sums over the large ones in its window.
+    /// The plan of `down`: a small pixel sums over the large pixels in its window.
     fn windows(&self) -> Gather {
         let (large, small) = self.channels;
         let links = self.links().map(|(to, from, tap)| (to, from, tap * large));
         plan((self.large_pixels(), large), (self.small_pixels(), small), links)
     }
 
-    /// The plan of `up`: a large pixel sums over the small ones in whose windows it lies.
+    /// The plan of `up`: a large pixel sums over the small pixels whose windows contain it.
     fn overlaps(&self) -> Gather {
         let (large, small) = self.channels;
         let links = self.links().map(|(from, to, tap)| (to, from, tap * small));
         plan((self.small_pixels(), small), (self.large_pixels(), large), links)
     }
 
-    /// The plan of `weight_gradient`: an offset in the kernel sums over the windows in which it lies inside, line by line.
+    /// The plan of `weight_gradient`: an offset in the kernel sums over the windows in which it is inside the map,
+    /// line by line.
     fn runs(&self) -> Outer {
         let (Window { stride, padding, .. }, channels) = (self.window, self.channels.0);
         let taps = self.offsets().map(|(_, ky, kx)| {
@@ -193,7 +200,7 @@ impl Maps {
         }
     }
 
-    /// col2im: [Bhw, KKL] to [B, H, W, L]; every pixel sums what all windows say of it.
+    /// col2im: [Bhw, KKL] to [B, H, W, L]. Each pixel is the sum of its values in all windows.
     fn fold(&self, workspace: &Workspace, rows: &[f32], finish: Finish) -> Buffer {
         let (channels, size) = (self.channels.0, self.window_size());
         let mut large = workspace.buffer(rows.len() / (self.small_pixels() * size) * self.large_pixels() * channels);
@@ -212,14 +219,15 @@ impl Maps {
                 });
                 if finish.slope != 1.0 {
                     for x in large {
-                        *x = lines(*x, finish.slope);
+                        *x = leaky_relu(*x, finish.slope);
                     }
                 }
             });
         large
     }
 
-    /// Calls `each` with every line of every window of a picture that lies inside: its offset in the rows, in the large map, its length.
+    /// Calls `each` with every line of every window of a picture, as far as it is inside the picture: its offset in
+    /// the rows, its offset in the large map, and its length.
     fn pieces(&self, mut each: impl FnMut(usize, usize, usize)) {
         let (Window { kernel, stride, padding }, channels) = (self.window, self.channels.0);
         for ky in 0..kernel {
@@ -238,7 +246,8 @@ impl Maps {
     }
 }
 
-/// A plan from its links (pixel to, pixel from, row of the weights), given pixels and channels of both sides.
+/// Builds a plan from its links (target pixel, source pixel, row of the weights). `from` and `to` are the numbers
+/// of pixels and channels of the two sides.
 fn plan(from: (usize, usize), to: (usize, usize), links: impl Iterator<Item = (usize, usize, usize)>) -> Gather {
     let mut places: Vec<Vec<Tap>> = vec![Vec::new(); to.0];
     for (place, pixel, row) in links {
@@ -254,12 +263,12 @@ fn plan(from: (usize, usize), to: (usize, usize), links: impl Iterator<Item = (u
     Gather { channels: from.1, input: from.0 * from.1, output: to.0 * to.1, places, taps }
 }
 
-/// The plan of a plain product: rows of `from` numbers to rows of `to`.
+/// The plan of a plain matrix product: rows of `from` numbers to rows of `to` numbers.
 fn rows(from: usize, to: usize) -> Gather {
     plan((1, from), (1, to), std::iter::once((0, 0, 0)))
 }
 
-/// The plan of a plain product's weight gradient: pictures of `length` rows of `channels` numbers.
+/// The plan of the weight gradient of a plain matrix product: pictures of `length` rows of `channels` numbers.
 fn one_run(channels: usize, length: usize) -> Outer {
     let taps = vec![Runs { starts: vec![(0, 0)], length }];
     Outer { channels, input: length * channels, places: length, step: channels, taps }

@@ -1,24 +1,25 @@
-//! The convolutional pair after Radford et al. (1511.06434): a picture's shape and a width go in, two lists of blocks come out.
+//! The convolutional GAN after Radford et al. (1511.06434): two lists of blocks for a picture's shape and a width.
 //!
-//! One departure: the discriminator has no batch norm. With one, a picture's score would depend on the other pictures of its batch, and
-//! a detector must judge each by itself. Its first weights are therefore He's, which keep signals alive without a norm.
+//! There is one difference: the discriminator has no batch norm. With it, a picture's score would depend on the
+//! other pictures of its batch, but a detector must judge each picture by itself. So its initial weights are He's,
+//! which keep the signal's size without a norm.
 
 use super::activation::Activation;
-use super::block::{Block, Map};
+use super::block::{Block, LinearOp};
 use super::conv::Window;
 
-/// Slope of the discriminator's leaky rectifiers [1511.06434, section 3].
-const LEAK: Activation = Activation::LeakyRelu(0.2);
-/// Deviation of the generator's first weights [1511.06434, section 4].
+/// The discriminator's leaky rectifier, with the slope of 1511.06434, section 3.
+const LEAKY_RELU: Activation = Activation::LeakyRelu(0.2);
+/// Standard deviation of the generator's initial weights [1511.06434, section 4].
 const DEVIATION: f32 = 0.02;
-/// Halves or doubles a map's sides exactly.
+/// The window that halves or doubles a map's sides exactly.
 const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
-/// Sides at which halving stops.
+/// Sides at which halving stops, in pixels.
 const BASES: std::ops::RangeInclusive<usize> = 4..=7;
-/// Sides that a picture may have.
+/// Sides that a picture may have, in pixels.
 const SIDES: std::ops::RangeInclusive<usize> = 28..=64;
 
-/// A picture size that this pair cannot make.
+/// The DCGAN cannot make pictures of this size; the nearest size is given.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "the dcgan makes no pictures of {height}x{width} pixels: each side must be 4, 5, 6 or 7 doubled equally often, 28 to 64 \
@@ -31,8 +32,12 @@ pub struct SizeError {
     nearest_width: usize,
 }
 
-/// Latents [B, Z] to pictures [B, H, W, C] in -1..1: a projection, then transposed convolutions that double the sides and halve the
-/// channels, `width` of them before the last. Batch norm and rectifier after each but the last, which has a bias and a tanh.
+/// The generator's blocks: latents `[B, Z]` to pictures `[B, H, W, C]` in -1..1. A projection is followed by
+/// transposed convolutions that double the sides and halve the channels, with `width` channels before the last. All
+/// but the last have batch norm and a rectifier; the last has a bias and a tanh.
+///
+/// # Errors
+/// When the DCGAN cannot make pictures of this size, see [`halvings`].
 pub fn generator(
     latent: usize,
     (channels, height, side): (usize, usize, usize),
@@ -42,39 +47,44 @@ pub fn generator(
     let deep = width << (doublings - 1);
     let hidden =
         |name: &str, map| Block { norm: true, deviation: DEVIATION, ..Block::new(name, map, Activation::Relu) };
-    let mut blocks = vec![hidden("0", Map::Project(latent, (deep, height >> doublings, side >> doublings)))];
+    let mut blocks = vec![hidden("0", LinearOp::LinearToMap(latent, (deep, height >> doublings, side >> doublings)))];
     for layer in 1..doublings {
         let inputs = deep >> (layer - 1);
-        blocks.push(hidden(&layer.to_string(), Map::ConvTranspose(inputs, inputs / 2, HALVING)));
+        blocks.push(hidden(&layer.to_string(), LinearOp::ConvTranspose(inputs, inputs / 2, HALVING)));
     }
-    let last = Block::new(&doublings.to_string(), Map::ConvTranspose(width, channels, HALVING), Activation::Tanh);
+    let last = Block::new(&doublings.to_string(), LinearOp::ConvTranspose(width, channels, HALVING), Activation::Tanh);
     blocks.push(Block { deviation: DEVIATION, ..last });
     Ok(blocks)
 }
 
-/// Pictures [B, H, W, C] in -1..1 to logits [B, 1]: convolutions that halve the sides and double the channels, `width` of them after the
-/// first, each with a leaky rectifier, until no side is above 4; then one linear layer.
+/// The discriminator's blocks: pictures `[B, H, W, C]` in -1..1 to logits `[B, 1]`. Convolutions halve the sides
+/// and double the channels, with `width` channels after the first, each with a leaky rectifier, until no side is
+/// above 4. One linear layer follows.
 ///
-/// A generator of 28 pixels starts at 7; its discriminator halves once more. On maps of 7 the linear layer would only add up what windows
-/// of 10 pixels say, and strokes of digits would pass that make no digit.
+/// A generator of 28 pixels starts at 7; its discriminator halves once more. On maps of 7, the linear layer would
+/// only add up the results of windows of 10 pixels, and strokes of digits that form no digit would pass.
+///
+/// # Errors
+/// When the DCGAN cannot make pictures of this size, see [`halvings`].
 pub fn discriminator((channels, height, side): (usize, usize, usize), width: usize) -> Result<Vec<Block>, SizeError> {
     halvings(height, side)?;
     let mut blocks = Vec::new();
     let (mut inputs, mut outputs, mut sides) = (channels, width, (height, side));
     while sides.0.max(sides.1) > 4 {
         let name = blocks.len().to_string();
-        blocks.push(Block::new(&name, Map::Conv(inputs, outputs, HALVING), LEAK));
+        blocks.push(Block::new(&name, LinearOp::Conv(inputs, outputs, HALVING), LEAKY_RELU));
         (inputs, outputs, sides) = (outputs, outputs * 2, (HALVING.small(sides.0), HALVING.small(sides.1)));
     }
     let name = blocks.len().to_string();
-    blocks.push(Block::new(&name, Map::Collapse((inputs, sides.0, sides.1), 1), Activation::None));
+    blocks.push(Block::new(&name, LinearOp::FlattenLinear((inputs, sides.0, sides.1), 1), Activation::None));
     Ok(blocks)
 }
 
-/// How often a picture is halved until both sides are 4 to 7.
+/// How often a picture is halved until both sides are 4 to 7 pixels.
 ///
 /// # Errors
-/// When a side is odd on the way or the sides need different numbers; names the nearest size that would do.
+/// When a side is odd on the way, the sides need different numbers, or a side is not 28 to 64 pixels. The error
+/// names the nearest size that the DCGAN can make.
 pub fn halvings(height: usize, width: usize) -> Result<usize, SizeError> {
     let distance = |(h, w, _): &(usize, usize, usize)| h.abs_diff(height).pow(2) + w.abs_diff(width).pow(2);
     let (nearest_height, nearest_width, halvings) = sizes().min_by_key(distance).expect("the ranges above hold sizes");
@@ -85,7 +95,7 @@ pub fn halvings(height: usize, width: usize) -> Result<usize, SizeError> {
     }
 }
 
-/// Every height, width and number of halvings that this pair can make.
+/// Every height, width and number of halvings that the DCGAN can make.
 fn sizes() -> impl Iterator<Item = (usize, usize, usize)> {
     let sides = |halvings: usize| BASES.map(move |base| base << halvings).filter(|side| SIDES.contains(side));
     (2..=4).flat_map(move |halvings| {

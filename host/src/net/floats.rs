@@ -1,8 +1,8 @@
-//! A tensor's numbers as a plain slice: what every own op of this folder starts from.
+//! A tensor's numbers as a plain slice, from which the custom operations of this folder start.
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 
-/// The f32 of a contiguous CPU storage, in row-major order.
+/// The f32 numbers of a contiguous CPU storage, in row-major order. `op` is named in errors.
 pub(crate) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout, op: &'static str) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
@@ -10,7 +10,7 @@ pub(crate) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout, op: &'static 
     }
 }
 
-/// The same, writable.
+/// The f32 numbers of a contiguous CPU storage, in row-major order and writable. `op` is named in errors.
 pub(crate) fn floats_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout, op: &'static str) -> Result<&'a mut [f32]> {
     match (layout.contiguous_offsets(), storage) {
         (Some((start, end)), CpuStorage::F32(data)) => Ok(&mut data[start..end]),
@@ -18,7 +18,7 @@ pub(crate) fn floats_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout, op: &
     }
 }
 
-/// Lends the f32 of a contiguous tensor in main memory to `read`.
+/// Calls `read` with the f32 numbers of a contiguous tensor in main memory. `op` is named in errors.
 pub(crate) fn with_floats<T>(tensor: &Tensor, op: &'static str, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {

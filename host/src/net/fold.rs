@@ -1,22 +1,26 @@
-//! A network becomes inference layers: norms are folded into weights, dropout is gone.
+//! A network as inference layers: batch norms are folded into weights, and dropout is removed.
 
 use candle_core::{Device, Result, Tensor};
 
 use super::activation::Activation;
-use super::block::{Block, Map};
+use super::block::{Block, LinearOp};
 use super::layer::Layer;
 use super::network::Network;
 use super::pass::step;
 use crate::math::random::{normal, stream};
 
-/// Latents over which a generator's batch norm statistics are taken for inference.
+/// Number of latents from which a generator's batch norm statistics are computed for inference.
 const STATISTICS_BATCH: usize = 256;
 
 impl Network {
-    /// The network in inference form, norms folded and dropout gone.
+    /// The network as inference layers, with norms folded and dropout removed.
     ///
-    /// A norm's statistics are those of one fixed batch of the network's own latents (256 draws of a stream that depends on nothing), taken
-    /// layer by layer on these very weights. So they fit an averaged generator as well as the one that learned, and need no keeping.
+    /// The statistics of a norm come from one fixed batch of the network's own latents (256 draws of a stream that
+    /// depends on nothing), computed layer by layer with the present weights. So they fit an averaged generator as
+    /// well as the trained one, and need not be stored.
+    ///
+    /// # Errors
+    /// When a tensor operation fails.
     pub fn layers(&self) -> Result<Vec<Layer>> {
         if self.runs_on_stock() {
             return self.to_device(&Device::Cpu)?.layers();
@@ -48,10 +52,10 @@ impl Network {
         Ok(layers)
     }
 
-    /// The statistics batch [B, Z] of a generator with batch norm, and its shape.
+    /// The statistics batch [B, Z] and its shape, for a generator with batch norm.
     fn probe(&self) -> Option<(Vec<f32>, Vec<usize>)> {
         match self.blocks().first() {
-            Some(Block { map: Map::Linear(inputs, _) | Map::Project(inputs, _), .. })
+            Some(Block { map: LinearOp::Linear(inputs, _) | LinearOp::LinearToMap(inputs, _), .. })
                 if self.blocks().iter().any(|block| block.norm) =>
             {
                 let draws = normal(&mut stream(0, "statistics", 0), inputs * STATISTICS_BATCH);

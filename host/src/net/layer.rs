@@ -1,70 +1,73 @@
-//! A network as inference sees it: what the ONNX writer writes and what the parity check runs.
+//! A network in inference form, which the ONNX writer writes and the parity check runs.
 //!
-//! Batch norm is folded into the layer before it, dropout is gone, maps are [B, C, H, W]. `infer` runs on candle's own convolutions, not
-//! on ours: it is the second opinion.
+//! Batch norm is folded into the layer before it, dropout is removed, and maps are [B, C, H, W]. `infer` runs on
+//! candle's own convolutions and not on ours, so that it is an independent reference.
 
 use candle_core::{Result, Tensor, bail};
 
-/// One step of inference.
+/// One layer in inference form.
 #[derive(Clone, Debug)]
 pub enum Layer {
-    /// [B, I] to [B, O].
+    /// Linear layer: `[B, I]` to `[B, O]`.
     Linear {
-        /// [O, I]
+        /// Weights, `[O, I]`.
         weight: Tensor,
-        /// [O]
+        /// Bias, `[O]`.
         bias: Tensor,
     },
-    /// [B, I, H, W] to [B, O, h, w].
+    /// Convolution: `[B, I, H, W]` to `[B, O, h, w]`.
     Conv2d {
-        /// [O, I, K, K]
+        /// Weights, `[O, I, K, K]`.
         weight: Tensor,
-        /// [O]
+        /// Bias, `[O]`.
         bias: Tensor,
-        /// Step between two windows, pixels.
+        /// Distance between two windows, in pixels.
         stride: usize,
-        /// Zeros on each side, pixels.
+        /// Zeros added on each side, in pixels.
         padding: usize,
     },
-    /// [B, I, h, w] to [B, O, H, W].
+    /// Transposed convolution: `[B, I, h, w]` to `[B, O, H, W]`.
     ConvTranspose2d {
-        /// [I, O, K, K], as in ONNX and PyTorch.
+        /// Weights, `[I, O, K, K]`, as in ONNX and PyTorch.
         weight: Tensor,
-        /// [O]
+        /// Bias, `[O]`.
         bias: Tensor,
-        /// Step between two windows, pixels.
+        /// Distance between two windows, in pixels.
         stride: usize,
-        /// Zeros on each side of the large map, pixels.
+        /// Zeros on each side of the large map, in pixels.
         padding: usize,
     },
-    /// x where positive, else x times this slope.
+    /// Leaky rectifier: x where positive, else x times this slope.
     LeakyRelu(f32),
-    /// max(x, 0)
+    /// Rectifier: max(x, 0).
     Relu,
     /// Hyperbolic tangent.
     Tanh,
-    /// [B, N] to [B, C, H, W], row-major.
+    /// Features to maps: `[B, N]` to `[B, C, H, W]`, row-major.
     Reshape {
-        /// C
+        /// C, the number of channels.
         channels: usize,
-        /// H
+        /// H, the height in pixels.
         height: usize,
-        /// W
+        /// W, the width in pixels.
         width: usize,
     },
-    /// [B, C, H, W] to [B, N], row-major.
+    /// Maps to features: `[B, C, H, W]` to `[B, N]`, row-major.
     Flatten,
 }
 
-/// Runs `layers` on `x`: [B, C, H, W] in -1..1 for a discriminator, [B, Z] for a generator.
+/// Runs `layers` on `x`: `[B, C, H, W]` in -1..1 for a discriminator, `[B, Z]` for a generator.
+///
+/// # Errors
+/// When the shape of `x` does not fit the layers.
 pub fn infer(layers: &[Layer], x: &Tensor) -> Result<Tensor> {
     layers.iter().try_fold(x.clone(), |x, layer| layer.apply(&x))
 }
 
-/// The index of the layer whose output is a discriminator's embedding [B, E]: what enters the last linear layer.
+/// The index of the layer whose output is a discriminator's embedding `[B, E]`, the input of the last linear layer.
 ///
 /// # Errors
-/// When no linear layer has one before it.
+/// When no linear layer has a layer before it.
 pub fn embedding(layers: &[Layer]) -> Result<usize> {
     match layers.iter().rposition(|layer| matches!(layer, Layer::Linear { .. })) {
         Some(last @ 1..) => Ok(last - 1),
@@ -91,7 +94,7 @@ impl Layer {
     }
 }
 
-/// Adds [C] to every pixel of [B, C, H, W].
+/// Adds a bias [C] to every pixel of [B, C, H, W].
 fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?)
 }

@@ -1,14 +1,16 @@
-//! The networks of the game: blocks and named parameters go in, tensors with gradients or inference layers come out.
+//! The networks of the GAN and of the detective: from blocks and named parameters to tensors with
+//! gradients, or to inference layers.
 //!
-//! `mlp` and `dcgan` write lists of blocks (`block`); `network` draws and freezes any such list, `pass` runs it
-//! forward and back, by candle's own operations where `stock` says so, and `fold` makes inference layers of it. Below
-//! it are `conv` (windows over maps), `norm` and `activation`, each with its own gradient; `product` (the two
-//! kernels), `panels` (what they read) and `workspace` (what is used again). `layer` is the form that leaves for the
-//! ONNX writer.
+//! `mlp` and `dcgan` define lists of blocks (`block`). `network` holds such a list with its weights and can freeze
+//! them. `pass` runs it forward and backward, or `candle_backend` does so with candle's own operations, and `fold` turns it
+//! into inference layers. Below these are `conv` (windows over maps), `norm` and `activation`, each with its own
+//! gradient, `product` (the two kernels), `panels` (the layout that they read) and `workspace` (buffers for reuse).
+//! `layer` is the inference form for the ONNX writer.
 
 pub mod activation;
 pub mod average;
 pub mod block;
+mod candle_backend;
 pub mod conv;
 pub mod dcgan;
 mod floats;
@@ -22,14 +24,13 @@ mod oracle;
 mod panels;
 mod pass;
 mod product;
-mod stock;
 mod workspace;
 
 use serde::{Deserialize, Serialize};
 
 pub use activation::Activation;
 pub use average::moving_average;
-pub use block::{Block, Map};
+pub use block::{Block, LinearOp};
 pub use conv::Window;
 pub(crate) use floats::with_floats;
 pub(crate) use floats::{floats, floats_mut};
@@ -39,12 +40,12 @@ pub use pass::{Gradient, Gradients, Pass};
 #[cfg(test)]
 pub(crate) use workspace::Workspace;
 
-/// A generator and its discriminator.
+/// The kind of a GAN: a generator and its discriminator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Net {
-    /// Fully connected, any picture size.
+    /// Fully connected, for any picture size.
     Mlp,
-    /// Convolutional, 28 to 64 pixels a side.
+    /// Convolutional, for sides of 28 to 64 pixels.
     Dcgan,
 }

@@ -1,5 +1,4 @@
-//! A network: a list of blocks and their weights. How it runs is in `pass` and `stock`, how it becomes inference
-//! layers in `fold`.
+//! A network: a list of blocks and their weights. `pass` and `candle_backend` run it, and `fold` turns it into inference layers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +16,16 @@ pub struct Network {
     blocks: Arc<[Block]>,
     parameters: BTreeMap<String, Tensor>,
     workspace: Workspace,
-    /// Whether candle's own operations run it, see `stock`.
-    on_stock: bool,
+    /// Whether candle's own operations run the network, see `candle_backend`.
+    on_candle: bool,
 }
 
 impl Network {
-    /// A network that can learn, its first weights drawn from the streams of `seed` and `purpose`. Scales start at 1, biases and shifts at 0.
+    /// Creates a network that can be trained, with initial weights from the random streams of `seed` and `purpose`.
+    /// Scales start at 1, biases and shifts at 0.
+    ///
+    /// # Errors
+    /// When a tensor cannot be made.
     pub fn new(blocks: Vec<Block>, seed: u64, purpose: &str) -> Result<Self> {
         let mut parameters = BTreeMap::new();
         for (index, block) in blocks.iter().enumerate() {
@@ -43,47 +46,51 @@ impl Network {
                 insert("bias", vec![0.0; channels], &[channels])?;
             }
         }
-        Ok(Self { blocks: blocks.into(), parameters, workspace: Workspace::default(), on_stock: false })
+        Ok(Self { blocks: blocks.into(), parameters, workspace: Workspace::default(), on_candle: false })
     }
 
-    /// The same network as it judges: no dropout.
+    /// The same network with the same weights, without dropout.
     #[must_use]
     pub fn without_dropout(&self) -> Self {
         let blocks = self.blocks.iter().map(|block| Block { dropout: 0.0, ..block.clone() }).collect();
         Self { blocks, ..self.clone() }
     }
 
-    /// The parameters by name.
+    /// The parameters by name, such as `NAME.weight` of a block.
     #[must_use]
     pub fn parameters(&self) -> &BTreeMap<String, Tensor> {
         &self.parameters
     }
 
-    /// The same network on the same weights, learning nothing: no gradient of a parameter is computed.
+    /// The same network with the same weights, frozen: no gradient of a parameter is computed.
     #[must_use]
     pub fn frozen(&self) -> Self {
         let parameters = self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
         Self { parameters, ..self.clone() }
     }
 
-    /// A copy on a device. Where that is not main memory, candle's own operations run it.
+    /// A copy of the network on a device. On a device other than the CPU, candle's own operations run it.
+    ///
+    /// # Errors
+    /// When the parameters cannot be copied.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
         let parameters = self.parameters.iter().map(|(name, tensor)| Ok((name.clone(), variable(tensor, device)?)));
-        Ok(Self { parameters: parameters.collect::<Result<_>>()?, on_stock: !device.is_cpu(), ..self.clone() })
+        Ok(Self { parameters: parameters.collect::<Result<_>>()?, on_candle: !device.is_cpu(), ..self.clone() })
     }
 
-    /// The same network, to be run by candle's own operations in main memory, too: what runs on a GPU can be tested without one.
+    /// The same network, run by candle's own operations in main memory, too: code for a GPU can then be tested
+    /// without one.
     #[cfg(test)]
-    pub(crate) fn on_stock(&self) -> Self {
-        Self { on_stock: true, ..self.clone() }
+    pub(crate) fn on_candle(&self) -> Self {
+        Self { on_candle: true, ..self.clone() }
     }
 
-    /// Whether candle's own operations run it.
+    /// Whether candle's own operations run the network.
     pub(super) fn runs_on_stock(&self) -> bool {
-        self.on_stock
+        self.on_candle
     }
 
-    /// The same blocks on a copy of other weights.
+    /// A network of the same blocks with a copy of other weights.
     ///
     /// # Errors
     /// When a parameter is missing or has another shape; the message names it.
@@ -105,17 +112,17 @@ impl Network {
         &self.blocks
     }
 
-    /// What the network keeps from step to step.
+    /// The buffers that the network keeps from step to step.
     pub(crate) fn workspace(&self) -> &Workspace {
         &self.workspace
     }
 
-    /// Whether gradients of the parameters are wanted.
+    /// Whether gradients of the parameters are computed.
     pub(super) fn learns(&self) -> bool {
         self.parameters.values().any(Tensor::track_op)
     }
 
-    /// Lends a parameter's numbers to `read`.
+    /// Calls `read` with a parameter's numbers.
     pub(super) fn with_parameter<T>(&self, block: &Block, kind: &str, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
         with_floats(self.parameter(&block.name, kind)?, "a pass", read)
     }
@@ -128,7 +135,7 @@ impl Network {
     }
 }
 
-/// A copy of a tensor that can learn.
+/// A copy of a tensor on a device, as a variable that can be trained.
 fn variable(tensor: &Tensor, device: &Device) -> Result<Tensor> {
     Ok(Var::from_tensor(&tensor.to_device(device)?.copy()?)?.into_inner())
 }

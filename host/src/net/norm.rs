@@ -1,29 +1,31 @@
-//! Batch norm with the activation behind it: rows of channels go in, normalised rows come out, and gradients come back.
+//! Batch norm with the activation behind it, on rows of channels, and the gradients of both.
 //!
-//! It keeps no running statistics. Those a generator needs for inference are taken afresh from its own latents when its layers are
-//! asked for (`Network::layers`): they then fit the weights exactly, those of an averaged generator too, and a checkpoint holds none.
+//! It keeps no running statistics. Those that a generator needs for inference are computed from its own latents
+//! when its layers are requested (`Network::layers`). They then fit the weights exactly, also those of an averaged
+//! generator, and a checkpoint holds none.
 
 #![expect(clippy::needless_lifetimes, reason = "pulp's macro wants them named")]
 
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use super::activation::{Activation, CHUNK, add_up, lines};
+use super::activation::{Activation, CHUNK, add_up, leaky_relu};
 
-/// Added to the variance before its root is taken: PyTorch's and ONNX's default.
+/// Added to the variance before its root is taken; the default of PyTorch and ONNX.
 pub(crate) const EPSILON: f32 = 1e-5;
 
-/// Mean and spread of each channel of some rows.
+/// Mean and inverse standard deviation of each channel of some rows.
 #[derive(Clone, Debug)]
-pub(super) struct Moments {
+pub(super) struct BatchStats {
     /// [C]
     pub(super) mean: Vec<f32>,
-    /// 1 / sqrt(variance + epsilon), the variance not the unbiased one: [C]
+    /// 1 / sqrt(variance + epsilon), with the biased variance: [C]
     pub(super) inverse: Vec<f32>,
 }
 
-impl Moments {
-    /// In one pass over rows [R, C]: chunk by chunk while it lies in the cache, then joined (Chan et al. 1979, equation 2.1).
+impl BatchStats {
+    /// Computes them in one pass over rows [R, C]: in chunks that stay in the cache, then joined (Chan et al. 1979,
+    /// equation 2.1).
     pub(super) fn of(rows: &[f32], channels: usize) -> Self {
         let chunks: Vec<_> = rows.par_chunks(CHUNK * channels).map(|rows| chunk_moments(rows, channels)).collect();
         let (mut total, mut mean, mut squares) = (0.0, vec![0.0; channels], vec![0.0; channels]);
@@ -39,7 +41,7 @@ impl Moments {
         Self { mean, inverse: squares.into_iter().map(|square| 1.0 / (square / total + EPSILON).sqrt()).collect() }
     }
 
-    /// The norm as one factor [C] and one offset [C] of its input.
+    /// The norm as one factor [C] and one offset [C] for its input.
     pub(super) fn fold(&self, scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let factor: Vec<f32> = self.inverse.iter().zip(scale).map(|(inverse, scale)| inverse * scale).collect();
         let offset = shift.iter().zip(&factor).zip(&self.mean).map(|((shift, factor), mean)| shift - mean * factor);
@@ -48,11 +50,12 @@ impl Moments {
     }
 }
 
-/// activation(scale * (x - mean) / sqrt(variance + epsilon) + shift) (Ioffe & Szegedy, 1502.03167, algorithm 1): x and y are [R, C].
+/// y = activation(scale * (x - mean) / sqrt(variance + epsilon) + shift) (Ioffe & Szegedy, 1502.03167,
+/// algorithm 1); x and y are [R, C].
 pub(super) fn norm_activate(
     y: &mut [f32],
     x: &[f32],
-    moments: &Moments,
+    moments: &BatchStats,
     (scale, shift): (&[f32], &[f32]),
     activation: Activation,
 ) {
@@ -61,19 +64,20 @@ pub(super) fn norm_activate(
     y.par_chunks_mut(chunk)
         .zip(x.par_chunks(chunk))
         .for_each(|(y, x)| apply(y, x, &factor, &offset, activation.slope()));
-    activation.bend(y);
+    activation.apply(y);
 }
 
-/// Turns the gradient of y [R, C] into that of x and gives those of scale and shift (1502.03167, section 3, with the sums over the rows as
-/// dscale and dshift): dx = scale / deviation * (g - (dshift + x̂ dscale) / n), where g is the gradient before the activation.
+/// Turns the gradient of y [R, C] into the gradient of x, and returns the gradients of scale and shift (1502.03167,
+/// section 3, where dscale and dshift are the sums over the rows): dx = scale / deviation * (g - (dshift + x̂
+/// dscale) / n), where g is the gradient before the activation.
 pub(super) fn norm_gradients(
     grad: &mut [f32],
     (x, y): (&[f32], &[f32]),
-    moments: &Moments,
+    moments: &BatchStats,
     scale: &[f32],
     activation: Activation,
 ) -> (Vec<f32>, Vec<f32>) {
-    let (channels, Moments { mean, inverse }) = (scale.len(), moments);
+    let (channels, BatchStats { mean, inverse }) = (scale.len(), moments);
     let chunk = CHUNK * channels;
     let chunks = grad.par_chunks_mut(chunk).zip(x.par_chunks(chunk).zip(y.par_chunks(chunk)));
     let sums: Vec<(Vec<f32>, Vec<f32>)> =
@@ -126,12 +130,12 @@ fn apply_with_simd<'a, S: Simd>(
     let channels = factor.len();
     for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
         for (((y, x), factor), offset) in y.iter_mut().zip(x).zip(factor).zip(offset) {
-            *y = lines(x * factor + offset, slope);
+            *y = leaky_relu(x * factor + offset, slope);
         }
     }
 }
 
-/// Of some rows: turns the gradient into g, and gives the sums over the rows of g * (x - mean) and of g.
+/// For some rows: turns the gradient into g, and returns the sums over the rows of g * (x - mean) and of g.
 #[pulp::with_simd(sum_chunk = Arch::new())]
 #[inline(always)]
 fn sum_chunk_with_simd<'a, S: Simd>(

@@ -1,23 +1,26 @@
-//! Every gradient of the networks against two oracles: finite differences in f64, and candle's own operations.
+//! Tests of every gradient of the networks against two references: finite differences in f64, and candle's own
+//! operations.
 //!
-//! The f64 network below is written straight from the definitions, pixel by pixel, and shares no code with ours. Random blocks cover every
-//! kind of product, norm and activation, batches of one, odd sides, one channel, kernels of 3 to 5, strides of 1 and 2 and any padding.
+//! The f64 network below follows the definitions directly, pixel by pixel, and shares no code with ours. Random
+//! blocks cover every kind of product, norm and activation, batches of one, odd sides, one channel, kernels of 3 to
+//! 5, strides of 1 and 2 and any padding.
 
 use candle_core::{Device, Tensor, Var};
 use proptest::prelude::*;
 use rand::Rng;
 
 use super::activation::Activation;
-use super::block::{Block, Map};
+use super::block::{Block, LinearOp};
+use super::candle_backend;
 use super::conv::Window;
 use super::network::Network;
 use super::pass::Gradient;
-use super::stock;
 use crate::math::random::{normal, stream};
 
-/// Step of the central differences: their error is of its square, and f64 leaves ten digits of it.
+/// Step of the central differences. Their error is of the order of its square, and f64 leaves ten digits of it.
 const STEP: f64 = 1e-5;
-/// An activation's corner closer than this to a sum could lie on its other side in f32 or a step away.
+/// Least distance of a sum from an activation's corner. A closer sum could be on the other side in f32 or one step
+/// away.
 const CORNER: f64 = 1e-3;
 
 /// Numbers with a shape [B, N] or [B, H, W, C].
@@ -34,23 +37,23 @@ impl Array {
     }
 }
 
-/// What a block makes of x, by definition; `parameters` are weight and bias, or weight, scale and shift. Also the least distance of a sum
-/// from an activation's corner.
+/// The output of a block for x, by definition. `parameters` are weight and bias, or weight, scale and shift. Also
+/// returns the least distance of a sum from an activation's corner.
 fn block(block: &Block, x: &Array, parameters: &[Array]) -> (Array, f64) {
     let weight = &parameters[0].data;
     let batch = x.dims[0];
     let mut sums = match block.map {
-        Map::Linear(inputs, outputs) => dense(x, weight, inputs, vec![batch, outputs]),
-        Map::Project(inputs, (c, h, w)) => dense(x, weight, inputs, vec![batch, h, w, c]),
-        Map::Collapse((c, h, w), outputs) => dense(x, weight, c * h * w, vec![batch, outputs]),
-        Map::Conv(inputs, outputs, window) => {
+        LinearOp::Linear(inputs, outputs) => dense(x, weight, inputs, vec![batch, outputs]),
+        LinearOp::LinearToMap(inputs, (c, h, w)) => dense(x, weight, inputs, vec![batch, h, w, c]),
+        LinearOp::FlattenLinear((c, h, w), outputs) => dense(x, weight, c * h * w, vec![batch, outputs]),
+        LinearOp::Conv(inputs, outputs, window) => {
             let dims = vec![batch, window.small(x.dims[1]), window.small(x.dims[2]), outputs];
             let mut y = vec![0.0; dims.iter().product()];
             links(window, &dims, &x.dims, |small, large, k| y[small] += x.data[large] * weight[k]);
             assert_eq!(x.dims[3], inputs);
             Array { dims, data: y }
         }
-        Map::ConvTranspose(_, outputs, window) => {
+        LinearOp::ConvTranspose(_, outputs, window) => {
             let dims = vec![batch, window.large(x.dims[1]), window.large(x.dims[2]), outputs];
             let mut y = vec![0.0; dims.iter().product()];
             links(window, &x.dims, &dims, |small, large, k| y[large] += x.data[small] * weight[k]);
@@ -93,8 +96,8 @@ fn dense(x: &Array, weight: &[f64], inputs: usize, dims: Vec<usize>) -> Array {
     Array { dims, data }
 }
 
-/// Calls `each` for every pair of numbers that a window links, in the small map [B, h, w, S] and the large one [B, H, W, L], with the
-/// weight [K, K, L, S] between them.
+/// Calls `each` for every pair of numbers that a window links: their indices in the small map [B, h, w, S] and in
+/// the large one [B, H, W, L], and the index of the weight [K, K, L, S] between them.
 fn links(window: Window, small: &[usize], large: &[usize], mut each: impl FnMut(usize, usize, usize)) {
     let Window { kernel, stride, padding } = window;
     let pixels = (0..small[0]).flat_map(|b| (0..small[1]).flat_map(move |y| (0..small[2]).map(move |x| (b, y, x))));
@@ -116,7 +119,8 @@ fn links(window: Window, small: &[usize], large: &[usize], mut each: impl FnMut(
     }
 }
 
-/// A network of one or two blocks, an input and the weights of a loss: sum of output times probe.
+/// A network of one or two blocks, the shape of its input, and the seed of all numbers. Its loss is the sum of
+/// output times probe.
 #[derive(Clone, Debug)]
 struct Case {
     blocks: Vec<Block>,
@@ -127,7 +131,7 @@ struct Case {
 impl Case {
     fn network(&self) -> Network {
         let network = Network::new(self.blocks.clone(), self.seed, "oracle").unwrap();
-        // Biases, scales and shifts begin at 0 and 1, where a wrong gradient could hide.
+        // Biases and shifts start at 0 and scales at 1, where a wrong gradient could stay hidden.
         let moved = network.parameters().iter().map(|(name, tensor)| {
             let noise = normal(&mut stream(self.seed, name, 1), tensor.elem_count());
             (name.clone(), (tensor + Tensor::from_vec(noise, tensor.shape(), &Device::Cpu).unwrap() * 0.3).unwrap())
@@ -140,7 +144,7 @@ impl Case {
         Var::from_vec(data, dims, &Device::Cpu).unwrap().into_inner()
     }
 
-    /// The loss in f64, of these parameters a block and this input; and the least distance from a corner.
+    /// The loss in f64, for the parameters of each block and an input; also the least distance from a corner.
     fn loss(&self, parameters: &[Vec<Array>], input: &Array, probe: &[f64]) -> (f64, f64) {
         let start = (input.clone(), f64::INFINITY);
         let (output, corner) = self.blocks.iter().zip(parameters).fold(start, |(x, least), (one, parameters)| {
@@ -151,7 +155,7 @@ impl Case {
     }
 }
 
-/// The parameters of a block, in the order `block` takes them.
+/// The names of a block's parameters, in the order in which `block` takes them.
 fn names(block: &Block) -> Vec<String> {
     let kinds: &[&str] = if block.norm { &["weight", "scale", "shift"] } else { &["weight", "bias"] };
     kinds.iter().map(|kind| format!("{}.{kind}", block.name)).collect()
@@ -180,8 +184,9 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let store = loss.backward().unwrap();
     let (dx, gradients) = (Array::of(store.get(&x).unwrap()).data, pass.gradients(&store));
 
-    // Candle's own operations, where their gradients are right: both sides of a convolution must leave the same remainder.
-    let theirs = stock::pass(&network, &x, rng).unwrap();
+    // Candle's own operations, where their gradients are right: both sides of a convolution must leave the same
+    // remainder.
+    let theirs = candle_backend::pass(&network, &x, rng).unwrap();
     let their_store = (&theirs * &probe).unwrap().sum_all().unwrap().backward();
 
     let close = |name: &str, ours: &[f64], theirs: &[f64], tolerance: f64| {
@@ -226,7 +231,8 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     close("the output", &Array::of(&pass.output).data, &Array::of(&theirs).data, 1e-5)
 }
 
-/// The central difference of a loss that `at` gives after moving one number by a step; the number ends where it was.
+/// The central difference of a loss. `at` moves one number by a step and returns the loss. The number ends at its
+/// first value.
 fn difference(at: &mut dyn FnMut(f64) -> f64) -> f64 {
     let (above, below) = (at(STEP), at(-2.0 * STEP));
     at(STEP);
@@ -234,7 +240,7 @@ fn difference(at: &mut dyn FnMut(f64) -> f64) -> f64 {
 }
 
 impl Case {
-    /// Up to sixteen places of a tensor, first and last among them: each costs two runs of the network.
+    /// Up to sixteen indices of a tensor, with the first and the last; each costs two runs of the network.
     fn some(&self, name: &str, length: usize) -> Vec<usize> {
         let mut rng = stream(self.seed, name, 3);
         let mut some: Vec<usize> = (0..14).map(|_| rng.random_range(0..length)).chain([0, length - 1]).collect();
@@ -243,28 +249,29 @@ impl Case {
         some
     }
 
-    /// Whether candle's own gradients can be trusted: its convolutions' fail where height and width leave different remainders.
+    /// Whether candle's own gradients are right: those of its convolutions fail where height and width leave
+    /// different remainders.
     fn candle_is_right(&self) -> bool {
         let mut sides = match self.input[..] {
             [_, height, width, _] => (height, width),
             _ => (1, 1),
         };
         self.blocks.iter().all(|block| match block.map {
-            Map::Conv(_, _, window) => {
+            LinearOp::Conv(_, _, window) => {
                 let rest = |side: usize| (side + 2 * window.padding - window.kernel) % window.stride;
                 let right = rest(sides.0) == rest(sides.1);
                 sides = (window.small(sides.0), window.small(sides.1));
                 right
             }
-            Map::ConvTranspose(_, _, window) => {
+            LinearOp::ConvTranspose(_, _, window) => {
                 sides = (window.large(sides.0), window.large(sides.1));
                 true
             }
-            Map::Project(_, (_, height, width)) => {
+            LinearOp::LinearToMap(_, (_, height, width)) => {
                 sides = (height, width);
                 true
             }
-            Map::Linear(..) | Map::Collapse(..) => true,
+            LinearOp::Linear(..) | LinearOp::FlattenLinear(..) => true,
         })
     }
 }
@@ -283,7 +290,8 @@ fn windows() -> impl Strategy<Value = Window> {
         .prop_flat_map(|(kernel, stride)| (0..kernel).prop_map(move |padding| Window { kernel, stride, padding }))
 }
 
-/// One product with a norm or a bias, then perhaps a linear layer, so that a gradient also comes through one.
+/// Cases of one product with a norm or a bias, sometimes with a second block, so that a gradient also comes through
+/// one.
 fn cases() -> impl Strategy<Value = Case> {
     let counts = prop_oneof![Just(1usize), Just(2), Just(3), Just(5), Just(9), Just(17), Just(33)];
     let channels = (counts.clone(), counts);
@@ -291,16 +299,20 @@ fn cases() -> impl Strategy<Value = Case> {
     let map = (0..5usize, channels, sides, windows()).prop_filter_map(
         "nothing would be left of the map",
         |(kind, (inputs, outputs), (height, width), window)| {
-            // At most some thousand numbers: each is moved twice.
+            // At most some thousand numbers, because each is moved twice.
             let (map, input) = match kind {
-                0 => (Map::Linear(inputs, outputs), vec![inputs]),
-                1 => (Map::Project(inputs.min(5), (outputs.min(9), height.min(3), width.min(3))), vec![inputs.min(5)]),
-                2 => {
-                    (Map::Collapse((inputs.min(9), height, width), outputs.min(3)), vec![height, width, inputs.min(9)])
-                }
-                3 => (Map::Conv(inputs.min(9), outputs, window), vec![height, width, inputs.min(9)]),
+                0 => (LinearOp::Linear(inputs, outputs), vec![inputs]),
+                1 => (
+                    LinearOp::LinearToMap(inputs.min(5), (outputs.min(9), height.min(3), width.min(3))),
+                    vec![inputs.min(5)],
+                ),
+                2 => (
+                    LinearOp::FlattenLinear((inputs.min(9), height, width), outputs.min(3)),
+                    vec![height, width, inputs.min(9)],
+                ),
+                3 => (LinearOp::Conv(inputs.min(9), outputs, window), vec![height, width, inputs.min(9)]),
                 _ => (
-                    Map::ConvTranspose(inputs.min(9), outputs.min(9), window),
+                    LinearOp::ConvTranspose(inputs.min(9), outputs.min(9), window),
                     vec![height.min(4), width.min(4), inputs.min(9)],
                 ),
             };
@@ -321,7 +333,8 @@ fn cases() -> impl Strategy<Value = Case> {
                     _ => (channels, 1, 1),
                 };
                 let flat = picture.0 * picture.1 * picture.2;
-                let map = if output.len() == 4 { Map::Collapse(picture, 2) } else { Map::Linear(flat, 2) };
+                let map =
+                    if output.len() == 4 { LinearOp::FlattenLinear(picture, 2) } else { LinearOp::Linear(flat, 2) };
                 blocks.push(Block::new("1", map, Activation::Tanh));
             }
             let rows = output.iter().product::<usize>() / channels;

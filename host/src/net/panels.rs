@@ -1,7 +1,8 @@
-//! The right-hand matrix of a product, laid out as the kernels of `product` read it: a row-major matrix goes in, panels come out.
+//! The right-hand matrix of a product, in the layout that the kernels of `product` read: a row-major matrix as panels.
 //!
-//! A panel is as many columns as two vector registers hold, row after row; a matrix becomes its panels one after the other, the last one
-//! padded with zeros. The kernels then read one panel straight through, whatever the width of the matrix was.
+//! A panel has as many columns as two vector registers hold, stored row by row. A matrix becomes its panels
+//! one after the other; the last one is padded with zeros. The kernels then read a panel sequentially,
+//! whatever the width of the matrix is.
 
 use std::ops::Deref;
 
@@ -10,7 +11,7 @@ use rayon::prelude::*;
 
 use super::workspace::{Buffer, Workspace};
 
-/// Rows that are transposed at a time: their share of a panel stays in the first cache.
+/// Rows that are transposed at a time; their part of a panel stays in the first-level cache.
 const BLOCK: usize = 16;
 
 /// A matrix [rows, columns], to be read as panels [rows, width].
@@ -18,22 +19,22 @@ const BLOCK: usize = 16;
 pub(super) struct Panels<'a> {
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Columns of a panel: two vectors of this machine.
+    /// Columns of a panel: two vector registers of this machine.
     pub(super) width: usize,
     source: Source<'a>,
-    /// All panels one after the other, once packed.
+    /// All panels one after the other, once they are packed.
     packed: Option<Buffer>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Source<'a> {
-    /// [rows, columns]
+    /// A matrix [rows, columns].
     Matrix(&'a [f32]),
-    /// Matrices [columns, R], so many one after the other.
+    /// A number of matrices [columns, R], one after the other, to be transposed.
     Transposed(&'a [f32], usize),
 }
 
-/// One panel: lent where it lies packed already, else packed for whoever asked.
+/// One panel: borrowed if the matrix is packed already, else packed into its own buffer.
 #[derive(Debug)]
 pub(super) enum Panel<'a> {
     Lent(&'a [f32]),
@@ -58,21 +59,22 @@ impl<'a> Panels<'a> {
         Self { rows, columns, width: width(), source: Source::Matrix(matrix), packed: None }
     }
 
-    /// The panels of `blocks` row-major matrices [`columns`, R], each transposed to [R, `columns`], one below the other.
+    /// The panels of `blocks` row-major matrices [`columns`, R]. Each is transposed to [R, `columns`], one below
+    /// the other.
     pub(super) fn transposed(matrices: &'a [f32], blocks: usize, columns: usize) -> Self {
         let rows = matrices.len() / columns;
         Self { rows, columns, width: width(), source: Source::Transposed(matrices, blocks), packed: None }
     }
 
-    /// How many panels there are.
+    /// The number of panels.
     pub(super) fn count(&self) -> usize {
         self.columns.div_ceil(self.width)
     }
 
-    /// Packs all panels, for several to read.
+    /// Packs all panels, so that several tasks can read them.
     pub(super) fn pack(&mut self, workspace: &Workspace) {
         let size = self.rows * self.width;
-        if self.lies_packed().is_none() {
+        if self.as_packed().is_none() {
             let mut packed = workspace.buffer(self.count() * size);
             packed.par_chunks_exact_mut(size).enumerate().for_each(|(index, panel)| self.fill(index, panel));
             self.packed = Some(packed);
@@ -81,7 +83,7 @@ impl<'a> Panels<'a> {
 
     /// Panel number `index`, [rows, width].
     pub(super) fn panel(&self, workspace: &Workspace, index: usize) -> Panel<'_> {
-        if self.lies_packed().is_some() {
+        if self.as_packed().is_some() {
             return Panel::Lent(self.packed(index));
         }
         let mut panel = workspace.buffer(self.rows * self.width);
@@ -89,14 +91,14 @@ impl<'a> Panels<'a> {
         Panel::Own(panel)
     }
 
-    /// Panel number `index` after `pack`.
+    /// Panel number `index`, after a call of `pack`.
     pub(super) fn packed(&self, index: usize) -> &[f32] {
         let size = self.rows * self.width;
-        &self.lies_packed().expect("`pack` was called")[index * size..][..size]
+        &self.as_packed().expect("`pack` was called")[index * size..][..size]
     }
 
-    /// All panels, if packed; a matrix as wide as a panel is one.
-    fn lies_packed(&self) -> Option<&[f32]> {
+    /// All panels, if they are packed. A matrix as wide as a panel is packed already.
+    fn as_packed(&self) -> Option<&[f32]> {
         match (&self.packed, self.source) {
             (Some(packed), _) => Some(packed),
             (None, Source::Matrix(matrix)) if self.columns == self.width => Some(matrix),
@@ -133,7 +135,7 @@ impl<'a> Panels<'a> {
     }
 }
 
-/// Columns of a panel on this machine.
+/// Number of columns of a panel on this machine.
 fn width() -> usize {
     struct Width;
     impl WithSimd for Width {
@@ -150,7 +152,8 @@ fn width() -> usize {
 mod tests {
     use super::*;
 
-    /// Row by row what the panels hold, padding left out, packed at once or one by one; the padding must be zeros.
+    /// The content of the panels row by row, without the padding, packed at once or one by one. The padding must be
+    /// zeros.
     fn unpacked(mut panels: Panels, at_once: bool) -> Vec<f32> {
         let workspace = Workspace::default();
         workspace.buffer(panels.rows * panels.width).fill(f32::NAN); // a used buffer is not clean

@@ -1,7 +1,8 @@
-//! A pass through a network: a batch and blocks go in, the output comes out, and later every gradient that was asked for.
+//! A pass through a network: computes the output for a batch and, later, the gradients that are requested.
 //!
-//! To candle a whole pass is one op. Its own graph would clear and add a fresh tensor for every gradient of every layer; here each layer
-//! turns the gradient it was given into its own, in place, and what a pass has kept goes back to the workspace with it.
+//! For candle, a whole pass is one operation. Candle's own graph would clear and add a new tensor for every
+//! gradient of every layer. Here each layer turns the gradient that it gets into its own, in place, and the buffers
+//! of a pass return to the workspace when the pass is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,12 +12,12 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rand_chacha::ChaCha8Rng;
 
 use super::activation::{drop_out, drop_out_backward};
-use super::block::{Block, Fit};
+use super::block::{Block, Geometry};
+use super::candle_backend;
 use super::floats::with_floats;
 use super::network::Network;
-use super::norm::{Moments, norm_activate, norm_gradients};
+use super::norm::{BatchStats, norm_activate, norm_gradients};
 use super::product::Finish;
-use super::stock;
 use super::workspace::Buffer;
 
 /// Gradients of a network's parameters, by name.
@@ -25,13 +26,13 @@ pub type Gradients = BTreeMap<String, Gradient>;
 /// The gradient of one parameter.
 #[derive(Debug)]
 pub enum Gradient {
-    /// Row-major numbers in main memory: ours.
+    /// Row-major numbers in main memory, from our own pass.
     Numbers(Buffer),
-    /// A tensor on the parameter's device: candle's.
+    /// A tensor on the parameter's device, from candle.
     Tensor(Tensor),
 }
 
-/// What a network made of a batch.
+/// The result of running a network on a batch.
 #[derive(Debug)]
 pub struct Pass {
     /// The output, a node of candle's graph.
@@ -39,18 +40,18 @@ pub struct Pass {
     gradients: Source,
 }
 
-/// Where a pass' gradients will be found.
+/// Where the gradients of a pass are found after the backward pass.
 #[derive(Debug)]
 enum Source {
-    /// Our own pass puts them here.
+    /// Our own pass stores them here.
     Own(Arc<Mutex<Gradients>>),
-    /// Candle's graph knows them by these parameters.
+    /// Candle's graph stores them under these parameters.
     Stock(BTreeMap<String, Tensor>),
 }
 
 impl Pass {
-    /// The gradients of the parameters, once the graph that `output` belongs to has run backward and filled `store`; none of a frozen
-    /// network.
+    /// The gradients of the parameters, once the graph that contains `output` has run backward and filled
+    /// `store`. A frozen network has none.
     #[must_use]
     pub fn gradients(&self, store: &GradStore) -> Gradients {
         match &self.gradients {
@@ -63,19 +64,19 @@ impl Pass {
     }
 }
 
-/// What backward needs of a block.
+/// What the backward pass needs from a block.
 struct Kept {
-    fit: Fit,
-    /// A norm's input with its moments.
-    norm: Option<(Buffer, Moments)>,
-    /// The block's output, but for the last block's: that is the pass' own.
+    fit: Geometry,
+    /// The input of a norm, with its moments.
+    norm: Option<(Buffer, BatchStats)>,
+    /// The block's output. `None` for the last block: its output is that of the pass.
     output: Option<Buffer>,
 }
 
 /// Numbers and their shape.
 type Output = (Vec<f32>, Vec<usize>);
 
-struct Played {
+struct PassOp {
     network: Network,
     kept: Vec<Kept>,
     output: Mutex<Option<Output>>,
@@ -83,31 +84,36 @@ struct Played {
 }
 
 impl Network {
-    /// Runs the network as in training: batch norm by the statistics of this batch, dropout masks (where it has any) from `rng`.
+    /// Runs the network as in training: batch norm with the statistics of this batch, and dropout masks from `rng`.
     ///
-    /// A generator takes latents [B, Z] and gives maps [B, H, W, C] in -1..1; a discriminator takes those and gives logits [B, 1].
+    /// A generator takes latents `[B, Z]` and returns maps `[B, H, W, C]` in -1..1. A discriminator takes such
+    /// maps and returns logits `[B, 1]`.
+    ///
+    /// # Errors
+    /// When the input does not fit the network.
     pub fn forward(&self, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Pass> {
         pass(self, x, rng)
     }
 }
 
-/// Runs `network` on x as in training, with dropout masks from `rng`: on our own operations where they run, else on candle's.
+/// Runs `network` on x as in training, with dropout masks from `rng`: with our own operations where they run, else
+/// with candle's.
 fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Pass> {
     if network.runs_on_stock() {
-        let output = stock::pass(network, x, rng)?;
+        let output = candle_backend::pass(network, x, rng)?;
         return Ok(Pass { output, gradients: Source::Stock(network.parameters().clone()) });
     }
     let x = x.contiguous()?;
     let (kept, output) = with_floats(&x, "a pass", |input| forward(network, input, x.dims(), rng))??;
     let gradients: Arc<Mutex<Gradients>> = Arc::default();
     let played =
-        Played { network: network.clone(), kept, output: Mutex::new(Some(output)), gradients: Arc::clone(&gradients) };
-    // The parameter is there so that candle knows whether the network learns.
+        PassOp { network: network.clone(), kept, output: Mutex::new(Some(output)), gradients: Arc::clone(&gradients) };
+    // The parameter is passed so that candle tracks gradients if the network is trained.
     let Some(anchor) = network.parameters().values().next() else { bail!("a network without parameters") };
     Ok(Pass { output: x.apply_op2(anchor, played)?, gradients: Source::Own(gradients) })
 }
 
-/// The blocks one after the other; gives what backward needs, and the output with its shape.
+/// Runs the blocks one after the other. Returns what the backward pass needs, and the output with its shape.
 fn forward(network: &Network, input: &[f32], dims: &[usize], rng: &mut ChaCha8Rng) -> Result<(Vec<Kept>, Output)> {
     let mut kept: Vec<Kept> = Vec::with_capacity(network.blocks().len());
     let mut dims = dims.to_vec();
@@ -124,16 +130,16 @@ fn forward(network: &Network, input: &[f32], dims: &[usize], rng: &mut ChaCha8Rn
     Ok((kept, (output.into_vec(), dims)))
 }
 
-/// What a block makes of its input, dropout left out.
+/// The result of a block, before dropout.
 pub(super) struct Step {
-    fit: Fit,
-    /// A norm's input with its moments.
-    pub(super) norm: Option<(Buffer, Moments)>,
+    fit: Geometry,
+    /// The input of a norm, with its moments.
+    pub(super) norm: Option<(Buffer, BatchStats)>,
     pub(super) output: Buffer,
     pub(super) shape: Vec<usize>,
 }
 
-/// Runs one block.
+/// Runs one block, without dropout.
 pub(super) fn step(network: &Network, block: &Block, x: &[f32], dims: &[usize]) -> Result<Step> {
     let Block { map, norm, activation, .. } = block;
     let Some(fit) = map.fit(dims) else { bail!("{map:?} does not fit an input of {dims:?}") };
@@ -142,7 +148,7 @@ pub(super) fn step(network: &Network, block: &Block, x: &[f32], dims: &[usize]) 
         |finish: Finish| network.with_parameter(block, "weight", |weight| fit.forward(workspace, x, weight, finish));
     let (norm, output) = if *norm {
         let sums = product(Finish::NONE)?;
-        let moments = Moments::of(&sums, block.channels());
+        let moments = BatchStats::of(&sums, block.channels());
         let mut output = workspace.buffer(sums.len());
         network.with_parameter(block, "scale", |scale| {
             network.with_parameter(block, "shift", |shift| {
@@ -154,14 +160,14 @@ pub(super) fn step(network: &Network, block: &Block, x: &[f32], dims: &[usize]) 
         let slope = activation.slope();
         let mut output =
             network.with_parameter(block, "bias", |bias| product(Finish { bias: Some(bias), slope }))??;
-        activation.bend(&mut output);
+        activation.apply(&mut output);
         (None, output)
     };
     Ok(Step { norm, output, shape: map.output(dims[0], &fit), fit })
 }
 
-impl Played {
-    /// Fills the gradients and gives that of the input if asked for.
+impl PassOp {
+    /// Computes the gradients of the parameters, and returns that of the input if `asks` is true.
     fn backward(&self, x: &[f32], y: &[f32], grad: &[f32], asks: bool) -> Result<Option<Vec<f32>>> {
         let (network, workspace) = (&self.network, self.network.workspace());
         let learns = network.learns();
@@ -200,7 +206,7 @@ impl Played {
     }
 }
 
-impl CustomOp2 for Played {
+impl CustomOp2 for PassOp {
     fn name(&self) -> &'static str {
         "a pass through a network"
     }

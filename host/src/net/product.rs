@@ -1,17 +1,18 @@
-//! The two matrix products under every layer: pictures and panels of weights go in, sums come out.
+//! The two matrix products under every layer, on pictures and panels of weights.
 //!
-//! With maps that lie channels last, a window of a convolution is a few runs of neighbouring numbers. So nothing is unfolded: [`gather`]
-//! takes the left-hand rows of its product straight out of the maps, and [`outer`] sums the weights' gradient straight over them.
+//! With channels-last maps, a window of a convolution is a few runs of adjacent numbers. So nothing is
+//! unfolded: [`window_product`] reads the left-hand rows of its product directly from the maps, and [`weight_gradient_product`] sums the
+//! weights' gradient directly over them.
 //!
 //! | product | left | right | out |
 //! |---|---|---|---|
-//! | [`gather`] | windows of each picture | weights | a pixel each: a convolution, its transpose, a linear layer |
-//! | [`outer`] | windows of each picture, transposed | the other side's gradients | the weights' gradient |
+//! | [`window_product`] | windows of each picture | weights | one pixel each: a convolution, its transpose, a linear layer |
+//! | [`weight_gradient_product`] | windows of each picture, transposed | the other side's gradients | the weights' gradient |
 //!
-//! Both keep a tile of M pictures (or channels) by two vectors of columns in registers, M so that the tile fits: 8 of AVX-512's, 4
-//! elsewhere. Vectors are those of `pulp`: AVX-512, AVX2 with FMA, NEON or plain numbers, whichever the machine has. This is the one module
-//! of the crate with unsafe code; both functions check every offset of their plan before they start. No sum's order depends on the number
-//! of threads.
+//! Both keep a tile of M pictures (or channels) by two vectors of columns in registers. M is chosen so that the
+//! tile fits: 8 for AVX-512, 4 elsewhere. The vectors are those of `pulp`: AVX-512, AVX2 with FMA, NEON or plain
+//! numbers, whichever the machine has. This is the only module of the crate with unsafe code; both functions check
+//! every offset of their plan before they start. The order of a sum never depends on the number of threads.
 
 #![expect(
     unsafe_code,
@@ -26,12 +27,14 @@ use rayon::prelude::*;
 use super::panels::Panels;
 use super::workspace::{Buffer, Workspace};
 
-/// Channels of a tile of [`outer`].
+/// Number of channels in a tile of [`weight_gradient_product`].
 const TILE: usize = 8;
-/// Places over which [`outer`] sums before it turns to the next tile: their share of both sides stays in the first cache.
+/// Places over which [`weight_gradient_product`] sums before it goes to the next tile. Their part of both sides stays in the
+/// first-level cache.
 const PLACES: usize = 128;
 
-/// A run of numbers in a picture, as many as the plan has channels, and the rows of weights that it meets.
+/// A run of adjacent numbers in a picture, as many as the plan has channels, and the rows of weights that it is
+/// multiplied with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tap {
     /// Offset in the input picture.
@@ -40,37 +43,37 @@ pub(super) struct Tap {
     pub(super) row: usize,
 }
 
-/// What [`gather`] shall do to each picture.
+/// The plan of [`window_product`] for each picture.
 #[derive(Debug)]
 pub(super) struct Gather {
     /// Length of every tap.
     pub(super) channels: usize,
-    /// Numbers of an input picture.
+    /// Number of values in an input picture.
     pub(super) input: usize,
-    /// Numbers of an output picture.
+    /// Number of values in an output picture.
     pub(super) output: usize,
-    /// For each output pixel its offset in the output picture and the taps it sums over.
+    /// For each output pixel, its offset in the output picture and the taps that it sums over.
     pub(super) places: Vec<(usize, Range<usize>)>,
     /// The taps of all places.
     pub(super) taps: Vec<Tap>,
 }
 
-/// What is written for a sum s: max(s, 0) + slope * min(s, 0), s begun at the bias.
+/// What is written for a sum s that starts at the bias: max(s, 0) + slope * min(s, 0).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Finish<'a> {
-    /// One number a column, or nothing.
+    /// One number per column, or no bias.
     pub(super) bias: Option<&'a [f32]>,
-    /// 1 for s itself.
+    /// Slope below zero; 1 writes s itself.
     pub(super) slope: f32,
 }
 
 impl Finish<'_> {
-    /// The bare sum.
+    /// Writes the sum itself, without a bias.
     pub(super) const NONE: Self = Self { bias: None, slope: 1.0 };
 }
 
-/// For each picture and place the sum over its taps of run · rows: [B, input] and panels [rows, N] give [B, output].
-pub(super) fn gather(
+/// For each picture and place, the sum over its taps of run · rows: [B, input] and panels [rows, N] give [B, output].
+pub(super) fn window_product(
     workspace: &Workspace,
     plan: &Gather,
     input: &[f32],
@@ -99,23 +102,24 @@ pub(super) fn gather(
         let (index, first) = (task / groups, task % groups * group);
         let images = first..batch.min(first + group);
         let columns = index * panels.width..panels.columns.min((index + 1) * panels.width);
-        // A panel that only this task reads is packed here: it comes from this core's own cache.
+        // A panel that only this task reads is packed here, so that it is in this core's own cache.
         let panel = panels.panel(workspace, index);
         arch.dispatch(GatherTask { plan, input, panel: &panel, columns, finish, images, output: &shared });
     });
     output
 }
 
-/// Where all tasks write: each its own columns of its own rows.
+/// The output that all tasks write: each task its own columns of its own rows.
 struct Shared(*mut f32);
-// SAFETY: the pointer is used by tasks that write disjoint numbers of one buffer, which outlives them; see where `at` is called.
+// SAFETY: the pointer is used by tasks that write disjoint numbers of one buffer, which outlives them; see the
+// calls of `at`.
 unsafe impl Sync for Shared {}
 
 impl Shared {
     /// The `length` numbers from `offset` on.
     ///
     /// # Safety
-    /// They must lie in the buffer, and no other task may use them meanwhile.
+    /// They must be in the buffer, and no other task may use them at the same time.
     #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "what this type is for")]
     unsafe fn at(&self, offset: usize, length: usize) -> &mut [f32] {
@@ -124,13 +128,13 @@ impl Shared {
     }
 }
 
-/// One panel for some pictures.
+/// One task of [`window_product`]: one panel for some of the pictures.
 struct GatherTask<'a> {
     plan: &'a Gather,
     input: &'a [f32],
     /// [rows, width]
     panel: &'a [f32],
-    /// Where in the output's pixels it goes.
+    /// The columns of the output's pixels that it writes.
     columns: Range<usize>,
     finish: Finish<'a>,
     images: Range<usize>,
@@ -147,7 +151,7 @@ impl WithSimd for GatherTask<'_> {
 }
 
 impl GatherTask<'_> {
-    /// Tiles of M pictures, then the rest one by one.
+    /// Computes tiles of M pictures, then the rest one by one.
     #[inline(always)]
     fn run<S: Simd, const M: usize>(self, simd: S) {
         let whole = self.images.len() / M * M;
@@ -159,7 +163,7 @@ impl GatherTask<'_> {
         }
     }
 
-    /// All places of M pictures from `image` on.
+    /// Computes all places of M pictures, beginning with `image`.
     #[inline(always)]
     fn tile<S: Simd, const M: usize>(&self, simd: S, image: usize) {
         let Self { plan, panel, columns, finish, .. } = self;
@@ -170,25 +174,27 @@ impl GatherTask<'_> {
         let (zero, slope) = (simd.splat_f32s(0.0), simd.splat_f32s(finish.slope));
         let pictures = &self.input[image * plan.input..(image + M) * plan.input];
         for (place, taps) in &plan.places {
-            // SAFETY: `gather` has checked every tap against one picture and the panel's rows; `pictures` are M whole ones.
+            // SAFETY: `window_product` has checked every tap against one picture and the panel's rows; `pictures` has M
+            // whole pictures.
             let sums = unsafe { dot::<S, M>(simd, start, pictures, plan, &plan.taps[taps.clone()], panel) };
             for (i, mut sum) in sums.into_iter().enumerate() {
                 if finish.slope != 1.0 {
-                    // In this order NaN stays NaN: x86 gives the second operand.
+                    // In this order NaN stays NaN: x86 returns the second operand.
                     sum = sum.map(|s| simd.mul_add_e_f32s(slope, simd.min_f32s(zero, s), simd.max_f32s(zero, s)));
                 }
                 let pixel = (image + i) * plan.output + place;
-                // SAFETY: `gather` has checked every place against one picture; these columns of these pictures are this task's.
+                // SAFETY: `window_product` has checked every place against one picture; only this task writes
+                // these columns of these pictures.
                 store(simd, unsafe { self.output.at(pixel + columns.start, columns.len()) }, sum);
             }
         }
     }
 }
 
-/// `start` plus the sum over taps of run · rows, for M pictures that lie one after the other.
+/// `start` plus the sum over taps of run · rows, for M consecutive pictures.
 ///
 /// # Safety
-/// Every tap must lie inside a picture and inside the panel's rows.
+/// Every tap must be inside a picture and inside the panel's rows.
 #[inline(always)]
 unsafe fn dot<S: Simd, const M: usize>(
     simd: S,
@@ -218,32 +224,38 @@ unsafe fn dot<S: Simd, const M: usize>(
     sums
 }
 
-/// The windows of one tap in a picture: `length` of them from each start on, `Outer::step` apart.
+/// The windows of one tap in a picture: `length` of them from each start on, at a distance of `Outer::step`.
 #[derive(Debug)]
 pub(super) struct Runs {
     /// Offset of the first window in the input picture, and its place on the other side.
     pub(super) starts: Vec<(usize, usize)>,
-    /// Windows of each run, at least one.
+    /// Number of windows in each run, at least one.
     pub(super) length: usize,
 }
 
-/// What [`outer`] shall sum over in each picture.
+/// The plan of [`weight_gradient_product`] for each picture.
 #[derive(Debug)]
 pub(super) struct Outer {
     /// Length of every window.
     pub(super) channels: usize,
-    /// Numbers of an input picture.
+    /// Number of values in an input picture.
     pub(super) input: usize,
-    /// Places that a picture has on the other side.
+    /// Number of places in a picture on the other side.
     pub(super) places: usize,
-    /// Numbers from one window of a run to the next.
+    /// Distance between two windows of a run, in numbers.
     pub(super) step: usize,
-    /// For each tap its windows.
+    /// The windows of each tap.
     pub(super) taps: Vec<Runs>,
 }
 
-/// For each tap the sum over pictures and places of windowᵀ · row: [B, input] and panels [B * places, N] give [taps * channels, N].
-pub(super) fn outer(workspace: &Workspace, plan: &Outer, input: &[f32], mut panels: Panels) -> Buffer {
+/// For each tap, the sum over pictures and places of windowᵀ · row: [B, input] and panels [B * places, N] give
+/// [taps * channels, N].
+pub(super) fn weight_gradient_product(
+    workspace: &Workspace,
+    plan: &Outer,
+    input: &[f32],
+    mut panels: Panels,
+) -> Buffer {
     let batch = input.len() / plan.input;
     assert!(batch > 0 && input.len() == batch * plan.input, "whole pictures");
     assert_eq!(panels.rows, batch * plan.places, "a row a place");
@@ -267,7 +279,7 @@ pub(super) fn outer(workspace: &Workspace, plan: &Outer, input: &[f32], mut pane
     output
 }
 
-/// Some tiles of the gradient, over all pictures.
+/// One task of [`weight_gradient_product`]: some tiles of the gradient, over all pictures.
 struct OuterTask<'a> {
     plan: &'a Outer,
     input: &'a [f32],
@@ -298,7 +310,7 @@ impl WithSimd for OuterTask<'_> {
 }
 
 impl OuterTask<'_> {
-    /// A tile, in as few pieces as the registers allow.
+    /// Adds to a tile, in as few pieces as the registers allow.
     #[inline(always)]
     fn channels<S: Simd>(&self, simd: S, images: &Range<usize>, panel: usize, tap: usize, channels: Range<usize>) {
         let Range { mut start, end } = channels;
@@ -311,7 +323,7 @@ impl OuterTask<'_> {
         }
     }
 
-    /// Adds what some pictures say of M channels of a tap; gives M.
+    /// Adds the sums over some pictures for M channels of a tap, and returns M.
     #[inline(always)]
     fn add<S: Simd, const M: usize>(
         &self,
@@ -324,12 +336,13 @@ impl OuterTask<'_> {
         let Self { plan, input, panels, .. } = *self;
         let first = panel * panels.width;
         let columns = panels.width.min(panels.columns - first);
-        // SAFETY: `outer` has checked every window against one picture and the panels' rows; channel + M is at most the plan's.
+        // SAFETY: `weight_gradient_product` has checked every window against one picture and the panels' rows; channel + M is at most
+        // the plan's.
         let sums =
             unsafe { walk::<S, M>(simd, plan, &plan.taps[tap], images, &input[channel..], panels.packed(panel)) };
         for (i, sum) in sums.into_iter().enumerate() {
             let row = tap * plan.channels + channel + i;
-            // SAFETY: this row lies in one of this task's tiles, of which no other task has any.
+            // SAFETY: this row is in one of this task's tiles, and no other task has that tile.
             let to = unsafe { self.output.at(row * panels.columns + first, columns) };
             if images.start == 0 {
                 store(simd, to, sum);
@@ -345,7 +358,7 @@ impl OuterTask<'_> {
 /// The sum over pictures and windows of the first M numbers of a window times the panel's row.
 ///
 /// # Safety
-/// Every window must lie inside a picture and every place inside the panel's rows of that picture.
+/// Every window must be inside a picture, and every place inside the panel's rows of that picture.
 #[inline(always)]
 unsafe fn walk<S: Simd, const M: usize>(
     simd: S,
@@ -358,7 +371,7 @@ unsafe fn walk<S: Simd, const M: usize>(
     let mut sums = [[simd.splat_f32s(0.0); 2]; M];
     for image in images.clone() {
         for (window, place) in &runs.starts {
-            // SAFETY: promised by the caller; the last step leaves both pointers unused.
+            // SAFETY: promised by the caller; neither pointer is used after the last step.
             unsafe {
                 let mut window = input.as_ptr().add(image * plan.input + window);
                 let mut row = panel.as_ptr().add((image * plan.places + place) * 2 * S::F32_LANES).cast::<S::f32s>();
@@ -378,7 +391,7 @@ unsafe fn walk<S: Simd, const M: usize>(
     sums
 }
 
-/// Up to two vectors of numbers, zeros behind them.
+/// Loads up to two vectors of numbers and fills the rest with zeros.
 #[inline(always)]
 fn load<S: Simd>(simd: S, from: &[f32]) -> [S::f32s; 2] {
     match S::as_simd_f32s(from) {
@@ -388,7 +401,7 @@ fn load<S: Simd>(simd: S, from: &[f32]) -> [S::f32s; 2] {
     }
 }
 
-/// As many of the numbers as there is room for.
+/// Stores as many of the numbers as `to` has room for.
 #[inline(always)]
 fn store<S: Simd>(simd: S, to: &mut [f32], sums: [S::f32s; 2]) {
     match S::as_mut_simd_f32s(to) {

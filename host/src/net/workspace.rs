@@ -1,13 +1,14 @@
 //! Buffers that a network keeps from step to step.
 //!
-//! Every step needs the same buffers as the one before. Given back to the system each time, they would come back as fresh pages, each to be
-//! mapped and cleared, which took a good part of a training step before this file was written.
+//! Every step needs the same buffers as the one before. If they were given back to the system each time, they
+//! would come back as fresh pages, which have to be mapped and cleared. That took a good part of a training step
+//! before this module was written.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Shared by all passes through a network and its copies.
+/// Free buffers, shared by all passes through a network and its copies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Workspace(Arc<Mutex<Free>>);
 
@@ -15,32 +16,32 @@ pub(crate) struct Workspace(Arc<Mutex<Free>>);
 type Free = HashMap<usize, Vec<Vec<f32>>>;
 
 impl Workspace {
-    /// A buffer of `length` numbers, whatever they are: a used one if there is one.
+    /// A buffer of `length` numbers with any content: a free one if there is one, else a new one.
     pub(super) fn buffer(&self, length: usize) -> Buffer {
         let used = self.free_buffers().get_mut(&length).and_then(Vec::pop);
         Buffer { numbers: used.unwrap_or_else(|| vec![0.0; length]), home: self.clone() }
     }
 
-    /// How many numbers lie free.
+    /// How many numbers the free buffers have in total.
     #[cfg(test)]
     pub(crate) fn free(&self) -> usize {
         self.free_buffers().iter().map(|(length, buffers)| length * buffers.len()).sum()
     }
 
-    /// A copy of numbers.
+    /// A buffer with a copy of `numbers`.
     pub(crate) fn copy(&self, numbers: &[f32]) -> Buffer {
         let mut buffer = self.buffer(numbers.len());
         buffer.copy_from_slice(numbers);
         buffer
     }
 
-    /// The map of free buffers is whole after every change, so a panic elsewhere spoils nothing.
+    /// The free buffers, locked. A poisoned lock is no problem: the map is consistent after every change.
     fn free_buffers(&self) -> MutexGuard<'_, Free> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Numbers that go back to their workspace when they are dropped.
+/// A buffer that returns to its workspace when it is dropped.
 #[derive(Debug)]
 pub struct Buffer {
     numbers: Vec<f32>,
@@ -48,7 +49,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Takes the numbers away from the workspace.
+    /// Takes the numbers out; they do not return to the workspace.
     pub(super) fn into_vec(mut self) -> Vec<f32> {
         std::mem::take(&mut self.numbers)
     }

@@ -1,5 +1,6 @@
-//! Layers enter, ONNX bytes leave: the discriminator and the generator as the bundle's contract has them. Each layer says here,
-//! once, which node it becomes and what shape it leaves, so that a network that does not fit together is refused by name.
+//! Discriminators and generators as ONNX files of the bundle's contract, from inference layers. Each kind of
+//! layer defines its node and its output shape once, here, so that a network whose layers do not fit together is
+//! refused with the name of the layer.
 
 use candle_core::Tensor;
 
@@ -7,12 +8,13 @@ use super::OnnxError;
 use super::writer::{Attribute, Dim, Graph};
 use crate::net::Layer;
 
-/// The discriminator as an ONNX file: `image` float32 [N, C, H, W] in 0..1 in; `score` [N, 1], `logit` [N, 1] and
-/// `embedding` [N, E] out. The network itself sees -1..1, that step is inside the graph. `embedding` is what layer number
-/// `embedding_at`, from 0, gives, flattened ([`crate::net::embedding`] names that layer).
+/// Writes the discriminator as an ONNX file. The input is `image`, float32 `[N, C, H, W]` in 0..1. The outputs are
+/// `score` `[N, 1]`, `logit` `[N, 1]` and `embedding` `[N, E]`. The network itself takes -1..1; the graph converts the
+/// image. `embedding` is the flattened output of layer number `embedding_at`, from 0 (see [`crate::net::embedding`]).
 ///
 /// # Errors
-/// [`OnnxError::Layer`], [`OnnxError::Ending`] or [`OnnxError::Weight`].
+/// [`OnnxError::Layer`] when layers do not fit together, [`OnnxError::Ending`] when the last output is not one
+/// number, and [`OnnxError::Weight`] when a weight cannot be read.
 pub fn discriminator(
     layers: &[Layer],
     embedding_at: usize,
@@ -37,10 +39,12 @@ pub fn discriminator(
     Ok(graph.finish(metadata))
 }
 
-/// The generator as an ONNX file: `z` float32 [N, Z] in, `image` [N, C, H, W] in 0..1 out. The network itself ends in -1..1.
+/// Writes the generator as an ONNX file. The input is `z`, float32 `[N, Z]`. The output is `image`, `[N, C, H, W]`
+/// in 0..1. The network itself ends in -1..1; the graph converts the image.
 ///
 /// # Errors
-/// [`OnnxError::Layer`], [`OnnxError::Ending`] or [`OnnxError::Weight`].
+/// [`OnnxError::Layer`] when layers do not fit together, [`OnnxError::Ending`] when the last output is not a
+/// picture, and [`OnnxError::Weight`] when a weight cannot be read.
 pub fn generator(layers: &[Layer], latent: usize, metadata: &[(String, String)]) -> Result<Vec<u8>, OnnxError> {
     let mut graph = Graph::new("generator");
     let name = graph.input("z", &[Dim::Batch, Dim::Fixed(latent)]); // [N, Z]
@@ -54,20 +58,20 @@ pub fn generator(layers: &[Layer], latent: usize, metadata: &[(String, String)])
     Ok(graph.finish(metadata))
 }
 
-/// An image in 0..1 on the scale of the networks, -1..1.
+/// Converts an image from 0..1 to the scale of the networks, -1..1.
 pub(crate) fn centred(graph: &mut Graph, image: &str) -> String {
     let doubled = graph.with_number("Mul", image, 2.0);
     graph.with_number("Sub", &doubled, 1.0)
 }
 
-/// A value on its way through the graph.
+/// A value of the graph under construction.
 pub(crate) struct Value {
     pub(crate) name: String,
-    /// Without the batch.
+    /// Its shape without the batch.
     pub(crate) shape: Vec<usize>,
 }
 
-/// Appends `layers`, the first of which is number `first` of its network.
+/// Appends `layers`, the first of which is layer number `first` of its network.
 pub(crate) fn append(graph: &mut Graph, layers: &[Layer], first: usize, input: Value) -> Result<Value, OnnxError> {
     let mut numbered = (first..).zip(layers);
     numbered.try_fold(input, |value, (index, layer)| append_one(graph, index, layer, value))
@@ -114,7 +118,7 @@ fn append_one(graph: &mut Graph, index: usize, layer: &Layer, input: Value) -> R
             if shape.iter().product::<usize>() != wanted.iter().product::<usize>() {
                 return refuse("Reshape", format!("as many numbers as {wanted:?}"));
             }
-            // 0 keeps the batch as it is.
+            // 0 keeps the batch axis.
             let target = graph.integers(&[0, *channels as i64, *height as i64, *width as i64]);
             (graph.node("Reshape", &[&x, &target], &[]), wanted)
         }
@@ -126,7 +130,7 @@ fn append_one(graph: &mut Graph, index: usize, layer: &Layer, input: Value) -> R
     Ok(Value { name, shape })
 }
 
-/// [N, ...] -> [N, product].
+/// Flattens [N, ...] to [N, product].
 pub(crate) fn flat(graph: &mut Graph, value: &Value) -> Value {
     if value.shape.len() == 1 {
         return Value { name: value.name.clone(), shape: value.shape.clone() };
@@ -135,7 +139,7 @@ pub(crate) fn flat(graph: &mut Graph, value: &Value) -> Value {
     Value { name, shape: vec![value.shape.iter().product()] }
 }
 
-/// Length of one axis after a convolution, if it has any.
+/// Length of one axis after a convolution; `None` if the value is not a map or the kernel does not fit.
 fn conv(shape: &[usize], axis: usize, k: usize, stride: usize, padding: usize) -> Option<usize> {
     let [_, _, _] = shape else { return None };
     Some((shape[axis] + 2 * padding).checked_sub(k)? / stride + 1)
@@ -160,7 +164,7 @@ fn convolve(
     Ok(graph.node(op, &[x, &weight, &bias], &attributes))
 }
 
-/// A tensor as a constant of the graph.
+/// Adds a tensor to the graph as a constant.
 pub(super) fn tensor(graph: &mut Graph, weight: &Tensor) -> candle_core::Result<String> {
     let values = weight.flatten_all()?.to_vec1::<f32>()?;
     Ok(graph.constant(weight.dims(), &values))

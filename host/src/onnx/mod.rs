@@ -1,4 +1,4 @@
-//! Networks as ONNX files: the writer of graphs, and the nodes that each kind of layer becomes.
+//! Networks as ONNX files: the writer of graphs, and the nodes for each kind of layer.
 
 mod layers;
 mod ops;
@@ -7,34 +7,34 @@ mod writer;
 
 pub(crate) use layers::{Value, append, centred, flat};
 pub use layers::{discriminator, generator};
-pub use ops::{Append, Eager, Ops, Twofold, Var};
+pub use ops::{Append, DualOp, Eager, Ops, Var};
 pub use writer::{Attribute, Dim, Graph};
 
-/// Why a network was not written.
+/// Why a network could not be written as an ONNX file.
 #[derive(Debug, thiserror::Error)]
 pub enum OnnxError {
-    /// A layer does not take what the layer before it gives.
+    /// A layer cannot take the output of the layer before it.
     #[error(
         "layer {index} ({layer}) cannot take a value of shape {found:?}, expected {expected}; the network's layers do not fit together"
     )]
     Layer {
-        /// The layer's place in the list, from 0.
+        /// The layer's index in the network, from 0.
         index: usize,
         /// The layer's kind.
         layer: &'static str,
-        /// Shape before it, without the batch.
+        /// Shape of the layer's input, without the batch.
         found: Vec<usize>,
-        /// What it takes.
+        /// The shape that the layer takes.
         expected: String,
     },
-    /// The whole network does not end as its part in the bundle asks.
+    /// The network's last output does not have the shape that the bundle's contract requires.
     #[error("the {network} ends in a value of shape {found:?}, expected {expected}; check the network's last layer")]
     Ending {
-        /// `discriminator`, its `embedding`, or `generator`.
+        /// `discriminator`, `detective` or `generator`.
         network: &'static str,
-        /// Shape it has, without the batch.
+        /// Shape of the last output, without the batch.
         found: Vec<usize>,
-        /// Shape the contract asks for.
+        /// The shape that the contract requires.
         expected: String,
     },
     /// A weight could not be read as float32.

@@ -1,9 +1,9 @@
-//! A computation that is written once and used twice: [`Eager`] evaluates it with candle, [`Append`] adds its nodes
-//! to a graph.
+//! Computations that are written once and used twice: [`Eager`] evaluates them with candle, [`Append`] adds their
+//! nodes to a graph.
 //!
-//! Every function of a detector that is written over `dyn` [`Ops`] has one definition for training, for candle's
-//! opinion at export and for the exported file. A step that is worth a loop of its own in training is a [`Twofold`]:
-//! two definitions, which the parity of every export holds against each other.
+//! A function of a detector that is written over `dyn` [`Ops`] has one definition, for training, for candle's
+//! evaluation at export and for the exported file. A step that needs its own loop in training is a [`DualOp`]: it
+//! has two definitions, which the parity check of every export compares.
 
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -11,98 +11,101 @@ use super::layers::{self, Value};
 use super::writer::{Attribute, Graph};
 use crate::net::{Layer, infer};
 
-/// A tensor of a computation: the number under which the [`Ops`] that made it keeps it. The first axis is the batch, N.
+/// A tensor of a computation: its index in the [`Ops`] that made it. The first axis is the batch, N.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Var(usize);
 
-/// The steps of a computation. Shapes are given without the batch where that is all that matters.
+/// The operations of a computation. Shapes are given without the batch where the batch does not matter. Every
+/// operation returns an error when it cannot be evaluated or written, for example because shapes do not fit.
 pub trait Ops {
-    /// A constant; it takes part in broadcasting with its own shape.
+    /// Adds a constant, which broadcasts with its own shape.
     fn constant(&mut self, tensor: &Tensor) -> Result<Var>;
 
-    /// `a + b`, broadcasting.
+    /// Computes `a + b`, with broadcasting.
     fn add(&mut self, a: Var, b: Var) -> Result<Var>;
 
-    /// `a - b`, broadcasting.
+    /// Computes `a - b`, with broadcasting.
     fn sub(&mut self, a: Var, b: Var) -> Result<Var>;
 
-    /// `a * b` number by number, broadcasting.
+    /// Computes `a * b` element by element, with broadcasting.
     fn mul(&mut self, a: Var, b: Var) -> Result<Var>;
 
-    /// `a * number`.
+    /// Computes `a * number`.
     fn scale(&mut self, a: Var, number: f32) -> Result<Var>;
 
-    /// `a + number`.
+    /// Computes `a + number`.
     fn shift(&mut self, a: Var, number: f32) -> Result<Var>;
 
-    /// The natural logarithm.
+    /// Computes the natural logarithm of each element.
     fn log(&mut self, a: Var) -> Result<Var>;
 
-    /// The matrix product over the last two axes. `b` is a matrix, or has the axes of `a`.
+    /// Computes the matrix product over the last two axes. `b` is a matrix, or has the axes of `a`.
     fn matmul(&mut self, a: Var, b: Var) -> Result<Var>;
 
-    /// The product of the rows `a` [N, K] with the transpose of the matrix `b` [D, K]: [N, D].
+    /// Multiplies the rows `a` `[N, K]` with the transpose of the matrix `b` `[D, K]`: `[N, D]`.
     fn matmul_transposed(&mut self, a: Var, b: Var) -> Result<Var>;
 
-    /// The last two axes of `a` [N, C, H, W] exchanged: [N, C, W, H].
+    /// Exchanges the last two axes of `a` `[N, C, H, W]`: `[N, C, W, H]`.
     fn transpose(&mut self, a: Var) -> Result<Var>;
 
-    /// One map made of all, [N, C, H, W] to [N, 1, H, W]: the sum of the maps times their `shares`.
+    /// Computes the weighted sum of all maps, with weights `shares`: `[N, C, H, W]` to `[N, 1, H, W]`.
     fn mix(&mut self, maps: Var, shares: &[f32]) -> Result<Var>;
 
-    /// Means over windows of (height, width) side by side: [N, C, H, W] to [N, C, H / height, W / width].
+    /// Computes means over adjacent windows of (height, width) pixels: `[N, C, H, W]` to
+    /// `[N, C, H / height, W / width]`.
     fn pool(&mut self, maps: Var, window: (usize, usize)) -> Result<Var>;
 
-    /// Each pixel of `channels` maps repeated in a square of `side`: [N, C, H, W] to [N, C, H * side, W * side].
+    /// Repeats each pixel of `channels` maps in a square of `side` pixels: `[N, C, H, W]` to
+    /// `[N, C, H * side, W * side]`.
     fn enlarge(&mut self, maps: Var, channels: usize, side: usize) -> Result<Var>;
 
-    /// The mean of each map, [N, C, H, W] to [N, C, 1, 1], so that rounding does not depend on the order of an
-    /// engine's sums.
+    /// Computes the mean of each map, `[N, C, H, W]` to `[N, C, 1, 1]`, so that rounding does not depend on
+    /// the order of an engine's sums.
     fn mean_of_maps(&mut self, maps: Var) -> Result<Var>;
 
-    /// The mean over axis `axis`, which is kept with length 1.
+    /// Computes the mean over axis `axis`, which is kept with length 1.
     fn mean(&mut self, a: Var, axis: usize) -> Result<Var>;
 
-    /// The least over the first axis, which is removed.
+    /// Computes the minimum over the first axis, which is removed.
     fn min_over_first(&mut self, a: Var) -> Result<Var>;
 
-    /// Of each axis in `ranges` (axis, start, length) that part.
+    /// Cuts out a part of `a`. For each (axis, start, length) in `ranges`, that part of the axis is kept.
     fn window(&mut self, a: Var, ranges: &[(usize, usize, usize)]) -> Result<Var>;
 
-    /// One behind the other along axis 1.
+    /// Joins the parts along axis 1.
     fn concat(&mut self, parts: &[Var]) -> Result<Var>;
 
-    /// [N, ...] to [N, product].
+    /// Flattens `[N, ...]` to `[N, product]`.
     fn flatten(&mut self, a: Var) -> Result<Var>;
 
-    /// Another shape: 0 keeps an axis, -1 is what is left.
+    /// Changes the shape of `a`: 0 keeps an axis, and -1 stands for what is left.
     fn reshape(&mut self, a: Var, shape: &[i64]) -> Result<Var>;
 
-    /// The layers of a network, of which the first is number `first` in messages. `shape` is that of `a` without the
-    /// batch.
+    /// Applies the layers of a network. The first of them is layer number `first` in messages, and `shape` is the
+    /// shape of `a` without the batch.
     fn layers(&mut self, layers: &[Layer], first: usize, a: Var, shape: &[usize]) -> Result<Var>;
 
-    /// A step with two definitions.
-    fn twofold(&mut self, step: &dyn Twofold, a: Var) -> Result<Var>;
+    /// Applies a step that has two definitions.
+    fn dual(&mut self, step: &dyn DualOp, a: Var) -> Result<Var>;
 }
 
-/// A step that is defined twice: by hand for speed in training, and as nodes.
-pub trait Twofold {
-    /// Evaluates it.
+/// A step that is defined twice: by hand for speed in training, and as ONNX nodes.
+pub trait DualOp {
+    /// Evaluates the step on a tensor.
     fn evaluate(&self, a: &Tensor) -> Result<Tensor>;
 
-    /// Appends it to a graph; `a` and the result are names of values.
+    /// Appends the step to a graph. `a` and the result are names of values.
     fn append(&self, graph: &mut Graph, a: &str) -> String;
 }
 
-/// Evaluates at once, by candle's operations.
+/// Evaluates a computation at once, with candle's operations.
 #[derive(Debug, Default)]
 pub struct Eager {
     values: Vec<Tensor>,
 }
 
 impl Eager {
-    /// Takes a tensor in, as an input of the computation.
+    /// Adds a tensor as an input of the computation.
     pub fn var(&mut self, tensor: Tensor) -> Var {
         self.values.push(tensor);
         Var(self.values.len() - 1)
@@ -159,7 +162,7 @@ impl Ops for Eager {
             if b.rank() > 2 || a.rank() == 2 {
                 return a.matmul(b);
             }
-            // One product of all rows, however many axes are before them.
+            // One product over all rows, for any number of axes before them.
             let (inner, columns) = b.dims2()?;
             let mut shape = a.dims().to_vec();
             *shape.last_mut().expect("a has rows") = columns;
@@ -191,7 +194,7 @@ impl Ops for Eager {
         })
     }
 
-    /// In float64.
+    /// The sum is in float64.
     fn mean_of_maps(&mut self, maps: Var) -> Result<Var> {
         self.map(maps, |maps| maps.to_dtype(DType::F64)?.mean_keepdim((2, 3))?.to_dtype(DType::F32))
     }
@@ -238,12 +241,12 @@ impl Ops for Eager {
         self.map(a, |a| infer(layers, a))
     }
 
-    fn twofold(&mut self, step: &dyn Twofold, a: Var) -> Result<Var> {
+    fn dual(&mut self, step: &dyn DualOp, a: Var) -> Result<Var> {
         self.map(a, |a| step.evaluate(a))
     }
 }
 
-/// Appends nodes to a graph.
+/// Appends the nodes of a computation to a graph.
 #[derive(Debug)]
 pub struct Append<'g> {
     graph: &'g mut Graph,
@@ -251,18 +254,18 @@ pub struct Append<'g> {
 }
 
 impl<'g> Append<'g> {
-    /// Goes on with a graph.
+    /// Creates a computation whose nodes are appended to `graph`.
     pub fn new(graph: &'g mut Graph) -> Self {
         Self { graph, names: Vec::new() }
     }
 
-    /// Takes a value of the graph in by its name.
+    /// Adds a value of the graph, given by its name, as an input of the computation.
     pub fn var(&mut self, name: impl Into<String>) -> Var {
         self.names.push(name.into());
         Var(self.names.len() - 1)
     }
 
-    /// The name of a variable's value.
+    /// The name of a variable's value in the graph.
     #[must_use]
     pub fn name(&self, a: Var) -> &str {
         &self.names[a.0]
@@ -344,7 +347,7 @@ impl Ops for Append<'_> {
     }
 
     fn enlarge(&mut self, maps: Var, channels: usize, side: usize) -> Result<Var> {
-        // Each number fills its square, in its own channel.
+        // Each number fills its square in its own channel.
         let own =
             |index: usize| if index / (channels * side * side) == index / (side * side) % channels { 1.0 } else { 0.0 };
         let fill: Vec<f32> = (0..channels * channels * side * side).map(own).collect();
@@ -352,7 +355,8 @@ impl Ops for Append<'_> {
         Ok(self.node("ConvTranspose", &[maps, fill], &[("strides", Attribute::Ints(&[side as i64; 2]))]))
     }
 
-    /// Row by row, then the rows: a sum of a thousand equal numbers drifts with the order in which an engine takes it.
+    /// Takes the mean of each row, then of the rows: a sum of a thousand equal numbers drifts with the
+    /// order in which an engine adds them.
     fn mean_of_maps(&mut self, maps: Var) -> Result<Var> {
         let rows = self.mean(maps, 3)?;
         self.mean(rows, 2)
@@ -396,7 +400,7 @@ impl Ops for Append<'_> {
         Ok(self.var(last.name))
     }
 
-    fn twofold(&mut self, step: &dyn Twofold, a: Var) -> Result<Var> {
+    fn dual(&mut self, step: &dyn DualOp, a: Var) -> Result<Var> {
         let name = step.append(self.graph, &self.names[a.0]);
         Ok(self.var(name))
     }

@@ -1,7 +1,7 @@
-//! The messages of an ONNX file that the writer needs, numbered as in onnx/onnx.proto (proto2).
+//! The messages of an ONNX file that the writer needs, with the field numbers of onnx/onnx.proto (proto2).
 //!
-//! Own messages, because tract's are proto3's: they leave out a field that is zero and pack every list of numbers. ONNX's
-//! own files do neither, and strict readers ask for that.
+//! These are our own messages because those of tract are proto3: they leave out a field that is zero and pack every
+//! list of numbers. ONNX's own files do neither, and strict readers require that.
 
 use prost::{Enumeration, Message};
 
@@ -140,7 +140,7 @@ pub(super) struct Shape {
     pub(super) dim: Vec<Dimension>,
 }
 
-/// One of the two stands.
+/// Exactly one of the two fields is set.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Dimension {
     #[prost(int64, optional, tag = "1")]

@@ -1,4 +1,4 @@
-//! Names and numbers enter, the bytes of an ONNX file leave. It knows the file format and nothing about networks.
+//! Writes ONNX files from names and numbers. It depends on the file format and on no network.
 
 use half::f16;
 use prost::Message;
@@ -8,14 +8,14 @@ use super::proto::{
     TensorType, Type, ValueInfo,
 };
 
-/// File format version: the newest that every engine since 2021 reads, and the one that goes with opset 17's makers.
+/// Version of the file format: the newest that every engine since 2021 reads, and the usual one with opset 17.
 const IR_VERSION: i64 = 8;
-/// Operator set, inside tract's 9..=18.
+/// Version of the operator set, inside tract's 9..=18.
 const OPSET: i64 = 17;
-/// Numbers of a constant that is worth a node that widens it.
+/// Length of a constant from which float16 storage is worth an extra node that widens it.
 const LARGE: usize = 1024;
 
-/// An axis of an input or output.
+/// One axis of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dim {
     /// The batch, `N`: any number of rows.
@@ -33,39 +33,40 @@ pub enum Attribute<'a> {
     Ints(&'a [i64]),
     /// One float.
     Float(f32),
-    /// A word.
+    /// A string.
     Text(&'a str),
 }
 
-/// A graph under construction. Values are referred to by their names; each node and constant returns the name of what it makes.
+/// A graph under construction. Values are referred to by their names; each method that adds a node or a constant
+/// returns the name of its value.
 #[derive(Debug, Default)]
 pub struct Graph {
     proto: GraphProto,
 }
 
 impl Graph {
-    /// An empty graph.
+    /// Creates an empty graph with this name.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() } }
     }
 
-    /// Declares a float32 input.
+    /// Declares a float32 input and returns its name.
     pub fn input(&mut self, name: &str, dims: &[Dim]) -> String {
         self.proto.input.push(value_info(name, dims));
         name.to_owned()
     }
 
-    /// Declares the input of every detector: `image` [N, C, H, W], in 0..1.
+    /// Declares the input of every detector, `image` `[N, C, H, W]` in 0..1, and returns its name.
     pub fn image(&mut self, (c, h, w): (usize, usize, usize)) -> String {
         self.input("image", &[Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)])
     }
 
-    /// A float32 tensor, row-major. A large one whose numbers are all float16's travels as these, in half the space; engines widen it as
-    /// they load.
+    /// Adds a float32 tensor, row-major. A large tensor whose numbers are all exact in float16 is stored as
+    /// float16, in half the space; engines widen it when they load the file.
     ///
     /// # Panics
-    /// When `values` does not fill `dims`: a mistake of the caller's, not of its input.
+    /// When the number of `values` is not the product of `dims`, which is a mistake of the caller.
     pub fn constant(&mut self, dims: &[usize], values: &[f32]) -> String {
         assert_eq!(dims.iter().product::<usize>(), values.len(), "a constant of shape {dims:?}");
         let halves = || values.iter().map(|x| f16::from_f32(*x));
@@ -78,13 +79,13 @@ impl Graph {
         self.initializer(DataType::Float, dims, bytes)
     }
 
-    /// A list of int64, as shapes and axes are given.
+    /// Adds a list of int64, the form in which shapes and axes are given.
     pub fn integers(&mut self, values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.initializer(DataType::Int64, &[values.len()], bytes)
     }
 
-    /// Numbers that the graph holds already are not held twice.
+    /// Adds a constant. Numbers that the graph already holds are not stored twice.
     fn initializer(&mut self, kind: DataType, dims: &[usize], raw_data: Vec<u8>) -> String {
         let (kind, raw_data) = (Some(kind as i32), Some(raw_data));
         let dims: Vec<i64> = dims.iter().map(|&dim| dim as i64).collect();
@@ -97,26 +98,26 @@ impl Graph {
         name
     }
 
-    /// A node of one output, whose name is returned.
+    /// Adds a node with one output and returns the output's name.
     pub fn node(&mut self, op: &str, inputs: &[&str], attributes: &[(&str, Attribute)]) -> String {
         let name = format!("{}_{}", op.to_lowercase(), self.proto.node.len());
         self.push(op, inputs, attributes, name.clone());
         name
     }
 
-    /// `op(value, constant)` for an operator of two, such as `Mul`, with one number as its constant.
+    /// Adds `op(value, number)`, for an operator with two inputs such as `Mul`.
     pub fn with_number(&mut self, op: &str, value: &str, number: f32) -> String {
         let number = self.constant(&[1], &[number]);
         self.node(op, &[value, &number], &[])
     }
 
-    /// The mean over one axis, which is kept with length 1.
+    /// Adds the mean over one axis, which is kept with length 1.
     pub fn mean_over(&mut self, value: &str, axis: usize) -> String {
         let axes = [axis as i64];
         self.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&axes)), ("keepdims", Attribute::Int(1))])
     }
 
-    /// Values one behind the other along the axis after the batch's.
+    /// Joins values along axis 1, the first after the batch.
     pub fn concat(&mut self, values: &[impl AsRef<str>]) -> String {
         let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
         self.node("Concat", &values, &[("axis", Attribute::Int(1))])
@@ -124,7 +125,7 @@ impl Graph {
 
     /// Declares `value` as the graph's float32 output `name`.
     pub fn output(&mut self, value: &str, name: &str, dims: &[Dim]) {
-        // An Identity gives the output its name whatever made the value; engines drop it.
+        // An Identity node gives the output its name, whatever made the value; engines remove it.
         self.push("Identity", &[value], &[], name.to_owned());
         self.proto.output.push(value_info(name, dims));
     }
@@ -139,7 +140,7 @@ impl Graph {
         });
     }
 
-    /// The finished file, with `metadata` as its key-value pairs.
+    /// The bytes of the finished file, with `metadata` as its key-value pairs.
     #[must_use]
     pub fn finish(self, metadata: &[(String, String)]) -> Vec<u8> {
         let entry = |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };

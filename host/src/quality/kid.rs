@@ -1,9 +1,9 @@
-//! A kernel distance in the manner of KID (Binkowski et al., 1801.01401) on random features: the unbiased squared
-//! maximum mean discrepancy under k(x, y) = (x.y / d + 1)^3.
+//! A kernel distance similar to KID (Binkowski et al., 1801.01401) on random features: the unbiased squared maximum
+//! mean discrepancy under k(x, y) = (x.y / d + 1)^3.
 //!
-//! KID takes its features from an Inception network; ours come from one layer of fixed random filters, averaged over
-//! parts of the picture. So it ranks the checkpoints of one run and says nothing across data sets, sizes or papers.
-//! It is a function of the pictures alone.
+//! KID takes its features from an Inception network. Here they come from one layer of fixed random filters,
+//! averaged over parts of the picture. So the distance ranks the checkpoints of one run, but cannot be compared
+//! across data sets, sizes or papers. It is a function of the pictures alone.
 
 use rayon::prelude::*;
 
@@ -11,25 +11,27 @@ use super::Metric;
 use crate::data::{DataError, Samples};
 use crate::math::random::{normal, stream};
 
-/// Random filters, and their side and stride in pixels: strokes and edges of a 28 to 64 pixel picture.
+/// Number of random filters.
 const FILTERS: usize = 16;
+/// Side of a filter in pixels, for strokes and edges of a picture of 28 to 64 pixels.
 const SIDE: usize = 5;
+/// Stride of the filters in pixels.
 const STRIDE: usize = 2;
-/// The filters' responses are averaged over this many parts a side.
+/// Parts per side over which the filters' responses are averaged.
 const PARTS: usize = 4;
-/// Numbers a picture becomes.
+/// Number of features of a picture.
 const FEATURES: usize = PARTS * PARTS * FILTERS;
 
 type Features = [f32; FEATURES];
 
-/// The distance of generated pictures to up to [`PICTURES`](super::PICTURES) genuine ones.
+/// The kernel distance of generated pictures to up to [`PICTURES`](super::PICTURES) genuine ones; smaller is better.
 pub struct RandomFeatureKid {
     filters: Filters,
     genuine: Vec<Features>,
 }
 
 impl RandomFeatureKid {
-    /// Takes genuine rows, evenly spread over the samples.
+    /// Computes the features of genuine rows that are evenly spread over the samples.
     ///
     /// # Errors
     /// When a row cannot be read.
@@ -51,25 +53,26 @@ impl Metric for RandomFeatureKid {
     }
 }
 
-/// One fixed layer: random filters with zeros around the picture, rectified, means over a grid of parts.
+/// One fixed layer: random filters with zero padding around the picture, rectified, averaged over a grid of parts.
 struct Filters {
-    /// Channels, height, width.
+    /// Channels, height and width of the pictures.
     shape: (usize, usize, usize),
-    /// `[C, SIDE, SIDE]` rows of one number a filter.
+    /// `[C, SIDE, SIDE]` rows with one number per filter.
     weights: Vec<[f32; FILTERS]>,
 }
 
 impl Filters {
     fn new(shape: (usize, usize, usize)) -> Self {
         let taps = shape.0 * SIDE * SIDE;
-        // The stream depends on nothing, so every run is looked at with the same eyes. The scale keeps responses near the pixels' own.
+        // The stream depends on nothing, so every run has the same filters. The scale keeps responses near the size
+        // of the pixels.
         let draws = normal(&mut stream(0, "distance filters", 0), taps * FILTERS);
         let scale = (taps as f32).sqrt().recip();
         let weights = draws.chunks_exact(FILTERS).map(|tap| std::array::from_fn(|filter| tap[filter] * scale));
         Self { shape, weights: weights.collect() }
     }
 
-    /// A picture `[C, H, W]` in -1..1 as numbers.
+    /// The features of a picture `[C, H, W]` in -1..1.
     fn features(&self, picture: &[f32]) -> Features {
         let (_, height, width) = self.shape;
         let mut sums = [0.0; FEATURES];
@@ -79,7 +82,8 @@ impl Filters {
                 let mut responses = [0.0f32; FILTERS];
                 for (tap, weights) in self.weights.iter().enumerate() {
                     let (channel, dy, dx) = (tap / (SIDE * SIDE), tap / SIDE % SIDE, tap % SIDE);
-                    // Half a filter up and left of the centre; what wraps below zero lies outside like what is too large.
+                    // Half a filter up and left of the centre. A coordinate that wraps below zero is
+                    // outside, like one that is too large.
                     let (y, x) = ((y + dy).wrapping_sub(SIDE / 2), (x + dx).wrapping_sub(SIDE / 2));
                     if y < height && x < width {
                         let pixel = picture[(channel * height + y) * width + x];
@@ -96,12 +100,12 @@ impl Filters {
     }
 }
 
-/// The unbiased squared maximum mean discrepancy of two sets (equation 4 of 1801.01401); may fall a little below zero.
+/// The unbiased squared maximum mean discrepancy of two sets (equation 4 of 1801.01401). It can be a little below zero.
 fn discrepancy<const D: usize>(a: &[[f32; D]], b: &[[f32; D]]) -> f64 {
     within(a) + within(b) - 2.0 * mean(a, |_| b)
 }
 
-/// The mean kernel over the pairs of different members of a set; 0 for a set without pairs.
+/// The mean kernel over all pairs of different members of a set; 0 for a set without pairs.
 fn within<const D: usize>(set: &[[f32; D]]) -> f64 {
     mean(set, |i| &set[..i])
 }
@@ -113,7 +117,7 @@ fn mean<'a, const D: usize>(set: &[[f32; D]], others: impl Fn(usize) -> &'a [[f3
         .enumerate()
         .map(|(i, x)| (others(i).iter().map(|y| kernel(x, y)).sum::<f64>(), others(i).len()))
         .collect();
-    // Summed in order, whatever thread was first: the number goes into the checkpoint's bytes.
+    // The sum is taken in order, whichever thread was first: it is written into the checkpoint's bytes.
     let (sum, pairs) = rows.iter().fold((0.0, 0), |(sum, pairs), row| (sum + row.0, pairs + row.1));
     sum / pairs.max(1) as f64
 }
@@ -132,7 +136,7 @@ mod tests {
     fn the_discrepancy_is_the_one_worked_out_by_hand() {
         // d = 1: k(0, 2) = 1, k(1, 3) = 64, and (1 + 1 + 27 + 343) / 4 = 93 across.
         assert!((discrepancy(&[[0.0], [2.0]], &[[1.0], [3.0]]) - (1.0 + 64.0 - 2.0 * 93.0)).abs() < 1e-9);
-        // A set of one has no pairs, and is no reason to divide by zero.
+        // A set of one has no pairs; this must not cause a division by zero.
         assert!((discrepancy(&[[0.0]], &[[1.0]]) + 2.0).abs() < 1e-9);
     }
 
@@ -140,7 +144,7 @@ mod tests {
     fn the_same_kind_is_nearest_then_a_blur_of_it_then_noise() {
         const SHAPE: (usize, usize, usize) = (1, 28, 28);
         let mut rng = stream(3, "test", 0);
-        // Bars at random places, as pictures in -1..1.
+        // Bars at random positions, as pictures in -1..1.
         let mut bars = |soft: f32| -> Vec<Vec<f32>> {
             let mut bar = || {
                 let at = rng.random_range(4.0..24.0);

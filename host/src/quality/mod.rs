@@ -1,6 +1,7 @@
-//! How good a generator is, by its pictures beside genuine ones. A new metric is a file here and a line in
-//! [`METRICS`]; by its name it is then in metrics.jsonl, in the headers of checkpoints and in `--checkpoint
-//! best:NAME`. Knows no network and no run.
+//! Quality metrics of generators: comparisons of their pictures with genuine ones.
+//!
+//! To add a metric: write a file here and add it to [`METRICS`]. Its name is then in metrics.jsonl, in the headers
+//! of checkpoints and in `--checkpoint best:NAME`. This module does not depend on networks or runs.
 
 mod kid;
 
@@ -8,30 +9,30 @@ pub use kid::RandomFeatureKid;
 
 use crate::data::{DataError, Samples};
 
-/// Generated pictures that a metric gets, and at most as many genuine ones: enough that the order of checkpoints
-/// stands above the draw of the latents.
+/// Number of generated pictures for a metric, and of genuine ones at most: enough that checkpoints differ by
+/// more than draws of the latents do.
 pub const PICTURES: usize = 256;
 
 /// Name of the metric by which the best checkpoint is chosen by default.
 pub const DISTANCE: &str = "distance";
 
-/// Every metric.
+/// All quality metrics.
 pub const METRICS: [Definition; 1] = [Definition {
     name: DISTANCE,
     better: Better::Less,
     open: |samples| Ok(Box::new(RandomFeatureKid::new(samples)?)),
 }];
 
-/// A metric as it is listed.
+/// A metric in the list [`METRICS`].
 pub struct Definition {
-    /// Its name wherever it is written.
+    /// The metric's name in files and on the command line.
     pub name: &'static str,
-    /// Which end of it is the good one.
+    /// Whether smaller or larger values are better.
     pub better: Better,
     open: fn(&Samples) -> Result<Box<dyn Metric>, DataError>,
 }
 
-/// Which end of a metric is the good one.
+/// Which values of a metric are better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
     /// Smaller values.
@@ -53,25 +54,25 @@ impl Better {
 
 /// A quality metric of a generator.
 pub trait Metric {
-    /// Its value for generated pictures [C, H, W] in -1..1.
+    /// The metric's value for generated pictures `[C, H, W]` in -1..1.
     fn measure(&self, generated: &[Vec<f32>]) -> f64;
 }
 
-/// The metric of a name.
+/// The metric with this name; `None` if there is none.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Definition> {
     const LIST: &[Definition] = &METRICS;
     LIST.iter().find(|metric| metric.name == name)
 }
 
-/// A metric with its name.
-pub type Named = (&'static str, Box<dyn Metric>);
+/// A metric, prepared for a data set, with its name.
+pub type NamedMetric = (&'static str, Box<dyn Metric>);
 
-/// Every metric by its name, beside the genuine `samples`.
+/// All metrics with their names, prepared for the genuine `samples`.
 ///
 /// # Errors
 /// When a row cannot be read.
-pub fn all(samples: &Samples) -> Result<Vec<Named>, DataError> {
+pub fn all(samples: &Samples) -> Result<Vec<NamedMetric>, DataError> {
     METRICS.iter().map(|metric| Ok((metric.name, (metric.open)(samples)?))).collect()
 }
 

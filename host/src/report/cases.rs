@@ -1,4 +1,4 @@
-//! Pictures that a person should look at become what the template prints: each beside where the detector looked.
+//! The pictures that a person should look at, each with the map of its score, in the form that the template prints.
 
 use counterfoil_models::Verdict;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::png::{Embedded, embed};
 use super::{Exhibit, Report, ReportError, number};
 
-/// Pictures of one kind.
+/// Pictures of one kind under one heading.
 #[derive(Debug, Serialize)]
 pub(super) struct Side<'a> {
     heading: &'static str,
@@ -25,11 +25,11 @@ struct Case<'a> {
     wrong: bool,
 }
 
-/// The hardest of both sides and, to compare with, what was caught.
+/// The hardest genuine pictures, the hardest counterfeits, and detected counterfeits for comparison.
 pub(super) fn sides(report: &Report) -> Result<Vec<Side<'_>>, ReportError> {
     let sides = [
-        ("Genuine, and doubted most", &report.doubted),
-        ("Counterfeit, and believed most", &report.believed),
+        ("Genuine, and doubted most", &report.hardest_genuine),
+        ("Counterfeit, and believed most", &report.hardest_counterfeits),
         ("Counterfeit, and caught", &report.caught),
     ];
     let shown = sides.into_iter().filter(|(_, cases)| !cases.is_empty());

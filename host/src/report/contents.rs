@@ -1,4 +1,4 @@
-//! What a report is made from: plain data, so that the report knows neither networks nor bundles.
+//! The contents of a report as plain data, so that the report depends on neither networks nor bundles.
 
 use std::collections::BTreeMap;
 
@@ -8,95 +8,95 @@ use serde::Serialize;
 use crate::drift::Curve;
 use crate::eval::{Baseline, Evaluation, Kinship, Scored, SingleNumbers};
 
-/// So many of the last probes tell how steady a detective is.
+/// Number of last probes that show how steady a detector is.
 const LAST: usize = 20;
 
-/// All that a report shows. Whatever is empty is left out of the page.
+/// Everything that a report shows. Empty parts are left out of the page.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// The heading.
+    /// Heading of the page.
     pub title: String,
-    /// One sentence under it.
+    /// One sentence below the heading.
     pub about: String,
-    /// What was trained on what: bundle, data, seed, steps, seconds.
+    /// Facts about the training: bundle, data, seed, steps, seconds.
     pub facts: Vec<Fact>,
     /// The course of each network's training.
     pub training: Vec<Training>,
     /// Grids of generated samples.
     pub grids: Vec<Picture>,
-    /// Every detector on the same pictures, ours first.
+    /// Every detector's results on the same pictures. Our detectors come first.
     pub detectors: Vec<Detector>,
-    /// What each family is to those that could be trained on, where the pictures are a fold of a zoo.
+    /// The kinship of each family with those of the other folds; `None` when the pictures are not a fold of a zoo.
     pub kinship: Option<BTreeMap<String, Kinship>>,
-    /// Genuine pictures that the first detector scored lowest, lowest first.
-    pub doubted: Vec<Exhibit>,
-    /// Counterfeits that it scored highest, highest first.
-    pub believed: Vec<Exhibit>,
-    /// Counterfeits that it caught, the surest first.
+    /// Genuine pictures with the lowest scores of the first detector, lowest first.
+    pub hardest_genuine: Vec<Exhibit>,
+    /// Counterfeits with the highest scores of the first detector, highest first.
+    pub hardest_counterfeits: Vec<Exhibit>,
+    /// Counterfeits that the first detector detected, lowest score first.
     pub caught: Vec<Exhibit>,
-    /// What the first detector makes of genuine pictures as the camera drifts.
+    /// The first detector's false alarms and p-values on genuine pictures as the camera drifts.
     pub drift: Vec<Curve>,
-    /// The game, if one was played.
+    /// The face-off, if one was played.
     pub face_off: Option<FaceOff>,
-    /// Machine, versions, engines.
+    /// Machine, versions and inference engines.
     pub environment: Vec<Fact>,
-    /// The command lines that give this again.
+    /// Command lines that reproduce the report.
     pub reproduce: Vec<String>,
 }
 
-/// A line of a list of particulars.
+/// A line of a list of facts.
 #[derive(Debug, Clone)]
 pub struct Fact {
-    /// What it is.
+    /// What the value is.
     pub label: String,
-    /// How much or which.
+    /// The value.
     pub value: String,
 }
 
 impl Fact {
-    /// A labelled line.
+    /// Makes a fact from its label and value.
     pub fn new(label: impl Into<String>, value: impl Into<String>) -> Self {
         Self { label: label.into(), value: value.into() }
     }
 }
 
-/// One network's training.
+/// The training of one network.
 #[derive(Debug, Clone)]
 pub struct Training {
-    /// Which network.
+    /// Name of the network.
     pub network: String,
-    /// Its metrics in order of steps. Points that are not finite leave gaps.
+    /// Metrics in the order of the steps. Values that are not finite leave gaps in the chart.
     pub points: Vec<Point>,
-    /// Its detective's probes in order of steps; none where no detective looked on.
+    /// The detector's probes in the order of the steps; empty when no detector was trained beside the GAN.
     pub probes: Vec<Probe>,
 }
 
-/// How well a detective told the same rows of its training from damaged ones at a step.
+/// A detector's AUROC at one training step, measured on a fixed set of genuine and damaged rows of its training set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Probe {
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
-    /// The AUROC.
+    /// The AUROC, 0..=1.
     pub auroc: f64,
 }
 
-/// How little a detective's probes moved at the end.
+/// How little a detector's probes changed at the end of the training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Steadiness {
-    /// How many probes, 20 or all that there are.
+    /// Number of probes: the last 20, or all if there are fewer.
     pub probes: usize,
-    /// The step of the first of them.
+    /// Step of the first of these probes.
     pub since: u64,
-    /// The least AUROC.
+    /// Lowest AUROC of these probes, 0..=1.
     pub least: f64,
-    /// The largest.
+    /// Highest AUROC of these probes, 0..=1.
     pub largest: f64,
-    /// The largest less the least.
+    /// Difference of the highest and the lowest AUROC.
     pub spread: f64,
 }
 
 impl Training {
-    /// Over the last twenty probes; none where there are no two.
+    /// The steadiness over the last 20 probes. `None` with fewer than two probes.
     #[must_use]
     pub fn steadiness(&self) -> Option<Steadiness> {
         let last = &self.probes[self.probes.len().saturating_sub(LAST)..];
@@ -116,55 +116,55 @@ impl Training {
 /// One line of a run's metrics.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
-    /// The discriminator's loss.
+    /// Loss of the discriminator.
     pub loss_d: f64,
-    /// The generator's loss.
+    /// Loss of the generator.
     pub loss_g: f64,
-    /// Mean D(x) of genuine pictures, 0..=1.
+    /// Mean D(x) over genuine pictures, 0..=1.
     pub d_real: f64,
-    /// Mean D(G(z)) of generated pictures, 0..=1.
+    /// Mean D(G(z)) over generated pictures, 0..=1.
     pub d_fake: f64,
 }
 
 /// A picture to show.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// The PNG file's bytes.
+    /// Bytes of the PNG file.
     pub png: Vec<u8>,
-    /// What it shows; also read out to whoever cannot see it.
+    /// Caption of the picture; also its text alternative.
     pub caption: String,
 }
 
-/// Which side of the comparison a detector stands on.
+/// The role of a detector in the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// A GAN's detective: the one to be judged.
+    /// The detector under test, from a GAN training.
     Ours,
-    /// Something simpler that it should beat.
+    /// A simpler detector for comparison.
     Baseline,
 }
 
-/// A detector and what it did.
+/// A detector and its results.
 #[derive(Debug, Clone)]
 pub struct Detector {
-    /// What it is called.
+    /// Name of the detector.
     pub name: String,
-    /// Ours or a baseline.
+    /// Role of the detector.
     pub role: Role,
-    /// Its rates.
+    /// Rates of the detector.
     pub evaluation: Evaluation,
-    /// Its judgements, for histogram and ROC curve; empty if it makes none.
+    /// Scores and verdicts for histogram and ROC curve; empty for a detector without them.
     pub scored: Vec<Scored>,
-    /// What it promised of false alarms.
+    /// The stated false-alarm rate; `None` for a detector without a calibration.
     pub stated: Option<Stated>,
-    /// What to say beside its result on a family.
+    /// Notes beside the result on a family, by the family's name.
     pub notes: BTreeMap<String, String>,
 }
 
 impl Detector {
-    /// A baseline that ranks only.
+    /// A baseline that only ranks pictures and has no threshold.
     #[must_use]
     pub fn baseline(baseline: Baseline) -> Self {
         Self {
@@ -177,41 +177,41 @@ impl Detector {
         }
     }
 
-    /// The best single number, with the cue named beside each family.
+    /// The best single number as a baseline, with a note per family that names the number.
     #[must_use]
     pub fn single_numbers(numbers: &SingleNumbers) -> Self {
-        let note = |(family, best): (&String, &crate::eval::BestCue)| (family.clone(), best.to_string());
+        let note = |(family, best): (&String, &crate::eval::BestStatistic)| (family.clone(), best.to_string());
         Self { notes: numbers.families.iter().map(note).collect(), ..Self::baseline(numbers.baseline()) }
     }
 }
 
-/// The false-alarm rate that a calibration promised.
+/// The false-alarm rate that a calibration states.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stated {
-    /// The rate, 0..=1.
+    /// The stated rate, 0..=1.
     pub alpha: f64,
-    /// How many genuine pictures it was calibrated on.
+    /// Number of genuine pictures in the calibration.
     pub calibration: u64,
 }
 
-/// A picture that was judged, and where the detector looked.
+/// A judged picture, with the map of its score.
 #[derive(Debug, Clone)]
 pub struct Exhibit {
-    /// The picture, a PNG file's bytes.
+    /// Bytes of the picture's PNG file.
     pub png: Vec<u8>,
-    /// The same, what spoke for counterfeit in red.
+    /// Bytes of the map's PNG file: the picture, with the places that lowered the score in red.
     pub map: Vec<u8>,
-    /// What was said of it.
+    /// Score and verdict of the picture.
     pub scored: Scored,
 }
 
-/// A game that was played.
+/// A face-off that was played.
 #[derive(Debug, Clone)]
 pub struct FaceOff {
-    /// How many exhibits were shown.
+    /// Number of exhibits that were shown.
     pub exhibits: u64,
-    /// The digest of the sealed labels, published before the first round.
+    /// Digest of the sealed labels, published before the first round.
     pub seal: String,
-    /// How it ended.
+    /// Outcome of the game.
     pub outcome: Outcome,
 }

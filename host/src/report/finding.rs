@@ -1,5 +1,5 @@
-//! What the comparison with the baselines comes to, said plainly. A detective that does not beat something simpler is
-//! the most important line of a report, so it is written here and not left to the reader of a table.
+//! States the result of the comparison with the baselines in one sentence. If a detector does not beat a simpler one,
+//! that is the most important line of the report, so it is not left to the reader of a table.
 
 use serde::Serialize;
 
@@ -7,33 +7,34 @@ use super::number::{self, Printed};
 use super::{Detector, Report, Role};
 use crate::eval::{Lead, ZooSummary};
 
-/// What holding one detective against every baseline comes to.
+/// One detector compared with every baseline.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Finding<'a> {
-    /// Whether to say it in red: of one baseline or more there is no proof that the detective is better.
+    /// Whether to show the sentence in red: for at least one baseline it is not proved that the detector is better.
     pub(super) bad: bool,
     pub(super) name: &'a str,
     pub(super) sentence: String,
-    pub(super) against: Vec<Against<'a>>,
+    pub(super) against: Vec<BaselineInput<'a>>,
 }
 
-/// One detective against one baseline.
+/// One detector compared with one baseline.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Against<'a> {
+pub(super) struct BaselineInput<'a> {
     pub(super) bad: bool,
-    /// "beats", and what else may stand between the two names.
+    /// The verb between the two names, such as "beats".
     pub(super) verb: &'static str,
     pub(super) name: &'a str,
-    /// The baseline's area.
+    /// The baseline's AUROC.
     pub(super) area: String,
-    /// How far the detective's area lies above it.
+    /// The detector's AUROC minus the baseline's, with the interval.
     pub(super) ahead: Printed,
-    /// Empty where they have no families in common.
+    /// In how many families the detector has the higher AUROC; empty without common families.
     pub(super) families: String,
 }
 
-/// Every detective of ours against every baseline, by the paired difference of the AUROC: both are resampled on the same pictures, so
-/// that what is hard for both does not hide a lead. In a zoo by the mean AUROC of the families.
+/// Compares each of our detectors with every baseline by the paired difference of the AUROC. Both are resampled on
+/// the same pictures, so that pictures that are hard for both do not hide a lead. In a zoo, the mean AUROC over the
+/// families is compared.
 pub(super) fn findings(report: &Report) -> Vec<Finding<'_>> {
     let of = |role| report.detectors.iter().filter(move |one| one.role == role).map(|one| Measured::of(one, report));
     let baselines: Vec<_> = of(Role::Baseline).collect();
@@ -51,7 +52,7 @@ pub(super) fn findings(report: &Report) -> Vec<Finding<'_>> {
     found.collect()
 }
 
-/// A detector, and in a zoo its figures over the families.
+/// A detector, and in a zoo its summary over the families.
 struct Measured<'a> {
     detector: &'a Detector,
     zoo: Option<ZooSummary>,
@@ -69,7 +70,7 @@ impl<'a> Measured<'a> {
     }
 }
 
-fn compare<'a>(ours: &Measured, baseline: &Measured<'a>) -> Against<'a> {
+fn compare<'a>(ours: &Measured, baseline: &Measured<'a>) -> BaselineInput<'a> {
     let evaluations = [ours, baseline].map(|one| &one.detector.evaluation);
     let lead = match (&ours.zoo, &baseline.zoo) {
         (Some(own), Some(other)) => Lead::in_zoo(own, other),
@@ -84,7 +85,7 @@ fn compare<'a>(ours: &Measured, baseline: &Measured<'a>) -> Against<'a> {
         (0, _) => String::new(),
         (all, ahead) => format!("{ahead} of {all}"),
     };
-    Against {
+    BaselineInput {
         bad: !lead.beats,
         verb: lead.verb(),
         name: &baseline.detector.name,
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
     use crate::eval::{Baseline, Kinship, Scored};
 
-    /// A detector that ranks counterfeits `shift` below genuine pictures spread over 0..1.
+    /// A detector that ranks counterfeits `shift` below genuine pictures, whose scores spread over 0..1.
     fn detector(role: Role, shift: f32) -> Detector {
         let genuine = (0..200).map(|index| Scored::ranked(index, None, 0.0));
         let scored = genuine.chain((0..200).map(|index| Scored::ranked(index, Some("rescan"), shift))).collect();
@@ -122,7 +123,7 @@ mod tests {
             assert_eq!((found[0].bad, one.name), (one.bad, "statistics"));
             (one.bad, one.verb, found[0].sentence.clone(), one.ahead.value.clone(), one.families.clone())
         };
-        // The intervals of the two overlap; picture by picture there is no doubt.
+        // The separate intervals overlap, but the paired difference is clear.
         let (bad, verb, sentence, ahead, families) = said(0.3, 0.27);
         assert_eq!((bad, verb, families.as_str()), (false, "beats", "1 of 1"));
         assert!(sentence.starts_with("“gan”, AUROC 0.7") && sentence.ends_with("beats 1 of 1"), "{sentence}");
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn in_a_zoo_a_family_counts_as_one() {
         let mut report = report(vec![detector(Role::Ours, 0.3), detector(Role::Baseline, 0.27)]);
-        report.kinship = Some(BTreeMap::from([("rescan".to_owned(), Kinship::Alien)]));
+        report.kinship = Some(BTreeMap::from([("rescan".to_owned(), Kinship::Unseen)]));
         let found = findings(&report);
         assert!(!found[0].bad && found[0].sentence.contains(", mean AUROC 0.7"), "{found:?}");
     }

@@ -1,14 +1,15 @@
-//! The engraved band over the report's title: the fine interlaced lines that a lathe draws on a banknote.
+//! The band over the report's title: a guilloche, the interlaced fine lines of a banknote.
 
 use std::f64::consts::TAU;
 use std::fmt::Write;
 
-/// Lines in the band.
+/// Number of lines in the band.
 const LINES: u32 = 14;
-/// Width and height of the drawing, in its own units.
+/// Width and height of the drawing, in SVG units.
 pub(super) const SIZE: (u32, u32) = (1200, 72);
 
-/// One SVG path: sine waves whose phase moves on from line to line under an envelope that swells and narrows.
+/// One SVG path of sine waves, with a phase that advances from line to line and an amplitude that varies along the
+/// band.
 pub(super) fn band() -> String {
     let (width, height) = (f64::from(SIZE.0), f64::from(SIZE.1));
     let mut path = String::new();

@@ -1,10 +1,10 @@
-//! Numbers as they are printed: a share in per cent, an area with three decimals, and a dash for what is not known.
+//! Numbers as text: a share in per cent, an area with three decimals, and a dash for an unknown number.
 
 use serde::Serialize;
 
 use crate::eval::Estimate;
 
-/// What stands where there is no number.
+/// Text for an unknown number.
 const UNKNOWN: &str = "–";
 
 /// A number with its interval, as text.
@@ -22,7 +22,7 @@ pub(super) fn area(estimate: Estimate) -> Printed {
 
 /// A difference of areas: `+0.012`, `−0.003 to 0.027`.
 pub(super) fn difference(estimate: Estimate) -> Printed {
-    // A dash between signs reads as one of them.
+    // Between signed numbers, a dash looks like a minus sign.
     let Printed { value, interval } = printed(estimate, |x| decimals(x, 3), "", " to ");
     Printed { value: if estimate.value > 0.0 { format!("+{value}") } else { value }, interval }
 }
@@ -43,7 +43,7 @@ fn printed(estimate: Estimate, digits: impl Fn(f64) -> String, unit: &str, betwe
     }
 }
 
-/// A number with so many decimals, a true minus sign, and no "-0.0".
+/// A number with `places` decimals, a true minus sign, and no "-0.0".
 pub(super) fn decimals(number: f64, places: usize) -> String {
     if !number.is_finite() {
         return UNKNOWN.to_owned();

@@ -1,4 +1,4 @@
-//! A [`Report`] becomes what the template prints: every number as text, every picture embedded, every chart drawn.
+//! A [`Report`] in the form that the template prints: numbers as text, pictures embedded, charts drawn.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::zoo::{self, Part};
 use super::{Detector, FaceOff, Fact, Picture, Report, ReportError, Role, Stated, guilloche};
 use crate::eval::{self, Estimate, Kinship};
 
-/// Everything the template names.
+/// Everything that the template uses.
 #[derive(Debug, Serialize)]
 pub(super) struct Page<'a> {
     css: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct Page<'a> {
     detectors: Vec<Row<'a>>,
     zoo: Vec<Part<'a>>,
     families: Vec<FamilyRow<'a>>,
-    promises: Vec<Promise<'a>>,
+    promises: Vec<CalibrationCheck<'a>>,
     cases: Vec<Side<'a>>,
     game: Option<Game<'a>>,
     galleries: Vec<Gallery>,
@@ -49,7 +49,7 @@ struct Figure {
     number: Printed,
 }
 
-/// A detector's rates.
+/// The rates of one detector.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     name: &'a str,
@@ -57,11 +57,11 @@ struct Row<'a> {
     rates: [Printed; 5],
 }
 
-/// A family, or all of them, against every detector.
+/// The AUROC of every detector on one family, or on all families.
 #[derive(Debug, Serialize)]
 struct FamilyRow<'a> {
     name: &'a str,
-    /// Empty where there is no zoo.
+    /// Empty without a zoo.
     kinship: String,
     fakes: usize,
     cells: Vec<Cell<'a>>,
@@ -74,9 +74,9 @@ struct Cell<'a> {
     note: &'a str,
 }
 
-/// A stated false-alarm rate and what became of it.
+/// A stated false-alarm rate and the realised one.
 #[derive(Debug, Serialize)]
-struct Promise<'a> {
+struct CalibrationCheck<'a> {
     name: &'a str,
     stated: String,
     calibration: u64,
@@ -87,7 +87,7 @@ struct Promise<'a> {
     kept: bool,
 }
 
-/// Charts that belong together.
+/// Charts under one heading.
 #[derive(Debug, Serialize)]
 struct Gallery {
     heading: &'static str,
@@ -149,7 +149,7 @@ fn lines(facts: &[Fact]) -> Vec<Line<'_>> {
     facts.iter().map(|fact| Line { label: &fact.label, value: &fact.value }).collect()
 }
 
-/// The first detective's numbers, large.
+/// The main numbers of the first detector under test.
 fn figures(detectors: &[Detector]) -> Vec<Figure> {
     let Some(first) = detectors.iter().find(|detector| detector.role == Role::Ours) else { return Vec::new() };
     let overall = &first.evaluation.overall;
@@ -175,7 +175,7 @@ fn row(detector: &Detector) -> Row<'_> {
     }
 }
 
-/// A row for each family that any detector met, and one for all of them.
+/// One row per family that any detector judged, and one row for all together.
 fn families(report: &Report) -> Vec<FamilyRow<'_>> {
     let detectors = &report.detectors;
     let names: BTreeSet<&str> =
@@ -203,7 +203,7 @@ fn families(report: &Report) -> Vec<FamilyRow<'_>> {
 }
 
 fn cells<'a>(detectors: &'a [Detector], family: &str, auroc: impl Fn(&Detector) -> Estimate) -> Vec<Cell<'a>> {
-    // As printed: what looks the same is equally good.
+    // Values are compared as printed, so that equal text counts as equally good.
     let printed: Vec<Printed> = detectors.iter().map(|detector| number::area(auroc(detector))).collect();
     let known = detectors.iter().zip(&printed).filter(|(detector, _)| auroc(detector).is_known());
     let best = known.map(|(_, number)| number.value.clone()).max();
@@ -215,9 +215,9 @@ fn cells<'a>(detectors: &'a [Detector], family: &str, auroc: impl Fn(&Detector) 
     detectors.iter().zip(printed).map(cell).collect()
 }
 
-fn promises(detector: &Detector) -> Vec<Promise<'_>> {
+fn promises(detector: &Detector) -> Vec<CalibrationCheck<'_>> {
     let Some(Stated { alpha, calibration }) = detector.stated else { return Vec::new() };
-    let row = |found: eval::Promise| Promise {
+    let row = |found: eval::CalibrationCheck| CalibrationCheck {
         name: &detector.name,
         stated: format!("{}%", 100.0 * found.alpha),
         calibration,
@@ -230,7 +230,7 @@ fn promises(detector: &Detector) -> Vec<Promise<'_>> {
         allowed: format!("{} to {}", found.realised.low, found.realised.high),
         kept: found.kept,
     };
-    eval::Promise::all(alpha, calibration, &detector.scored).into_iter().map(row).collect()
+    eval::CalibrationCheck::all(alpha, calibration, &detector.scored).into_iter().map(row).collect()
 }
 
 fn galleries(report: &Report) -> Result<Vec<Gallery>, ReportError> {

@@ -1,23 +1,24 @@
-//! A PNG file becomes a `data:` address with its size, without decoding it.
+//! A PNG file becomes a `data:` URL with its size in pixels, without decoding.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
 use super::ReportError;
 
-/// The file's first 24 bytes: signature, the header's length and name, width, height (PNG specification, 5.2 and 11.2.1).
+/// The PNG signature. It is followed by the length and name of the header chunk, then width and height at bytes 16
+/// and 20 (PNG specification, 5.2 and 11.2.1).
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// A picture inside the page.
+/// A picture embedded in the page.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Embedded {
     pub(super) src: String,
-    /// Pixels.
+    /// Width in pixels.
     pub(super) width: u32,
     pub(super) height: u32,
 }
 
-/// Embeds the file; `what` names it in the error.
+/// Embeds a PNG file; `what` names it in the error.
 pub(super) fn embed(png: &[u8], what: &str) -> Result<Embedded, ReportError> {
     let size = |at: usize| Some(u32::from_be_bytes(png.get(at..at + 4)?.try_into().ok()?));
     match (png.starts_with(SIGNATURE), size(16), size(20)) {

@@ -1,4 +1,4 @@
-//! A fold of a zoo becomes tables in which a family counts as one: all of them, kin of a family one could train on, and aliens.
+//! Tables for a fold of a zoo in which each family has the same weight: all families, kin, and aliens.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::number::{self, Printed};
 use super::{Detector, Report, Role};
 use crate::eval::{Summary, ZooSummary};
 
-/// Every detector over some of the families.
+/// Every detector's summary over some of the families.
 #[derive(Debug, Serialize)]
 pub(super) struct Part<'a> {
     heading: String,
@@ -17,11 +17,11 @@ pub(super) struct Part<'a> {
 struct Row<'a> {
     name: &'a str,
     ours: bool,
-    /// Mean AUROC, the worst family's, mean share caught.
+    /// Mean AUROC, lowest AUROC of a family, mean TPR at 1 % FPR.
     rates: [Printed; 3],
 }
 
-/// The tables that hold a family; none where the pictures are no fold of a zoo.
+/// The tables that contain at least one family. Empty when the pictures are not a fold of a zoo.
 pub(super) fn parts(report: &Report) -> Vec<Part<'_>> {
     let Some(kinship) = &report.kinship else { return Vec::new() };
     let summed: Vec<(&Detector, ZooSummary)> =

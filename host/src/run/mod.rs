@@ -1,11 +1,11 @@
-//! A run folder: what a training was given, so that resuming and exporting need nothing else.
+//! A run folder: the input of a training run, so that resuming and exporting need nothing else.
 //!
 //! ```text
-//! RUN/held-out.safetensors   planes of the held-out genuine pictures, [P, R, C, H, W] bytes; where known, the group of each, [P]
-//! RUN/config.toml            the game's configuration
-//! RUN/run.json               where the pictures came from, how they are looked at, who was held out; written last: with it a run has begun
+//! RUN/held-out.safetensors   planes of held-out genuine pictures, [P, R, C, H, W] bytes; group of each, [P], if known
+//! RUN/config.toml            the GAN's configuration
+//! RUN/run.json               source, preprocessing and split of the pictures; written last, marks the start of a run
 //! RUN/metrics.jsonl, samples/, checkpoints/                      (written by `train`)
-//! RUN/statistics.onnx, strokes.onnx                              instead of those, for the detectives that play no game
+//! RUN/statistics.onnx, strokes.onnx                              instead of those, for detectives fitted without a GAN
 //! ```
 
 mod prepare;
@@ -25,14 +25,14 @@ pub use record::Record;
 
 pub(crate) const RECORD: &str = "run.json";
 pub(crate) const HELD_OUT: &str = "held-out.safetensors";
-/// The GAN's configuration in a run.
+/// File name of the GAN's configuration in a run folder.
 pub const CONFIG: &str = "config.toml";
 
 /// Checks that a folder holds no trained run, which would be overwritten.
 ///
 /// # Errors
-/// When it does.
-pub fn vacant(run: &Path) -> Result<()> {
+/// When the folder holds a trained run, or any files but those of an unfinished attempt.
+pub fn ensure_free(run: &Path) -> Result<()> {
     ensure!(
         checkpoints(run).is_empty() && Kind::fitted_files().all(|file| !run.join(file).exists()),
         "{} holds a run already; add --resume to go on with it, or choose another --out",
@@ -45,17 +45,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     durable::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Refuses to put a run into a folder that holds anything but an earlier try, which may have ended before it was
-/// recorded.
+/// Refuses a folder that holds anything but an earlier attempt, which may have ended before it was recorded.
 pub(crate) fn vacant_run(run: &Path) -> Result<()> {
-    Ok(counterfoil_models::vacant_folder(run, &[RECORD, HELD_OUT, durable::PART])?)
+    Ok(counterfoil_models::ensure_folder_free(run, &[RECORD, HELD_OUT, durable::PART])?)
 }
 
 fn make(run: &Path) -> Result<()> {
     fs::create_dir_all(run).with_context(|| format!("cannot create the run folder {}", run.display()))
 }
 
-/// Removes a file that may not be there.
+/// Removes a file; a missing file is not an error.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -65,16 +64,17 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Claims a run's folder for this process, as long as the handle lives; a kill gives it back.
+/// Claims a run's folder for this process until the handle is dropped. The operating system releases the claim when
+/// the process ends, even if it is killed.
 ///
 /// # Errors
-/// When the folder cannot be made, or another process has it: two would write the same files.
-pub fn claim(run: &Path) -> Result<File> {
+/// When the folder cannot be created, or another process holds the claim: two processes would write the same files.
+pub fn lock_folder(run: &Path) -> Result<File> {
     make(run)?;
-    counterfoil_models::claim(run).context("a run is trained by one process at a time, whose Ctrl-C saves")
+    counterfoil_models::lock_folder(run).context("a run is trained by one process at a time, whose Ctrl-C saves")
 }
 
-/// This program's version with its source revision, where the build knew it.
+/// The version of this program, with its source revision if the build knew it.
 #[must_use]
 pub fn revision() -> String {
     match option_env!("COUNTERFOIL_REVISION") {

@@ -1,4 +1,4 @@
-//! A data set is read, split by group and laid out for one run.
+//! Reads a data set, splits it by group and preprocesses it for one run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,68 +8,70 @@ use counterfoil_models::{Article, JoinRule, sha256_hex};
 use safetensors::{Dtype, tensor::TensorView};
 
 use super::record::{FORMAT, Record};
-use super::{CONFIG, HELD_OUT, RECORD, make, remove, vacant, write};
+use super::{CONFIG, HELD_OUT, RECORD, ensure_free, make, remove, write};
 use crate::data::{
-    DataError, Dataset, Decoded, InputRule, Item, Known, Room, Rows, Samples, Split, TrainingSet, Traits, decode,
-    differing, own_color, twins_across, unread, usual,
+    DataError, Dataset, Decoded, InputRule, Item, Known, Rows, Samples, Split, StorageLimits, TrainingSet, Traits,
+    decode, differing, own_color, twins_across, unread, usual,
 };
 use crate::detector::{FitData, Kind};
 use crate::gan::Config;
 
-/// A data set made ready for one run.
+/// A data set that is prepared for one run.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What is written to the run's folder.
+    /// The record that is written to the run's folder.
     pub record: Record,
-    /// Rows to learn from, every region of every training picture.
+    /// Training rows: every region of every training picture.
     pub samples: Samples,
-    /// Rows of known fakes, family by family.
+    /// Rows of known fakes, one element for each family.
     pub known: Vec<Samples>,
-    /// Planes of the held-out genuine pictures.
+    /// Planes of the held-out genuine pictures, `[R, C, H, W]` bytes each.
     pub held_out: Vec<Vec<u8>>,
-    /// The number of each one's group, where somebody said which belong together.
+    /// The group number of each held-out picture; `None` when no picture has a group.
     pub groups: Option<Vec<u32>>,
-    /// The same of each picture to learn from.
+    /// The group number of each training picture; `None` when no picture has a group.
     pub train_groups: Option<Vec<u32>>,
-    /// Pictures left out because they could not be read, each with its reason.
+    /// Pictures that could not be read, each with its reason.
     pub unreadable: Vec<String>,
 }
 
-/// What [`prepare`] is asked for.
+/// The arguments of [`prepare`].
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The kind of detector.
     pub net: Kind,
-    /// Folder or IDX file.
+    /// Data set: a folder or an IDX file.
     pub data: &'a Path,
-    /// Pattern for groups.
+    /// Regular expression for groups.
     pub group: Option<&'a str>,
     /// Folders of known fakes.
     pub known_fakes: &'a [PathBuf],
-    /// Folders of more genuine pictures to learn from. They were chosen for how they look, so no false-alarm rate may
-    /// rest on them.
+    /// Folders of additional genuine pictures to train on. They were selected by their appearance, so they are never
+    /// used to measure a false-alarm rate.
     pub more: &'a [PathBuf],
-    /// How to look at the pictures.
+    /// How the pictures are preprocessed.
     pub look: &'a InputRule,
-    /// How regions are joined.
+    /// How the scores of regions are joined.
     pub join: JoinRule,
-    /// Share held out.
+    /// Share of the genuine pictures to hold out, between 0 and 1.
     pub held_out: f64,
     /// Seed of the split.
     pub seed: u64,
-    /// How much of it may lie in memory, and where the rest lies.
-    pub room: Room,
+    /// Memory limit for the rows, and the folder for rows beyond it.
+    pub room: StorageLimits,
 }
 
-/// Reads a data set's genuine pictures, splits them by group and lays them out for the network.
+/// Reads a data set's genuine pictures, splits them by group and preprocesses them for the network.
 ///
-/// Every picture is decoded once, but for those by which colour and size are decided, some fifty; only where these
-/// spoke for the minority are all decoded again. How the folders were understood, and what differs from the rest, is
-/// told. Memory grows with the number of pictures by their names and hashes, some 500 bytes each, and with the
-/// held-out planes, of which there are at most some 2,000; rows beyond `room` go to the disk.
+/// Every picture is decoded once, except for about fifty that are read first to decide colour and size. Only if those
+/// do not represent the majority's colour, all pictures are decoded again. `tell` receives messages about how the
+/// folders were interpreted and which pictures differ from the rest. Memory grows with the number of pictures by
+/// their names and hashes, about 500 bytes each, and with the held-out planes, normally at most about 2,000; rows
+/// beyond `room` go to the disk.
 ///
 /// # Errors
-/// When the data set cannot be opened or split, when a picture stands on both sides, or when none can be read.
+/// When the data set cannot be opened or split, when a picture is on both sides of the split or given as genuine and
+/// as counterfeit, when no picture can be read, or when `held_out` is not between 0 and 1.
 pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
     let data = Dataset::open(request.data, request.group)?;
     data.understood.tell(tell);
@@ -141,7 +143,8 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
     Ok(Prepared { record, samples, known: known.families, held_out, groups, train_groups, unreadable })
 }
 
-/// The groups of some of the pictures, numbered as they come; `None` where every picture is its own by its own name.
+/// Group numbers of the chosen pictures, in order of first appearance; `None` if every picture's group is its own
+/// name.
 fn numbered(items: &[Item], chosen: &[usize]) -> Option<Vec<u32>> {
     let mut numbers = BTreeMap::new();
     let number = |i: &usize| {
@@ -165,21 +168,22 @@ fn refuse_twins(items: &[Item], prints: &Rows, split: &Split) -> Result<(), Data
 }
 
 impl Prepared {
-    /// What the game and its detective learn from.
+    /// The rows that the GAN and its detective are trained on.
     #[must_use]
     pub fn training_set(&self) -> TrainingSet<'_> {
         TrainingSet { genuine: &self.samples, known: &self.known }
     }
 
-    /// Writes the held-out planes, the configuration of the `game` where one will be played, and the record into a
-    /// run's folder.
+    /// Writes the held-out planes, the GAN's configuration `game` if there is one, and the record into a run's
+    /// folder.
     ///
     /// # Errors
-    /// When the folder holds a trained run already, cannot be made or cannot be written.
+    /// When the folder holds a trained run already, or cannot be created or written.
     pub fn write(&self, run: &Path, game: Option<&Config>) -> Result<()> {
-        vacant(run)?;
+        ensure_free(run)?;
         make(run)?;
-        // A former try's record goes first and ours comes last: where one stands, everything stands that it speaks of.
+        // The record of an earlier attempt is removed first and the new record is written last, so that a record
+        // exists only together with all files that it describes.
         remove(&run.join(RECORD))?;
         let [rows, channels, height, width] = self.record.input.shape();
         let shape = vec![self.held_out.len(), rows, channels, height, width];
@@ -197,10 +201,10 @@ impl Prepared {
         write(&run.join(RECORD), &serde_json::to_vec_pretty(&self.record)?)
     }
 
-    /// Fits the detective of a kind that plays no game to the samples and writes it into the run's folder.
+    /// Fits the detective of a kind that is not trained with a GAN, and writes it into the run's folder.
     ///
     /// # Errors
-    /// When it cannot be fitted or written.
+    /// When the kind is trained with a GAN, or the detective cannot be fitted or written.
     pub fn fit(&self, run: &Path) -> Result<()> {
         let kind = self.record.net;
         let file = kind.fitted_file().with_context(|| format!("--net {kind} is trained with a GAN, not fitted"))?;

@@ -1,4 +1,4 @@
-//! RUN/run.json: what a run was given, and the held-out planes beside it.
+//! RUN/run.json, the arguments of a run, and the held-out planes beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use crate::data::InputRule;
 use crate::detector::Kind;
 use crate::gan::difference;
 
-/// Version of [`Record`].
+/// Version of the format of [`Record`].
 pub(super) const FORMAT: u32 = 1;
 
-/// What a run was given.
+/// The arguments of a run and facts about its data, stored as `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Version of this structure.
+    /// Version of the format.
     pub format: u32,
     /// The kind of detector.
     pub net: Kind,
@@ -28,33 +28,33 @@ pub struct Record {
     pub data: PathBuf,
     /// The pattern given as `--group`.
     pub group: Option<String>,
-    /// Share of the genuine pictures held out.
+    /// Share of the genuine pictures that was held out, between 0 and 1.
     pub held_out_share: f64,
-    /// Seed of the split and of every stream.
+    /// Seed of the split and of all random streams.
     pub seed: u64,
-    /// How pictures become input.
+    /// How pictures are preprocessed.
     pub input: Preprocess,
-    /// How regions' scores will be joined.
+    /// How the scores of regions will be joined.
     pub join: JoinRule,
     /// SHA-256 over the hashes of the training pictures' planes.
     pub data_sha256: String,
-    /// Genuine pictures trained on.
+    /// Number of genuine pictures trained on.
     pub genuine: usize,
-    /// Genuine pictures held out.
+    /// Number of genuine pictures held out.
     pub held_out: usize,
     /// The folders given as `--known-fakes`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_fakes: Vec<PathBuf>,
-    /// The folders of genuine pictures given beside the data set, which are never held out.
+    /// The folders of additional genuine pictures, which are never held out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more: Vec<PathBuf>,
-    /// SHA-256 over the hashes of the known fakes' planes.
+    /// SHA-256 over the hashes of the known fakes' planes; `None` without known fakes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_sha256: Option<String>,
 }
 
 impl Record {
-    /// Whether a run has begun in this folder.
+    /// Whether a run has begun in this folder, that is, whether it holds a record.
     #[must_use]
     pub fn is_in(run: &Path) -> bool {
         run.join(RECORD).exists()
@@ -63,7 +63,7 @@ impl Record {
     /// Reads a run's record.
     ///
     /// # Errors
-    /// When the folder is no run, or one of another version.
+    /// When the folder is not a run, or the record is damaged or of another version.
     pub fn open(run: &Path) -> Result<Self> {
         let path = run.join(RECORD);
         let text = fs::read(&path).with_context(|| {
@@ -84,7 +84,7 @@ impl Record {
     /// Reads a run's held-out planes, each `[R, C, H, W]` bytes.
     ///
     /// # Errors
-    /// When the file is missing, damaged or of another shape than the record says.
+    /// When the file is missing or damaged, or its shape differs from the record.
     pub fn held_out(&self, run: &Path) -> Result<Vec<Vec<u8>>> {
         let each = self.input.shape().iter().product::<usize>();
         let planes = self.held_out_tensor(run, "held_out", each)?;
@@ -93,17 +93,18 @@ impl Record {
         Ok(planes.chunks_exact(each).map(<[u8]>::to_vec).collect())
     }
 
-    /// Reads the number of each held-out picture's group; `None` where the training knew none, or was of a program
-    /// that kept none.
+    /// Reads the group number of each held-out picture. `None` if the training had no groups, or was done by a
+    /// version of the program that did not store them.
     ///
     /// # Errors
-    /// As [`held_out`](Self::held_out).
+    /// The same as for [`held_out`](Self::held_out).
     pub fn groups(&self, run: &Path) -> Result<Option<Vec<u32>>> {
         let groups = self.held_out_tensor(run, "group", size_of::<u32>())?;
         Ok(groups.map(|bytes| bytes.as_chunks().0.iter().map(|number| u32::from_le_bytes(*number)).collect()))
     }
 
-    /// The bytes of one of the held-out pictures' tensors, `each` bytes a picture, if it is there.
+    /// The bytes of one tensor in the file of held-out pictures, with `each` bytes for each picture, if the tensor
+    /// exists.
     fn held_out_tensor(&self, run: &Path, name: &str, each: usize) -> Result<Option<Vec<u8>>> {
         let path = run.join(HELD_OUT);
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -114,7 +115,7 @@ impl Record {
         Ok(Some(tensor.data().to_vec()))
     }
 
-    /// What the run was given, by the flags that give it.
+    /// The arguments of the run, by the flags that set them.
     #[must_use]
     pub fn flags(&self) -> Map<String, Value> {
         let Self { net, group, held_out_share, seed, join, input, known_fakes, more, .. } = self;
@@ -127,7 +128,7 @@ impl Record {
         flags.as_object().cloned().unwrap_or_default()
     }
 
-    /// Refuses to go on with this run as if it had been given what `asked` was.
+    /// Checks that this run can be resumed with the arguments of `asked`.
     ///
     /// # Errors
     /// [`gan::Error::Differs`](crate::gan::Error::Differs), naming the first flag that differs.
@@ -138,7 +139,7 @@ impl Record {
         }
     }
 
-    /// The request that made this run, for preparing it again when it is resumed.
+    /// The preprocessing of this run as an input rule, to prepare the same data again when the run is resumed.
     #[must_use]
     pub fn look(&self) -> InputRule {
         InputRule {

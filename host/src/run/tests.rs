@@ -1,7 +1,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::data::{InputRule, Room, Samples};
+use crate::data::{InputRule, Samples, StorageLimits};
 use crate::detector::statistics;
 use crate::gan::{Config, Net, train};
 use counterfoil_models::{Article, Color, JoinRule, Region, Resize};
@@ -17,7 +17,7 @@ fn folder(pictures: u32) -> tempfile::TempDir {
 }
 
 fn request<'a>(data: &'a Path, look: &'a InputRule, net: Kind) -> Request<'a> {
-    let room = Room::of(data);
+    let room = StorageLimits::of(data);
     Request {
         net,
         data,
@@ -80,7 +80,7 @@ fn colour_is_decided_by_all_pictures_and_what_differs_is_named() {
     let grey = |i: u8| image::GrayImage::from_fn(40, 20, |x, y| image::Luma([(x * 3 + y * u32::from(i)) as u8]));
     let told = std::cell::RefCell::new(Vec::new());
     let tell = |line: &str| told.borrow_mut().push(line.to_owned());
-    // The first by name, and one that is broken before it.
+    // The first picture by name, and a broken one before it.
     std::fs::write(data.path().join("a_broken.png"), b"no picture").unwrap();
     grey(1).save(data.path().join("a_grey.png")).unwrap();
     let look = InputRule::default();
@@ -100,7 +100,8 @@ fn rows_that_do_not_fit_into_memory_are_streamed_and_change_no_byte() {
     let (data, out) = (folder(12), tempfile::tempdir().unwrap());
     let look = InputRule { regions: Some(vec![Region::WHOLE, [0.0, 0.0, 0.5, 0.5].into()]), ..InputRule::default() };
     let asked = request(data.path(), &look, Kind::Dcgan);
-    let streamed = Request { room: Room { memory: 40_000, folder: out.path().to_path_buf() }, ..asked.clone() };
+    let streamed =
+        Request { room: StorageLimits { memory: 40_000, folder: out.path().to_path_buf() }, ..asked.clone() };
     let [whole, streamed] = [asked, streamed].map(|request| prepare(&request, &|_| ()).unwrap());
     // 24 rows of 3072 bytes; the 12 fingerprints of 1032 stay in memory.
     assert_eq!((whole.samples.spilled(), streamed.samples.spilled()), (None, Some(out.path())));
@@ -117,7 +118,7 @@ fn rows_that_do_not_fit_into_memory_are_streamed_and_change_no_byte() {
     let statistics = |prepared: &Prepared| statistics::fit(&prepared.samples, &[]).unwrap();
     assert!(statistics(&whole) == statistics(&streamed));
 
-    // A disk that fails ends the training in words.
+    // A disk failure ends the training with a message.
     streamed.samples.lose().unwrap();
     let longer = Config { steps: Some(8), ..config };
     let error =

@@ -1,24 +1,24 @@
-//! Strokes enter, a plate leaves: the drawing surface that the note's art is engraved on.
+//! The drawing surface for the note's art: takes strokes and shapes, returns a plate.
 //!
-//! A canvas holds, for every cell, the signed distance to the edge of the nearest line (inside is positive), so that a finished
-//! plate can still be printed with a finer or a fatter line, and an engraved line can be darker where it is deep. That is what a
-//! press varies, and what an ordinary bitmap could not give back.
+//! A canvas stores, for every cell, the signed distance to the edge of the nearest line (positive inside). So a
+//! finished plate can still be printed with thinner or thicker lines, and an engraved line can be darker where it is
+//! deep. A press varies both, and an ordinary bitmap would have lost them.
 
 use super::{HEIGHT, WIDTH};
 
-/// Cells a picture pixel is drawn with, along each axis.
+/// Plate cells per picture pixel, along each axis.
 pub(super) const SCALE: usize = 3;
-/// Cells across and down a plate.
+/// Width and height of a plate, in cells.
 pub(super) const PLATE: [usize; 2] = [WIDTH as usize * SCALE, HEIGHT as usize * SCALE];
-/// Plate levels a cell of distance takes: a plate's byte is `EDGE + LEVELS * distance`, which spans -2 to +6 cells.
+/// Plate levels per cell of distance: the byte of a plate is `EDGE + LEVELS * distance`, which covers -2 to +6 cells.
 pub(super) const LEVELS: f32 = 32.0;
-/// The plate's byte at which a line has its edge.
+/// The plate byte at the edge of a line.
 pub(super) const EDGE: f32 = 64.0;
 
-/// The distance of a cell that no line comes near.
+/// Distance of a cell with no line near it, in cells.
 const FAR: f32 = -1e3;
 
-/// A signed distance field in cells; coordinates are picture pixels from `origin`.
+/// A signed distance field in cells. Coordinates are picture pixels; cell 0 starts at `origin`.
 #[derive(Clone)]
 pub(crate) struct Canvas {
     origin: [f32; 2],
@@ -34,25 +34,26 @@ impl Canvas {
         Self::over([0.0, 0.0], PLATE, SCALE as f32)
     }
 
-    /// An empty canvas of `size` cells from `origin` (picture pixels), `scale` cells a pixel.
+    /// An empty canvas of `size` cells, starting at `origin` (picture pixels), with `scale` cells per pixel.
     pub(crate) fn over(origin: [f32; 2], size: [usize; 2], scale: f32) -> Self {
         Self { origin, size, scale, reach: 2.5, distance: vec![FAR; size[0] * size[1]] }
     }
 
-    /// Keeps distances correct out to `cells` beyond an edge: what is cut out with a margin needs more than what is printed.
+    /// Sets how far outside an edge distances are correct, in cells. Cutting out with a margin needs more than
+    /// printing.
     pub(super) fn reaching(mut self, cells: f32) -> Self {
         self.reach = cells;
         self
     }
 
-    /// Draws a polyline of constant half width.
+    /// Draws a polyline of constant half width, in pixels.
     pub(crate) fn stroke(&mut self, points: &[[f32; 2]], half: f32) {
         for pair in points.windows(2) {
             self.segment(pair[0], pair[1], half, half);
         }
     }
 
-    /// Draws a polyline whose points carry x, y and their own half width.
+    /// Draws a polyline whose points are [x, y, half width], in pixels.
     pub(super) fn swelling(&mut self, points: &[[f32; 3]]) {
         for pair in points.windows(2) {
             let [a, b] = [pair[0], pair[1]];
@@ -60,7 +61,7 @@ impl Canvas {
         }
     }
 
-    /// Draws one segment, its half width going from `half_a` to `half_b`.
+    /// Draws one segment. Its half width changes linearly from `half_a` to `half_b`, in pixels.
     pub(super) fn segment(&mut self, a: [f32; 2], b: [f32; 2], half_a: f32, half_b: f32) {
         let s = self.scale;
         let at = |p: [f32; 2]| [(p[0] - self.origin[0]) * s - 0.5, (p[1] - self.origin[1]) * s - 0.5];
@@ -87,7 +88,7 @@ impl Canvas {
         }
     }
 
-    /// Unites the canvas with a shape given as inside-distance in pixels at a place in pixels.
+    /// Adds a shape to the canvas. `inside` gives the distance inside the shape at a point, both in pixels.
     pub(super) fn shape(&mut self, inside: impl Fn(f32, f32) -> f32) {
         for y in 0..self.size[1] {
             for x in 0..self.size[0] {
@@ -98,7 +99,7 @@ impl Canvas {
         }
     }
 
-    /// Keeps only what lies inside a shape given as for [`Canvas::shape`].
+    /// Removes everything outside a shape, which is given as for [`Canvas::shape`].
     pub(super) fn clip(&mut self, inside: impl Fn(f32, f32) -> f32) {
         for y in 0..self.size[1] {
             for x in 0..self.size[0] {
@@ -109,7 +110,7 @@ impl Canvas {
         }
     }
 
-    /// Unites the canvas with another of the same size.
+    /// Adds another canvas of the same size.
     pub(super) fn add(&mut self, other: &Self) {
         self.combine(other, f32::max);
     }
@@ -120,13 +121,13 @@ impl Canvas {
         self.combine(other, |mine, theirs| mine.min(-theirs - margin));
     }
 
-    /// Keeps what also lies inside another canvas, `inset` pixels from its edge.
+    /// Keeps only what is also inside another canvas, at least `inset` pixels from its edge.
     pub(super) fn within(&mut self, other: &Self, inset: f32) {
         let inset = inset * self.scale;
         self.combine(other, |mine, theirs| mine.min(theirs - inset));
     }
 
-    /// The outline of what is drawn: a line of `half` width along every edge.
+    /// The outline of the drawing: a line with half width `half`, in pixels, along every edge.
     pub(super) fn outline(&self, half: f32) -> Self {
         let mut line = self.clone();
         for cell in &mut line.distance {
@@ -135,7 +136,7 @@ impl Canvas {
         line
     }
 
-    /// The share of each cell that is drawn on, 0 to 1, row by row: a line's edge is one cell soft.
+    /// The drawn share of each cell, 0 to 1, row by row. The edge of a line is one cell soft.
     pub(crate) fn coverage(&self) -> Vec<f32> {
         self.distance.iter().map(|d| (d + 0.5).clamp(0.0, 1.0)).collect()
     }

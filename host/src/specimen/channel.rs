@@ -1,7 +1,7 @@
-//! A print enters, a photograph leaves: lighting, lens, sensor and JPEG, the same for genuine and forged.
+//! The imaging channel: lighting, lens, sensor and JPEG turn a print into a photograph, genuine or forged.
 //!
-//! A detector on a box sees nothing but this, so a genuine note that was printed and photographed must stay genuine. A rescan is a
-//! second pass through here, and nothing else.
+//! A detector on a box sees only photographs, so a genuine note that was printed and photographed must stay genuine.
+//! A rescan forgery goes through this channel twice, with a second print in between.
 
 use std::io::Cursor;
 
@@ -13,20 +13,20 @@ use super::press::{Picture, View};
 use super::stream::{Stream, within};
 use super::{HEIGHT, WIDTH};
 
-/// One shot: where the camera was and what it did to the light.
+/// One shot: the position of the camera, and its effect on the light.
 pub(super) struct Shot {
-    /// Turn in radians and place in pixels against straight on.
+    /// Rotation in radians and shift in pixels, relative to a straight view.
     turn: f32,
     shift: [f32; 2],
     zoom: f32,
-    /// Light at the middle, its slope across and down, its fall-off to the corners.
+    /// Light in the middle, its slope across and down, and its fall-off towards the corners.
     exposure: f32,
     slope: [f32; 2],
     falloff: f32,
-    /// White balance and haze.
+    /// White balance per channel, and haze.
     balance: [f32; 3],
     haze: f32,
-    /// Lens blur (pixels) and the camera's own sharpening.
+    /// Standard deviation of the lens blur in pixels, and the strength of the camera's sharpening.
     blur: f32,
     sharpen: f32,
     /// Noise in grey levels of 255.
@@ -35,7 +35,7 @@ pub(super) struct Shot {
 }
 
 impl Shot {
-    /// A shot of the box's camera.
+    /// A random shot of the box's camera.
     pub(super) fn camera(rng: &mut Stream) -> Self {
         Self {
             turn: within(rng, 0.008),
@@ -53,7 +53,7 @@ impl Shot {
         }
     }
 
-    /// A pass of a forger's flat-bed scanner: even light, little noise.
+    /// A random pass of a forger's flat-bed scanner: even light, little noise.
     pub(super) fn scanner(rng: &mut Stream) -> Self {
         Self {
             zoom: 2.0,
@@ -69,9 +69,9 @@ impl Shot {
         }
     }
 
-    /// The part of the note each of the shot's pixels sees.
+    /// The mapping from the shot's pixels to the note.
     pub(super) fn view(&self) -> View {
-        // The turn is under a degree: its sine is itself.
+        // The rotation is less than a degree, so the sine is replaced by the angle.
         let (cos, sin) = ((1.0 - 0.5 * self.turn * self.turn) / self.zoom, self.turn / self.zoom);
         let (across, down) = ([cos, sin], [-sin, cos]);
         let half = [WIDTH as f32, HEIGHT as f32].map(|v| 0.5 * v);
@@ -86,7 +86,7 @@ impl Shot {
         }
     }
 
-    /// Exposes a picture: what comes out of the camera's JPEG, decoded.
+    /// Exposes a picture: the camera's JPEG, decoded again.
     pub(super) fn expose(&self, mut picture: Picture, rng: &mut Stream) -> RgbImage {
         self.light(&mut picture);
         convolve(&mut picture, &lens(self.blur, self.sharpen));
@@ -105,16 +105,17 @@ impl Shot {
         }
     }
 
-    /// Adds the sensor's noise and counts in 255ths.
+    /// Adds the sensor's noise and quantises to 0..=255.
     fn sense(&self, picture: &Picture, rng: &mut Stream) -> RgbImage {
-        // The sum of four bytes is nearly normal and the same on every platform: mean 510, deviation 147.8.
+        // The sum of four random bytes is nearly normal, and the same on every platform: mean 510, standard deviation
+        // 147.8.
         let mut bytes = vec![0_u8; picture.light.len() * 12];
         rng.fill_bytes(&mut bytes);
         let scale = self.noise / 147.8;
         let samples = picture.light.as_flattened().iter().zip(bytes.chunks_exact(4)).map(|(&value, four)| {
             let sum: u16 = four.iter().map(|&b| u16::from(b)).sum();
             let grain = (f32::from(sum) - 510.0) * scale;
-            // Shot noise grows with the light; a floor stays in the dark.
+            // Shot noise grows with the light; a constant part remains in the dark.
             let swing = 0.55 + 0.45 * value.clamp(0.0, 1.0);
             (value * 255.0 + grain * swing + 0.5).clamp(0.0, 255.0) as u8
         });
@@ -126,7 +127,7 @@ impl Shot {
     }
 }
 
-/// The lens and the camera's sharpening as one line of taps, applied along both axes.
+/// Lens blur and sharpening as one kernel of seven taps, applied along both axes.
 fn lens(blur: f32, sharpen: f32) -> [f32; 7] {
     let bell = |deviation: f32| {
         let raw = [0, 1, 2, 3].map(|i| (-((i * i) as f32) / (2.0 * deviation * deviation)).exp());
@@ -137,7 +138,7 @@ fn lens(blur: f32, sharpen: f32) -> [f32; 7] {
     [3, 2, 1, 0, 1, 2, 3].map(|i: usize| (1.0 + sharpen) * narrow[i] - sharpen * wide[i])
 }
 
-/// Convolves along rows, then along columns; beyond the edge the nearest pixel is repeated.
+/// Convolves along the rows, then along the columns. The edge pixels are repeated beyond the edge.
 fn convolve(picture: &mut Picture, taps: &[f32; 7]) {
     let (w, h) = (picture.width, picture.height);
     let mut across = vec![[0.0; 3]; w * h];
@@ -164,7 +165,7 @@ fn convolve(picture: &mut Picture, taps: &[f32; 7]) {
     }
 }
 
-/// Through JPEG and back.
+/// Encodes the picture as JPEG and decodes it again.
 fn jpeg(image: &RgbImage, quality: u8) -> RgbImage {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(image).expect("encoding into memory cannot fail");

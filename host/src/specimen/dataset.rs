@@ -1,4 +1,4 @@
-//! A folder and counts enter, files leave: notes as PNG, the sheet, and the description that `train` reads.
+//! Writes folders of notes: PNG files, a sheet to print, and the description that `train` reads.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use super::sheet::sheet;
 use super::{forged, genuine, regions};
 use crate::data::{ZooFamily, ZooIndex};
 
-/// Notes of each kind on the sheet that goes with a dataset.
+/// Notes of each kind on the sheet of a data set: genuine ones, and forgeries per family.
 const SHEET: [usize; 2] = [8, 1];
 
-/// Writes `real` genuine notes and `fakes_per_family` of each forger's into `dir`:
+/// Writes `real` genuine notes and `fakes_per_family` notes of each forger family into `dir`. The files are
 /// `real/note_000001.png`, `fake/FAMILY/note_000001.png`, `sheet.png` and `dataset.toml`.
 ///
 /// # Errors
-/// When a folder or a file cannot be written; the message names it.
+/// Returns an error that names the folder or file that cannot be written.
 pub fn write_dataset(dir: &Path, seed: u64, real: usize, fakes_per_family: usize) -> io::Result<()> {
     let mut jobs: Vec<(Option<Family>, u64)> = (1..=real as u64).map(|i| (None, i)).collect();
     folder(&dir.join("real"))?;
@@ -39,11 +39,11 @@ pub fn write_dataset(dir: &Path, seed: u64, real: usize, fakes_per_family: usize
     std::fs::write(&description, toml()).map_err(|error| at(&description, &error))
 }
 
-/// Writes a zoo of notes (see [`crate::zoo`]) into `dir`: `train` genuine notes to learn from, `judge` others to judge by, and
-/// `fakes_per_family` of each forger's in their folds.
+/// Writes a zoo of notes (see [`crate::zoo`]) into `dir`: `train` genuine notes for training, `judge` other genuine
+/// notes for judging, and `fakes_per_family` notes of each forger family in its fold.
 ///
 /// # Errors
-/// When a folder or a file cannot be written; the message names it.
+/// Returns an error that names the folder or file that cannot be written.
 pub fn write_zoo(dir: &Path, seed: u64, train: usize, judge: usize, fakes_per_family: usize) -> io::Result<()> {
     let place = |family: Family| dir.join(format!("fold-{}", family.fold())).join(family.name());
     let (to_train, to_judge) = (dir.join("train"), dir.join("genuine"));
@@ -78,7 +78,7 @@ pub fn write_zoo(dir: &Path, seed: u64, train: usize, judge: usize, fakes_per_fa
     write(dir.join("zoo.toml"), index.text())
 }
 
-/// The description: colour, and the crops, in their own size, in which the fine print survives a small network's input.
+/// The description: colour, and the regions at their own size, so that a small network still sees the fine print.
 fn toml() -> String {
     let rows: Vec<String> =
         regions().iter().map(|[x, y, w, h]| format!("    [{x:.6}, {y:.6}, {w:.6}, {h:.6}],\n")).collect();
@@ -97,7 +97,7 @@ fn png(path: &PathBuf, picture: &RgbImage) -> io::Result<()> {
     std::fs::write(path, bytes).map_err(|error| at(path, &error))
 }
 
-/// The error with the path it happened at.
+/// The error, with the path at which it happened.
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }

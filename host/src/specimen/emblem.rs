@@ -1,40 +1,40 @@
-//! Nothing enters, the emblem leaves: a ginkgo leaf (the foil of Counterfoil) in an oval medallion, engraved.
+//! The emblem: a ginkgo leaf (the foil of Counterfoil) in an oval medallion, engraved.
 //!
-//! The forger who redraws it by hand gets the outline right and the tool marks wrong: another count of veins, and a sky that is hatched
-//! the other way. Both are the same code with another [`Hand`].
+//! A forger who redraws it by hand gets the outline right and the details wrong: the number of veins, and the
+//! direction of the lines in the sky. Both versions are the same code with another [`EngravingStyle`].
 
 use super::canvas::Canvas;
 use super::guilloche::{Ring, ring};
 
-/// The oval's middle, in pixels.
+/// Centre of the oval, in pixels.
 pub(super) const CENTRE: [f32; 2] = [82.0, 95.0];
-/// The oval's half axes within its ring, in pixels.
+/// Half axes of the oval inside its ring, in pixels.
 const OVAL: [f32; 2] = [40.0, 52.0];
-/// Where the leaf's blade leaves its stem.
+/// Point at which the blade joins the stem, in pixels.
 const BASE: [f32; 2] = [79.5, 122.0];
 /// Length of the longest vein, in pixels.
 const BLADE: f32 = 54.0;
-/// Half the angle the blade spans, in radians.
+/// Half the angle that the blade spans, in radians.
 const SPAN: f32 = 0.78;
 
-/// Who engraved it.
+/// The details by which an engraver's drawing of the emblem differs from a copy.
 #[derive(Clone, Copy)]
-pub(super) struct Hand {
-    /// Veins in the blade.
+pub(super) struct EngravingStyle {
+    /// Number of veins in the blade.
     veins: u16,
-    /// Slope of the sky's lines.
+    /// Slope of the lines in the sky.
     slope: f32,
-    /// Pixels between the sky's lines.
+    /// Distance between the lines in the sky, in pixels.
     pitch: f32,
 }
 
-/// The plate's own engraver.
-pub(super) const ENGRAVER: Hand = Hand { veins: 34, slope: 0.0, pitch: 2.75 };
+/// The engraver of the genuine plate.
+pub(super) const ENGRAVER: EngravingStyle = EngravingStyle { veins: 34, slope: 0.0, pitch: 2.75 };
 /// A forger who redrew the emblem by eye.
-pub(super) const COPYIST: Hand = Hand { veins: 27, slope: 0.5, pitch: 3.07 };
+pub(super) const COPYIST: EngravingStyle = EngravingStyle { veins: 27, slope: 0.5, pitch: 3.07 };
 
 /// Draws the medallion: ring, sky and leaf.
-pub(super) fn draw(canvas: &mut Canvas, hand: Hand) {
+pub(super) fn draw(canvas: &mut Canvas, hand: EngravingStyle) {
     let blade = blade();
     let mut leaf = veins(hand);
     leaf.within(&blade, 0.0);
@@ -49,24 +49,24 @@ pub(super) fn draw(canvas: &mut Canvas, hand: Hand) {
     frame(canvas);
 }
 
-/// Distance inside the oval enlarged by `grow` pixels, near its edge.
+/// Distance inside the oval enlarged by `grow` pixels, in pixels; accurate near the edge.
 pub(super) fn oval(x: f32, y: f32, grow: f32) -> f32 {
     let (a, b) = (OVAL[0] + grow, OVAL[1] + grow);
     let (u, v) = ((x - CENTRE[0]) / a, (y - CENTRE[1]) / b);
     let radius = (u * u + v * v).sqrt();
-    // First-order distance to an ellipse: (1 - r) over the gradient's length.
+    // First-order distance to an ellipse: (1 - r) divided by the length of the gradient.
     let gradient = ((u / a).powi(2) + (v / b).powi(2)).sqrt() / radius.max(1e-3);
     (1.0 - radius) / gradient.max(1e-4)
 }
 
-/// How far the blade reaches at an angle off its axis: a scalloped fan with a cleft.
+/// Length of the blade at an angle from its axis, in pixels: a scalloped fan with a cleft.
 fn reach(angle: f32) -> f32 {
     let cleft = 0.34 * (-(angle - 0.03).powi(2) / 0.004).exp();
     let scallop = 0.022 * (19.0 * angle).cos() + 0.012 * (31.0 * angle + 1.0).cos();
     BLADE * (0.97 - cleft + scallop - 0.1 * angle * angle)
 }
 
-/// The point of the blade at an angle and a share of its reach; the fan's edges sag like a real leaf's.
+/// The point of the blade at an angle and a share of its length. The edges of the fan sag like those of a real leaf.
 fn on_blade(angle: f32, share: f32) -> [f32; 2] {
     let r = reach(angle) * share;
     let bent = angle * (0.72 + 0.34 * share) + 0.06;
@@ -83,7 +83,7 @@ fn blade() -> Canvas {
     edge.stroke(&rim, 0.0);
     let mut inside = Canvas::new();
     inside.shape(|x, y| if encloses(&rim, x, y) { 1e3 } else { -1e3 });
-    // Inside, the distance to the rim; outside, minus that distance.
+    // Inside, the distance to the rim; outside, the negative distance.
     let mut solid = inside.clone();
     solid.cut(&edge, 0.0);
     let mut fringe = edge;
@@ -92,7 +92,7 @@ fn blade() -> Canvas {
     solid
 }
 
-/// Whether a closed line goes around a point (even-odd rule).
+/// Whether a closed line encloses a point (even-odd rule).
 fn encloses(rim: &[[f32; 2]], x: f32, y: f32) -> bool {
     let mut inside = false;
     for (a, b) in rim.iter().zip(rim.iter().cycle().skip(1)) {
@@ -103,13 +103,13 @@ fn encloses(rim: &[[f32; 2]], x: f32, y: f32) -> bool {
     inside
 }
 
-/// The blade's veins: fine where the light falls on the upper left, swelling to the rim and towards the shade.
-fn veins(hand: Hand) -> Canvas {
+/// The veins of the blade: fine on the lit upper left, thicker towards the rim and the shaded side.
+fn veins(hand: EngravingStyle) -> Canvas {
     let mut canvas = Canvas::new();
     for vein in 0..hand.veins {
         let across = (f32::from(vein) + 0.5) / f32::from(hand.veins);
         let angle = -SPAN + 2.0 * SPAN * across;
-        // Veins fork: every second one starts at half way.
+        // Veins fork: every second one starts halfway.
         let start = if vein % 2 == 0 { 0.06 } else { 0.44 };
         let line: Vec<[f32; 3]> = (0..=28_u8)
             .map(|i| {
@@ -137,8 +137,8 @@ fn stem() -> Canvas {
     canvas
 }
 
-/// The medallion's sky: level lines that thicken towards the oval's edge.
-fn sky(hand: Hand) -> Canvas {
+/// The sky of the medallion: level lines that get thicker towards the edge of the oval.
+fn sky(hand: EngravingStyle) -> Canvas {
     let mut canvas = Canvas::new();
     let lines = ((2.0 * OVAL[1] + 2.0 * OVAL[0] * hand.slope) / hand.pitch) as u16 + 2;
     for line in 0..lines {
@@ -158,7 +158,7 @@ fn sky(hand: Hand) -> Canvas {
     canvas
 }
 
-/// The ring around the oval: two lines and a braid of engine turning between them.
+/// The ring around the oval: lines, and a braid of engine turning between them.
 fn frame(canvas: &mut Canvas) {
     let mut rings = Canvas::new();
     for (grow, half) in [(0.0, 0.55), (1.5, 0.25), (8.4, 0.3), (9.8, 0.6)] {

@@ -1,36 +1,36 @@
-//! The counterfeiters, by what they do wrong.
+//! The forger families of the specimen notes, named after their mistake.
 
-/// A family of forgers: one way of getting the note wrong.
+/// A forger family: one way of getting the note wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
-    /// Scanned a genuine note and printed the scan: a second pass through print and camera.
+    /// Scanned a genuine note and printed the scan: the note goes through print and camera twice.
     Rescan,
-    /// Printed the tints with a coarse dot screen in place of fine lines.
+    /// Printed the tints with a coarse dot screen instead of fine lines.
     CoarseHalftone,
-    /// Turned the rosettes with other periods than the plate's.
+    /// Engraved the rosettes with other periods than those of the genuine plate.
     WrongGuilloche,
     /// Could not hold the microprint: its letters ran together.
     SmearedMicroprint,
-    /// Mixed the dark ink to the right darkness and the wrong hue.
+    /// Mixed the dark ink with the right darkness and the wrong hue.
     InkShift,
     /// Printed the second ink out of register with the first.
     Misregistered,
-    /// Printed from a plate whose lines came out too thick, with thinner ink to make up for it.
+    /// Printed from a plate with lines that are too thick, with thinner ink to compensate.
     ThickenedLines,
     /// Joined the halves of two notes.
     Patchwork,
-    /// Printed with a copier: flat toner in place of engraved ink, and stray specks of it.
+    /// Printed with a copier: flat toner instead of engraved ink, with stray specks.
     FlatToner,
     /// Set the serial numbers in another typeface.
     WrongTypeface,
-    /// Redrew the emblem by eye: other veins, a sky hatched the other way.
+    /// Redrew the emblem by eye: another number of veins, and a sky hatched in another direction.
     RedrawnEmblem,
-    /// Raised a smaller note: the old numeral still shows under the new one.
+    /// Altered a note of lower value: the old numeral still shows under the new one.
     RaisedNumeral,
 }
 
 impl Family {
-    /// Every family.
+    /// All families.
     pub const ALL: &[Self] = &[
         Self::Rescan,
         Self::CoarseHalftone,
@@ -46,7 +46,7 @@ impl Family {
         Self::RaisedNumeral,
     ];
 
-    /// The family's name, as its folder is called.
+    /// Name of the family, which is also the name of its folder.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl Family {
         }
     }
 
-    /// What it gets wrong, in a word: families that do alike are kin in a zoo.
+    /// The kind of mistake. In a zoo, families of the same kind are kin.
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self {
@@ -77,13 +77,13 @@ impl Family {
         }
     }
 
-    /// Its fold in a zoo, 1 to 3: each kind is spread.
+    /// Fold of the family in a zoo, 1 to 3.
     #[must_use]
     pub fn fold(self) -> usize {
         self as usize % 3 + 1
     }
 
-    /// The number its random streams carry: stable, and never 0, which is the genuine article's.
+    /// Number of the family's random streams: stable, and never 0, which is the number of genuine notes.
     pub(super) fn purpose(self) -> u64 {
         self as u64 + 1
     }

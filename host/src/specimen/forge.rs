@@ -1,4 +1,4 @@
-//! A family and a stream enter, a forged note's photograph leaves: each forger's one mistake, on a note that is otherwise like any.
+//! Forges a note: applies the one mistake of a family to an otherwise ordinary note, and photographs it.
 
 use image::RgbImage;
 use rand::Rng;
@@ -12,25 +12,31 @@ use super::press::{Picture, View, print};
 use super::stream::{Stream, within};
 use super::{HEIGHT, WIDTH};
 
-/// Clear tape over the join of a patchwork: half its width, in pixels.
+/// Half the width of the clear tape over the join of a patchwork, in pixels.
 const TAPE: f32 = 7.0;
 
 /// A forged note, printed and photographed.
 pub(super) fn photograph(family: Family, rng: &mut Stream) -> RgbImage {
     let piece = Piece::genuine(rng);
     let shot = Shot::camera(rng);
-    let picture = run_off(family, piece, Piece::genuine, &shot.view(), rng);
+    let picture = forge_and_print(family, piece, Piece::genuine, &shot.view(), rng);
     shot.expose(picture, rng)
 }
 
-/// A forged note's print straight from the forger, for the sheet.
+/// The print of a forged note without wear and camera, for the sheet.
 pub(super) fn proof(family: Family, view: &View, rng: &mut Stream) -> Picture {
     let piece = Piece::fresh(rng);
-    run_off(family, piece, Piece::fresh, view, rng)
+    forge_and_print(family, piece, Piece::fresh, view, rng)
 }
 
-/// Forges a piece and prints it; `another` draws the second note that a patchwork needs.
-fn run_off(family: Family, piece: Piece, another: fn(&mut Stream) -> Piece, view: &View, rng: &mut Stream) -> Picture {
+/// Forges a piece and prints it. `another` draws the second note that a patchwork needs.
+fn forge_and_print(
+    family: Family,
+    piece: Piece,
+    another: fn(&mut Stream) -> Piece,
+    view: &View,
+    rng: &mut Stream,
+) -> Picture {
     let piece = forge(family, piece, rng);
     match family {
         Family::Rescan => {
@@ -48,12 +54,12 @@ fn run_off(family: Family, piece: Piece, another: fn(&mut Stream) -> Piece, view
     }
 }
 
-/// What the forger does to the piece before it is printed.
+/// Applies the forger's changes to the piece before it is printed.
 fn forge(family: Family, mut piece: Piece, rng: &mut Stream) -> Piece {
     match family {
         Family::Rescan | Family::Patchwork => {}
         Family::CoarseHalftone => {
-            // Desktop printers lay their screens at or near 45 degrees.
+            // Desktop printers set their screens at or near 45 degrees.
             let lean = 0.707 + within(rng, 0.05);
             piece.screen =
                 Some(Screen { period: rng.random_range(3.3..3.7), turn: [lean, (1.0 - lean * lean).sqrt()] });
@@ -86,7 +92,7 @@ fn add(colour: Colour, by: Colour) -> Colour {
     [0, 1, 2].map(|k| (colour[k] + by[k]).clamp(0.0, 1.0))
 }
 
-/// The left of one print and the right of another, a little out of line, under a strip of clear tape.
+/// Joins the left of one print and the right of another, slightly out of line, under a strip of clear tape.
 fn join(left: Picture, right: &Picture, view: &View, rng: &mut Stream) -> Picture {
     let (at, lean) = (WIDTH as f32 * 0.42 + within(rng, 5.0), within(rng, 0.05));
     let (tape, haze) = (TAPE + within(rng, 1.0), rng.random_range(0.09..0.15));
@@ -100,7 +106,7 @@ fn join(left: Picture, right: &Picture, view: &View, rng: &mut Stream) -> Pictur
         if far.abs() < tape {
             *pixel = pixel.map(|v| v * (1.0 - haze) + haze * 0.8);
         }
-        // The cut itself catches a shadow.
+        // The cut itself casts a shadow.
         let cut = (1.0 - (far / 0.6).abs()).max(0.0);
         *pixel = pixel.map(|v| v * (1.0 - 0.3 * cut));
     }
@@ -122,14 +128,14 @@ fn reprint(copy: &RgbImage, view: &View, rng: &mut Stream) -> Picture {
                     sum[k] += 0.25 * seen[k];
                 }
             }
-            // Toner spreads: middle tones come out darker than they were.
+            // Dot gain: toner spreads, so that midtones come out darker than they were.
             light.push(sum.map(|v| (v * gain).min(1.0)).map(|v| v * (0.86 + 0.14 * v)));
         }
     }
     Picture { width: view.width, height: view.height, light }
 }
 
-/// The scan between its pixels, as light.
+/// The scan's colour between its pixels, bilinear, 0..1.
 fn between(copy: &RgbImage, place: [f32; 2]) -> Colour {
     let x = place[0].clamp(0.0, copy.width() as f32 - 1.001);
     let y = place[1].clamp(0.0, copy.height() as f32 - 1.001);

@@ -1,12 +1,13 @@
-//! A character enters, its skeleton leaves: capitals, figures and the few marks that stand on a note.
+//! The skeletons of the characters on a note: capitals, figures and a few marks.
 //!
-//! A skeleton is written the way SVG writes a path, in hundredths of the cap height with y downwards: `M` starts a stroke, `L` goes
-//! straight, `C` is a cubic curve. It is a table and not code, so that a letter is corrected by looking at it.
+//! A skeleton is written like an SVG path, in hundredths of the cap height with y downwards: `M` starts a stroke, `L`
+//! draws a straight line, `C` a cubic curve. The letters are a table instead of code, so that a letter can be
+//! corrected by looking at it.
 
 /// One stroke of a letter: points with the cap line at y = 0 and the baseline at y = 1.
 pub(super) type Path = Vec<[f32; 2]>;
 
-/// Points a curve is drawn with.
+/// Number of points that approximate a curve.
 const CURVE_STEPS: usize = 10;
 
 /// Character, width in hundredths of the cap height, skeleton.
@@ -53,7 +54,7 @@ const GLYPHS: &[(char, u8, &str)] = &[
     (' ', 30, ""),
 ];
 
-/// Width (in cap heights) and strokes of a character; one the table lacks is a blank.
+/// Width (in cap heights) and strokes of a character. A character that is not in the table is a blank.
 pub(super) fn glyph(c: char) -> (f32, Vec<Path>) {
     let known = GLYPHS.iter().find(|(name, _, _)| *name == c);
     known.map_or((0.3, Vec::new()), |(_, width, skeleton)| (f32::from(*width) / 100.0, strokes(skeleton)))
@@ -63,7 +64,7 @@ fn strokes(skeleton: &str) -> Vec<Path> {
     skeleton.split('M').map(stroke).filter(|path| path.len() > 1).collect()
 }
 
-/// One `M` part of a skeleton, its letter already taken off.
+/// Parses one `M` part of a skeleton, without the letter `M`.
 fn stroke(part: &str) -> Path {
     let mut path = Path::new();
     let mut curve = false;

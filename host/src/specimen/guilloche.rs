@@ -1,28 +1,29 @@
-//! Periods and strand counts enter, engine-turned lines leave: rosettes, braids and the fine-line ground.
+//! Engine-turned lines: rosettes, braids and the fine-line ground, from periods and strand counts.
 //!
-//! A guilloche is what a geometric lathe cuts: a few strands of one wave, each a step of phase further on. The eye sees
-//! the figure, and a copyist who sets the lathe to another period gets a figure that is almost the same.
+//! A guilloche is the pattern of a geometric lathe: a few strands of one wave, each shifted in phase. The eye sees
+//! the whole figure. A copyist who sets the lathe to another period gets a figure that is almost the same.
 
 use std::f32::consts::TAU;
 
 use super::canvas::Canvas;
 
-/// One ring of a rosette: `strands` waves of `lobes` periods between two radii, in pixels.
+/// One ring of a rosette: `strands` waves of `lobes` periods between two radii, drawn with half width `half`. Lengths
+/// are in pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Ring {
     pub(super) radii: [f32; 2],
     pub(super) lobes: f32,
     pub(super) strands: u16,
     pub(super) half: f32,
-    /// How much of a wave three times as quick is laid over the first.
+    /// Amplitude of a wave of three times the frequency, relative to the first wave.
     pub(super) overtone: f32,
 }
 
-/// Draws a ring around `centre`, its radii multiplied by `stretch` along x and y.
+/// Draws a ring around `centre`. Its radii are multiplied by `stretch` along x and y.
 pub(super) fn ring(canvas: &mut Canvas, centre: [f32; 2], stretch: [f32; 2], ring: &Ring) {
     let middle = 0.5 * (ring.radii[0] + ring.radii[1]);
     let swing = 0.5 * (ring.radii[1] - ring.radii[0]) / (1.0 + ring.overtone);
-    // A point for every two thirds of a pixel, and no fewer than sixteen a wave.
+    // One point per two thirds of a pixel, but at least sixteen per wave.
     let points = (TAU * ring.radii[1] * 1.5).max(16.0 * ring.lobes) as u16;
     for strand in 0..ring.strands {
         let phase = TAU * f32::from(strand) / f32::from(ring.strands);
@@ -38,7 +39,8 @@ pub(super) fn ring(canvas: &mut Canvas, centre: [f32; 2], stretch: [f32; 2], rin
     }
 }
 
-/// Draws a braid of `strands` waves from `from` to `to`, `swing` pixels to each side, a whole number of periods near `period`.
+/// Draws a braid of `strands` waves from `from` to `to`, with an amplitude of `swing` pixels and a whole number of
+/// periods, each about `period` pixels long.
 pub(super) fn braid(canvas: &mut Canvas, from: [f32; 2], to: [f32; 2], swing: f32, period: f32, strands: u16) {
     let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
     let length = (dx * dx + dy * dy).sqrt();
@@ -57,8 +59,8 @@ pub(super) fn braid(canvas: &mut Canvas, from: [f32; 2], to: [f32; 2], swing: f3
     }
 }
 
-/// The fine-line ground between two corners: level lines `pitch` pixels apart that bend and swell together, so that a relief of
-/// waves seems to lie under them.
+/// Draws the fine-line ground between two corners: level lines `pitch` pixels apart that bend and swell together, so
+/// that they look like a relief of waves.
 pub(super) fn ground(canvas: &mut Canvas, corners: [[f32; 2]; 2], pitch: f32) {
     let [[left, top], [right, bottom]] = corners;
     let lines = ((bottom - top + 12.0) / pitch) as u16;

@@ -1,39 +1,40 @@
-//! Holds both ends of "hard but not hopeless": no single number tells a forger's notes, and a supervised classifier at full resolution does.
+//! Tests that the forgeries are hard but not hopeless: no single number detects a family, but a supervised classifier
+//! at full resolution does.
 //!
-//! The classifier is a ridge regression on local features (what light and which fine structure each 16 x 16 block holds), trained on
-//! genuine notes and one family's and judged on notes that it never saw. It is a test and not a product: it sees labelled
-//! forgeries, which nobody has who needs a detector.
+//! The classifier is a ridge regression on local features: the light and the fine structure of each 16 x 16 block. It
+//! is trained on genuine notes and the notes of one family, and judged on other notes. It is a test, not a product:
+//! it is trained on labelled forgeries, which a user of a detector does not have.
 
 use counterfoil_models::Frame;
 use image::RgbImage;
 use rayon::prelude::*;
 
 use super::{Family, HEIGHT, WIDTH, forged, genuine};
-use crate::data::cues;
+use crate::data::simple_statistics;
 use crate::eval::{Observation, Sample, auroc};
 
-/// Genuine notes and notes of each family, to train on and to judge.
+/// Numbers of genuine notes and of notes of each family: [for training, for judging].
 const GENUINE: [u64; 2] = [220, 140];
 const FORGED: [u64; 2] = [110, 70];
-/// The notes' seed: none that a forger's strength was chosen on.
+/// Seed of the notes. It is not a seed that was used to choose the strength of a forgery.
 const SEED: u64 = 22;
-/// Side of a block and features it gives.
+/// Side of a block in pixels, and number of features per block.
 const BLOCK: usize = 16;
 const KINDS: usize = 15;
-/// Ridge, against features of unit variance under a kernel divided by their number.
+/// Ridge parameter, for features of unit variance and a kernel divided by the number of features.
 const RIDGE: f64 = 0.02;
 
-/// What one note is to the two judges.
+/// The numbers and features of one note.
 struct Seen {
     numbers: Vec<(&'static str, f64)>,
     features: Vec<f32>,
 }
 
 fn see(picture: &RgbImage) -> Seen {
-    Seen { numbers: cues(&Frame::Rgb(picture.clone())), features: features(picture) }
+    Seen { numbers: simple_statistics(&Frame::Rgb(picture.clone())), features: features(picture) }
 }
 
-/// The worst single number, its AUC, and the classifier's AUC for one family.
+/// The most telling single number for one family, its AUC, and the AUC of the classifier.
 struct Row {
     family: Family,
     cue: &'static str,
@@ -66,7 +67,7 @@ fn worst_number(real: &[Seen], fake: &[Seen]) -> (&'static str, f64) {
         .unwrap()
 }
 
-/// Trains on the first notes of each side, judges the rest.
+/// Trains on the first notes of each side, judges the rest, and returns the AUC.
 fn supervised(real: &[Seen], fake: &[Seen]) -> f64 {
     let (real, real_test) = real.split_at(GENUINE[0] as usize);
     let (fake, fake_test) = fake.split_at(FORGED[0] as usize);
@@ -76,7 +77,7 @@ fn supervised(real: &[Seen], fake: &[Seen]) -> f64 {
         z.map(|(v, (m, d))| ((v - m) / d).clamp(-6.0, 6.0)).collect()
     };
     let rows: Vec<Vec<f32>> = real.iter().chain(fake).map(scaled).collect();
-    // Targets weighted so that both sides count alike and the mean target is 0.
+    // The targets are weighted so that both sides have the same weight and the mean target is 0.
     let targets: Vec<f64> = (0..rows.len())
         .map(|i| if i < real.len() { -1.0 / real.len() as f64 } else { 1.0 / fake.len() as f64 })
         .collect();
@@ -102,7 +103,7 @@ fn standard(real: &[Seen]) -> (Vec<f32>, Vec<f32>) {
     (mean, spread)
 }
 
-/// Solves (K + ridge) a = y for the linear kernel K of the rows, by Cholesky.
+/// Solves (K + ridge) a = y for the linear kernel K of the rows, by Cholesky decomposition.
 fn ridge(rows: &[Vec<f32>], targets: &[f64]) -> Vec<f64> {
     let n = rows.len();
     let kernel: Vec<Vec<f64>> = (0..n)
@@ -133,7 +134,8 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     f64::from(a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>())
 }
 
-/// Per block: the mean of each channel, and the logarithm of how much structure runs each way, fine and coarse, in light and in colour.
+/// The features of each block: the mean of each channel, and the logarithm of the fine and coarse structure in each
+/// direction, in lightness and in colour.
 fn features(picture: &RgbImage) -> Vec<f32> {
     let (w, h) = (WIDTH as usize, HEIGHT as usize);
     let (across, down) = (w / BLOCK, h / BLOCK);
@@ -187,11 +189,12 @@ fn no_single_number_tells_a_family_and_a_supervised_classifier_does() {
     }
 }
 
-/// The chance that a positive's number is above a negative's, ties counted half.
+/// The probability that a positive's number is above a negative's; ties count half.
 fn auc(negatives: &[f64], positives: &[f64]) -> f64 {
-    // An evaluation's positives are counterfeits, which score low.
-    let observe =
-        |family| move |value: &f64| Observation { path: "", family, group: None, score: -value, accused: false };
+    // In an evaluation the positives are counterfeits, which have low scores.
+    let observe = |family| {
+        move |value: &f64| Observation { path: "", family, group: None, score: -value, called_counterfeit: false }
+    };
     let all = negatives.iter().map(observe(None)).chain(positives.iter().map(observe(Some("forged"))));
     auroc(&Sample::new(&all.collect::<Vec<_>>()).unwrap().steps())
 }

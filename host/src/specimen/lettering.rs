@@ -1,51 +1,52 @@
-//! A text enters, strokes on a canvas leave: the note's own alphabet, drawn with a broad nib.
+//! Draws text on a canvas, in the note's own alphabet with a broad nib.
 //!
-//! There is no font file. A letter is a skeleton (`glyphs`), a typeface is the pen that follows it: how thick its
-//! stems and hairlines are, whether it ends in serifs, how it leans. So a forger's wrong typeface is the same skeleton in another hand.
+//! There is no font file. A letter is a skeleton (`glyphs`). A typeface is the pen that follows the skeleton: the
+//! width of its stems and hairlines, its serifs, its slant. So a forger's wrong typeface is the same skeleton drawn
+//! with another pen.
 
 use super::canvas::Canvas;
 use super::glyphs::{Path, glyph};
 
-/// The pen a text is written with; widths are shares of the cap height.
+/// The pen that draws a text. Lengths are in cap heights.
 #[derive(Clone, Copy)]
 pub(crate) struct Typeface {
-    /// Half width of an upright stroke.
+    /// Half width of a vertical stroke.
     pub(crate) stem: f32,
-    /// Half width of a level stroke.
+    /// Half width of a horizontal stroke.
     pub(crate) hair: f32,
-    /// Half length of a serif, 0 for none.
+    /// Half length of a serif; 0 for none.
     pub(crate) serif: f32,
-    /// How far the top leans to the right.
+    /// Shift of the top to the right.
     pub(crate) slant: f32,
-    /// Width of a letter against the skeleton's.
+    /// Width of a letter relative to its skeleton.
     pub(crate) stretch: f32,
     /// Gap between letters.
     pub(crate) track: f32,
 }
 
-/// The engraver's Roman: the titles.
+/// The engraver's Roman, for the titles.
 pub(super) const ROMAN: Typeface =
     Typeface { stem: 0.085, hair: 0.03, serif: 0.12, slant: 0.0, stretch: 0.92, track: 0.34 };
-/// The heavy Roman of the large numerals.
+/// The heavy Roman, for the large numerals.
 pub(super) const NUMERAL: Typeface =
     Typeface { stem: 0.125, hair: 0.045, serif: 0.17, slant: 0.0, stretch: 0.98, track: 0.34 };
-/// The plain, even hand of the small lines and of the microprint.
+/// A plain, even typeface for the small lines and the microprint.
 pub(super) const PLAIN: Typeface =
     Typeface { stem: 0.075, hair: 0.07, serif: 0.0, slant: 0.0, stretch: 0.9, track: 0.32 };
-/// The numbering machine's wheels: upright figures with slab feet.
+/// The typeface of the numbering machine: upright figures with slab serifs.
 pub(super) const NUMBERING: Typeface =
     Typeface { stem: 0.085, hair: 0.05, serif: 0.13, slant: 0.0, stretch: 1.0, track: 0.36 };
-/// What a forger without a numbering machine sets a serial in.
+/// The typeface in which a forger without a numbering machine sets a serial number.
 pub(super) const WRONG_NUMBERING: Typeface =
     Typeface { stem: 0.105, hair: 0.1, serif: 0.0, slant: 0.22, stretch: 0.88, track: 0.55 };
 
-/// The width of `text` at cap height `cap`, in pixels.
+/// The width of `text` at cap height `cap`, both in pixels.
 pub(super) fn width(text: &str, face: &Typeface, cap: f32) -> f32 {
     let advance: f32 = text.chars().map(|c| glyph(c).0 * face.stretch + face.track).sum();
     (advance - face.track) * cap
 }
 
-/// Writes `text` with its first letter's left edge and its baseline at `at`, capitals `cap` pixels high.
+/// Draws `text` with the left edge of its first letter and its baseline at `at`. Capitals are `cap` pixels high.
 pub(super) fn write(canvas: &mut Canvas, text: &str, face: &Typeface, at: [f32; 2], cap: f32) {
     let mut x = at[0];
     for c in text.chars() {
@@ -59,7 +60,7 @@ pub(super) fn write(canvas: &mut Canvas, text: &str, face: &Typeface, at: [f32; 
     }
 }
 
-/// Writes `text` centred on `middle` (its x) with the baseline at its y.
+/// Draws `text` centred on the x of `middle`, with its baseline at the y of `middle`.
 pub(crate) fn centred(canvas: &mut Canvas, text: &str, face: &Typeface, middle: [f32; 2], cap: f32) {
     let left = middle[0] - 0.5 * width(text, face, cap);
     write(canvas, text, face, [left, middle[1]], cap);
@@ -68,7 +69,8 @@ pub(crate) fn centred(canvas: &mut Canvas, text: &str, face: &Typeface, middle: 
 fn pen(canvas: &mut Canvas, path: &Path, face: &Typeface, cap: f32, put: &impl Fn([f32; 2]) -> [f32; 2]) {
     for pair in path.windows(2) {
         let (dx, dy) = (pair[1][0] - pair[0][0], pair[1][1] - pair[0][1]);
-        // A nib held 15 degrees off the level: uprights come out thick, levels thin, and '\' thicker than '/'.
+        // The nib is held at 15 degrees to the horizontal: vertical strokes are thick, horizontal ones thin, and '\'
+        // is thicker than '/'.
         let across = (0.966 * dy + 0.259 * dx).abs() / (dx * dx + dy * dy).sqrt().max(1e-6);
         let half = (face.hair + (face.stem - face.hair) * across.min(1.0)) * cap;
         canvas.segment(put(pair[0]), put(pair[1]), half, half);
@@ -81,7 +83,8 @@ fn pen(canvas: &mut Canvas, path: &Path, face: &Typeface, cap: f32, put: &impl F
     }
 }
 
-/// A level foot where an upright ends on the cap line or the baseline, a short beak where a level stroke ends.
+/// A horizontal foot where a vertical stroke ends on the cap line or the baseline, or a short beak where a horizontal
+/// stroke ends.
 fn serif(
     canvas: &mut Canvas,
     end: [f32; 2],

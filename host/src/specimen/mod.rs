@@ -1,12 +1,13 @@
-//! A seed and an index enter, a banknote's photograph leaves: the embedded default dataset, drawn by our own code.
+//! The embedded default data set: photographs of banknotes drawn by this module, from a seed and an index.
 //!
-//! The way of a note: `plates` (the fixed art: `canvas`, `glyphs`, `lettering`, `guilloche`, `emblem`) -> `piece` (what differs from note to
-//! note, `wear` included) -> `forge` (what a forger gets wrong) -> `press` (inks on paper) -> `channel` (camera) -> a picture.
-//! `dataset` writes folders of them, `sheet` a page to print. The test
-//! `hardness` holds that no single number of `data::cues` can tell a forgery, and that a supervised classifier can.
+//! The pipeline: `plates` (the fixed art: `canvas`, `glyphs`, `lettering`, `guilloche`, `emblem`) -> `piece` (the
+//! differences between notes, including `wear`) -> `forge` (the forger's mistake) -> `press` (ink on paper) ->
+//! `channel` (the camera) -> a picture. `dataset` writes folders of pictures, `sheet` a page to print. The test
+//! `hardness` checks that no single number of `data::simple_statistics` can detect a forgery, and that a supervised classifier
+//! can.
 //!
-//! The same seed gives the same bytes on one platform; across platforms a mathematics library or a JPEG decoder may
-//! move a grey level.
+//! The same seed gives the same bytes on one platform. On another platform, a mathematics library or a JPEG decoder
+//! may change a pixel by a grey level.
 
 mod canvas;
 mod channel;
@@ -44,10 +45,10 @@ pub const WIDTH: u32 = 384;
 /// Height of a specimen's picture, in pixels.
 pub const HEIGHT: u32 = 192;
 
-/// The stream purpose of genuine notes; families count from 1.
+/// Purpose number of the random streams of genuine notes. Families count from 1.
 const GENUINE: u64 = 0;
 
-/// A genuine note, used, printed and photographed: [`WIDTH`] x [`HEIGHT`] pixels.
+/// Draws a genuine note, used, printed and photographed: [`WIDTH`] x [`HEIGHT`] pixels.
 #[must_use]
 pub fn genuine(seed: u64, index: u64) -> RgbImage {
     let mut rng = stream(seed, GENUINE, index);
@@ -56,16 +57,16 @@ pub fn genuine(seed: u64, index: u64) -> RgbImage {
     shot.expose(press::print(&piece, &shot.view()), &mut rng)
 }
 
-/// A note of one forger's, used and photographed like a genuine one: [`WIDTH`] x [`HEIGHT`] pixels.
+/// Draws a note of one forger family, used and photographed like a genuine one: [`WIDTH`] x [`HEIGHT`] pixels.
 #[must_use]
 pub fn forged(family: Family, seed: u64, index: u64) -> RgbImage {
     forge::photograph(family, &mut stream(seed, family.purpose(), index))
 }
 
-/// Where the security features are: crops of 48 x 48 pixels, as fractions (x, y, width, height) of the picture.
+/// The regions with the security features: crops of 48 x 48 pixels, as fractions (x, y, width, height).
 #[must_use]
 pub fn regions() -> Vec<[f32; 4]> {
-    // The left upper corner of each, in pixels.
+    // The upper left corner of each region, in pixels.
     const CORNERS: [[f32; 2]; 10] = [
         [4.0, 140.0],   // corner panel, foot microprint, braid
         [58.0, 44.0],   // the leaf's cleft and the sky

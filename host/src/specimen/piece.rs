@@ -1,7 +1,7 @@
-//! A stream enters, one note's particulars leave: serial, inks, register, line weight, paper and wear.
+//! The individual properties of one note, drawn at random: serial number, inks, register, line weight, paper and wear.
 //!
-//! Everything that differs between two genuine notes is drawn here, within the printer's tolerance. A forger starts from the same
-//! piece (`forge`), so that nothing tells a forgery but what the forger did.
+//! Everything that differs between two genuine notes is drawn here, within the printer's tolerances. A forger starts
+//! from the same piece (see `forge`), so that a forgery differs only by the forger's mistake.
 
 use rand::Rng;
 
@@ -10,51 +10,51 @@ use super::plates::{Line, Tint};
 use super::stream::{Stream, within};
 use super::wear::Wear;
 
-/// Share of red, green and blue a colour lets through or gives back.
+/// Share of red, green and blue that a colour transmits or reflects, 0..1.
 pub(super) type Colour = [f32; 3];
 
-/// The tint ink at the note's sides and in its middle: one plate inked in two colours that flow together (an iris print).
+/// The tint inks at the sides and in the middle of the note: one plate with two colours that blend (an iris print).
 pub(super) const IRIS: [Colour; 2] = [[0.10, 0.50, 0.54], [0.88, 0.46, 0.20]];
 /// The dark ink of the line plate.
 pub(super) const INDIGO: Colour = [0.14, 0.13, 0.32];
-/// The numbering machine's red.
+/// The red ink of the numbering machine.
 pub(super) const VERMILION: Colour = [0.80, 0.15, 0.14];
-/// Fresh paper.
+/// The colour of fresh paper.
 const COTTON: Colour = [0.965, 0.950, 0.905];
 
-/// How one plate is printed.
+/// The impression of one plate.
 #[derive(Clone, Copy)]
 pub(super) struct Impression {
-    /// How much ink the plate carries, 1 being the printer's aim.
+    /// Amount of ink on the plate; 1 is the nominal value.
     pub(super) density: f32,
-    /// How much fatter than engraved a line prints to each side, in plate cells.
+    /// How much wider than engraved a line prints on each side, in plate cells.
     pub(super) weight: f32,
-    /// How much of the darkness comes from a line's depth: 0 is flat colour.
+    /// Share of the darkness that depends on the depth of a line; 0 is flat colour.
     pub(super) depth: f32,
-    /// Where the plate fell, in picture pixels from where it should.
+    /// Misplacement of the plate, in picture pixels.
     pub(super) shift: [f32; 2],
 }
 
-/// A dot screen that a copyist's printer makes its tints of.
+/// The dot screen that a forger's printer uses for the tints.
 #[derive(Clone, Copy)]
 pub(super) struct Screen {
-    /// Pixels between dots.
+    /// Distance between dots, in pixels.
     pub(super) period: f32,
     /// Sine and cosine of the screen's angle.
     pub(super) turn: [f32; 2],
 }
 
-/// The serial numbers and how they are set.
+/// The serial numbers and their typesetting.
 #[derive(Clone)]
 pub(super) struct Numbering {
     pub(super) face: Typeface,
-    /// The upper left and the lower right number: equal on one note.
+    /// The upper left and the lower right serial number: equal on one note.
     pub(super) serials: [String; 2],
     pub(super) ink: Colour,
     pub(super) shift: [f32; 2],
 }
 
-/// One note, ready to be printed.
+/// One note, ready to print.
 pub(super) struct Piece {
     pub(super) paper: Colour,
     pub(super) tint_plate: Tint,
@@ -69,7 +69,7 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// A genuine note as it comes back from use.
+    /// A genuine note after use.
     pub(super) fn genuine(rng: &mut Stream) -> Self {
         let fresh = Self::fresh(rng);
         Self { wear: Wear::used(rng), ..fresh }
@@ -78,7 +78,7 @@ impl Piece {
     /// A genuine note as it leaves the press.
     pub(super) fn fresh(rng: &mut Stream) -> Self {
         let serial = serial(rng);
-        // One run of the press inks and presses both plates alike, each a little differently.
+        // A print run affects ink and pressure of both plates in the same way, and each plate a little by itself.
         let (pressure, inking) = (within(rng, 0.30), within(rng, 0.16));
         let mut impression = |depth: f32| Impression {
             density: 1.0 + inking + within(rng, 0.10),
@@ -110,7 +110,7 @@ impl Piece {
     }
 }
 
-/// A serial: two letters that are not mistaken for figures, and seven figures.
+/// A serial number: two letters that cannot be mistaken for figures, and seven figures.
 pub(super) fn serial(rng: &mut Stream) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHJKLMNPRSTUVWXYZ";
     let mut letter = || char::from(LETTERS[rng.random_range(0..LETTERS.len())]);

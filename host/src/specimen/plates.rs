@@ -1,8 +1,8 @@
-//! The art enters, the printing plates leave: what is the same on every note, engraved once and kept.
+//! The printing plates: the art that is the same on every note, engraved once and cached.
 //!
-//! A note is printed from two plates, the tint plate (fine-line ground and rosettes, in the iris ink) and the line plate (frame,
-//! emblem, lettering, microprint, in the dark ink). A forger's plates are the same drawing with one thing wrong, so each is
-//! made from the same functions, and only when it is first wanted.
+//! A note is printed from two plates: the tint plate (fine-line ground and rosettes, in the iris ink) and the line
+//! plate (frame, emblem, lettering and microprint, in the dark ink). A forger's plate is the same drawing with one
+//! mistake. So all plates are made by the same functions, each on first use.
 
 use std::sync::OnceLock;
 
@@ -12,12 +12,12 @@ use super::guilloche::{Ring, braid, ground, ring};
 use super::lettering::{NUMERAL, PLAIN, ROMAN, Typeface, centred, width, write};
 use super::{HEIGHT, WIDTH};
 
-/// Where the large rosette and its numeral stand.
+/// Centre of the large rosette with the numeral, in pixels.
 pub(super) const ROSETTE: [f32; 2] = [304.0, 104.0];
 /// Cap height of the microprint, in pixels.
 const MICRO_CAP: f32 = 3.9;
 
-/// A plate that prints: bytes as [`Canvas::plate`] makes them, [`PLATE`] cells.
+/// A plate that prints: bytes as from [`Canvas::plate`], [`PLATE`] cells, row by row.
 pub(super) type Plate = Vec<u8>;
 
 /// The tint plate: fine-line ground and rosettes.
@@ -25,7 +25,7 @@ pub(super) type Plate = Vec<u8>;
 pub(super) enum Tint {
     /// As engraved.
     True,
-    /// Its rosettes turned with other periods.
+    /// The rosettes have other periods.
     WrongPeriod,
 }
 
@@ -34,11 +34,11 @@ pub(super) enum Tint {
 pub(super) enum Line {
     /// As engraved.
     True,
-    /// Its microprint run together.
+    /// The microprint has run together.
     SmearedMicroprint,
-    /// Its emblem redrawn by eye.
+    /// The emblem is redrawn by eye.
     RedrawnEmblem,
-    /// Its numeral reworked from that of a smaller note.
+    /// The numeral is altered from a lower value.
     RaisedNumeral,
 }
 
@@ -70,7 +70,8 @@ impl Line {
     }
 }
 
-/// How much of each picture pixel's neighbourhood the true tint plate inks, 0..1, row by row: what a screen copies.
+/// The share of ink of the true tint plate around each picture pixel, 0..1, row by row. A forger's dot screen copies
+/// this tone.
 pub(super) fn tint_tone() -> &'static [f32] {
     static TONE: OnceLock<Vec<f32>> = OnceLock::new();
     TONE.get_or_init(|| {
@@ -92,11 +93,11 @@ pub(super) fn tint_tone() -> &'static [f32] {
     })
 }
 
-/// The ground and the rosettes, their periods multiplied ring by ring.
+/// Draws the ground and the rosettes. The period of each ring is multiplied by its factor in `periods`.
 fn tint(periods: [f32; 3]) -> Canvas {
     let mut canvas = Canvas::new();
     ground(&mut canvas, [[15.5, 24.5], [368.5, 167.5]], 3.2);
-    // The ground gives way to the medallion and to the rosettes.
+    // The ground leaves room for the medallion and the rosettes.
     canvas.clip(|x, y| -emblem::oval(x, y, 10.5));
     for (centre, radius) in [(ROSETTE, 51.0), ([196.0, 104.0], 34.0)] {
         canvas.clip(|x, y| ((x - centre[0]).powi(2) + (y - centre[1]).powi(2)).sqrt() - radius);
@@ -131,7 +132,7 @@ fn line(variant: Line) -> Canvas {
     canvas
 }
 
-/// The border: ruled lines, braids between them, and a panel with the denomination in each corner.
+/// Draws the border: ruled lines, braids between them, and a panel with the denomination in each corner.
 fn frame(canvas: &mut Canvas) {
     let (right, bottom) = (WIDTH as f32, HEIGHT as f32);
     for (inset, half) in [(4.5, 0.75), (6.3, 0.22), (13.6, 0.22), (15.0, 0.45)] {
@@ -157,7 +158,7 @@ fn frame(canvas: &mut Canvas) {
     panels
         .clip(|x, y| (0.5 * bottom - 5.0 - (y - 0.5 * bottom).abs()).min(0.5 * right - 5.0 - (x - 0.5 * right).abs()));
     let rim = panels.outline(0.4);
-    // White figures on a solid panel: the panel is cut, so that paper shows.
+    // White figures on a solid panel: the figures are cut out of the panel, so that the paper shows.
     let mut figures = Canvas::new().reaching(6.0);
     for x in [15.2, right - 15.2] {
         for y in [15.6, bottom - 7.6] {
@@ -172,7 +173,7 @@ fn frame(canvas: &mut Canvas) {
     canvas.add(&rim);
 }
 
-/// The issuer, the word SPECIMEN and the promise.
+/// Draws the issuer, the word SPECIMEN and the promise.
 fn titles(canvas: &mut Canvas) {
     shaded(canvas, "COUNTERFOIL", &ROMAN, [250.0, 40.5], 15.0);
     centred(canvas, "THIS SPECIMEN IS PAYABLE TO NO ONE AND BUYS NOTHING", &PLAIN, [250.0, 50.5], 3.9);
@@ -181,7 +182,7 @@ fn titles(canvas: &mut Canvas) {
     signature(canvas);
 }
 
-/// Letters with a ruled shadow to their lower right, the ground cut away around them.
+/// Draws letters with a ruled shadow to their lower right. The ground around them is cut away.
 fn shaded(canvas: &mut Canvas, text: &str, face: &Typeface, middle: [f32; 2], cap: f32) {
     let mut letters = Canvas::new().reaching(8.0);
     centred(&mut letters, text, face, middle, cap);
@@ -216,7 +217,7 @@ fn signature(canvas: &mut Canvas) {
     canvas.swelling(&line);
 }
 
-/// The large numeral on the rosette: solid strokes with a white inline, and an outline of its own.
+/// Draws the large numeral on the rosette: solid strokes with a white inline, and an outline.
 fn numerals(canvas: &mut Canvas, raised: bool) {
     let (middle, cap) = ([ROSETTE[0], ROSETTE[1] + 18.5], 37.0);
     let mut figure = Canvas::new().reaching(10.0);
@@ -240,7 +241,7 @@ fn numerals(canvas: &mut Canvas, raised: bool) {
     }
 }
 
-/// Two lines of microprint, at the foot and at the head of the note.
+/// Draws two lines of microprint, at the foot and at the head of the note.
 fn microprint(canvas: &mut Canvas, smeared: bool) {
     let text = "COUNTERFOIL SPECIMEN FIFTY LEAVES ".repeat(8);
     let mut lines = Canvas::new();
@@ -263,7 +264,7 @@ fn microprint(canvas: &mut Canvas, smeared: bool) {
     canvas.add(&lines);
 }
 
-/// What is left of microprint that a press could not hold: every letter a blot of about its ink.
+/// Draws microprint that the press could not hold: each letter is a blot with about the same amount of ink.
 fn smear(canvas: &mut Canvas, row: &str, at: [f32; 2]) {
     let mut x = at[0];
     for c in row.trim().chars() {

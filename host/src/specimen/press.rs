@@ -1,7 +1,8 @@
-//! A piece and a view enter, a picture in light leaves: the two impressions, the numbering, the paper and its wear.
+//! Prints a piece as seen in a view: the two plates, the numbering, the paper and its wear become a picture in light.
 //!
-//! Inks multiply what the paper gives back. Printing and looking are one pass: each picture pixel averages the plate cells that the
-//! camera's turn and shift put under it, so that no full-size print is ever stored. Values are display values, 0 black to 1 white.
+//! Inks multiply the light that the paper reflects. Printing and viewing are one pass: each picture pixel averages
+//! the plate cells under it in the camera's view, so no full-size print is stored. Values are display values, 0 black
+//! to 1 white.
 
 use super::canvas::{Canvas, EDGE, LEVELS, PLATE, SCALE};
 use super::lettering::write;
@@ -9,18 +10,18 @@ use super::piece::{Colour, Impression, Numbering, Piece, Screen};
 use super::plates::tint_tone;
 use super::{HEIGHT, WIDTH};
 
-/// Baselines' left ends and cap height of the two serials, in pixels.
+/// Left end of the baseline of each serial number, and their cap height, in pixels.
 const SERIALS: [[f32; 2]; 2] = [[147.0, 66.0], [278.0, 165.0]];
 const SERIAL_CAP: f32 = 8.2;
 
-/// A picture in light, three values a pixel, row by row.
+/// A picture in light: three values per pixel, row by row.
 pub(super) struct Picture {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) light: Vec<Colour>,
 }
 
-/// How a picture's pixels lie on the note: `place = origin + x * across + y * down`, in note pixels.
+/// The mapping from picture pixels to the note: `place = origin + x * across + y * down`, in note pixels.
 #[derive(Clone, Copy)]
 pub(super) struct View {
     pub(super) width: usize,
@@ -28,12 +29,12 @@ pub(super) struct View {
     pub(super) origin: [f32; 2],
     pub(super) across: [f32; 2],
     pub(super) down: [f32; 2],
-    /// Samples a pixel takes along each axis.
+    /// Number of samples per pixel along each axis.
     pub(super) samples: usize,
 }
 
 impl View {
-    /// The whole note straight on, `width` pixels wide.
+    /// A straight view of the whole note, `width` pixels wide.
     pub(super) fn straight(width: usize, samples: usize) -> Self {
         let step = WIDTH as f32 / width as f32;
         Self {
@@ -46,7 +47,7 @@ impl View {
         }
     }
 
-    /// Where a pixel's samples lie on the note, from its middle.
+    /// Offsets of a pixel's samples from its centre, in note pixels.
     fn around(&self) -> Vec<[f32; 2]> {
         let step = |i: usize| (i as f32 + 0.5) / self.samples as f32 - 0.5;
         let sample = |i: usize| {
@@ -56,7 +57,7 @@ impl View {
         (0..self.samples * self.samples).map(sample).collect()
     }
 
-    /// The note's place under a fractional picture place.
+    /// The point of the note at a fractional picture position.
     pub(super) fn place(&self, x: f32, y: f32) -> [f32; 2] {
         [0, 1].map(|k| self.origin[k] + x * self.across[k] + y * self.down[k])
     }
@@ -102,12 +103,12 @@ pub(super) fn print(piece: &Piece, view: &View) -> Picture {
     Picture { width: view.width, height: view.height, light: light.collect() }
 }
 
-/// A plate as it was pressed.
+/// A printed plate.
 struct Layer<'a> {
     plate: &'a [u8],
-    /// Ink that each plate byte leaves.
+    /// Ink for each plate byte.
     covers: [f32; 256],
-    /// From a place in pixels to the plate's cell: where the plate fell, in cells.
+    /// Offset from positions on the note to cells of the plate, in cells: the misplacement of the plate.
     offset: [f32; 2],
 }
 
@@ -116,7 +117,8 @@ impl<'a> Layer<'a> {
         Self { plate, covers: cover(impression), offset: impression.shift.map(|v| -v * SCALE as f32) }
     }
 
-    /// The ink at a place, lines made `fat` levels fatter; beyond the edge, the nearest cell's.
+    /// The ink at a point of the note, with lines thickened by `fat` plate levels. Beyond the edge, the nearest cell
+    /// counts.
     fn cover(&self, place: [f32; 2], fat: i32) -> f32 {
         let x = (place[0] * SCALE as f32 + self.offset[0]) as i32;
         let y = (place[1] * SCALE as f32 + self.offset[1]) as i32;
@@ -126,14 +128,14 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// The picture pixel that a place on the note falls in; beyond the edge, the nearest.
+/// Index of the picture pixel at a point of the note. Beyond the edge, the nearest pixel counts.
 fn pixel_under(place: [f32; 2]) -> usize {
     let x = place[0].clamp(0.0, WIDTH as f32 - 1.0) as usize;
     let y = place[1].clamp(0.0, HEIGHT as f32 - 1.0) as usize;
     y * WIDTH as usize + x
 }
 
-/// Ink that each plate byte leaves: an edge one cell soft, then darker with depth.
+/// Ink for each plate byte: an edge that is one cell soft, then darker with depth.
 fn cover(impression: &Impression) -> [f32; 256] {
     let mut covers = [0.0; 256];
     for (byte, cover) in covers.iter_mut().enumerate() {
@@ -145,20 +147,20 @@ fn cover(impression: &Impression) -> [f32; 256] {
     covers
 }
 
-/// The light the iris ink stops at a distance across the note: the first ink at the sides, the second in the middle.
+/// The light that the iris ink absorbs at position `x` across the note: first ink at the sides, second in the middle.
 fn iris(inks: [Colour; 2], x: f32) -> Colour {
     let t = (2.0 * x / WIDTH as f32 - 1.0).abs().min(1.0);
     let side = t * t * (3.0 - 2.0 * t);
     [0, 1, 2].map(|k| 1.0 - (side * inks[0][k] + (1.0 - side) * inks[1][k]))
 }
 
-/// A dot screen, tabled over one dot.
+/// A dot screen as a lookup table over one dot.
 struct Dots {
     spot: Vec<f32>,
     step: [f32; 2],
 }
 
-/// Table cells along a side of one dot.
+/// Table cells along each side of a dot.
 const SPOT: usize = 32;
 
 impl Dots {
@@ -168,18 +170,18 @@ impl Dots {
         Self { spot, step: screen.turn.map(|t| t * SPOT as f32 / screen.period) }
     }
 
-    /// Ink at a place where the copied original had `tone`.
+    /// The ink at a point where the copied original has `tone`.
     fn cover(&self, place: [f32; 2], tone: f32) -> f32 {
         let [s, c] = self.step;
         let side = SPOT as f32;
         let u = (place[0] * c - place[1] * s).rem_euclid(side) as usize % SPOT;
         let v = (place[0] * s + place[1] * c).rem_euclid(side) as usize % SPOT;
-        // A cosine spot is darker than `1 - tone` over about `tone` of its area.
+        // A cosine spot is above `1 - tone` on about the share `tone` of its area.
         ((self.spot[v * SPOT + u] - (1.0 - tone)) * 5.0 + 0.5).clamp(0.0, 1.0)
     }
 }
 
-/// The two serials, each printed on a small canvas of its own.
+/// The two serial numbers, each on its own small canvas.
 struct Numbers {
     boxes: [([f32; 2], [usize; 2], Vec<u8>); 2],
 }
@@ -197,7 +199,7 @@ impl Numbers {
         Self { boxes }
     }
 
-    /// Whether a pixel here can have a number's ink in it.
+    /// Whether a pixel at this point can contain ink of a serial number.
     fn near(&self, place: [f32; 2]) -> bool {
         self.boxes.iter().any(|(origin, size, _)| {
             let (x, y) = ((place[0] - origin[0]) * SCALE as f32, (place[1] - origin[1]) * SCALE as f32);

@@ -1,6 +1,7 @@
-//! Counts enter, a page to print leaves: clean notes in rows with cut marks, each with its answer in small print below it.
+//! A page to print: clean notes in rows with cut marks, each with its label in small print below it.
 //!
-//! The notes come straight from the press, without wear and without a camera: the reader's printer and camera are the channel.
+//! The notes come straight from the press, without wear and camera: the user's own printer and camera take the place
+//! of the channel.
 
 use image::{Rgb, RgbImage};
 use rayon::prelude::*;
@@ -14,17 +15,18 @@ use super::press::{Picture, View, print};
 use super::stream::stream;
 use super::{GENUINE, HEIGHT, WIDTH};
 
-/// An A4 page at 300 dots an inch.
+/// Width and height of an A4 page at 300 dpi, in dots.
 const PAGE: [usize; 2] = [2480, 3508];
-/// What most printers cannot reach, in dots (7 mm).
+/// The margin that most printers cannot print on, in dots (7 mm).
 const MARGIN: usize = 84;
-/// Between notes, in dots: room for cut marks and the label.
+/// Gap between notes in dots, with room for cut marks and label.
 const GAP: usize = 56;
-/// A cut mark's length in dots, and a label's cap height.
+/// Length of a cut mark, and cap height of a label, in dots.
 const MARK: usize = 18;
 const LABEL: f32 = 16.0;
 
-/// A page of `real` genuine notes and `fakes_per_family` of each forger's: A4 at 300 dots an inch, as many columns as it takes.
+/// Draws an A4 page at 300 dpi with `real` genuine notes and `fakes_per_family` notes of each forger family, in as
+/// many columns as needed.
 #[must_use]
 pub fn sheet(seed: u64, real: usize, fakes_per_family: usize) -> RgbImage {
     let mut notes: Vec<(Option<Family>, u64)> = (1..=real as u64).map(|i| (None, i)).collect();
@@ -52,7 +54,7 @@ pub fn sheet(seed: u64, real: usize, fakes_per_family: usize) -> RgbImage {
     page
 }
 
-/// The fewest columns with which `count` notes fit on the page, and a note's width in dots.
+/// The smallest number of columns, from two up, with which `count` notes fit, and the width of a note in dots.
 fn layout(count: usize) -> (usize, usize) {
     let mut columns = 2;
     loop {
@@ -73,7 +75,7 @@ fn place(page: &mut RgbImage, picture: &Picture, corner: [usize; 2]) {
     }
 }
 
-/// Two strokes at each corner, outside the note.
+/// Draws two strokes at each corner, outside the note.
 fn marks(page: &mut RgbImage, corner: [usize; 2], size: [usize; 2]) {
     for x in [corner[0], corner[0] + size[0]] {
         for y in [corner[1], corner[1] + size[1]] {

@@ -1,15 +1,15 @@
-//! A seed, a purpose and an index enter, a random stream leaves: every note is a pure function of the three.
+//! Random streams: every note is a pure function of a seed, a purpose and an index.
 //!
-//! The key is the three numbers themselves and not a hash of them, so that no two notes can share a stream: not a genuine and a
-//! forged one, and not two families.
+//! The key consists of the three numbers themselves instead of a hash, so that no two notes can share a stream,
+//! whether genuine and forged or of two families.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The generator every choice on a note is drawn from.
+/// The random number generator for all choices on a note.
 pub(super) type Stream = ChaCha8Rng;
 
-/// The stream of one note; `purpose` is 0 for a genuine one and a family's own number otherwise.
+/// The random stream of one note. `purpose` is 0 for a genuine note, and the number of the family for a forged one.
 pub(super) fn stream(seed: u64, purpose: u64, index: u64) -> Stream {
     let mut key = [0; 32];
     for (place, number) in key.chunks_exact_mut(8).zip([seed, purpose, index]) {
@@ -18,12 +18,12 @@ pub(super) fn stream(seed: u64, purpose: u64, index: u64) -> Stream {
     ChaCha8Rng::from_seed(key)
 }
 
-/// A number between `-most` and `most`.
+/// A random number between `-most` and `most`.
 pub(super) fn within(rng: &mut Stream, most: f32) -> f32 {
     rng.random_range(-most..=most)
 }
 
-/// A smooth random field over the note: values in about -1..1 at the nodes of a grid, blended between them.
+/// A smooth random field over the note: random values in -1..=1 at the nodes of a grid, interpolated between them.
 pub(crate) struct Field {
     nodes: Vec<f32>,
     columns: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    /// A field over `width` x `height` pixels with nodes `cell` pixels apart.
+    /// A field over `width` x `height` pixels, with nodes `cell` pixels apart.
     pub(crate) fn new(rng: &mut Stream, width: f32, height: f32, cell: f32) -> Self {
         let columns = (width / cell) as usize + 3;
         let rows = (height / cell) as usize + 3;
@@ -39,7 +39,7 @@ impl Field {
         Self { nodes, columns, cell }
     }
 
-    /// The value at a place in pixels, which must lie on the note.
+    /// The value at a point, in pixels, which must be on the note.
     pub(crate) fn at(&self, x: f32, y: f32) -> f32 {
         let (u, v) = (x.max(0.0) / self.cell, y.max(0.0) / self.cell);
         let (i, j) = (u as usize, v as usize);

@@ -1,31 +1,31 @@
-//! A stream enters, the marks of use leave: creases, soil, scuffs, specks, and the unevenness of the printing itself.
+//! The marks of use on a note: creases, soil, scuffs and specks, and uneven printing.
 //!
-//! Each is a map over the picture's pixels, so that printing only looks them up. Genuine and forged notes wear alike: wear is
-//! what keeps any one number from telling them apart.
+//! Each kind of wear is a map over the picture's pixels, so that printing only looks up values. Genuine and forged
+//! notes wear in the same way. Wear is what prevents a single number from telling them apart.
 
 use rand::Rng;
 
 use super::stream::{Field, Stream, within};
 use super::{HEIGHT, WIDTH};
 
-/// What wear does to each picture pixel, row by row.
+/// The effect of wear on each picture pixel, row by row.
 pub(super) struct Wear {
-    /// Share of the ink still there.
+    /// Remaining share of the ink.
     pub(super) ink: Vec<f32>,
-    /// Light the paper gives back, against fresh paper.
+    /// Reflected light relative to fresh paper.
     pub(super) paper: Vec<f32>,
-    /// How much fatter lines print here, in plate cells.
+    /// How much thicker lines print, in plate cells.
     pub(super) weight: Vec<f32>,
 }
 
 impl Wear {
-    /// A note that has never left the press.
+    /// No wear: a note that has just left the press.
     pub(super) fn none() -> Self {
         let cells = (WIDTH * HEIGHT) as usize;
         Self { ink: vec![1.0; cells], paper: vec![1.0; cells], weight: vec![0.0; cells] }
     }
 
-    /// A note that has been used for a while.
+    /// Random wear of a note that was used for a while.
     pub(super) fn used(rng: &mut Stream) -> Self {
         let mut wear = Self::none();
         wear.soil(rng);
@@ -40,7 +40,7 @@ impl Wear {
         wear
     }
 
-    /// Adds `count` specks that take up to `strength` of the light: dirt, or the stray toner of a copier.
+    /// Adds `count` specks that absorb up to `strength` of the light: dirt, or the stray toner of a copier.
     pub(super) fn specks(&mut self, rng: &mut Stream, count: u32, strength: f32) {
         for _ in 0..count {
             let x = rng.random_range(2.0..WIDTH as f32 - 2.0);
@@ -60,7 +60,7 @@ impl Wear {
         }
     }
 
-    /// Hands' grease, darker at the edges, and pressure that was not quite even.
+    /// Adds grease from hands, darker towards the edges, and uneven pressure of the press.
     fn soil(&mut self, rng: &mut Stream) {
         let (w, h) = (WIDTH as f32, HEIGHT as f32);
         let broad = Field::new(rng, w, h, 64.0);
@@ -83,9 +83,9 @@ impl Wear {
         }
     }
 
-    /// A fold: ink broken along a line, one side catching the light.
+    /// Adds a fold: ink broken along a line, with light and shade beside it.
     fn crease(&mut self, rng: &mut Stream) {
-        // Notes are folded across more often than along.
+        // Notes are folded across the long side more often.
         let lean = within(rng, 0.16);
         let across = rng.random_bool(0.7);
         let (sin, cos) = if across { (lean, 1.0 - 0.5 * lean * lean) } else { (1.0 - 0.5 * lean * lean, lean) };
@@ -107,7 +107,7 @@ impl Wear {
         }
     }
 
-    /// A rubbed place: ink thinned in a ragged patch.
+    /// Adds a rubbed area: ink thinned in a ragged patch.
     fn scuff(&mut self, rng: &mut Stream) {
         let (x0, y0) = (rng.random_range(0.0..WIDTH as f32), rng.random_range(0.0..HEIGHT as f32));
         let (rx, ry) = (rng.random_range(5.0..24.0_f32), rng.random_range(3.0..12.0_f32));

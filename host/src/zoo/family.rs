@@ -1,27 +1,28 @@
-//! The forgers, by what they do: a table of families, each with its kind, its fold and its way of working.
+//! The table of forger families, each with its kind, fold and method.
 //!
-//! Folds are fixed, so that figures can be compared across runs and versions. Tones live in fold 1 alone, autoencoders in fold 2 and
-//! collages in fold 3: those are the aliens when their fold is judged. All other kinds are spread.
+//! Folds are fixed, so that results can be compared across runs and versions. Tone families are only in fold 1,
+//! autoencoders only in fold 2 and collages only in fold 3: these are the aliens when their fold is judged. All other
+//! kinds are in several folds.
 
 use super::drawn::{collage, resample, strokes, texture, tone, warp, weight};
-use super::learned::{Lesson, autoencoder, gan, subspace};
+use super::learned::{ForgerInput, autoencoder, gan, subspace};
 use super::picture::Picture;
 use super::{Error, Result};
 use crate::data::ZooFamily;
 use rand_chacha::ChaCha8Rng;
 
-/// What a family's way of working has in common with others'.
+/// The kind of a family: what its method has in common with other families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Copied, or dreamt up, by what learnt to copy.
+    /// Copies or samples of a trained autoencoder or another learned compression.
     Autoencoder,
     /// Parts of genuine pictures put together.
     Collage,
-    /// Generators of the game.
+    /// Samples of a GAN's generator.
     Gan,
-    /// Copied through something that keeps less.
+    /// Copies through a process that loses detail.
     Resample,
-    /// Drawn again with a pen.
+    /// Lines drawn again with a pen, interrupted, or replaced with type.
     Strokes,
     /// Grain, dots and dirt.
     Texture,
@@ -34,7 +35,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind, as the index has it.
+    /// The kind's name in zoo.toml.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Autoencoder => "autoencoder",
@@ -50,40 +51,40 @@ impl Kind {
     }
 }
 
-/// How a family works.
+/// The method of a family.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Method {
-    /// On one genuine picture.
+    /// Changes one genuine picture.
     Alters(fn(&Picture, &mut ChaCha8Rng) -> Picture),
-    /// On one, with others at hand.
+    /// Combines one genuine picture with others from a pool.
     Joins(fn(&Picture, &[Picture], &mut ChaCha8Rng) -> Picture),
-    /// By training first.
-    Learns(fn(&Lesson) -> Result<Vec<Picture>, crate::gan::Error>),
+    /// Trains a model first.
+    Learns(fn(&ForgerInput) -> Result<Vec<Picture>, crate::gan::Error>),
 }
 
-/// A family of forgers.
+/// A forger family.
 #[derive(Clone, Copy, Debug)]
 pub struct Family {
-    /// As its folder is called.
+    /// Name of the family, which is also the name of its folder.
     pub name: &'static str,
-    /// 1, 2 or 3.
+    /// Fold of the family: 1, 2 or 3.
     pub fold: usize,
-    /// What it is like.
+    /// Kind of the family.
     pub kind: Kind,
-    /// What it does, in one line.
+    /// What the family does, in one line.
     pub does: &'static str,
     pub(super) method: Method,
 }
 
 impl Family {
-    /// As the index names it.
+    /// The family's entry in zoo.toml.
     pub(super) fn entry(&self) -> ZooFamily {
         let Self { name, fold, kind, does, .. } = *self;
         ZooFamily { name, fold, kind: kind.name(), does }
     }
 }
 
-/// Every family, by fold.
+/// All families, ordered by fold.
 #[rustfmt::skip]
 pub const FAMILIES: &[Family] = &[
     family("dcgan-early", 1, Kind::Gan, "a DCGAN after 400 steps", Method::Learns(gan::dcgan_early)),
@@ -126,10 +127,10 @@ const fn family(name: &'static str, fold: usize, kind: Kind, does: &'static str,
     Family { name, fold, kind, does, method }
 }
 
-/// The families of these names, in the table's order.
+/// The families with these names, in the order of the table.
 ///
 /// # Errors
-/// When there is none of a name.
+/// Returns an error when a name is not in the table.
 pub fn chosen(names: &[String]) -> Result<Vec<&'static Family>> {
     if let Some(name) = names.iter().find(|name| !FAMILIES.iter().any(|family| family.name == **name)) {
         let known: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();

@@ -1,10 +1,10 @@
-//! An IDX folder and a plan go in, the zoo's folder leaves: who may see which genuine picture, and every forger at work.
+//! Makes a zoo: takes an IDX folder and a plan, splits the genuine pictures and runs every forger family.
 
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use counterfoil_models::vacant_folder;
+use counterfoil_models::ensure_folder_free;
 use image::{GrayImage, ImageFormat};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::family::{Family, Method};
-use super::learned::Lesson;
+use super::learned::ForgerInput;
 use super::picture::Picture;
 use super::sheet::{COLUMNS, sheet};
 use super::{Error, Result};
@@ -20,32 +20,32 @@ use crate::data::{Idx, Samples, ZooIndex};
 use crate::durable;
 use crate::math::random::stream;
 
-/// Genuine pictures set aside in each fold for one of a family's forgeries: an original, and something to cut from.
+/// Genuine pictures set aside in each fold per forgery of a family: one as the original, one as material to cut from.
 const ORIGINALS: usize = 2;
-/// A forgery is at least this far from its original, as a share of the ink: less nobody would see.
+/// Minimum distance of a forgery from its original, as a share of the ink. A smaller change would not be visible.
 const VISIBLE: f32 = 0.1;
-/// How often a forger tries again.
+/// Maximum number of attempts per forgery.
 const TRIES: usize = 8;
 
-/// What a zoo is to hold.
+/// What a zoo is to contain.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Of every random stream.
+    /// Seed of all random streams.
     pub seed: u64,
-    /// Forgeries of each family.
+    /// Number of forgeries of each family.
     pub per_family: usize,
-    /// Genuine pictures to judge by.
+    /// Number of genuine pictures for judging.
     pub judge: usize,
-    /// The forgers.
+    /// The forger families.
     pub families: Vec<&'static Family>,
 }
 
-/// Makes the zoo in `out`; `said` hears of each family that is done.
+/// Makes the zoo in `out`. `said` is called with a line for each finished family.
 ///
 /// # Errors
-/// When the pictures are too few or cannot be read, or when `out` is not empty or cannot be written.
+/// Returns an error when the pictures are too few or cannot be read, or when `out` is not empty or cannot be written.
 pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) -> Result<ZooIndex> {
-    vacant_folder(out, &[])?;
+    ensure_folder_free(out, &[])?;
     let source = Idx::find(data).ok_or_else(|| Error::NoIdx(data.to_path_buf()))?;
     let idx = Idx::read(&source)?;
     let parts = Parts::deal(&idx, &source, plan)?;
@@ -76,17 +76,17 @@ pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) ->
     }
     png(&out.join("sheet.png"), &sheet(&rows))?;
 
-    // Last, so that where it is the zoo is whole.
+    // Written last: a folder that contains this file is a complete zoo.
     let path = out.join("zoo.toml");
     durable::write(&path, index.text().as_bytes()).map_err(Error::io("write", &path))?;
     Ok(index)
 }
 
-/// The genuine pictures, each in one place.
+/// The genuine pictures, each in exactly one part.
 struct Parts {
     judge: Vec<GrayImage>,
-    /// What the forgers of each fold copy. Apart for each fold: a picture met as a forgery's original must not help to tell the forgeries of
-    /// another fold.
+    /// The pictures that the forgers of each fold copy. They are separate for each fold: a picture seen as the
+    /// original of a forgery must not help to detect the forgeries of another fold.
     pools: [Vec<Picture>; 3],
     train: Vec<GrayImage>,
 }
@@ -111,27 +111,28 @@ impl Parts {
     }
 }
 
-/// A family's forgeries: number `i` is a function of the seed, the family and `i`, its original the pool's number `i`.
+/// The forgeries of a family. Forgery `i` depends only on the seed, the family and `i`; its original is picture `i`
+/// of the pool.
 fn forged(family: &Family, plan: &Plan, pool: &[Picture], samples: &Samples) -> Result<Vec<GrayImage>> {
     let purpose = format!("zoo {}", family.name);
     let originals = &pool[..plan.per_family];
     let by_hand = |forge: &(dyn Fn(&Picture, &mut ChaCha8Rng) -> Picture + Sync)| {
-        let one = |(i, original)| visibly(original, &mut stream(plan.seed, &purpose, i as u64), forge);
+        let one = |(i, original)| first_visible(original, &mut stream(plan.seed, &purpose, i as u64), forge);
         originals.par_iter().enumerate().map(one).collect()
     };
     Ok(match family.method {
         Method::Alters(alter) => by_hand(&alter),
         Method::Joins(join) => by_hand(&|original, rng| join(original, pool, rng)),
         Method::Learns(learn) => {
-            // Not the plan's own seed: a detective trained with the same must not have met its own forger.
+            // Not the plan's own seed: a detector trained with the same seed must not have met the same generator.
             let seed = stream(plan.seed, "zoo learned", 0).random();
-            learn(&Lesson { seed, samples, originals })?.iter().map(Picture::image).collect()
+            learn(&ForgerInput { seed, samples, originals })?.iter().map(Picture::image).collect()
         }
     })
 }
 
-/// The first forgery that can be seen, or of a few tries the one farthest from its original.
-fn visibly(
+/// Returns the first forgery that is visibly different, or the most different one of all attempts.
+fn first_visible(
     original: &Picture,
     rng: &mut ChaCha8Rng,
     forge: &dyn Fn(&Picture, &mut ChaCha8Rng) -> Picture,
@@ -174,7 +175,7 @@ mod tests {
     use crate::data::{Dataset, Part};
     use crate::zoo::{FAMILIES, chosen};
 
-    /// A folder of rings and bars, each a little different.
+    /// A folder of rings and bars, each slightly different.
     fn genuine(dir: &Path, count: u32) {
         let pictures: Vec<GrayImage> = (0..count)
             .map(|i| {

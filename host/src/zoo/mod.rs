@@ -1,12 +1,12 @@
-//! The forger zoo: a folder of genuine pictures goes in, families of forgeries leave, in three folds, to train against two and be judged on the
-//! third.
+//! The forger zoo: families of forgeries made from a folder of genuine pictures, in three folds, to train against two
+//! folds and be judged on the third.
 //!
-//! What a detector is worth shows on forgers it has never met. So families are whole: no family has pictures in two folds, and no
-//! genuine picture is the original of forgeries in two. A judged family is *kin* when a family of its kind stands in another fold,
-//! *alien* when none does; every fold has both.
+//! A detector is measured by its results on forgers it has never met. So no family has pictures in two folds, and no
+//! genuine picture is the original of forgeries in two folds. A judged family is *kin* when a family of its kind is
+//! in another fold, *alien* when there is none. Every fold has both.
 //!
-//! The way of a zoo: `family` (the table) -> `drawn` (forgers with pens and scissors), `learned` (those who train) -> `make` (who may copy what, and the files) ->
-//! `sheet` (what a person looks at). `picture` is what they work on.
+//! The pipeline: `family` (the table) -> `drawn` and `learned` (the methods) -> `make` (the split of the pictures,
+//! and the files) -> `sheet` (an overview to look at). `picture` is the data type they work on.
 
 mod drawn;
 mod family;
@@ -24,7 +24,7 @@ pub use make::{Plan, make};
 use crate::data::DataError;
 use crate::gan;
 
-/// Shorthand for results of this module.
+/// Result type of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a zoo cannot be made.
@@ -34,51 +34,51 @@ pub enum Error {
     /// The genuine pictures cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A forger could not learn.
+    /// The model of a learned family could not be trained.
     #[error(transparent)]
     Learn(#[from] gan::Error),
-    /// There is no IDX file.
+    /// The folder holds no IDX file.
     #[error("{} holds no train-images-idx3-ubyte[.gz]; a zoo is made from a folder like MNIST's or Fashion-MNIST's", .0.display())]
     NoIdx(PathBuf),
-    /// Too little to set aside.
+    /// There are too few genuine pictures.
     #[error(
         "{} holds {pictures} pictures; --judge and --per-family set {aside} of them aside, and as many must be left to train on: \
          lower them, or give more pictures",
         path.display()
     )]
     TooFew {
-        /// The IDX file.
+        /// Path of the IDX file.
         path: PathBuf,
-        /// Pictures in it.
+        /// Number of pictures in the file.
         pictures: usize,
-        /// Pictures not to be trained on.
+        /// Number of pictures to set aside, which are not trained on.
         aside: usize,
     },
-    /// No such family.
+    /// There is no family of this name.
     #[error("--families {name}: there is no such family; expected some of {known}, separated by commas")]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The names of all families, separated by commas.
         known: String,
     },
-    /// Something stands where the zoo should.
+    /// The output folder is already in use.
     #[error(transparent)]
     Taken(#[from] counterfoil_models::Error),
-    /// The operating system refused a file or folder.
+    /// The operating system refused access to a file or folder.
     #[error("cannot {doing} {}: {source}; check that there is room and that you may", path.display())]
     Io {
-        /// What was being done.
+        /// The operation, as in "cannot ... PATH".
         doing: &'static str,
-        /// The file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// The system's own word.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// For `map_err` on an operation with a file.
+    /// Makes the closure that `map_err` needs after a file operation.
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, path, source }

@@ -1,45 +1,46 @@
-//! Bytes of a grey picture become numbers a forger can work on, and go back to bytes.
+//! A grey picture as numbers that a forger family can work on, converted from and to bytes.
 //!
-//! Every forgery, drawn or learned, leaves as 8 bits: a detector must not be able to tell it by numbers no file can hold.
+//! Every forgery, drawn or learned, is rounded to 8 bits, so that a detector cannot recognise it by values that no
+//! file can hold.
 
 use image::{GrayImage, Luma};
 
-/// A grey picture: 0 is its ground, 1 full ink. What is asked for beyond an edge is the nearest pixel.
+/// A grey picture: 0 is the ground, 1 full ink. Beyond the edges, the nearest pixel counts.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Picture {
     pub(super) width: usize,
     pub(super) height: usize,
-    /// Row by row.
+    /// Values row by row.
     pub(super) ink: Vec<f32>,
 }
 
 impl Picture {
-    /// The numbers of a picture.
+    /// Converts an 8-bit picture to numbers.
     pub(super) fn of(image: &GrayImage) -> Self {
         let (width, height) = (image.width() as usize, image.height() as usize);
         Self { width, height, ink: image.iter().map(|byte| f32::from(*byte) / 255.0).collect() }
     }
 
-    /// The picture in 8 bits; what is out of range is clipped.
+    /// The picture in 8 bits. Values out of range are clipped.
     pub(super) fn image(&self) -> GrayImage {
         GrayImage::from_fn(self.width as u32, self.height as u32, |x, y| {
             Luma([(self.ink[y as usize * self.width + x as usize] * 255.0).round().clamp(0.0, 255.0) as u8])
         })
     }
 
-    /// A picture of the same size, made place by place.
+    /// A picture of the same size, with every pixel computed from its position.
     pub(super) fn drawn(&self, mut ink: impl FnMut(usize, usize) -> f32) -> Self {
         let (width, height) = (self.width, self.height);
         let ink = (0..width * height).map(|i| ink(i % width, i / width)).collect();
         Self { width, height, ink }
     }
 
-    /// Every pixel by itself through `curve`.
+    /// A picture with every pixel changed by `curve`.
     pub(super) fn toned(&self, curve: impl Fn(f32) -> f32) -> Self {
         Self { ink: self.ink.iter().map(|v| curve(*v)).collect(), ..*self }
     }
 
-    /// Each pixel fetched from another place, given in pixels.
+    /// A picture in which each pixel is fetched from the position that `from` gives, in pixels.
     pub(super) fn warped(&self, from: impl Fn(f32, f32) -> [f32; 2]) -> Self {
         self.drawn(|x, y| {
             let [x, y] = from(x as f32, y as f32);
@@ -47,13 +48,13 @@ impl Picture {
         })
     }
 
-    /// The pixel at a place.
+    /// The pixel at a position.
     pub(super) fn at(&self, x: isize, y: isize) -> f32 {
         let within = |v: isize, size: usize| v.clamp(0, size as isize - 1) as usize;
         self.ink[within(y, self.height) * self.width + within(x, self.width)]
     }
 
-    /// The picture between its pixels, bilinear.
+    /// The value between the pixels, by bilinear interpolation.
     pub(super) fn between(&self, x: f32, y: f32) -> f32 {
         let (u, v) = (x.floor(), y.floor());
         let (s, t) = (x - u, y - v);
@@ -61,7 +62,7 @@ impl Picture {
         (at(0, 0) * (1.0 - s) + at(1, 0) * s) * (1.0 - t) + (at(0, 1) * (1.0 - s) + at(1, 1) * s) * t
     }
 
-    /// Blurred by a bell of deviation `sigma` pixels.
+    /// The picture blurred with a Gaussian of standard deviation `sigma` pixels.
     pub(super) fn blurred(&self, sigma: f32) -> Self {
         let reach = (3.0 * sigma).ceil() as isize;
         let bell: Vec<f32> = (-reach..=reach).map(|d| (-0.5 * (d as f32 / sigma).powi(2)).exp()).collect();
@@ -75,12 +76,12 @@ impl Picture {
         along(&along(self, 1, 0), 0, 1)
     }
 
-    /// The middle of the picture, in pixels.
+    /// The centre of the picture, in pixels.
     pub(super) fn middle(&self) -> [f32; 2] {
         [0.5 * (self.width as f32 - 1.0), 0.5 * (self.height as f32 - 1.0)]
     }
 
-    /// How far another picture is from this one, against the ink that is here: the root of the ratio of squares.
+    /// Distance of another picture, relative to the ink of this one: the root of the ratio of the sums of squares.
     pub(super) fn distance(&self, other: &Self) -> f32 {
         let gap: f32 = self.ink.iter().zip(&other.ink).map(|(a, b)| (a - b).powi(2)).sum();
         let ink: f32 = self.ink.iter().map(|v| v * v).sum();

@@ -1,14 +1,14 @@
-//! Rows of pictures go in, the page a person looks at leaves: a row a family, the genuine first, in the order of zoo.toml.
+//! The overview page of a zoo: a row of genuine pictures, then one row per family in the order of zoo.toml.
 
 use image::{GrayImage, Luma, imageops};
 
-/// Pictures a row.
+/// Pictures per row.
 pub(super) const COLUMNS: usize = 20;
-/// Pixels between two pictures, and their shade.
+/// Gap between two pictures in pixels, and its grey level.
 const GUTTER: u32 = 2;
 const SHADE: Luma<u8> = Luma([96]);
 
-/// The page; every picture has the size of the first.
+/// Draws the page. Every picture has the size of the first.
 pub(super) fn sheet(rows: &[Vec<GrayImage>]) -> GrayImage {
     let (width, height) = rows.iter().flatten().next().map_or((1, 1), GrayImage::dimensions);
     let (across, down) = (width + GUTTER, height + GUTTER);

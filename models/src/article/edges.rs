@@ -1,7 +1,7 @@
-//! A frame enters, the edges of its reduced picture leave: where something ends, how strongly, and which way it faces.
+//! A frame enters; the edge pixels of its reduced picture leave, each with its place, strength and direction.
 //!
-//! A file because what counts as an edge is decided here alone: the reduction, the colour, and how much more than the table's own
-//! grain a step must be.
+//! A file of its own because it alone decides what counts as an edge: the reduction, the colour channel, and how much
+//! stronger than the table's own grain a step must be.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
@@ -9,19 +9,20 @@ use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resize
 
 use crate::Frame;
 
-/// Longest side of the reduced picture in pixels: lines are found to a pixel of it, and the time for it is bounded.
+/// Longest side of the reduced picture, in pixels: lines are found to a pixel of it, and the time needed is bounded.
 const LONGEST: u32 = 320;
-/// Directions a half turn is divided into.
+/// Number of directions in a half turn.
 pub(super) const DIRECTIONS: usize = 128;
-/// No direction: not an edge.
+/// Marks a pixel that is not an edge.
 const NONE: u8 = u8::MAX;
-/// A step of fewer levels (of 255, across two pixels) is noise or JPEG's blocks, whatever the table.
+/// A step of fewer levels (of 255, across two pixels) is noise or a JPEG block's border on any table.
 const FAINTEST: i32 = 6;
-/// A step of more levels is an edge, however wild the background.
+/// A step of more levels is an edge on any background.
 const PLAIN: i32 = 36;
-/// The part of the frame's shorter side that lies around as the ring: table, since an article does not touch the edge.
+/// Width of the outer ring, as a share of the picture's shorter side. The ring shows the table, since an article does
+/// not touch the frame's edge.
 const RING: f64 = 0.06;
-/// Of the ring's steps, this share is weaker than what counts as an edge.
+/// Share of the ring's steps that are weaker than the threshold of an edge.
 const RING_SHARE: f64 = 0.92;
 
 /// The edge pixels of a reduced picture.
@@ -30,26 +31,26 @@ pub(super) struct Edges {
     pub(super) width: usize,
     /// Height of the reduced picture.
     pub(super) height: usize,
-    /// Pixels of the frame to one of the reduced picture, across and down.
+    /// Pixels of the frame per pixel of the reduced picture, across and down.
     pub(super) scale: (f64, f64),
-    /// The fewest levels a step must have to be an edge.
+    /// Smallest step of an edge, in levels.
     pub(super) threshold: i32,
-    /// Its edge pixels.
+    /// The edge pixels.
     pub(super) points: Vec<Point>,
-    /// `[height, width]`: the direction at an edge pixel, or [`NONE`].
+    /// `[height, width]`: the direction at an edge pixel, otherwise [`NONE`].
     directions: Vec<u8>,
 }
 
 /// An edge pixel of the reduced picture.
 #[derive(Clone, Copy)]
 pub(super) struct Point {
-    /// Its centre, from the left edge.
+    /// Its centre, in pixels from the left edge.
     pub(super) x: f64,
-    /// Its centre, from the upper edge.
+    /// Its centre, in pixels from the upper edge.
     pub(super) y: f64,
     /// The direction of its normal, below [`DIRECTIONS`].
     pub(super) direction: usize,
-    /// How many times the threshold its step has: 1 to 3.
+    /// Its step in multiples of the threshold, 1 to 3.
     pub(super) weight: u32,
 }
 
@@ -77,7 +78,7 @@ impl Edges {
         edges
     }
 
-    /// Whether an edge runs through a place with this direction, give or take `tolerance` of [`DIRECTIONS`].
+    /// Whether an edge runs through a place in this direction, with a `tolerance` in units of [`DIRECTIONS`].
     pub(super) fn runs(&self, (x, y): (f64, f64), direction: usize, tolerance: usize) -> bool {
         let (x, y) = (x.floor(), y.floor());
         if x < 0.0 || y < 0.0 || x >= self.width as f64 || y >= self.height as f64 {
@@ -87,17 +88,16 @@ impl Edges {
         found != NONE && apart(usize::from(found), direction) <= tolerance
     }
 
-    /// Whether there are more edges in the middle of the picture than around.
+    /// Whether edges are more than three times as dense in the middle of the picture as in the ring around it.
     pub(super) fn stand_out(&self) -> bool {
         let within = |side: usize, at: f64| (at - side as f64 / 2.0).abs() < 0.5 * (1.0 - 2.0 * RING) * side as f64;
         let inner =
             self.points.iter().filter(|point| within(self.width, point.x) && within(self.height, point.y)).count();
         let share = (1.0 - 2.0 * RING) * (1.0 - 2.0 * RING);
-        // Three times as dense.
         inner as f64 / share > 3.0 * (self.points.len() - inner) as f64 / (1.0 - share)
     }
 
-    /// Keeps of each edge its crest, a pixel wide.
+    /// Keeps only the crest of each edge, one pixel wide.
     fn thin(&mut self, steps: &[Step]) {
         for y in 1..self.height.saturating_sub(1) {
             for x in 1..self.width.saturating_sub(1) {
@@ -106,7 +106,7 @@ impl Edges {
                     continue;
                 }
                 let direction = direction(step.across, step.down);
-                // The two neighbours the normal points at: of the four axes the nearest.
+                // The two neighbours along the normal, on the nearest of four axes.
                 let (dx, dy) = match (direction + DIRECTIONS / 8) % DIRECTIONS / (DIRECTIONS / 4) {
                     0 => (1, 0),
                     1 => (1, 1),
@@ -129,21 +129,23 @@ impl Edges {
     }
 }
 
-/// How far two directions are apart, of [`DIRECTIONS`] to a half turn.
+/// Difference of two directions, in units of [`DIRECTIONS`] to a half turn.
 pub(super) fn apart(a: usize, b: usize) -> usize {
     let apart = a.abs_diff(b);
     apart.min(DIRECTIONS - apart)
 }
 
-/// The direction of a vector, its sign left aside: the share of its length (in city blocks) that it has gone down on its way through
-/// the half turn. It grows with the angle, and needs no arc tangent.
+/// Direction of a vector without its sign: `(1 - across / (|across| + down)) * DIRECTIONS / 2`, with `down` made
+/// positive.
+///
+/// It grows with the angle and needs no arc tangent.
 pub(super) fn direction(across: i32, down: i32) -> usize {
     let (across, down) = if down < 0 || (down == 0 && across < 0) { (-across, -down) } else { (across, down) };
     let length = across.abs() + down;
     if length == 0 { 0 } else { (((length - across) * (DIRECTIONS as i32 / 2) / length) as usize).min(DIRECTIONS - 1) }
 }
 
-/// The unit vector in the middle of a direction.
+/// Unit vector in the middle of a direction.
 pub(super) fn unit_vector(direction: usize) -> (f64, f64) {
     let x = 1.0 - (direction as f64 + 0.5) / (DIRECTIONS as f64 / 2.0);
     let y = 1.0 - x.abs();
@@ -151,12 +153,12 @@ pub(super) fn unit_vector(direction: usize) -> (f64, f64) {
     (x / length, y / length)
 }
 
-/// Sobel's response of the channel that changes most.
+/// Sobel response of the channel that changes most.
 #[derive(Clone, Copy, Default)]
 struct Step {
     across: i32,
     down: i32,
-    /// Its square: 16 times that of the levels between two pixels' sides.
+    /// Its squared length: 16 times the square of the step in levels across two pixels.
     squared: i32,
 }
 
@@ -181,7 +183,7 @@ fn steps(pixels: &[u8], channels: usize, width: usize, height: usize) -> Vec<Ste
     steps
 }
 
-/// What a step must have to be an edge: more than most of the ring's, which is the table's grain.
+/// The threshold of an edge, in levels: larger than most steps of the ring, which are the table's grain.
 fn threshold(steps: &[Step], width: usize, height: usize) -> i32 {
     let ring = ((width.min(height) as f64 * RING) as usize).max(2);
     let mut around: Vec<i32> = steps

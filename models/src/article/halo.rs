@@ -1,54 +1,57 @@
-//! An outline enters, the fainter one around it leaves, if there is one.
+//! An outline enters; the fainter outline around it leaves, if there is one.
 //!
-//! A file because it looks otherwise than the rest of finding: print has plainer edges than the rim of a paper on a table of nearly
-//! its colour. Such a rim is too faint to be seen in one place, and plain in the mean along a side.
+//! A file of its own because its method differs from the rest of finding: print has stronger edges than the rim of a
+//! paper on a table of nearly the same colour. Such a rim is too faint to be detected at one place, but clear as a
+//! mean along a side.
 
 use super::sides::{Pixels, meeting};
 
-/// Places along a side.
+/// Number of places sampled along a side.
 const PLACES: usize = 48;
-/// The share of a side that is left out at either end: there the neighbours' rim would be seen.
+/// Share of a side that is left out at either end, because the rim of the neighbouring sides would be measured there.
 const ENDS: f64 = 0.06;
-/// Samples along a normal, each half a pixel of the reduced picture apart.
+/// Number of samples along a normal; they are half a pixel of the reduced picture apart.
 const SAMPLES: usize = 36;
-/// A step is the mean of so many samples outside less that of as many inside.
+/// A step is the mean of this many samples outside minus the mean of as many inside.
 const WINDOW: usize = 2;
-/// The rim may be wider at one end of a side by so many samples.
+/// Largest difference between the widths of the rim at the two ends of a side, in samples.
 const SKEW: i32 = 5;
-/// The mean step must be this many levels,
+/// Smallest mean step of a fainter edge, in levels.
 const LEVELS: f64 = 3.0;
-/// or this share of what makes a plain edge on this table,
+/// Smallest mean step as a share of the threshold of a plain edge on this table; both limits hold.
 const SHARE: f64 = 0.5;
-/// have the same sign in this share of the places,
+/// Smallest share of the places where the step must have the same sign.
 const ALIKE: f64 = 0.75;
-/// and be this many levels more than that of so many samples to either side: light that falls off has no crest.
+/// Levels by which the mean step must exceed that on either side of it, and their distance in samples: light that
+/// falls off gradually has no crest.
 const CREST: (f64, usize) = (2.0, 6);
-/// Two edges are so many samples apart.
+/// Smallest distance between two edges, in samples.
 const APART: usize = 3;
-/// When so many sides have one it goes round: a table's grain runs along two.
+/// Number of sides with a fainter edge at which it goes all round: the grain of a table runs along two.
 const ROUND: usize = 3;
-/// Across the neighbours' rim, between the outline's corner and the fainter figure's, there is this share of the step at least: the
-/// table's grain has none there.
+/// Smallest share of the step that must be found across the neighbours' rim, between the outline's corner and the
+/// fainter one's: the table's grain has no step there.
 const FLAP: f64 = 0.4;
-/// Places along that piece of a neighbour.
+/// Number of places sampled along that piece of a neighbour.
 const FLAP_PLACES: usize = 8;
 
-/// The fainter figure around an outline, by its corners in pixels of the frame.
-pub(super) enum Halo {
+/// The fainter quadrilateral around an outline, by its corners in pixels of the frame.
+pub(super) enum FaintOutline {
     /// There is none.
     None,
-    /// It goes round the outline, which is none by itself.
+    /// It goes all round the outline, which is then not the article's own.
     AllRound([(f64, f64); 4]),
     /// It goes round some of the sides.
     InPart([(f64, f64); 4]),
-    /// There are edges as plain as the outline's that go round none of them.
+    /// There are edges as strong as a plain one that go round no side, or the moved sides do not meet.
     Doubtful,
 }
 
-impl Halo {
-    /// Looks around an outline whose corners go clockwise.
+impl FaintOutline {
+    /// Searches around an outline whose corners go clockwise.
     ///
-    /// `scale` is the frame's pixels to one of the reduced picture, `threshold` the levels of a plain edge.
+    /// `scale` is pixels of the frame per pixel of the reduced picture; `threshold` is the smallest step of a plain
+    /// edge, in levels.
     pub(super) fn around(pixels: &Pixels, corners: [(f64, f64); 4], scale: f64, threshold: f64) -> Self {
         let levels = LEVELS.max(SHARE * threshold);
         let rims = [0, 1, 2, 3].map(|at| Steps::of(pixels, corners[at], corners[(at + 1) % 4], scale).rims(levels));
@@ -59,13 +62,14 @@ impl Halo {
             .flatten()
             .fold((0, 0.0), |(found, sum), rim| (found + 1, sum + f64::midpoint(rim.distance.0, rim.distance.1)));
         if found >= ROUND {
-            // A side without one is as far from its rim as the others are.
+            // A side without a fainter edge is taken to be as far from the rim as the others are on average.
             let usual = sum / found as f64;
             let distances = plainest.map(|rim| rim.map_or((usual, usual), |rim| rim.distance));
             return moved(corners, distances, scale).map_or(Self::Doubtful, Self::AllRound);
         }
         let mut distances = [(0.0, 0.0); 4];
-        // A side that moves changes the pieces its neighbours are believed by.
+        // A side that moves changes the pieces of rim by which its neighbours are accepted, so each side is tried
+        // twice.
         for at in (0..4).chain(0..4) {
             for rim in rims[at].iter().filter(|rim| rim.distance.0 > distances[at].0) {
                 let mut further = distances;
@@ -87,18 +91,19 @@ impl Halo {
     }
 }
 
-/// A fainter edge outside of a side.
+/// A fainter edge outside a side.
 #[derive(Clone, Copy)]
 struct Rim {
-    /// How far from the side's start and end, in pixels of the reduced picture.
+    /// Distance from the side's start and from its end, in pixels of the reduced picture.
     distance: (f64, f64),
-    /// The channel that shows it.
+    /// The colour channel in which it is measured.
     channel: usize,
-    /// Its levels outside less those inside.
+    /// Levels outside minus levels inside.
     levels: f64,
 }
 
-/// The outline with its sides moved outward, so far at their starts and ends in pixels of the reduced picture.
+/// The outline with its sides moved outward by these distances at start and end, in pixels of the reduced picture.
+/// `None` when two neighbouring sides are nearly parallel.
 fn moved(corners: [(f64, f64); 4], distances: [(f64, f64); 4], scale: f64) -> Option<[(f64, f64); 4]> {
     let sides = [0, 1, 2, 3].map(|at| {
         let (from, to) = (corners[at], corners[(at + 1) % 4]);
@@ -113,11 +118,12 @@ fn moved(corners: [(f64, f64); 4], distances: [(f64, f64); 4], scale: f64) -> Op
     Some(met)
 }
 
-/// Whether the rim outside of a side goes round both its corners: along the neighbours, beyond the side, there is the same step.
+/// Whether the rim outside a side goes round both its corners: the same step is found along the neighbours, beyond
+/// the side.
 fn flap(pixels: &Pixels, corners: [(f64, f64); 4], figure: [(f64, f64); 4], side: usize, rim: Rim, scale: f64) -> bool {
     let next = (side + 1) % 4;
     [(side, (side + 3) % 4), (next, (next + 1) % 4)].into_iter().all(|(corner, far)| {
-        // From the fainter figure's corner along the neighbour to where the outline's side meets it.
+        // From the fainter quadrilateral's corner, along the neighbour, to where the outline's side meets it.
         let (from, to) = (figure[corner], figure[far]);
         let Some(until) = meeting((from, to), (corners[side], corners[next])) else { return false };
         let mut outward = outward(from, to);
@@ -139,14 +145,14 @@ fn flap(pixels: &Pixels, corners: [(f64, f64); 4], figure: [(f64, f64); 4], side
     })
 }
 
-/// The unit normal of a side that points out of a figure whose corners go clockwise.
+/// Unit normal of a side, pointing out of a quadrilateral whose corners go clockwise.
 fn outward(from: (f64, f64), to: (f64, f64)) -> (f64, f64) {
     let along = (to.0 - from.0, to.1 - from.1);
     let length = (along.0 * along.0 + along.1 * along.1).sqrt();
     (along.1 / length, -along.0 / length)
 }
 
-/// The steps of the three channels along normals of a side: `[place, sample]`, from the outline outward.
+/// Steps of the three channels along normals of a side, `[place, sample]`, from the outline outward.
 struct Steps(Vec<Vec<[f64; 3]>>);
 
 impl Steps {
@@ -175,10 +181,10 @@ impl Steps {
         Self(places.collect())
     }
 
-    /// The edges outside of the side of so many levels at least, outermost first.
+    /// The edges outside the side with at least this many levels, the outermost first.
     fn rims(&self, levels: f64) -> Vec<Rim> {
         let samples = self.0[0].len() as i32;
-        // For each place of the middle the plainest.
+        // For each position of an edge's middle (start plus end), the strongest edge.
         let mut plainest: Vec<Option<Rim>> = vec![None; 2 * samples as usize];
         for start in 1..samples {
             for end in (start - SKEW).max(1)..(start + SKEW + 1).min(samples) {
@@ -193,7 +199,7 @@ impl Steps {
                         self.mean(inside(start), inside(end), channel).0 * mean.signum()
                     };
                     let by = CREST.1 as i32;
-                    // A step that grows inward to the last is the outline's own edge.
+                    // A step that still grows inward is the outline's own edge.
                     if beside(-1) < mean.abs() && mean.abs() - f64::midpoint(beside(-by), beside(by)) >= CREST.0 {
                         let distance = |at: i32| (f64::from(at) + WINDOW as f64 - 0.5) / 2.0;
                         *best = Some(Rim { distance: (distance(start), distance(end)), channel, levels: mean });
@@ -208,7 +214,7 @@ impl Steps {
         (0..plainest.len()).rev().filter_map(|at| plainest[at].filter(|rim| crest(at, rim))).collect()
     }
 
-    /// The mean step of a channel along a line, and the share of places where it has that sign.
+    /// Mean step of a channel along a line, and the share of the places where the step has the sign of the mean.
     fn mean(&self, start: i32, end: i32, channel: usize) -> (f64, f64) {
         let places = PLACES as i32;
         let step = |place: i32| {

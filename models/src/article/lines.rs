@@ -1,41 +1,41 @@
-//! Edges enter, the straight lines among them leave, each with the places along it where an edge runs.
+//! Edges enter; the straight lines among them leave, each with the places along it where an edge runs.
 //!
-//! A file because it is one method: a Hough transform whose votes each edge pixel casts for its own direction only (Ballard, 1981),
-//! and which gives back the votes of a line once it is found (Gerig, 1987).
+//! A file of its own because it is one method: a Hough transform in which each edge pixel votes only for its own
+//! direction (Ballard, 1981), and in which the votes of a line are removed once it is found (Gerig, 1987).
 
 use super::edges::{DIRECTIONS, Edges, Point, apart, direction, unit_vector};
 
-/// At most so many lines are looked at: a page of print has more, but its outline's are among the longest.
+/// Largest number of lines: a page of print has more, but those of its outline are among the longest.
 const MOST: usize = 64;
-/// Votes a line needs, in edge pixels of the reduced picture.
+/// Smallest number of votes of a line; an edge pixel of the reduced picture has 1 to 3, by its weight.
 const FEWEST: u32 = 24;
-/// An edge pixel's direction is believed to so many [`DIRECTIONS`] either way (3 to 6 degrees) when it votes,
+/// Tolerance of an edge pixel's direction when it votes, in [`DIRECTIONS`] to either side (3.6 to 7.2 degrees).
 const VOTE_SPREAD: usize = 4;
-/// and to so many when it is counted to a line.
+/// Tolerance of its direction when it is counted to a line, in [`DIRECTIONS`] to either side.
 const TOLERANCE: usize = 12;
-/// Width of a Hough cell in pixels.
+/// Width of a Hough cell, in pixels.
 const CELL: f64 = 1.5;
-/// An edge pixel belongs to a line that passes at most so far from its centre.
+/// Largest distance of an edge pixel's centre from a line that it belongs to, in pixels.
 const NEAR: f64 = 1.0;
-/// The line meant by a Hough cell passes at most so far from the cell's own,
+/// Largest distance of the line that a Hough cell stands for from the cell's own line, in pixels.
 const SLACK: f64 = 2.25;
-/// and is looked for in steps of so many pixels.
+/// Step of the search for that line, in pixels.
 const SLACK_STEP: f64 = 0.75;
 
 /// A straight line in the reduced picture.
 pub(super) struct Line {
-    /// The unit vector along it.
+    /// Unit vector along it.
     pub(super) along: (f64, f64),
-    /// The point of it that is nearest to the picture's centre.
+    /// Its point that is nearest to the picture's centre.
     pub(super) foot: (f64, f64),
-    /// It is an edge of the picture itself.
+    /// Whether it is an edge of the picture itself.
     pub(super) frame: bool,
-    /// Edge pixels passed from the line's start to each place on it, a pixel apart.
+    /// Number of edge pixels from the line's start to each place on it; places are one pixel apart.
     passed: Vec<u32>,
 }
 
 impl Line {
-    /// The lines of a picture, the one with most votes first, and behind them the four edges of the picture itself.
+    /// The lines of a picture, the one with the most votes first, followed by the four edges of the picture itself.
     pub(super) fn all(edges: &Edges) -> Vec<Self> {
         let mut votes = Votes::of(edges);
         let mut lines = Vec::new();
@@ -44,7 +44,7 @@ impl Line {
             let Some(rough) = votes.take_most(FEWEST) else { break };
             let fitted = rough.fitted(&left);
             let (taken, rest): (Vec<Point>, Vec<Point>) = left.iter().partition(|point| fitted.takes(point, NEAR));
-            // Fewer are what an earlier line has left over.
+            // With fewer votes, these points are the remainder of an earlier line.
             if taken.iter().map(|point| point.weight).sum::<u32>() < FEWEST {
                 continue;
             }
@@ -86,14 +86,15 @@ impl Line {
         Self { along, foot, frame: false, passed }
     }
 
-    /// How many pixels of the line between two places on it are edge; places count from the foot.
+    /// Number of edge pixels on the line between two places; places are counted from its foot.
     pub(super) fn edge(&self, from: f64, to: f64) -> f64 {
         let reach = (self.passed.len() / 2) as f64;
         let at = |place: f64| self.passed[(place + reach).round().clamp(0.0, 2.0 * reach) as usize];
         f64::from(at(from.max(to)) - at(from.min(to)))
     }
 
-    /// Where another line crosses this one: how far from either's foot. `None` where they are nearly parallel.
+    /// Where another line crosses this one, as the place on this line and the place on the other. `None` when they
+    /// are nearly parallel.
     pub(super) fn crossing(&self, other: &Self) -> Option<(f64, f64)> {
         let cross = self.along.0 * other.along.1 - self.along.1 * other.along.0;
         let gap = (other.foot.0 - self.foot.0, other.foot.1 - self.foot.1);
@@ -108,12 +109,12 @@ impl Line {
     }
 }
 
-/// No place of a line that lies in the picture is farther from its foot than this.
+/// Upper bound of the distance between a line's foot and its places in the picture, in pixels.
 fn reach(edges: &Edges) -> i32 {
     edges.width.max(edges.height) as i32
 }
 
-/// A line by its unit normal and its signed distance from the picture's centre.
+/// A line, by its unit normal and its signed distance from the picture's centre.
 #[derive(Clone, Copy)]
 struct Straight {
     centre: (f64, f64),
@@ -124,12 +125,12 @@ struct Straight {
 
 impl Straight {
     fn new(centre: (f64, f64), normal: (f64, f64), offset: f64) -> Self {
-        // A thousandth is finer than any direction.
+        // A step of 1/1000 is finer than any direction.
         let direction = direction((normal.0 * 1000.0).round() as i32, (normal.1 * 1000.0).round() as i32);
         Self { centre, normal, offset, direction }
     }
 
-    /// How far a point lies from it, and where along it.
+    /// Signed distance of a point from the line, and its place along the line.
     fn place(&self, point: &Point) -> (f64, f64) {
         let (x, y) = (point.x - self.centre.0, point.y - self.centre.1);
         (x * self.normal.0 + y * self.normal.1 - self.offset, y * self.normal.0 - x * self.normal.1)
@@ -139,7 +140,8 @@ impl Straight {
         self.place(point).0.abs() <= near && apart(point.direction, self.direction) <= TOLERANCE
     }
 
-    /// The line close by that most points lie on: print often runs along the rim a few pixels off, and the mean of both is neither.
+    /// The line close by that most points lie on. Print often runs along the rim a few pixels away, and the mean of
+    /// both lines would be neither.
     fn fitted(self, points: &[Point]) -> Self {
         let around: Vec<&Point> = points.iter().filter(|point| self.takes(point, SLACK + NEAR)).collect();
         let places: Vec<(f64, f64)> = around.iter().map(|point| self.place(point)).collect();
@@ -152,7 +154,7 @@ impl Straight {
                 let (middle, slope) = (f64::midpoint(start, end), (end - start) / 2.0 / reach);
                 let on =
                     places.iter().filter(|(off, along)| (off - middle - slope * along).abs() <= SLACK_STEP).count();
-                // Of equals the one nearest to the rough line comes first.
+                // Of equal lines, the one nearest to the rough line is taken.
                 if on > best.0 || (on == best.0 && middle.abs() < f64::abs(best.1)) {
                     best = (on, middle, slope);
                 }
@@ -169,7 +171,8 @@ impl Straight {
     }
 }
 
-/// The unit normal and offset of the line with the least squared distances to the points; `None` of points that lie in a heap.
+/// Unit normal and offset of the line with the least squared distances to the points. `None` when there are fewer
+/// than two points or all are at one place.
 fn least_squares(points: &[(f64, f64)]) -> Option<((f64, f64), f64)> {
     let n = points.len() as f64;
     let mean = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / n, sum.1 + point.1 / n));
@@ -178,7 +181,7 @@ fn least_squares(points: &[(f64, f64)]) -> Option<((f64, f64), f64)> {
         let (x, y) = (point.0 - mean.0, point.1 - mean.1);
         (xx, xy, yy) = (xx + x * x, xy + x * y, yy + y * y);
     }
-    // The eigenvector of the smaller eigenvalue of [[xx, xy], [xy, yy]], by the row that does not cancel.
+    // The eigenvector of the smaller eigenvalue of [[xx, xy], [xy, yy]], from the row that does not cancel.
     let half = (xx - yy) / 2.0;
     let root = (half * half + xy * xy).sqrt();
     let normal = if half > 0.0 { (-xy, half + root) } else { (root - half, -xy) };
@@ -187,7 +190,7 @@ fn least_squares(points: &[(f64, f64)]) -> Option<((f64, f64), f64)> {
     (points.len() >= 2 && length > 1e-9).then_some((normal, mean.0 * normal.0 + mean.1 * normal.1))
 }
 
-/// The Hough accumulator: `[direction, cell]`.
+/// The Hough accumulator, `[direction, cell]`.
 struct Votes {
     centre: (f64, f64),
     cells: usize,
@@ -211,12 +214,12 @@ impl Votes {
         self.each_cell(point, |cast| *cast = cast.saturating_sub(point.weight));
     }
 
-    /// The cells a point votes for: in every direction it may face the two nearest.
+    /// Visits the cells that a point votes for: the two nearest in every direction that the point may have.
     fn each_cell(&mut self, point: &Point, mut vote: impl FnMut(&mut u32)) {
         let (x, y) = (point.x - self.centre.0, point.y - self.centre.1);
         for turn in 0..=2 * VOTE_SPREAD {
             let direction = (point.direction + DIRECTIONS + turn - VOTE_SPREAD) % DIRECTIONS;
-            // Past either end of the half turn the normal's sign changes, and with it the offset's.
+            // Past either end of the half turn, the sign of the normal changes, and with it that of the offset.
             let unit = self.units[direction];
             let offset = (x * unit.0 + y * unit.1) / CELL + self.cells as f64 / 2.0;
             let cell = direction * self.cells + (offset - 0.5) as usize;
@@ -225,7 +228,7 @@ impl Votes {
         }
     }
 
-    /// The line with most votes, which it loses; `None` when they are fewer than `fewest`.
+    /// The line with the most votes, whose cell is then cleared; `None` when they are fewer than `fewest`.
     fn take_most(&mut self, fewest: u32) -> Option<Straight> {
         let most = *self.cast.iter().max()?;
         let at = self.cast.iter().position(|cast| *cast == most)?;

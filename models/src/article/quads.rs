@@ -1,50 +1,53 @@
-//! Lines enter, the four-sided figures they bound leave, the likeliest first.
+//! Lines enter; the quadrilaterals that they bound leave, the likeliest first.
 //!
-//! A file because it is the one place that says what shape an article has and by what a figure is the likelier one: its sides run
-//! along edges, and those edges end at its corners.
+//! A file of its own because it alone states which shape an article has and what makes a quadrilateral likely: its
+//! sides run along edges, and those edges end at its corners.
 
 use super::edges::Edges;
 use super::lines::Line;
 
-/// Opposite sides differ by at most 37 degrees, the cosine of which this is: a tilt of 25 degrees from a hand's breadth gives 25.
+/// Smallest cosine of the angle between opposite sides, that of 37 degrees: a tilt of 25 degrees seen from a hand's
+/// breadth gives 25 degrees.
 const OPPOSITE: f64 = 0.8;
-/// Sides meet at 50 to 130 degrees, the sine of which this is.
+/// Smallest sine of the angle between neighbouring sides, that of 50 and of 130 degrees.
 const CORNER: f64 = 0.766;
-/// No side is shorter, in pixels of the reduced picture.
+/// Length of the shortest side, in pixels of the reduced picture.
 const SHORTEST: f64 = 16.0;
-/// A figure of a smaller share of the picture is none: it could only be refused.
+/// Smallest share of the picture that a quadrilateral covers: a smaller one would only be refused later.
 const SMALLEST: f64 = 0.02;
-/// The share of a side that must run along an edge to be looked at.
+/// Smallest share of a side that must run along an edge, for the line to be considered.
 const SIDE: f64 = 0.45;
-/// A pixel of a side without an edge takes away what so many with one have given.
+/// A pixel of a side without an edge cancels this many pixels with one.
 const MISSING: f64 = 2.0;
-/// An edge is followed past the corner for this share of its side,
+/// An edge is followed past the corner for this share of its side.
 const PAST: f64 = 0.15;
-/// but so many pixels at least and at most,
+/// Smallest and largest length for which it is followed, in pixels of the reduced picture.
 const PAST_PIXELS: (f64, f64) = (8.0, 24.0);
-/// after so many pixels that a rounded corner or a blur may take.
+/// Distance past a corner before following begins, in pixels of the reduced picture: a rounded corner or a blur may
+/// take it.
 const AFTER: f64 = 3.0;
-/// Half the worth of an edge: the picture's own border is one only if nothing better is.
+/// Worth of a pixel of the picture's own border, where an edge pixel has 1: the border is used only where nothing
+/// better is found.
 const BORDER_WORTH: f64 = 0.5;
-/// A corner that is cut off lies at most this share of the picture's width or height outside.
+/// Largest distance of a cut-off corner from the picture, as a share of the picture's width or height.
 const OUTSIDE: f64 = 0.3;
-/// A figure of less worth is a chance meeting of lines.
+/// Smallest worth of a quadrilateral: with less, its lines meet by chance.
 const LEAST_WORTH: f64 = 50.0;
-/// The likeliest so many are kept.
+/// Number of likeliest quadrilaterals that are kept.
 const KEPT: usize = 32;
 
-/// A four-sided figure in the reduced picture.
+/// A quadrilateral in the reduced picture.
 pub(super) struct Quad {
-    /// Its corners, each side's end the next one's start.
+    /// Its corners; the end of each side is the start of the next.
     pub(super) corners: [(f64, f64); 4],
-    /// Some of its sides are edges of the picture itself.
+    /// Whether some of its sides are edges of the picture itself, or a corner lies outside the picture.
     pub(super) cut: bool,
-    /// Pixels of edge along its sides, less what speaks against it.
+    /// Number of edge pixels along its sides, minus what is evidence against it.
     pub(super) worth: f64,
 }
 
 impl Quad {
-    /// The likeliest figures, likeliest first.
+    /// The likeliest quadrilaterals, the likeliest first.
     pub(super) fn all(lines: &[Line], edges: &Edges) -> Vec<Self> {
         let crossings: Vec<Vec<Option<(f64, f64)>>> =
             lines.iter().map(|a| lines.iter().map(|b| a.crossing(b)).collect()).collect();
@@ -61,7 +64,7 @@ impl Quad {
     }
 }
 
-/// All that is known of the lines.
+/// The lines, where they cross, and the size of the picture.
 struct Bounds<'a> {
     lines: &'a [Line],
     crossings: Vec<Vec<Option<(f64, f64)>>>,
@@ -69,7 +72,7 @@ struct Bounds<'a> {
 }
 
 impl Bounds<'_> {
-    /// The figures with these two lines for opposite sides.
+    /// Adds the quadrilaterals that have these two lines as opposite sides.
     fn between(&self, first: usize, third: usize, quads: &mut Vec<Quad>) {
         let lines = self.lines;
         if dot(lines[first].along, lines[third].along).abs() < OPPOSITE {
@@ -106,7 +109,7 @@ impl Bounds<'_> {
         }
     }
 
-    /// What a line is worth as the side between two others: `None` when it is none.
+    /// Worth of a line as the side between two others; `None` when it cannot be that side.
     fn side(&self, line: usize, from: usize, to: usize) -> Option<f64> {
         let (start, _) = self.crossings[line][from]?;
         let (end, _) = self.crossings[line][to]?;
@@ -129,13 +132,13 @@ impl Bounds<'_> {
         (edge >= SIDE * length).then_some(edge - MISSING * (length - edge) - beyond)
     }
 
-    /// Whether a corner lies in the picture or not far outside.
+    /// Whether a corner lies in the picture, or not far outside.
     fn near(&self, (x, y): (f64, f64)) -> bool {
         let within = |at: f64, side: f64| at > -OUTSIDE * side && at < (1.0 + OUTSIDE) * side;
         within(x, self.size.0) && within(y, self.size.1)
     }
 
-    /// Whether a corner lies outside of the picture; a rounding of the border's own corners does not.
+    /// Whether a corner lies outside the picture. One pixel is allowed for rounding at the border's own corners.
     fn outside(&self, (x, y): (f64, f64)) -> bool {
         x < -1.0 || y < -1.0 || x > self.size.0 + 1.0 || y > self.size.1 + 1.0
     }
@@ -162,7 +165,7 @@ fn cross(a: (f64, f64), b: (f64, f64)) -> f64 {
     a.0 * b.1 - a.1 * b.0
 }
 
-/// Whether a figure turns the same way at each of its corners.
+/// Whether a quadrilateral turns the same way at each of its corners.
 pub(super) fn convex(corners: &[(f64, f64); 4]) -> bool {
     let turns = [0, 1, 2, 3].map(|at| {
         let [a, b, c] = [at, at + 1, at + 2].map(|corner| corners[corner % 4]);
@@ -171,7 +174,7 @@ pub(super) fn convex(corners: &[(f64, f64); 4]) -> bool {
     turns.iter().all(|turn| *turn > 0.0) || turns.iter().all(|turn| *turn < 0.0)
 }
 
-/// Area of a figure, whichever way round its corners go.
+/// Area of a quadrilateral whose corners go either way round.
 pub(super) fn area(corners: &[(f64, f64); 4]) -> f64 {
     let [a, b, c, d] = *corners;
     cross((c.0 - a.0, c.1 - a.1), (d.0 - b.0, d.1 - b.1)).abs() / 2.0

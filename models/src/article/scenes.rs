@@ -1,13 +1,13 @@
-//! Drawn tables with drawn articles on them, whose corners are known: what the tests look at.
+//! Drawn tables with drawn articles on them, whose corners are known, for tests.
 //!
-//! A file because the outline's tests and the straightening's use the same scenes.
+//! A file of its own because several tests use the same scenes.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
 
 use crate::Frame;
 
-/// Pseudo-random numbers (splitmix64): the same scenes on every machine.
+/// Pseudo-random numbers (splitmix64), the same on every machine.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -42,14 +42,14 @@ impl Dice {
 
 type Corners = [(f64, f64); 4];
 
-/// A scene as it is drawn.
+/// A drawn scene.
 pub(crate) struct Scene {
     pub(crate) frame: Frame,
-    /// Where the article's corners are, clockwise from its upper left.
+    /// The article's corners in pixels, clockwise from its upper left.
     pub(crate) corners: Corners,
 }
 
-/// A table: light from one side, grain, a shadow.
+/// A table: its colour, light from one side, and grain.
 pub(crate) struct Table {
     pub(crate) color: [f64; 3],
     light: [f64; 3],
@@ -74,18 +74,18 @@ impl Table {
         }
     }
 
-    /// One colour in an even light.
+    /// A table of one colour in even light.
     pub(crate) fn plain() -> Self {
         let (color, light) = ([90.0, 110.0, 120.0], [1.0, 0.0, 0.0]);
         Self { color, light, grain: 0.0, along: (1.0, 0.0), coarse: 1.0, speckle: 0.0, seed: 0 }
     }
 
-    /// The share of the light at a place, each from 0 to 1.
+    /// Brightness of the light at a place; `x` and `y` go from 0 to 1 over the frame.
     fn light(&self, x: f64, y: f64) -> f64 {
         self.light[0] + self.light[1] * (x - 0.5) + self.light[2] * (y - 0.5)
     }
 
-    /// The table's grain at a pixel: noise drawn out along one direction.
+    /// The table's grain at a pixel, in levels: noise that is stretched along one direction.
     fn grain(&self, x: f64, y: f64) -> f64 {
         if self.grain == 0.0 {
             return 0.0;
@@ -112,7 +112,8 @@ fn smooth(seed: u64, x: f64, y: f64) -> f64 {
     upper + v * (lower - upper)
 }
 
-/// A printed article: a rim, a frame, panels, wavy lines, discs and rows of type, in colours that stand out from `table`.
+/// A printed article: a rim, wavy lines, panels, discs and rows of type. Its paper differs from `table` by at least
+/// `contrast` levels in one channel.
 pub(crate) fn article(dice: &mut Dice, table: [f64; 3], contrast: f64) -> RgbImage {
     let (width, height) = (dice.between(240.0, 520.0) as u32, dice.between(180.0, 260.0) as u32);
     let apart = |color: [f64; 3]| color.iter().zip(table).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) >= contrast;
@@ -183,8 +184,8 @@ fn rgb(color: [f64; 3]) -> Rgb<u8> {
     Rgb(color.map(|c| c.round().clamp(0.0, 255.0) as u8))
 }
 
-/// Where a sheet of this shape lies in the frame: turned by up to 45 degrees, tilted by up to `tilt` degrees, covering about `share` of it.
-/// `None` when it would not lie inside.
+/// Corners of a sheet with this aspect ratio in the frame: rotated by up to `turn` degrees, tilted by up to `tilt`
+/// degrees, covering about `share` of the frame. `None` when the sheet would not lie inside.
 pub(crate) fn pose(
     dice: &mut Dice,
     aspect: f64,
@@ -227,7 +228,7 @@ pub(crate) fn pose(
     Some(corners)
 }
 
-/// The map from the frame back onto the sheet's unit square.
+/// Maps the frame back onto the sheet's unit square.
 pub(crate) struct Back([f64; 9]);
 
 impl Back {
@@ -258,18 +259,19 @@ impl Back {
     }
 }
 
-/// What lies on the table, the uppermost last.
+/// A printed sheet that lies on the table.
 pub(crate) struct Sheet<'a> {
     pub(crate) corners: Corners,
     pub(crate) print: &'a RgbImage,
 }
 
-/// Draws a table with sheets on it, small things beside them and a soft shadow, seen through a lens and saved as JPEG.
+/// Draws a table with sheets on it (the uppermost last), small things beside them and a soft shadow, seen through a
+/// lens and saved as JPEG.
 pub(crate) fn draw(dice: &mut Dice, size: (u32, u32), table: &Table, sheets: &[Sheet]) -> Frame {
     draw_held(dice, size, table, sheets, None)
 }
 
-/// The same with a finger, `[x, y, x, y, radius]`, across it all.
+/// Draws the scene of [`draw`], with a finger `[x, y, x, y, radius]` across it.
 fn draw_held(
     dice: &mut Dice,
     (width, height): (u32, u32),
@@ -279,7 +281,7 @@ fn draw_held(
 ) -> Frame {
     let (w, h) = (f64::from(width), f64::from(height));
     let backs: Vec<Back> = sheets.iter().map(|sheet| Back::new(sheet.corners)).collect();
-    // Coins and the like, off the sheets.
+    // Coins and similar things beside the sheets.
     let mut coins = Vec::new();
     for _ in 0..dice.one_of(4) {
         let (x, y, r) = (dice.between(0.0, w), dice.between(0.0, h), dice.between(0.01, 0.035) * w);
@@ -291,7 +293,7 @@ fn draw_held(
             coins.push((x, y, r, color));
         }
     }
-    // A soft shadow: darker by up to a third, off to one side, its border as wide as a thumb.
+    // A soft shadow to one side: darker by up to 35 %, with a border as wide as a thumb.
     let (depth, soft) = (dice.between(0.0, 0.35), dice.between(0.06, 0.15) * w);
     let (sx, sy, sr) =
         sheets.last().map_or((dice.between(0.2, 0.8) * w, dice.between(0.2, 0.8) * h, 0.2 * w), |sheet| {
@@ -308,7 +310,7 @@ fn draw_held(
                 .clamp(0.0, 1.0);
             let aside = ((x - ax - along * (bx - ax)).powi(2) + (y - ay - along * (by - ay)).powi(2)).sqrt() / radius;
             if aside < 1.0 {
-                // Rounder, and darker, towards its sides.
+                // Darker towards its sides, which makes it look round.
                 return [224.0, 172.0, 146.0].map(|c| c * (0.6 + 0.4 * (1.0 - aside * aside).sqrt()));
             }
         }
@@ -344,7 +346,7 @@ fn draw_held(
     let blur = dice.between(0.0, 1.0);
     let mut picture = soften(&picture, blur);
     for pixel in picture.pixels_mut() {
-        // Two 10-bit numbers a channel, from -1 to 1 each.
+        // The sum of two 10-bit numbers per channel, each scaled to -1..1.
         let mut bits = dice.next();
         for c in &mut pixel.0 {
             let noise = (bits % 1024 + bits / 1024 % 1024) as f64 / 512.0 - 2.0;
@@ -358,7 +360,7 @@ fn draw_held(
     Frame::Rgb(image::load_from_memory_with_format(&bytes, ImageFormat::Jpeg).unwrap().into_rgb8())
 }
 
-/// Mixes each pixel with its neighbours: `amount` 0 leaves it, 1 is a Gaussian of sigma 1 or so.
+/// Mixes each pixel with its neighbours: `amount` 0 changes nothing, 1 is about a Gaussian of sigma 1.
 pub(crate) fn soften(picture: &RgbImage, amount: f64) -> RgbImage {
     let (side, mid) = (0.27 * amount, 1.0 - 0.54 * amount);
     let pass = |from: &RgbImage, dx: i64, dy: i64| {
@@ -376,14 +378,14 @@ pub(crate) fn soften(picture: &RgbImage, amount: f64) -> RgbImage {
 }
 
 impl Scene {
-    /// A table with one article, wholly in the frame.
+    /// A table with one article that lies wholly in the frame.
     pub(crate) fn with_article(seed: u64, size: (u32, u32), contrast: f64) -> Self {
         Self::laid(seed, size, contrast, |dice, corners, table, flat| {
             draw(dice, size, table, &[Sheet { corners, print: flat }])
         })
     }
 
-    /// The same with a finger on one of the corners.
+    /// A table with one article and a finger on one of its corners.
     pub(crate) fn held(seed: u64, size: (u32, u32)) -> Self {
         Self::laid(seed, size, 40.0, |dice, corners, table, flat| {
             let at = dice.one_of(4) as usize;
@@ -396,7 +398,7 @@ impl Scene {
         })
     }
 
-    /// The same moved out of the frame, by a thirtieth of its width at least.
+    /// A table with one article that extends out of the frame by at least a thirtieth of the frame's width.
     pub(crate) fn cut(seed: u64, size: (u32, u32)) -> Self {
         Self::laid(seed, size, 40.0, |dice, mut corners, table, flat| {
             let (w, h) = (f64::from(size.0), f64::from(size.1));
@@ -462,7 +464,7 @@ impl Scene {
     }
 }
 
-/// A table with nothing but grain, a shadow and small things.
+/// A table with nothing on it but grain, a shadow and small things.
 pub(crate) fn empty_table(seed: u64, size: (u32, u32)) -> Frame {
     let mut dice = Dice::new(seed);
     let table = Table::new(&mut dice);

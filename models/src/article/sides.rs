@@ -1,72 +1,78 @@
-//! A rough figure enters, the same leaves with each side laid along its edge in the full picture, and how well it lies there.
+//! A rough quadrilateral enters; the same leaves with each side fitted to its edge in the full picture, and with
+//! where that edge is visible.
 //!
-//! A file because it is the second half of finding: the first half is sure to a pixel of the reduced picture, this one to a fraction
-//! of the frame's own, and what it measures decides whether the outline is believed.
+//! A file of its own because it is the second half of finding: the first half is accurate to a pixel of the reduced
+//! picture, this one to a fraction of a pixel of the frame. What it measures decides whether the outline is accepted.
 
 use crate::Frame;
 
-/// A side is looked at in so many places at most, and half a pixel of the reduced picture apart at least.
+/// Largest number of places at which a side is sampled; they are at least half a pixel of the reduced picture apart.
 const MOST_PLACES: usize = 96;
-/// An edge is looked for so many pixels of the reduced picture to either side of the rough one.
+/// An edge is searched up to this far on either side of the rough one, in pixels of the reduced picture.
 const ASIDE: f64 = 1.75;
-/// Of two edges the outer one is taken if it shows in this share of the places where the plainest one does (print may lie beside the rim),
+/// The fit takes the outermost edge that is visible at this share or more of the places of the most visible edge:
+/// print may lie beside the rim.
 const OUTER: f64 = 0.8;
-/// and if it has this share of its levels: what a camera's or JPEG's compression leaves beside a strong edge has less.
+/// It must also have this share or more of that edge's levels: camera and JPEG compression leave weaker
+/// edges beside a strong one.
 const FAINT: f64 = 0.2;
-/// Beyond its corners a side is followed for this share of its length,
+/// A side is followed past its corners for this share of its length.
 const PAST: f64 = 0.12;
-/// but so many pixels of the reduced picture at least and at most,
+/// Smallest and largest length for which it is followed, in pixels of the reduced picture.
 const PAST_PIXELS: (f64, f64) = (6.0, 20.0);
-/// after so many that a rounded corner or a blur may take,
+/// Distance past a corner before following begins, in pixels of the reduced picture: a rounded corner or a blur may
+/// take it.
 const AFTER: f64 = 3.0;
-/// in so many places.
+/// Number of places sampled past a corner.
 const PAST_PLACES: usize = 12;
 
 /// Where an edge crosses a normal of a side.
 #[derive(Clone, Copy)]
 struct Peak {
-    /// In pixels outward.
+    /// Distance from the side, in pixels outward.
     at: f64,
-    /// How many levels apart its two sides are.
+    /// Difference between the edge's two sides, in levels.
     levels: f64,
 }
 
 /// A line through two points.
 type Through = ((f64, f64), (f64, f64));
 
-/// How one side lies along its edge.
+/// One side, fitted to its edge.
 struct Side {
     line: Through,
     rim: Rim,
 }
 
-/// Where along a side, and beyond its ends, its edge shows.
+/// Where the edge is visible along a side and past its ends.
 pub(super) struct Rim {
-    /// Whether it shows in places along the side, from its start to its end.
+    /// Whether it is visible at each place along the side, from start to end.
     pub(super) shown: Vec<bool>,
-    /// The share in which it shows beyond the start and beyond the end.
+    /// Share of the places past the start and past the end where it is visible.
     pub(super) beyond: [f64; 2],
 }
 
-/// A figure with its sides along the edges of the full picture.
+/// A quadrilateral whose sides are fitted to the edges of the full picture.
 pub(super) struct Fitted {
-    /// Its corners in pixels of the frame.
+    /// Its corners, in pixels of the frame.
     pub(super) corners: [(f64, f64); 4],
-    /// How well each side lies along its edge.
+    /// Where the edge of each side is visible.
     pub(super) rims: [Rim; 4],
 }
 
 impl Fitted {
-    /// Lays the sides along the edges, twice: the second time the corners are right. `None` when a side lies along none.
+    /// Fits the sides to the edges, twice: the second time from the right corners. `None` when a side has no edge or
+    /// two neighbouring sides are nearly parallel.
     ///
-    /// `scale` is the frame's pixels to one of the reduced picture, `threshold` the levels of an edge.
+    /// `scale` is pixels of the frame per pixel of the reduced picture; `threshold` is the smallest step of an edge,
+    /// in levels.
     pub(super) fn new(frame: &Frame, rough: [(f64, f64); 4], scale: f64, threshold: f64) -> Option<Self> {
-        let look = Look { pixels: Pixels::of(frame), scale, threshold };
+        let look = SideFitter { pixels: Pixels::of(frame), scale, threshold };
         look.sides(look.sides(rough)?.corners)
     }
 }
 
-/// The frame's bytes, for reading between pixels.
+/// The frame's bytes, for sampling between pixels.
 pub(crate) struct Pixels<'a> {
     bytes: &'a [u8],
     pub(crate) channels: usize,
@@ -83,9 +89,10 @@ impl<'a> Pixels<'a> {
         Self { bytes, channels, width: frame.width() as usize, height: frame.height() as usize }
     }
 
-    /// The channels at a place between four pixels' centres, in 65536ths of a level; outside of the frame its border goes on.
+    /// The channels at a place, interpolated between the centres of four pixels, in units of 1/65536 level. Outside
+    /// the frame, its border is repeated.
     pub(crate) fn at(&self, (x, y): (f64, f64)) -> [u32; 3] {
-        // In 256ths of a pixel; a pixel's own centre lies half a pixel in.
+        // In units of 1/256 pixel; the centre of a pixel lies half a pixel in.
         let place =
             |at: f64, side: usize| ((at * 256.0).floor() as i64 - 128).clamp(0, (side as i64 - 1) * 256) as usize;
         let (x, y) = (place(x, self.width), place(y, self.height));
@@ -103,15 +110,15 @@ impl<'a> Pixels<'a> {
     }
 }
 
-/// With what eyes a side is looked at.
-struct Look<'a> {
+/// The picture and the settings for fitting sides.
+struct SideFitter<'a> {
     pixels: Pixels<'a>,
     scale: f64,
     threshold: f64,
 }
 
-impl Look<'_> {
-    /// All four sides laid along their edges.
+impl SideFitter<'_> {
+    /// Fits all four sides to their edges.
     fn sides(&self, corners: [(f64, f64); 4]) -> Option<Fitted> {
         let mut sides = Vec::with_capacity(4);
         for at in 0..4 {
@@ -126,7 +133,7 @@ impl Look<'_> {
         Some(Fitted { corners: met, rims })
     }
 
-    /// One side of a figure whose corners go clockwise, laid along its edge.
+    /// Fits one side to its edge; the corners of the quadrilateral go clockwise.
     fn side(&self, start: (f64, f64), end: (f64, f64)) -> Option<Side> {
         let along = (end.0 - start.0, end.1 - start.1);
         let length = (along.0 * along.0 + along.1 * along.1).sqrt();
@@ -166,7 +173,7 @@ impl Look<'_> {
 
     /// Where edges cross the normal through a place, in pixels outward.
     fn peaks(&self, place: (f64, f64), outward: (f64, f64), aside: i32) -> Vec<Peak> {
-        // Each step is the mean of so many pixels outside less that of as many inside.
+        // Each step is the mean of `window` pixels outside minus the mean of as many inside.
         let window = ((self.scale / 2.0).round() as i32).max(1);
         let reach = aside + window;
         let profile: Vec<[f64; 3]> = (-reach..=reach)
@@ -191,7 +198,7 @@ impl Look<'_> {
         (1..steps.len() - 1)
             .filter(|at| steps[*at] >= self.threshold && steps[*at] > steps[at - 1] && steps[*at] >= steps[at + 1])
             .map(|at| {
-                // The crest of the parabola through the three.
+                // The crest of the parabola through the three steps.
                 let (before, here, after) = (steps[at - 1], steps[at], steps[at + 1]);
                 let crest = (after - before) / (2.0 * (2.0 * here - before - after)).max(1e-9);
                 Peak { at: at as f64 - f64::from(aside) + crest, levels: here }
@@ -200,9 +207,9 @@ impl Look<'_> {
     }
 }
 
-/// The outermost line that enough of the peaks lie along, as its offsets at start and end.
+/// The outermost line that enough peaks lie along, as its offsets at start and end, in pixels outward.
 fn outermost(peaks: &[Vec<Peak>], aside: i32, tolerance: f64) -> (f64, f64) {
-    // [place, offset]: the levels of the peak there, 0 where there is none.
+    // `[place, offset]`: the levels of the peak there, 0 where there is none.
     let levels: Vec<Vec<f64>> = peaks
         .iter()
         .map(|peaks| {
@@ -217,7 +224,7 @@ fn outermost(peaks: &[Vec<Peak>], aside: i32, tolerance: f64) -> (f64, f64) {
         for end in 0..=2 * aside {
             let (mut count, mut sum) = (0, 0.0);
             for (place, levels) in levels.iter().enumerate() {
-                // Rounded to the nearest whole offset, from the middle of the place.
+                // The line's offset at the middle of the place, rounded to a whole number.
                 let twice = start * (2 * places - 2 * place as i32 - 1) + end * (2 * place as i32 + 1);
                 let levels = levels[((twice + places) / (2 * places)) as usize];
                 (count, sum) = (count + i32::from(levels > 0.0), sum + levels);
@@ -239,7 +246,7 @@ fn nearest(peaks: &[Peak], to: f64, tolerance: f64) -> Option<Peak> {
     peaks.iter().copied().filter(|peak| from(peak) <= tolerance).min_by(|a, b| from(a).total_cmp(&from(b)))
 }
 
-/// The values at 0 and 1 of the line with the least squared errors; `None` of fewer than two places.
+/// Values at 0 and 1 of the least-squares line through the points; `None` when there are fewer than two places.
 fn straight(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let n = points.len() as f64;
     let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / n, sum.1 + point.1 / n));
@@ -250,7 +257,7 @@ fn straight(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     (points.len() >= 2 && xx > 0.0).then_some((y - slope * x, y + slope * (1.0 - x)))
 }
 
-/// Where two lines meet, each through two points; `None` where they are nearly parallel.
+/// Intersection of two lines, each given by two points; `None` when they are nearly parallel.
 pub(super) fn meeting((a, b): Through, (c, d): Through) -> Option<(f64, f64)> {
     let (here, there) = ((b.0 - a.0, b.1 - a.1), (d.0 - c.0, d.1 - c.1));
     let cross = here.0 * there.1 - here.1 * there.0;

@@ -1,6 +1,6 @@
-//! Finding and straightening, held to a few hundred drawn scenes whose corners are known.
+//! Tests of finding and straightening, on a few hundred drawn scenes whose corners are known.
 //!
-//! A file because the scenes are asked for rates, strict ones: a wrong outline is worse than none.
+//! A file of its own because the scenes must reach strict rates: a wrong outline is worse than none.
 
 use image::imageops::{FilterType, resize};
 use image::{GrayImage, Luma, Rgb, RgbImage};
@@ -12,15 +12,15 @@ use crate::{Frame, sha256_hex};
 
 const SIZE: (u32, u32) = (640, 480);
 
-/// The distance of the farthest corner, in pixels.
+/// The largest distance of a found corner from the true one, in pixels.
 fn error(outline: &Outline, corners: [(f64, f64); 4]) -> f64 {
-    // Turned by 45 degrees either neighbour is the upper side.
+    // At a rotation of 45 degrees, either neighbour may be taken for the upper side.
     let turned = |by: usize| (0..4).map(move |at| (at, (at + by) % 4));
     let farthest = |by| turned(by).map(|(a, b)| distance(outline.corners()[a], corners[b])).fold(0.0, f64::max);
     [0, 1, 3].map(farthest).into_iter().fold(f64::MAX, f64::min)
 }
 
-/// Errors in ascending order of the outlines found, and the reasons where none was.
+/// Errors of the outlines found, in ascending order, and the reasons where none was found.
 fn look(scenes: impl Iterator<Item = Scene>) -> (Vec<f64>, Vec<NotFound>) {
     let (mut errors, mut refused) = (Vec::new(), Vec::new());
     for scene in scenes {
@@ -116,7 +116,7 @@ fn what_is_straightened_is_the_article_as_printed() {
         let corners = (0..100).find_map(|_| pose(&mut dice, aspect, (640.0, 480.0), 44.0, 12.0, 0.3)).unwrap();
         let frame = draw(&mut dice, SIZE, &table, &[Sheet { corners, print: &flat }]);
         let Frame::Rgb(straight) = Outline::find(&frame).unwrap().straighten(&frame) else { panic!("it was RGB") };
-        // As large as it is seen, so that both have lost the same.
+        // At the size at which it is seen, so that both have lost the same detail.
         let flat = resize(&flat, straight.width(), straight.height(), FilterType::Triangle);
         let apart = |turned: &RgbImage| {
             let sum: u64 = turned.as_raw().iter().zip(flat.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
@@ -130,7 +130,7 @@ fn what_is_straightened_is_the_article_as_printed() {
 #[test]
 fn every_machine_straightens_to_the_same_bytes() {
     let picture = RgbImage::from_fn(330, 260, |x, y| {
-        // A parallelogram, printed with a pattern; whole numbers only.
+        // A parallelogram with a printed pattern, computed in whole numbers only.
         let (u, v) = (5 * x + y, 7 * y + 600 - x);
         let inside = (400..1400).contains(&u) && (900..2100).contains(&v);
         if inside { Rgb([30, ((u * u + v * v) / 30_000 % 110) as u8, (u / 90) as u8]) } else { Rgb([150, 160, 200]) }
@@ -140,7 +140,7 @@ fn every_machine_straightens_to_the_same_bytes() {
     let Frame::Rgb(straight) = outline.straighten(&frame) else { panic!("it was RGB") };
     let bits = outline.corners().map(|(x, y)| [x.to_bits(), y.to_bits()].map(u64::to_be_bytes)).concat().concat();
     let hash = |bytes: &[u8]| sha256_hex(bytes)[..16].to_owned();
-    // Taken on x86-64; the crate's tests run on aarch64 too.
+    // Recorded on x86-64; the crate's tests run on aarch64 too.
     assert_eq!([hash(&bits), hash(straight.as_raw())], ["01746724d09941ef", "04a55be89eae98cb"]);
 }
 

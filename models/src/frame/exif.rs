@@ -1,16 +1,17 @@
-//! A picture's EXIF and XMP blocks enter, which way up it is leaves.
+//! A picture's EXIF and XMP blocks enter; its orientation leaves.
 //!
-//! A file because programs write the one number in many ways: as a SHORT, a LONG or a BYTE, in either byte order, or in XMP alone. What
-//! cannot be read means upright, as in Pillow: a picture is not refused for a note beside it.
+//! A file of its own because programs write this one number in many ways: as a SHORT, a LONG or a BYTE, in either
+//! byte order, or only in XMP. An orientation that cannot be read counts as upright, as in Pillow: a picture is not
+//! refused because of its metadata.
 
 use image::metadata::Orientation;
 
-/// The tag of EXIF 2.32 (CIPA DC-008), in the first directory of a TIFF structure.
+/// The orientation tag of EXIF 2.32 (CIPA DC-008), in the first directory of a TIFF structure.
 const ORIENTATION: u16 = 0x0112;
 
-/// Which way up a picture is by its EXIF block (a TIFF structure), or by its XMP where that says nothing.
+/// The orientation stated by a picture's EXIF block (a TIFF structure), or by its XMP block when EXIF states none.
 pub(super) fn orientation(exif: &[u8], xmp: &[u8]) -> Orientation {
-    // PNG and WebP may keep the JPEG's prefix.
+    // PNG and WebP files may keep the prefix of the JPEG segment.
     let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     let stated = in_exif(exif).or_else(|| in_xmp(xmp)).and_then(|number| u8::try_from(number).ok());
     stated.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
@@ -30,7 +31,7 @@ fn in_exif(exif: &[u8]) -> Option<u32> {
     let directory = number(4, 4)? as usize;
     let entries = (0..number(directory, 2)? as usize).map(|entry| directory + 2 + 12 * entry);
     let entry = entries.take_while(|at| at + 12 <= exif.len()).find(|at| number(*at, 2) == Some(ORIENTATION.into()))?;
-    // A value shorter than four bytes stands first in its place, in either byte order.
+    // A value shorter than four bytes is stored in the first bytes of its field, in either byte order.
     match number(entry + 2, 2)? {
         1 => number(entry + 8, 1),
         3 => number(entry + 8, 2),
@@ -39,7 +40,7 @@ fn in_exif(exif: &[u8]) -> Option<u32> {
     }
 }
 
-/// `tiff:Orientation="6"` or `<tiff:Orientation>6</tiff:Orientation>`.
+/// Reads `tiff:Orientation="6"` or `<tiff:Orientation>6</tiff:Orientation>`.
 fn in_xmp(xmp: &[u8]) -> Option<u32> {
     let name = b"tiff:Orientation";
     let at = xmp.windows(name.len()).position(|window| window == name)? + name.len();
@@ -53,7 +54,7 @@ fn in_xmp(xmp: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// A TIFF structure with one entry: the orientation as a value of that kind.
+    /// A TIFF structure with one entry: the orientation as a value of the TIFF type `kind`.
     fn block(little: bool, kind: u16, value: u32) -> Vec<u8> {
         let number = |number: u32, length: usize| {
             if little { number.to_le_bytes()[..length].to_vec() } else { number.to_be_bytes()[4 - length..].to_vec() }

@@ -1,19 +1,20 @@
-//! A JPEG file's bytes enter; a plain JPEG stream of the same pixels leaves, which was proved whole to its last row.
+//! A JPEG file's bytes enter; a plain JPEG stream of the same pixels leaves, checked to be complete to its last row.
 //!
-//! A file because no decoder in Rust is strict: each paints over what is lost. All segments are read as libjpeg-turbo reads them
-//! (ITU-T T.81, annex B), and what it would warn of is damage here. What is handed on holds nothing that decoders differ about: no
-//! metadata, the Huffman tables that Motion JPEG leaves out, one way to state the colours.
+//! A file of its own because no JPEG decoder in Rust is strict: each one fills in what is lost. All segments are read
+//! as libjpeg-turbo reads them (ITU-T T.81, annex B), and what libjpeg-turbo would warn of counts as damage. The
+//! output contains nothing that decoders interpret differently: it has no metadata, it has the Huffman tables that
+//! Motion JPEG omits, and it states the colours in one way.
 
 use image::metadata::Orientation;
 
 use super::exif;
-use super::scan::{Coding, Damage, History, Part, Scan, Table};
+use super::scan::{Coding, Damage, History, Scan, ScanComponent, Table};
 use crate::{Error, Result};
 
-/// Scans a picture may have; encoders make some ten, and each costs a pass over all blocks.
+/// Largest number of scans of a picture. Encoders make about ten, and each scan costs a pass over all blocks.
 const MAX_SCANS: usize = 100;
 
-/// The standard tables of T.81's annex K.3, as one DHT segment. Motion JPEG leaves them out.
+/// The standard Huffman tables of T.81, annex K.3, as one DHT segment. Motion JPEG omits them.
 #[rustfmt::skip]
 const STANDARD_TABLES: [u8; 420] = [
     0xFF, 0xC4, 0x01, 0xA2,
@@ -43,24 +44,24 @@ const STANDARD_TABLES: [u8; 420] = [
     0xE2, 0xE3, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xE9, 0xEA, 0xF2, 0xF3, 0xF4, 0xF5, 0xF6, 0xF7, 0xF8, 0xF9, 0xFA,
 ];
 
-/// A JPEG file up to its first scan.
+/// A JPEG file, read up to its first scan.
 pub(super) struct Jpeg<'a> {
     bytes: &'a [u8],
     at: usize,
     sof: u8,
     pub(super) size: (u32, u32),
     components: Vec<Component>,
-    /// The first number of each quantisation table.
+    /// The first value of each quantisation table.
     quantisers: [Option<i32>; 4],
     dc: [Option<Table>; 4],
     ac: [Option<Table>; 4],
     interval: usize,
     jfif: bool,
-    /// Adobe's colour transform.
+    /// The colour transform stated in Adobe's marker segment.
     adobe: Option<u8>,
     exif: Vec<u8>,
     xmp: Vec<u8>,
-    /// What is handed on so far.
+    /// The output stream so far.
     plain: Vec<u8>,
 }
 
@@ -68,7 +69,7 @@ struct Component {
     id: u8,
     sampling: (usize, usize),
     table: u8,
-    /// For each coefficient the number of its lowest bit so far; none before its first scan.
+    /// For each coefficient, the position of its lowest bit so far; `None` before its first scan.
     known: [Option<u8>; 64],
 }
 
@@ -76,7 +77,8 @@ impl<'a> Jpeg<'a> {
     /// Reads the segments before the first scan.
     ///
     /// # Errors
-    /// [`Error::Picture`] for what is damaged, and by its name for a kind of JPEG that is not read.
+    /// [`Error::Picture`] when the file is damaged, or when it is a kind of JPEG that is not supported,
+    /// which the error names.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self> {
         let mut jpeg = Self {
             bytes,
@@ -107,28 +109,29 @@ impl<'a> Jpeg<'a> {
         Ok(jpeg)
     }
 
-    /// Which way up the picture is.
+    /// The picture's orientation.
     pub(super) fn orientation(&self) -> Orientation {
         exif::orientation(&self.exif, &self.xmp)
     }
 
-    /// Bytes a decoder takes besides the pixels it gives: a copy of the file, twice, and all coefficients where scans share the work.
+    /// Bytes that a decoder needs besides the pixels it returns: two copies of the file, and all coefficients of a
+    /// progressive picture.
     pub(super) fn scratch(&self) -> u64 {
         let blocks: usize = (0..self.components.len()).map(|one| self.stored(one).0 * self.stored(one).1).sum();
-        // 64 coefficients of two bytes and 64 bits of history a block.
+        // For each block, 64 coefficients of two bytes and 64 bits of history.
         let held = if self.is_progressive() { blocks * (128 + 8) } else { 0 };
         (2 * self.bytes.len() + held) as u64
     }
 
-    /// Whether the picture has no colour.
+    /// Whether the picture has no colour: a single component.
     pub(super) fn is_grey(&self) -> bool {
         self.components.len() == 1
     }
 
-    /// Reads all scans to the end marker, and gives the stream to decode.
+    /// Reads all scans up to the end marker, and returns the stream to decode.
     ///
     /// # Errors
-    /// [`Error::Picture`] for what is damaged.
+    /// [`Error::Picture`] when the file is damaged or has more than [`MAX_SCANS`] scans.
     pub(super) fn proved(mut self) -> Result<Vec<u8>> {
         self.plain.reserve(self.bytes.len() - self.at);
         let mut histories: Vec<History> = Vec::new();
@@ -152,14 +155,15 @@ impl<'a> Jpeg<'a> {
         self.sof == 0xC2
     }
 
-    /// Reads segments up to the next scan's (true), whose marker is passed, or to the end marker (false).
+    /// Reads segments up to the next scan or the end marker. Returns true after the marker of a scan, and false after
+    /// the end marker.
     fn segments(&mut self) -> Result<bool> {
         loop {
             let marker = self.marker()?;
             match marker {
                 0xD9 => return Ok(false),
                 0xDA => return Ok(true),
-                // Markers without a segment, which mean nothing here.
+                // Markers without a segment; they have no meaning here.
                 0x01 | 0xD0..=0xD7 => continue,
                 0xD8 => return Err(damaged("a second picture begins inside it")),
                 0xC0..=0xFE => {}
@@ -177,7 +181,8 @@ impl<'a> Jpeg<'a> {
                 },
                 0xE0 => self.jfif |= segment.starts_with(b"JFIF\0"),
                 0xE1 => {
-                    // A block that is too long for one segment goes on in the next, as Pillow reads it.
+                    // An EXIF block that is too long for one segment continues in the next one; Pillow reads it this
+                    // way.
                     if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
                         self.exif.extend_from_slice(exif);
                     } else if let Some(xmp) = segment.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0") {
@@ -194,7 +199,7 @@ impl<'a> Jpeg<'a> {
         }
     }
 
-    /// The next marker, which stands where it is due, after any number of 0xFF.
+    /// Reads the next marker. It must stand at the current position, after any number of 0xFF.
     fn marker(&mut self) -> Result<u8> {
         let rest = &self.bytes[self.at.min(self.bytes.len())..];
         let fill = rest.iter().take_while(|byte| **byte == 0xFF).count();
@@ -206,7 +211,7 @@ impl<'a> Jpeg<'a> {
         Ok(marker)
     }
 
-    /// The bytes of the segment that begins here.
+    /// Reads the segment that begins at the current position, and returns its content.
     fn segment(&mut self) -> Result<&'a [u8]> {
         let segment = || {
             let rest = self.bytes.get(self.at..)?;
@@ -224,7 +229,7 @@ impl<'a> Jpeg<'a> {
         self.plain.extend(segment);
     }
 
-    /// A frame header (B.2.2).
+    /// Reads a frame header (B.2.2).
     fn frame(&mut self, marker: u8, segment: &[u8]) -> Result<()> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = segment else {
             return Err(damaged("its frame header is cut"));
@@ -258,7 +263,7 @@ impl<'a> Jpeg<'a> {
             self.components.push(Component { id: component[0], sampling, table: component[2], known: [None; 64] });
         }
         if let [only] = &mut self.components[..] {
-            // A scan of one component has units of one block whatever its factors (A.2.2).
+            // In a scan of one component, a unit is one block, whatever the sampling factors (A.2.2).
             only.sampling = (1, 1);
         }
         let largest = self.largest();
@@ -276,19 +281,19 @@ impl<'a> Jpeg<'a> {
         self.components.iter().fold((1, 1), |all, one| (all.0.max(one.sampling.0), all.1.max(one.sampling.1)))
     }
 
-    /// Units of a scan of all components, across and down.
+    /// Number of units in a scan of all components, across and down.
     fn units(&self) -> (usize, usize) {
         let (h, v) = self.largest();
         ((self.size.0 as usize).div_ceil(8 * h), (self.size.1 as usize).div_ceil(8 * v))
     }
 
-    /// Blocks that are stored of a component, across and down.
+    /// Number of blocks stored for a component, across and down.
     fn stored(&self, component: usize) -> (usize, usize) {
         let (units, sampling) = (self.units(), self.components[component].sampling);
         (units.0 * sampling.0, units.1 * sampling.1)
     }
 
-    /// Tables by B.2.4.2.
+    /// Reads Huffman tables (B.2.4.2). `None` when one is cut or impossible.
     fn huffman_tables(&mut self, mut segment: &[u8]) -> Option<()> {
         while let [head, rest @ ..] = segment {
             let counts: &[u8; 16] = rest.first_chunk()?;
@@ -305,7 +310,7 @@ impl<'a> Jpeg<'a> {
         Some(())
     }
 
-    /// Tables by B.2.4.1, of which only the first number is of interest here.
+    /// Reads quantisation tables (B.2.4.1), of which only the first value is kept. `None` when one is cut.
     fn quantisers(&mut self, mut segment: &[u8]) -> Option<()> {
         while let [head, rest @ ..] = segment {
             let first = match head >> 4 {
@@ -319,16 +324,19 @@ impl<'a> Jpeg<'a> {
         Some(())
     }
 
-    /// What the components are called: names that every decoder takes for RGB, or for YCbCr and its kin.
+    /// The component identifiers of the output: those that every decoder takes for RGB, or for YCbCr and related
+    /// colours.
     fn names(&self) -> [u8; 4] {
         let ids = self.components.iter().map(|component| component.id);
         let rgb = !self.jfif && (self.adobe == Some(0) || self.adobe.is_none() && ids.eq(*b"RGB"));
         if self.components.len() == 3 && rgb { *b"RGB\0" } else { [1, 2, 3, 4] }
     }
 
-    /// The frame header with names that no decoder takes for another colour, after Adobe's marker where there are four components.
+    /// The frame header of the output, with identifiers that every decoder takes for the same colours. Where there
+    /// are four components, Adobe's marker segment comes first.
     ///
-    /// The rules are libjpeg's (`default_decompress_parms`): JFIF is YCbCr, else Adobe's marker decides, else the components' names.
+    /// The rules are libjpeg's (`default_decompress_parms`): with JFIF the colours are YCbCr; otherwise Adobe's
+    /// marker decides, and otherwise the component identifiers.
     fn colour_header(&self) -> Vec<u8> {
         let count = self.components.len();
         let mut header = Vec::new();
@@ -349,7 +357,7 @@ impl<'a> Jpeg<'a> {
         header
     }
 
-    /// Sets the tables that are missing to the standard ones, as libjpeg-turbo does.
+    /// Sets missing Huffman tables to the standard ones, as libjpeg-turbo does.
     fn standard_tables(&mut self) -> Result<()> {
         let mut segment = &STANDARD_TABLES[4..];
         while let [head, counts @ ..] = segment {
@@ -365,7 +373,7 @@ impl<'a> Jpeg<'a> {
         Ok(())
     }
 
-    /// Reads the scan whose header begins here (B.2.3), and copies it.
+    /// Reads the scan whose header begins at the current position (B.2.3), and copies it to the output.
     fn scan(&mut self, histories: &mut [History]) -> Result<()> {
         let segment = self.segment()?;
         let impossible = || damaged("a scan header is impossible");
@@ -399,7 +407,7 @@ impl<'a> Jpeg<'a> {
                 );
             }
             let quantiser = self.quantisers[usize::from(component.table)];
-            parts.push(Part {
+            parts.push(ScanComponent {
                 component: place,
                 unit: if alone { (1, 1) } else { component.sampling },
                 stride: self.stored(place).0,
@@ -421,7 +429,7 @@ impl<'a> Jpeg<'a> {
         Ok(())
     }
 
-    /// How a scan is coded, in the order of progression that T.81 allows (G.1.1.1).
+    /// How a scan is coded, checked against the order of progression that T.81 allows (G.1.1.1).
     fn coding(&mut self, places: &[(usize, u8)], (start, end): (u8, u8), (high, low): (u8, u8)) -> Result<Coding> {
         if !self.is_progressive() {
             if (start, end, high, low) != (0, 63, 0, 0) {
@@ -461,7 +469,7 @@ fn damaged(what: Damage) -> Error {
     Error::Picture(format!("the picture is damaged: {what}; take or copy it again"))
 }
 
-/// The kinds of JPEG by their frame headers (B.1.1.3, table B.1).
+/// The error for a kind of JPEG that is not supported; `marker` is that of its frame header (B.1.1.3, table B.1).
 fn unread(marker: u8) -> Error {
     let kind = match marker {
         0xC3 => "a lossless",

@@ -1,7 +1,9 @@
-//! A file's first bytes enter, its kind leaves: a picture that is decoded here, a known kind that is not, or no picture at all.
+//! A file's first bytes enter; its kind leaves: a picture that is decoded here, a known kind that is not, or no
+//! picture at all.
 //!
-//! A file because the names of kinds and what to do about each stand here once, for listing folders and for decoding alike.
-//! A name is never believed: cameras, browsers and chat programs write any ending on any content.
+//! A file of its own because the names of the kinds, and the advice for each, are listed once, for listing
+//! folders and for decoding alike. File names are not trusted: cameras, browsers and chat programs write any
+//! extension on any content.
 
 use std::path::Path;
 
@@ -9,10 +11,11 @@ use image::ImageFormat;
 
 use crate::{Error, Result};
 
-/// First bytes that [`FileKind::of`] needs; with the whole file it also tells raw photographs from TIFF pictures in every case.
+/// Number of leading bytes that [`FileKind::of`] needs. With the whole file it also tells raw photographs from TIFF
+/// pictures in every case.
 pub const KIND_BYTES: usize = 4096;
 
-/// Endings that name a picture, in lower case.
+/// File name extensions of pictures, in lower case.
 const PICTURE_ENDINGS: [&str; 42] = [
     "apng", "arw", "avif", "bmp", "cr2", "cr3", "dib", "dng", "exr", "gif", "heic", "heif", "ico", "j2k", "jfif",
     "jif", "jp2", "jpe", "jpeg", "jpf", "jpg", "jpx", "jxl", "jxr", "nef", "orf", "pbm", "pef", "pgm", "png", "pnm",
@@ -27,29 +30,29 @@ const COPY: &str = "copy it again from where it came";
 const APPLE: &str = "convert it to JPEG, or set the phone to save \"most compatible\" pictures";
 const EXPECTED: &str = "expected PNG, JPEG, WebP, TIFF, BMP or GIF, whatever its name";
 
-/// What a file is by its content.
+/// The kind of a file, by its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// A picture of a format that is decoded here.
+    /// A picture in a format that is decoded here.
     Decoded(ImageFormat),
     /// A picture or document of a known format that is not decoded here.
     Unsupported {
-        /// Its English name, with its article: "a HEIC picture".
+        /// The kind's English name with its article: "a HEIC picture".
         name: &'static str,
-        /// What to do about it.
+        /// What the user can do about it.
         remedy: &'static str,
     },
-    /// Something else.
+    /// A file that is not a picture.
     NotAPicture {
-        /// What it is in English, with its article: "an HTML page".
+        /// The kind's English name with its article: "an HTML page".
         name: &'static str,
-        /// What to do where a picture was expected.
+        /// What the user can do where a picture was expected.
         remedy: &'static str,
     },
 }
 
 impl FileKind {
-    /// The kind of a file that begins with `head`, the first [`KIND_BYTES`] or more.
+    /// The kind of a file that begins with `head`, its first [`KIND_BYTES`] bytes or more (all of a shorter file).
     #[must_use]
     pub fn of(head: &[u8]) -> Self {
         if let Some(format) = decoded(head) {
@@ -61,23 +64,23 @@ impl FileKind {
         targa(head).or_else(|| by_signature(head)).or_else(|| by_text(head)).unwrap_or_else(|| blank(head))
     }
 
-    /// A named pipe, a socket or a device, which is not opened to learn more.
+    /// The kind of a named pipe, a socket or a device, which is not opened to learn more.
     #[must_use]
     pub fn special() -> Self {
         not_a_picture("a named pipe, a socket or a device", "name it itself if a picture is to be read from it")
     }
 
-    /// Whether a file's name says that it is a picture.
+    /// Whether a file's name has the extension of a picture.
     #[must_use]
     pub fn is_named_like_a_picture(path: &Path) -> bool {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         ending.is_some_and(|ending| PICTURE_ENDINGS.contains(&ending.as_str()))
     }
 
-    /// The format to decode.
+    /// The image format to decode.
     ///
     /// # Errors
-    /// [`Error::Picture`] for any other kind, with its name and what to do.
+    /// [`Error::Picture`] for a file that is not decoded here, with the name of its kind and what to do.
     pub fn format(self) -> Result<ImageFormat> {
         match self {
             Self::Decoded(format) => Ok(format),
@@ -105,9 +108,11 @@ fn decoded(head: &[u8]) -> Option<ImageFormat> {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Some(ImageFormat::Png),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(ImageFormat::WebP),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(ImageFormat::Gif),
-        // Byte 4 is the rest of the number 42, or of BigTIFF's 43; the version of Canon's CR2 stands behind it.
+        // Bytes 2 and 3, counted from 0, are the number 42, or 43 in BigTIFF. Canon's CR2 begins like TIFF; its own
+        // mark follows at byte 8.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(ImageFormat::Tiff),
-        // "BM", then the file's length, four reserved bytes, and where the pixels begin: below a megabyte in any real file.
+        // "BM", the file's length, four reserved bytes, and the offset of the pixels: below a megabyte in any real
+        // file.
         [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, 0, 12..=124, 0, 0, 0, ..] => Some(ImageFormat::Bmp),
         _ => None,
     }
@@ -161,7 +166,7 @@ fn by_signature(head: &[u8]) -> Option<FileKind> {
     known.map(|(_, kind)| *kind).or_else(|| by_brand(head)).or_else(|| portable_map(head))
 }
 
-/// The files that are made of ISO's boxes (ISO/IEC 14496-12), and RIFF: each tells its brand after the first box's name.
+/// Kinds made of ISO boxes (ISO/IEC 14496-12), and RIFF: each states its brand after the name of the first box.
 fn by_brand(head: &[u8]) -> Option<FileKind> {
     let film = not_a_picture("a film", "save the one frame that matters as a picture");
     if head.starts_with(b"RIFF") {
@@ -185,7 +190,7 @@ fn by_brand(head: &[u8]) -> Option<FileKind> {
     })
 }
 
-/// Netpbm's `P1` to `P7`, each followed by white space.
+/// Netpbm's kinds `P1` to `P7`, each followed by white space.
 fn portable_map(head: &[u8]) -> Option<FileKind> {
     matches!(head, [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', ..])
         .then_some(unsupported("a Netpbm picture (PPM, PGM, PBM or PAM)", CONVERT))
@@ -195,7 +200,7 @@ fn by_text(head: &[u8]) -> Option<FileKind> {
     let text = std::str::from_utf8(head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head));
     let text = match text {
         Ok(text) => text,
-        // The last letter may be cut.
+        // The last character may be cut.
         Err(cut) if cut.valid_up_to() + 3 >= head.len() => std::str::from_utf8(&head[..cut.valid_up_to()]).ok()?,
         Err(_) => return None,
     };
@@ -217,7 +222,7 @@ fn by_text(head: &[u8]) -> Option<FileKind> {
     })
 }
 
-/// Truevision's TGA begins with no signature: its 18-byte header is told by the few values that its fields may have.
+/// Truevision's TGA has no signature: its 18-byte header is recognised by the few values that its fields may have.
 fn targa(head: &[u8]) -> Option<FileKind> {
     let header = head.get(..18)?;
     let map = match (header[1], header[2]) {
@@ -238,8 +243,9 @@ fn blank(head: &[u8]) -> FileKind {
     }
 }
 
-/// Whether a TIFF file is a raw photograph: DNG says so by its tag 50706; Canon by "CR"; others hold a small picture in the first
-/// directory (tag 254 is 1) or none (no width, tag 256), and the sensor's in those that tag 330 names. `None` where the first directory is not among the bytes.
+/// Whether a TIFF file is a raw photograph. DNG has the tag 50706, and Canon's CR2 the letters "CR". Others have a
+/// small picture in the first directory (tag 254 is 1) or none (no width, tag 256), and the sensor's picture in the
+/// directories that tag 330 names. `None` when the first directory is not among the bytes.
 fn is_raw(file: &[u8]) -> Option<bool> {
     if file.get(8..10)? == b"CR" {
         return Some(true);

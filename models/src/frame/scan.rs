@@ -1,9 +1,10 @@
-//! The entropy-coded data of a JPEG scan enter and are read to their end: a place to go on from leaves, or what is wrong with them.
+//! The entropy-coded data of a JPEG scan enter and are read to their end; the position after them leaves, or what is
+//! wrong with them.
 //!
-//! A file because decoders fill in what is lost and say nothing. Here every Huffman code is followed as ITU-T T.81 has it (annexes F
-//! and G), but no pixel is made: bits that are missing, left over or impossible are damage.
+//! A file of its own because decoders fill in lost data without a warning. Here every Huffman code is decoded as in
+//! ITU-T T.81 (annexes F and G), but no pixels are made: bits that are missing, left over or impossible are damage.
 
-/// What is wrong, in words that follow "the picture is damaged: ".
+/// What is wrong with the data, in words that follow "the picture is damaged: ".
 pub(super) type Damage = &'static str;
 
 const CUT: Damage = "its data end before its last row";
@@ -13,20 +14,22 @@ const SURPLUS: Damage = "it holds data that belong to no row";
 const RESTART: Damage = "a restart marker is missing or out of order";
 const RANGE: Damage = "its brightness leaves every possible range";
 
-/// Bits of a code that are looked up at once.
+/// Number of bits of a code that are looked up at once.
 const LOOKUP: u32 = 9;
 
-/// A Huffman table as T.81's annex C builds it.
+/// A Huffman table, built as in T.81, annex C.
 pub(super) struct Table {
-    /// By the next [`LOOKUP`] bits: the code's length (0 for a longer one) and its symbol.
+    /// Indexed by the next [`LOOKUP`] bits: the code's length (0 for a longer code) and its symbol.
     short: Vec<(u8, u8)>,
-    /// By length: one more than the last code, aligned to 16 bits, and what leads from a code to its symbol's place.
+    /// Indexed by the code's length: the last code plus one, aligned to 16 bits, and the offset from a code to the
+    /// index of its symbol.
     long: [(u32, i32); 17],
     symbols: Vec<u8>,
 }
 
 impl Table {
-    /// From the number of codes of each length 1 to 16, and their symbols in order. `None` where these make no prefix code.
+    /// Builds a table from the number of codes of each length 1 to 16, and their symbols in order. `None` when they
+    /// do not form a prefix code.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut short = vec![(0, 0); 1 << LOOKUP];
         let mut long = [(0, 0); 17];
@@ -41,7 +44,7 @@ impl Table {
                 code += 1;
             }
             place += usize::from(*count);
-            // No code is all ones.
+            // No code may be all ones.
             if *count > 0 && code >= 1 << length {
                 return None;
             }
@@ -52,11 +55,11 @@ impl Table {
     }
 }
 
-/// The bits of a scan, without the zeros that are stuffed after 0xFF, up to the next marker.
+/// The bits of a scan up to the next marker, without the zero bytes that are stuffed after 0xFF.
 struct Bits<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next `count` bits, highest first; what lies below them is either zero or as it will come.
+    /// The next `count` bits, highest first. The bits below them are either zero or already the bits that follow.
     held: u64,
     count: u32,
 }
@@ -66,7 +69,7 @@ impl Bits<'_> {
         while self.count <= 56 {
             if let Some(eight) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
                 let word = u64::from_be_bytes(*eight);
-                // A byte is 0xFF where its complement is zero.
+                // A byte is 0xFF if its complement is zero.
                 let complement = !word;
                 if complement.wrapping_sub(0x0101_0101_0101_0101) & !complement & 0x8080_8080_8080_8080 == 0 {
                     let bytes = (64 - self.count) / 8;
@@ -82,12 +85,12 @@ impl Bits<'_> {
         }
     }
 
-    /// The next byte; `None` at a marker and at the end.
+    /// Reads the next byte; `None` at a marker and at the end of the data.
     fn byte(&mut self) -> Option<u8> {
         let byte = *self.data.get(self.at)?;
         let mut next = self.at + 1;
         if byte == 0xFF {
-            // Several may stand before a marker, and before the zero as well.
+            // Several 0xFF may stand before a marker, and also before the stuffed zero.
             while *self.data.get(next)? == 0xFF {
                 next += 1;
             }
@@ -106,7 +109,7 @@ impl Bits<'_> {
         self.count -= bits;
     }
 
-    /// The next bits, at most 16, as a number.
+    /// Reads the next `bits` bits, at most 16, as a number.
     #[inline]
     fn take(&mut self, bits: u32) -> Result<u32, Damage> {
         if bits == 0 {
@@ -160,20 +163,20 @@ impl Bits<'_> {
         Err(if self.count < 16 { CUT } else { CODE })
     }
 
-    /// A difference of `size` bits, as T.81's EXTEND (F.2.2.1).
+    /// Reads a difference of `size` bits, as EXTEND in T.81 (F.2.2.1).
     #[inline]
     fn difference(&mut self, size: u32) -> Result<i32, Damage> {
         let value = self.take(size)? as i32;
         Ok(if size > 0 && value < 1 << (size - 1) { value - (1 << size) + 1 } else { value })
     }
 
-    /// Fails where whole bytes are left before the marker; the rest of the last byte is padding.
+    /// Fails when whole bytes are left before the marker. The remaining bits of the last byte are padding.
     fn end(&mut self) -> Result<(), Damage> {
         self.fill();
         if self.count >= 8 { Err(SURPLUS) } else { Ok(()) }
     }
 
-    /// Steps over the restart marker of that number.
+    /// Skips the restart marker with this number, 0 to 7.
     fn restart(&mut self, number: u8) -> Result<(), Damage> {
         self.end()?;
         let fill = self.data[self.at.min(self.data.len())..].iter().take_while(|byte| **byte == 0xFF).count();
@@ -191,25 +194,26 @@ impl Bits<'_> {
 /// How a scan's blocks are coded.
 #[derive(Clone, Copy)]
 pub(super) enum Coding {
-    /// Whole blocks.
+    /// All coefficients of each block.
     Sequential,
     /// The first coefficient of each block, without its lowest `low` bits.
     DcFirst { low: u32 },
-    /// One more bit of the first coefficients.
+    /// One more bit of the first coefficient of each block.
     DcRefinement,
     /// Coefficients `start..=end` for the first time.
     AcFirst { start: u32, end: u32 },
-    /// One more bit of these.
+    /// One more bit of coefficients `start..=end`.
     AcRefinement { start: u32, end: u32 },
 }
 
 /// One component's part in a scan.
-pub(super) struct Part<'a> {
-    /// The component's place among all, for [`Scan::histories`].
+pub(super) struct ScanComponent<'a> {
+    /// The component's index in the picture, which is also its index in the histories that [`Scan::check`] takes.
     pub(super) component: usize,
-    /// Blocks of it in one unit of the scan, across and down: its sampling factors, or 1 and 1 in a scan of its own.
+    /// Blocks of the component in one unit of the scan, across and down: its sampling factors, or 1 and 1 when the
+    /// scan has only this component.
     pub(super) unit: (usize, usize),
-    /// The width in blocks of what is stored for it.
+    /// Width, in blocks, of what is stored for the component.
     pub(super) stride: usize,
     pub(super) dc: Option<&'a Table>,
     pub(super) ac: Option<&'a Table>,
@@ -217,25 +221,26 @@ pub(super) struct Part<'a> {
     pub(super) quantiser: i32,
 }
 
-/// One scan.
+/// A scan and how to read it.
 pub(super) struct Scan<'a> {
-    pub(super) parts: Vec<Part<'a>>,
-    /// Units across and down.
+    pub(super) parts: Vec<ScanComponent<'a>>,
+    /// Number of units, across and down.
     pub(super) units: (usize, usize),
-    /// Units between restart markers; 0 for none.
+    /// Number of units between restart markers; 0 for none.
     pub(super) interval: usize,
     pub(super) coding: Coding,
 }
 
-/// For each block of a component, a bit for each coefficient that is not zero so far: later scans spend a bit on each.
+/// For each block of a component, one bit per coefficient: set when the coefficient is not zero so far. Later scans
+/// spend a bit on each of these.
 pub(super) type History = Vec<u64>;
 
 impl Scan<'_> {
-    /// Reads the scan that begins at `start`, and tells where it ended: at a marker.
+    /// Reads the scan that begins at `start`, and returns the position of the marker where it ends.
     pub(super) fn check(&self, data: &[u8], start: usize, histories: &mut [History]) -> Result<usize, Damage> {
         let mut bits = Bits { data, at: start, held: 0, count: 0 };
         let mut predicted = [0_i32; 4];
-        // Blocks that an end-of-band code still covers.
+        // Number of blocks that an end-of-band code still covers.
         let mut band = 0_u32;
         let (mut left, mut number) = (self.interval, 0);
         for row in 0..self.units.1 {
@@ -268,7 +273,7 @@ impl Scan<'_> {
     fn block(
         &self,
         bits: &mut Bits,
-        part: &Part,
+        part: &ScanComponent,
         (x, y): (usize, usize),
         predicted: &mut i32,
         band: &mut u32,
@@ -298,7 +303,8 @@ impl Scan<'_> {
     }
 }
 
-/// The first coefficient (F.2.2.1). With 8-bit samples it lies within 8 * 128 once quantised back; twice that is no picture's.
+/// Reads the first coefficient (F.2.2.1). With 8-bit samples, its dequantised value lies within 8 * 128. More than
+/// twice that, plus two quantiser steps, cannot come from a picture.
 #[inline]
 fn first(bits: &mut Bits, table: &Table, predicted: &mut i32, low: u32, quantiser: i32) -> Result<(), Damage> {
     let size = u32::from(bits.symbol(table)?);
@@ -310,7 +316,7 @@ fn first(bits: &mut Bits, table: &Table, predicted: &mut i32, low: u32, quantise
     if (value * i64::from(quantiser)).abs() > 2048 + 2 * step { Err(RANGE) } else { Ok(()) }
 }
 
-/// The other 63 (F.2.2.2).
+/// Reads the other 63 coefficients of a block (F.2.2.2).
 #[inline]
 fn sequential(bits: &mut Bits, table: &Table) -> Result<(), Damage> {
     let mut place = 1;
@@ -329,12 +335,12 @@ fn sequential(bits: &mut Bits, table: &Table) -> Result<(), Damage> {
     Ok(())
 }
 
-/// The length of an end-of-band run (G.1.2.2).
+/// Reads the length of an end-of-band run (G.1.2.2).
 fn band_run(bits: &mut Bits, power: u32) -> Result<u32, Damage> {
     Ok((1 << power) + bits.take(power)?)
 }
 
-/// A band of coefficients for the first time (G.1.2.2).
+/// Reads a band of coefficients for the first time (G.1.2.2).
 fn progressive(
     bits: &mut Bits,
     table: &Table,
@@ -363,7 +369,8 @@ fn progressive(
     Ok(())
 }
 
-/// One more bit of a band (G.1.2.3): each coefficient that is not zero yet takes a bit on the way to the next new one.
+/// Reads one more bit of a band (G.1.2.3). On the way to the next new coefficient, each one that is already nonzero
+/// takes a bit.
 fn refined(
     bits: &mut Bits,
     table: &Table,
@@ -386,7 +393,7 @@ fn refined(
         }
         loop {
             if place > end {
-                // A run may end with the band, a new coefficient may not lie behind it.
+                // A run may end with the band, but a new coefficient may not stand behind it.
                 return if size > 0 || run > 0 { Err(PAST) } else { Ok(()) };
             }
             if *history >> place & 1 == 1 {

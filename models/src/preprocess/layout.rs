@@ -1,7 +1,7 @@
-//! Where a picture's regions come to lie: a [`Frame`] and a [`Preprocess`] enter, a [`Layout`] for each region leaves.
+//! Where a picture's regions are placed: a [`Frame`] and a [`Preprocess`] enter, a [`Layout`] for each region leaves.
 //!
-//! A file because two ask it: whoever fills the network's rows, and whoever points from a place of a row back into the picture. For
-//! [`Resize::Ink`] the answer depends on the pixels.
+//! A file of its own because it has two users: the code that fills the network's rows, and the code that maps a place
+//! of a row back to the picture. For [`Resize::Ink`] the layout depends on the pixels.
 
 use image::GrayImage;
 
@@ -9,22 +9,24 @@ use crate::{Error, Frame, Preprocess, Region, Resize, Result};
 
 /// Luma below this is ink: a quarter of the way from white to black.
 const INK_BELOW: u8 = 192;
-/// Ink is scaled to fit this part of the plane's sides, so that a signature with its weight at one end is hardly cut.
+/// Ink is scaled to fit this share of the plane's width and height, so that a signature with its weight at
+/// one end is hardly cut.
 const INK_SHARE: f64 = 0.9;
 
-/// Where a region lies in the picture and where it comes to lie in its row.
+/// Where a region lies in the picture, and where it is placed in its row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// Width and height of the picture.
+    /// Width and height of the picture, in pixels.
     size: (u32, u32),
-    /// Left, top, width and height in the picture's pixels.
+    /// Left, top, width and height of the region, in pixels of the picture.
     pub(crate) crop: [f64; 4],
-    /// The same in the row's pixels; around it lies paper, and what hangs over the row's edge is cut.
+    /// Left, top, width and height of the region, in pixels of the row. Paper lies around it, and what hangs over the
+    /// row's edge is cut.
     pub(crate) inner: [i64; 4],
 }
 
 impl Preprocess {
-    /// The layout of each region of an article.
+    /// Computes the layout of each region of an article.
     ///
     /// # Errors
     /// [`Error::Picture`] when ink is to be laid out and there is none; [`Error::Setting`] when this rule does not
@@ -65,7 +67,7 @@ impl Preprocess {
         Ok(Layout { size: grey.dimensions(), crop, inner: [x0, y0, width, height] })
     }
 
-    /// Width and height of a crop scaled, its aspect kept, to fit a `share` of the row.
+    /// Width and height of a crop that is scaled, with its aspect ratio kept, to fit a `share` of the row.
     fn fitted(&self, [_, _, width, height]: [f64; 4], share: f64) -> (i64, i64) {
         let factor = share * (f64::from(self.width) / width).min(f64::from(self.height) / height);
         let fit = |crop: f64, side: u32| ((crop * factor).round() as i64).clamp(1, i64::from(side));
@@ -74,11 +76,14 @@ impl Preprocess {
 }
 
 impl Layout {
-    /// The place in the picture that a rectangle `[x, y, width, height]` of the row shows, in fractions of the picture. `None` where
-    /// it shows nothing but the paper around.
+    /// The part of the picture that a rectangle of the row shows, in fractions of the picture.
+    ///
+    /// The rectangle is `[x, y, width, height]` in pixels of the row. `None` when it shows only the paper around the
+    /// region.
     #[must_use]
     pub fn shown(&self, [x, y, width, height]: [usize; 4]) -> Option<Region> {
-        // One side: from the row's pixels to the picture's fractions, cut off where the paper begins.
+        // One axis: from pixels of the row to fractions of the picture, limited to where the region ends and the
+        // paper begins.
         let side = |start: usize, length: usize, axis: usize, whole: u32| {
             let place = |at: usize| {
                 let within = (at as f64 - self.inner[axis] as f64) / self.inner[axis + 2] as f64;
@@ -92,24 +97,25 @@ impl Layout {
     }
 }
 
-/// A region in the picture's pixels.
+/// A region as left, top, width and height in pixels of the picture.
 fn crop((width, height): (u32, u32), region: Region) -> [f64; 4] {
     let (w, h) = (f64::from(width), f64::from(height));
-    // At least a pixel wide, and never over the edge by a rounding.
+    // At least one pixel wide, and not over the picture's edge by a rounding.
     let (crop_width, crop_height) = ((region.width * w).max(1.0).min(w), (region.height * h).max(1.0).min(h));
     [(region.x * w).min(w - crop_width), (region.y * h).min(h - crop_height), crop_width, crop_height]
 }
 
-/// Where the ink of a picture is.
+/// Where the ink of a picture lies.
 struct Ink {
-    /// Left, top, width and height of what bounds it, in pixels.
+    /// Left, top, width and height of its bounding box, in pixels.
     crop: [f64; 4],
-    /// Its centre of mass, from the crop's left upper corner.
+    /// Its centre of mass, in pixels from the upper left corner of the crop.
     centre: (f64, f64),
 }
 
 impl Ink {
-    /// Pixels darker than [`INK_BELOW`], each as heavy as it is dark; `None` where there are none. The sums are integers.
+    /// Finds the pixels darker than [`INK_BELOW`], each weighted by its darkness; `None` when there are none. The
+    /// sums are integers.
     fn find(grey: &GrayImage) -> Option<Self> {
         let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
         let (mut mass, mut across, mut down) = (0u64, 0u64, 0u64);
@@ -120,7 +126,7 @@ impl Ink {
         }
         (mass > 0).then(|| {
             let side = |from: u32, to: u32| f64::from(to - from + 1);
-            // A pixel's own centre lies half a pixel in.
+            // The centre of a pixel lies half a pixel in.
             let centre = |sum: u64, from: u32| sum as f64 / mass as f64 + 0.5 - f64::from(from);
             let crop = [f64::from(left), f64::from(top), side(left, right), side(top, bottom)];
             Self { crop, centre: (centre(across, left), centre(down, top)) }
@@ -150,7 +156,7 @@ mod tests {
         assert_eq!(padded.shown([8, 2, 8, 4]), Some([0.5, 0.0, 0.5, 0.25].into()));
     }
 
-    /// A bar from (10, 20) on, 40 x 10 pixels, whose left half is twice as dark as its right.
+    /// A bar of 40 x 10 pixels with its upper left corner at (10, 20); its left half is twice as dark as its right.
     fn bar() -> GrayImage {
         GrayImage::from_fn(100, 80, |x, y| match (x, y) {
             (10..30, 20..30) => Luma([55]),
@@ -163,7 +169,8 @@ mod tests {
     fn ink_is_cropped_and_its_centre_of_mass_comes_to_the_middle() {
         let layout = &rule(80, 40, Resize::Ink, vec![Region::WHOLE]).layouts(&Frame::Grey(bar())).unwrap()[0];
         assert_eq!(layout.crop, [10.0, 20.0, 40.0, 10.0]);
-        // 0.9 * 80 / 40 = 1.8: 72 x 18. The centre lies (2 * 10 + 30) / 3 = 16.67 pixels in, 30 of the scaled ones.
+        // 0.9 * 80 / 40 = 1.8: 72 x 18. The centre lies (2 * 10 + 30) / 3 = 16.67 pixels in, which is 30 after
+        // scaling.
         assert_eq!(layout.inner, [10, 11, 72, 18]);
         let quarter = <[f64; 4]>::from(layout.shown([10, 11, 36, 9]).unwrap());
         let expected = [0.1, 0.25, 0.2, 0.0625];

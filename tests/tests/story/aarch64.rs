@@ -1,11 +1,11 @@
-//! The box's own program for a 64-bit Raspberry Pi, under emulation: it says what this machine says.
+//! The box's program for a 64-bit Raspberry Pi, under emulation: its verdicts are those of this machine.
 
 use counterfoil_tests::{Stage, edge, edge_on_aarch64};
 
 #[test]
 fn the_raspberry_pi_gives_the_same_verdicts() {
     let stage = Stage::get();
-    // Emulation is slow: the genuine notes and two families are enough to differ on.
+    // Emulation is slow. The genuine notes and two families are enough to show a difference.
     let [real, rescan, halftone] = ["real", "fake/rescan", "fake/coarse-halftone"]
         .map(|folder| stage.path("test").join(folder).display().to_string());
     for bundle in ["gan", "statistics"] {

@@ -1,4 +1,4 @@
-//! Bundles as they come: incomplete, changed, too new, or made to harm. A box refuses each and says why.
+//! Bundles that are incomplete, changed, too new, or built to do harm. A box refuses each one and says why.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ fn refused(bundle: &Path, because: &str) {
     edge(["selftest".as_ref(), "--bundle".as_ref(), bundle.as_os_str()]).says(because).code(2);
 }
 
-/// Changes the network and makes the manifest agree, as whoever means harm would.
+/// Changes the network and adapts the manifest to it, as an attacker would.
 fn forge(bundle: &Path, change: impl Fn(&mut Vec<u8>)) {
     let (onnx, manifest) = (bundle.join("discriminator.onnx"), bundle.join("manifest.json"));
     let mut bytes = fs::read(&onnx).unwrap();
@@ -62,7 +62,7 @@ fn a_network_that_was_tampered_with_is_refused_even_with_matching_hashes() {
     let stage = Stage::get();
     let dir = tempfile::tempdir().unwrap();
 
-    // NaNs all over the weights, for not each of them weighs in a score.
+    // Many weights become NaN, because a single one may have no effect on a score.
     let bundle = stage.copy("gan", dir.path());
     forge(&bundle, |bytes| {
         for place in 4..15 {

@@ -1,4 +1,4 @@
-//! A bundle's way onto a box: by ssh to one that runs, and on the card of one that never did.
+//! Installation of a bundle on a box: by ssh on a running box, and on the SD card of a new one.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use counterfoil_tests::{Ran, built, counterfoil, edge, root, skip};
 
-/// A real sshd on a port of its own, which lets this user in with a key made for it.
+/// A real sshd on a free port. The current user can log in with a key that was made for the test.
 struct Sshd {
     folder: tempfile::TempDir,
     daemon: Child,
@@ -18,7 +18,7 @@ struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one, or says that it cannot.
+    /// Starts sshd. Without sshd on this machine the test is skipped and `None` is returned.
     fn start() -> Option<Self> {
         let program = Path::new("/usr/sbin/sshd");
         if !program.exists() || !Path::new("/usr/bin/ssh-keygen").exists() {
@@ -56,7 +56,7 @@ impl Sshd {
         Some(sshd)
     }
 
-    /// Deploys to a box whose program, state and configuration lie in a folder of this machine.
+    /// Runs `counterfoil deploy` for a box whose program, state and configuration are in a folder of this machine.
     fn deploy(&self, program: &Path, state: &Path, bundle: &Path, more: &[&str]) -> Ran {
         let options = [
             format!("Port={}", self.port),
@@ -87,7 +87,7 @@ fn pretrained() -> PathBuf {
     root().join("models/pretrained/specimen-note-statistics").canonicalize().unwrap()
 }
 
-/// The box's program, but for what a script does before it.
+/// A script that runs the shell commands in `before` and then the box's program.
 fn program(dir: &Path, before: &str) -> PathBuf {
     let path = dir.join("edge");
     fs::write(&path, format!("#!/bin/sh\n{before}\nexec {} \"$@\"\n", built("counterfoil-edge").display())).unwrap();
@@ -104,10 +104,10 @@ fn a_bundle_is_deployed_by_ssh_and_taken_back_where_the_box_does_not_get_well() 
     let well = program(dir.path(), "");
     sshd.deploy(&well, &state, &pretrained(), &[]).ok().says("judges by");
     assert!(models().len() == 1 && models()[0]["current"] == true);
-    // Nothing is left of what was copied.
+    // A second deployment works, so no copied file of the first one is in the way.
     sshd.deploy(&well, &state, &pretrained(), &[]).ok();
 
-    // The box refuses a bundle that was damaged on its way, and nothing changes.
+    // The box refuses a bundle that was damaged in transfer, and its models stay as they were.
     let lossy = program(
         dir.path(),
         "case \"$*\" in *install*) for last; do :; done; echo x >> \"$last/discriminator.onnx\";; esac",
@@ -118,7 +118,7 @@ fn a_bundle_is_deployed_by_ssh_and_taken_back_where_the_box_does_not_get_well() 
         .says("discriminator.onnx is not the file");
     assert!(models().len() == 1 && models()[0]["current"] == true);
 
-    // A model that the box rolls back by itself.
+    // The box rolls this model back without a command from the user.
     let other = dir.path().join("other");
     assert!(Command::new("cp").arg("-r").arg(pretrained()).arg(&other).status().unwrap().success());
     let manifest = fs::read_to_string(other.join("manifest.json")).unwrap();
@@ -141,7 +141,7 @@ fn a_bundle_is_deployed_by_ssh_and_taken_back_where_the_box_does_not_get_well() 
         .says("did you mean `source`?");
 }
 
-/// What the boot partition of a freshly written card holds, as far as it matters.
+/// A folder with the files of a new card's boot partition that matter for these tests.
 fn card(dir: &Path) -> PathBuf {
     let boot = dir.join("bootfs");
     fs::create_dir(&boot).unwrap();
@@ -174,18 +174,18 @@ fn a_card_is_given_all_that_its_first_start_needs() {
     let user_data = fs::read_to_string(boot.join("user-data")).unwrap();
     assert!(user_data.starts_with("#cloud-config\n") && user_data.contains("install.sh"), "{user_data}");
     assert_eq!(fs::read_to_string(boot.join("meta-data")).unwrap(), "instance-id: rpios-image\n");
-    // What lies on the card is the bundle, whole.
+    // The bundle on the card is complete.
     edge(["selftest", "--bundle", &boot.join("counterfoil/bundle").display().to_string()]).ok();
     let checked = Command::new("sh").arg("-n").arg(boot.join("counterfoil/install.sh")).status().unwrap();
     assert!(checked.success());
 
-    // A second time replaces what the first one wrote, and nothing else.
+    // A second flash replaces the files of the first one and no others.
     fs::write(boot.join("counterfoil/bundle/left.txt"), "of the first").unwrap();
     flash(&[]).ok().says("was flashed before").says("the card is ready");
     assert!(!boot.join("counterfoil/bundle/left.txt").exists());
     assert_eq!(fs::read_to_string(boot.join("user-data")).unwrap(), user_data);
 
-    // What Imager set up stays, and what cannot be added to is said how to mend.
+    // The settings of Raspberry Pi Imager stay. For a file that cannot be extended, the message says what to do.
     let imager = "#cloud-config\nhostname: till\nruncmd:\n- [ rfkill, unblock, wifi ]\n";
     fs::write(boot.join("user-data"), imager).unwrap();
     flash(&[]).ok();
@@ -200,7 +200,8 @@ fn a_card_is_given_all_that_its_first_start_needs() {
         .says("`sh /boot/firmware/counterfoil/install.sh`");
     assert_eq!(fs::read_to_string(boot.join("user-data")).unwrap(), script);
 
-    // Bookworm and older read none of it, nor where our own files lie from another time; neither does a 32-bit system run it.
+    // Bookworm and older systems do not read these files. That is still detected when files of an earlier flash are
+    // there. A 32-bit system cannot run the program.
     fs::remove_file(boot.join("user-data")).unwrap();
     fs::remove_file(boot.join("meta-data")).unwrap();
     fs::write(boot.join("issue.txt"), "Raspberry Pi reference 2024-11-19\n").unwrap();
@@ -212,7 +213,7 @@ fn a_card_is_given_all_that_its_first_start_needs() {
     fs::write(boot.join("kernel7.img"), "32").unwrap();
     flash(&[]).code(2).says("32-bit");
     fs::remove_file(boot.join("kernel7.img")).unwrap();
-    // What a flash that broke off has left is replaced; a folder of somebody's own of that name is not.
+    // The rest of an interrupted flash is replaced; a folder of the same name with other files is not.
     fs::remove_file(boot.join("counterfoil/install.sh")).unwrap();
     flash(&[]).ok();
     fs::remove_dir_all(boot.join("counterfoil")).unwrap();
@@ -256,7 +257,7 @@ fn what_is_flashed_fits_a_fat_partition() {
     assert!(copied.as_ref().unwrap().status.success(), "{copied:?}");
     let checked = Command::new("/usr/sbin/fsck.fat").args(["-n", &image]).output().unwrap();
     assert!(checked.status.success(), "{checked:?}");
-    // And back: what a Pi reads from the partition is the bundle, whole.
+    // The bundle is complete when it is read back from the partition.
     let back = dir.path().join("back").display().to_string();
     fs::create_dir(&back).unwrap();
     let copied = mtools("mcopy", &["-s", "-i", &image, "::counterfoil", &back]);

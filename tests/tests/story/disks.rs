@@ -1,4 +1,4 @@
-//! Disks that are full, read-only or gone, and the second one that a run is mirrored to.
+//! Disks that are full, read-only or missing, and the backup of a run on a second disk.
 
 use std::fs;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::process::Command;
 
 use counterfoil_tests::{SMALL, Stage, counterfoil, skip};
 
-/// A folder on a disk of its own, which can be filled.
+/// A folder on its own small file system, which a test can fill.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// Mounts one, or says that it cannot.
+    /// Mounts a tmpfs of this size. Without root the test is skipped and `None` is returned.
     fn mount(size: &str) -> Option<Self> {
         let disk = Self(tempfile::tempdir().unwrap());
         let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], disk.0.path());
@@ -20,7 +20,7 @@ impl SmallDisk {
         mounted.then_some(disk)
     }
 
-    /// Changes how it is mounted: `ro`, `rw`, `size=50m`.
+    /// Mounts the file system again with another option: `ro`, `rw` or `size=50m`.
     fn remount(&self, option: &str) {
         assert!(mount(&["-o", &format!("remount,{option}")], self.0.path()));
     }
@@ -49,7 +49,7 @@ fn a_full_disk_ends_a_run_with_a_message_and_keeps_the_last_checkpoint() {
     train(&[&["--data", &notes, "--steps", "2"], &SMALL[..]].concat()).ok();
     let last = disk.0.path().join("run/checkpoints/step-00000002.safetensors");
     let before = fs::read(&last).unwrap();
-    // Fill what is left but for a few kilobytes.
+    // Fill the disk except for a few kilobytes.
     let mut filler = vec![0u8; 8 << 20];
     while fs::write(disk.0.path().join("filler"), &filler).is_err() {
         filler.truncate(filler.len() - (16 << 10));
@@ -96,7 +96,7 @@ fn a_backup_stands_in_for_a_run_that_is_lost() {
     counterfoil(start("whole", "8")).ok();
     counterfoil(backed("run")).ok();
     fs::remove_dir_all(path("run")).unwrap();
-    // Whoever starts anew must not overwrite what is left.
+    // A new run must not overwrite the backup that is left.
     counterfoil(backed("run")).code(2).says("--resume");
     counterfoil(["train", "--out", &path("copy"), "--resume", "--steps", "8"]).ok().says("going on from step 4");
     for file in ["checkpoints/step-00000008.safetensors", "metrics.jsonl", "held-out.safetensors", "run.json"] {

@@ -1,4 +1,4 @@
-//! What a box learns on site: one item's references, and its own camera.
+//! Adaptation on site: enrolment of a writer's references, and calibration for the box's own camera.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ fn a_writer_is_enrolled_and_a_camera_calibrated_for() {
     let [run, bundle, state] = ["run", "bundle", "state"].map(path);
     let [notes, test, gan] = ["notes", "test/real", "gan"].map(|name| stage.path(name).display().to_string());
 
-    // Ten notes in a row stand for one writer's.
+    // Ten consecutive notes stand for the signatures of one writer.
     let group = r"(\d+)\d\.png";
     let grouped =
         ["train", "--data", &notes, "--out", &run, "--net", "statistics", "--held-out", "0.5", "--group", group];
@@ -40,8 +40,9 @@ fn a_writer_is_enrolled_and_a_camera_calibrated_for() {
     box_with(&gan, &enroll).code(2).says("--group");
     box_with(&gan, &["detect", "--as", "ada", &pictures[3]]).code(2).says("cannot enrol");
 
-    // Every writer's notes held to two of the writer's own, and once more to four; the counterfeits' numbers tell whom they claim to be of.
-    // Numbers start at 1, so one writer has nine notes, and note 150 is alone: 149 are left of 150.
+    // The notes of every writer are compared with two references of the same writer, then with four. The number of a
+    // counterfeit tells which writer it imitates. Numbers start at 1, so one writer has nine notes and note 150 has a
+    // separate group: 149 of the 150 notes remain.
     let fake = stage.path("test/fake").display().to_string();
     let pictures_of = ["--genuine", &*notes, "--fake", &fake, "--group", group, "--json"];
     let eval = |rest: &[&str]| counterfoil([&["eval", "--bundle", &bundle], &pictures_of[..], rest].concat());
@@ -56,7 +57,7 @@ fn a_writer_is_enrolled_and_a_camera_calibrated_for() {
     calibrate(&test).code(2).says("needs at least 19").says("--alpha");
     let before = box_with(&bundle, &["detect", &pictures[3]]).lines().remove(0);
     calibrate(&notes).ok().says("150 genuine pictures");
-    // A calibration is an afternoon's work at the camera.
+    // A calibration takes a person much time at the camera, so it is not overwritten without `--force`.
     calibrate(&test).code(2).says("exists already").says("--force");
     let after = box_with(&bundle, &["detect", &pictures[3]]).lines().remove(0);
     assert_eq!(

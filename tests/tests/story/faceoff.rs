@@ -1,4 +1,4 @@
-//! Face-offs over the network: a game to its end, and games that somebody leaves.
+//! Face-offs over the network: complete games, and games that are interrupted or that a box leaves.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,19 +17,19 @@ fn pretrained(name: &str) -> String {
     root().join("models/pretrained").join(name).display().to_string()
 }
 
-/// A box that judges what it is sent, with something around it.
+/// A box without a camera that judges the pictures it receives, with additional environment variables.
 fn contestant(name: &str, environment: &Environment) -> Served {
     Served::start_in(environment, name, &["--source", "none", "--bundle", &pretrained("specimen-note-statistics")])
 }
 
-/// A file that lets the referee in to all of them.
+/// Writes the file with addresses and tokens that gives the referee access to these boxes, and returns its path.
 fn known(served: &[Served]) -> String {
     let boxes = served[0].state.join("boxes.toml");
     fs::write(&boxes, served.iter().map(Served::entry).collect::<String>()).unwrap();
     boxes.display().to_string()
 }
 
-/// Two boxes and the file that lets the referee in.
+/// Two boxes and the file that gives the referee access to them.
 fn two_boxes() -> (Served, Served, String) {
     let served = ["till", "desk"].map(|name| contestant(name, &[]));
     let boxes = known(&served);
@@ -37,7 +37,7 @@ fn two_boxes() -> (Served, Served, String) {
     (till, desk, boxes)
 }
 
-/// Waits until the game in a folder has so many lines in its record.
+/// Waits until the record of the game in this folder has at least this number of lines.
 fn wait_for_lines(game: &Path, lines: usize) {
     while fs::read_to_string(game.join("transcript.jsonl")).unwrap_or_default().lines().count() < lines {
         thread::sleep(Duration::from_millis(5));
@@ -71,7 +71,7 @@ fn two_boxes_play_and_the_record_stands_up() {
     let truths: Vec<bool> = lines[..12].iter().map(|line| line["genuine"].as_bool().unwrap()).collect();
     assert_eq!(truths.iter().filter(|genuine| **genuine).count(), 6, "fairly mixed");
     assert_eq!(end["opened"]["genuine"], serde_json::json!(truths));
-    // The same bytes to all, the same detector in all: nothing but time tells them apart.
+    // All boxes get the same bytes and have the same detector, so their answers differ only in time.
     for line in &lines[..12] {
         assert_eq!(line["answers"]["till"]["verdict"], line["answers"]["desk"]["verdict"], "{line}");
     }
@@ -83,7 +83,7 @@ fn two_boxes_play_and_the_record_stands_up() {
         sound.starts_with("sound: 12 rounds, 12 exhibits as they were shown, the seal opens; too close to call"),
         "{sound}"
     );
-    // One byte of the record, one byte of an exhibit.
+    // Change one byte of the record, then one byte of an exhibit.
     for file in ["transcript.jsonl", "exhibits/0007.png"] {
         let sound = fs::read(out.join(file)).unwrap();
         let mut changed = sound.clone();
@@ -93,7 +93,7 @@ fn two_boxes_play_and_the_record_stands_up() {
         fs::write(out.join(file), sound).unwrap();
     }
     verify().ok();
-    // The same folder once more: refused, and nothing of the finished game is touched.
+    // A second game in the same folder is refused, and the finished game stays unchanged.
     counterfoil(game(&boxes, &out)).code(2).says("finished game").says("another --out");
     counterfoil([game(&boxes, &out), vec!["--resume".to_owned()]].concat()).code(2).says("it was finished");
     verify().ok();
@@ -230,7 +230,7 @@ fn what_cannot_be_played_is_said_before_the_game() {
     say(&["--box", "till", "--exhibits", &exhibits(), "--rounds", "5000"]).says("--rounds");
     say(&["--box", "till", "--exhibits", &exhibits(), "--pace", "soon"]).says("such as 5s");
     counterfoil(["faceoff", "verify", &out]).code(2).says("transcript.jsonl");
-    // Another box at the address that was paired with.
+    // Another box answers at the address of the paired one.
     let another = fs::read_to_string(&boxes).unwrap().replace(&till.fingerprint, &"0".repeat(64));
     let forged = dir.path().join("boxes.toml");
     fs::write(&forged, another).unwrap();
@@ -263,7 +263,7 @@ fn a_table_with_sealed_cards_is_played_by_two_cameras() {
     let dir = tempfile::tempdir().unwrap();
     let table = dir.path().join("table.jpg");
     fs::write(&table, laid("test/real")).unwrap();
-    // A camera over the table: what lies there, ten times a second.
+    // The camera above the table sends the picture of the table ten times a second.
     let bin = dir.path().join("bin");
     fs::create_dir(&bin).unwrap();
     let script = format!("#!/bin/sh\nwhile cat {}; do sleep 0.1; done\n", table.display());
@@ -311,7 +311,7 @@ fn a_table_with_sealed_cards_is_played_by_two_cameras() {
         move || plays_along(&hall, "Ann", &[true, true])
     });
     let played = counterfoil_reading(arguments, || {
-        // The scanner types all of it ahead; the table changes once the first round is written down.
+        // The scanner input is written in advance. The picture of the table changes when the first round is recorded.
         let (out, table) = (out.clone(), table.clone());
         thread::spawn(move || {
             wait_for_lines(&out, 2);
@@ -338,7 +338,7 @@ fn a_table_with_sealed_cards_is_played_by_two_cameras() {
     assert!(counterfoil(["faceoff", "verify", &out.display().to_string()]).ok().stdout().contains("all cards open"));
 }
 
-/// Somebody who looks at the table and says by phone what each exhibit is, as soon as the hall takes it.
+/// A person in the audience who answers every round with a phone, as soon as the scoreboard accepts the answer.
 fn plays_along(hall: &str, name: &str, says: &[bool]) {
     let asks = |path: &str, what: &Value| {
         let url = format!("http://{hall}/api/{path}");
@@ -384,14 +384,14 @@ fn ten_boxes_play_at_one_table() {
 fn clocks_that_disagree_decide_nothing() {
     let Some(past) = at_another_time("1970-01-02 00:00:00") else { return };
     let Some(future) = at_another_time("2093-01-01 00:00:00") else { return };
-    // Nothing rests on what a box thinks the time is: not its certificate, not its token, not how quick it was.
+    // Certificates, tokens and answer times do not depend on the clock of a box.
     let served = [contestant("till", &past), contestant("desk", &future)];
     let dir = tempfile::tempdir().unwrap();
     let lines = counterfoil(game(&known(&served), &dir.path().join("game"))).ok().lines();
     for line in &lines[..12] {
         let said = ["till", "desk"].map(|name| line["answers"][name].clone());
         assert!(said[0]["verdict"].is_string() && said[0]["verdict"] == said[1]["verdict"], "{line}");
-        // By the referee's clock.
+        // Measured with the referee's clock.
         assert!(said.iter().all(|answer| answer["seconds"].as_f64().unwrap() < 10.0), "{line}");
     }
     assert!(lines[12]["outcome"]["decided"] == false, "{}", lines[12]);

@@ -1,6 +1,7 @@
-//! `kill -9`: nothing that was saved is lost, nothing needs a human, and the bytes are those of a run that nothing happened to.
+//! Training under `kill -9`: no saved data is lost, no run needs repair by hand, and the resumed run ends with the
+//! same bytes as an uninterrupted run.
 //!
-//! Eight kills here; `scripts/kill-train` asks for a hundred through `COUNTERFOIL_KILLS`.
+//! The tests here kill eight times; `scripts/kill-train` asks for a hundred kills through `COUNTERFOIL_KILLS`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 const KILLS: usize = 8;
 
-/// Every file below a folder with its bytes.
+/// All files below a folder, with their bytes.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -36,13 +37,13 @@ fn assert_same(expected: &BTreeMap<PathBuf, Vec<u8>>, found: &BTreeMap<PathBuf, 
     }
 }
 
-/// The step of the newest checkpoint that stands under its name.
+/// The step of the newest complete checkpoint: one that has its final file name.
 fn newest(run: &Path) -> Option<u64> {
     let files = fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
     files.filter_map(|file| file.file_name().to_str()?.strip_prefix("step-")?.split('.').next()?.parse().ok()).max()
 }
 
-/// The step a run said it went on from, where it got so far.
+/// The step from which a run resumed according to its stderr, or `None` if it did not get so far.
 fn resumed_at(stderr: &str) -> Option<u64> {
     stderr.lines().find_map(|line| line.strip_prefix("counterfoil: going on from step ")?.parse().ok())
 }
@@ -64,7 +65,7 @@ fn a_run_killed_halfway_goes_on_to_the_same_bytes() {
     };
     counterfoil(train(&whole, "40")).ok();
     let half = killed.join("checkpoints/step-00000020.safetensors");
-    // The same command, which would never end, killed once half of the steps are saved.
+    // The same command with a step count it never reaches, killed when half of the wanted steps are saved.
     let watched = std::thread::scope(|scope| {
         let run =
             scope.spawn(|| counterfoil_killed(train(&killed, "1000000"), Duration::ZERO, &[dir.path().join("now")]));
@@ -78,7 +79,7 @@ fn a_run_killed_halfway_goes_on_to_the_same_bytes() {
     let resumed = counterfoil(["train", "--out", &killed.display().to_string(), "--resume", "--steps", "40"]).ok();
     assert_eq!(resumed_at(&resumed.stderr()), Some(20), "{resumed}");
     let mut expected = tree(&whole);
-    // All but the end it was first given.
+    // Only `config.toml` may differ: it holds the step count of the first command.
     expected.insert("config.toml".into(), fs::read(killed.join("config.toml")).unwrap());
     assert_same(&expected, &tree(&killed));
 }
@@ -87,7 +88,7 @@ fn a_run_killed_halfway_goes_on_to_the_same_bytes() {
 fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
     let wanted = std::env::var("COUNTERFOIL_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number of kills"));
     let dir = tempfile::tempdir().unwrap();
-    // Fewer than the stage's: every start reads them all.
+    // Fewer notes than in the shared data set, because every start reads all of them.
     let notes = dir.path().join("notes").display().to_string();
     counterfoil(["dataset", "specimen", "--out", &notes, "--real", "60", "--fakes", "0"]).ok();
     let config = dir.path().join("train.toml").display().to_string();
@@ -110,7 +111,7 @@ fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
         let [run, backup] = [&out, &copy].map(|folder| folder.display().to_string());
         let folders = [out.clone(), out.join("checkpoints"), out.join("samples"), copy.join("checkpoints")];
         loop {
-            // What a person would type, or a script that knows nothing but what the last run said.
+            // The command that a person would type, or a script that knows only what the last run printed.
             let saved = newest(&out);
             let resume = ["train", "--out", &run, "--resume", "--backup", &backup].map(str::to_owned).to_vec();
             let arguments = if out.join("run.json").exists() {
@@ -120,8 +121,8 @@ fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
                 [start(&run), vec!["--backup".to_owned(), backup.clone()]].concat()
             };
             let ran = if kills < wanted {
-                // A run that has saved nothing yet is killed sooner. Every other kill waits, from its moment on, for a file to be
-                // half written.
+                // Before the first checkpoint a run is killed sooner. Every second kill waits, after its random moment,
+                // until a file is half written.
                 let span = if saved.is_none() { span / 3.0 } else { span };
                 let watch = if kills % 2 == 1 { &folders[..] } else { &[] };
                 counterfoil_killed(arguments, Duration::from_secs_f64(moments.random_range(0.0..span)), watch)
@@ -143,7 +144,7 @@ fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
             early += usize::from(newest(&out).is_none());
         }
         assert_same(&whole, &tree(&out));
-        // The backup holds the same, but of the sample grids the newest.
+        // The backup holds the same files, but only the newest of the sample grids.
         let mut copied = whole.clone();
         copied.retain(|file, _| !file.starts_with("samples") || file.ends_with("step-00000060.png"));
         assert_same(&copied, &tree(&copy));

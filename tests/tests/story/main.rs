@@ -1,4 +1,4 @@
-//! The stories: what a user does with the programs, and what happens when something is wrong.
+//! End-to-end tests ("stories"): what a user does with the programs, and what happens when something goes wrong.
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot be set up has failed")]
 

@@ -1,4 +1,4 @@
-//! Models in slots: installed, selected, rolled back, signed; and what a kill at any moment leaves of them.
+//! Model slots: install, select, roll back, sign; and the state after an install is killed at a random moment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
-/// A pretrained bundle with a counter of its own: another fingerprint, the same network.
+/// A copy of a pretrained bundle with this counter: the same network with another fingerprint.
 fn numbered(dir: &Path, counter: u64) -> PathBuf {
     let (from, to) = (root().join("models/pretrained/specimen-note-statistics"), dir.join(format!("bundle-{counter}")));
     for folder in ["", "golden"] {
@@ -43,7 +43,7 @@ fn a_running_box_takes_another_model_without_a_pause() {
     watching.hears("judging by specimen-note-statistics (number 1)");
     assert_eq!(watching.end().0, Some(2), "stdin ended without a picture");
 
-    // The card loses a file: the box comes up with the model before.
+    // The SD card loses a file: the box starts with the previous model.
     let current = model(&state, &["list"]).ok().lines().into_iter().find(|slot| slot["current"] == true).unwrap();
     fs::remove_file(state.join("models").join(current["id"].as_str().unwrap()).join("discriminator.onnx")).unwrap();
     edge(["watch", "--source", "stdin", "--state", &kept, "--lights", "none"])
@@ -65,7 +65,7 @@ fn only_signed_bundles_are_installed_once_a_key_is() {
     counterfoil(["key", "sign", "--key", &secret, &bundle]).ok();
     assert!(counterfoil(["key", "show", "--key", &public, &bundle]).ok().stdout().contains("is signed"));
     model(&state, &["install", &bundle, "--select"]).ok();
-    // Another's key, behind a password.
+    // A bundle that is signed with another key, which has a password.
     let [theirs, their_secret, password] = ["theirs", "theirs.key", "password"].map(name);
     fs::write(&password, "correct horse\n").unwrap();
     counterfoil(["key", "new", "--out", &theirs, "--password-file", &password]).ok();
@@ -84,7 +84,7 @@ fn an_install_that_is_killed_at_any_moment_leaves_the_old_model_or_the_new_one()
     model(&state, &["install", &bundles[0], "--select"]).ok();
     let whole = std::time::Instant::now();
     model(&state, &["install", &bundles[1], "--select"]).ok();
-    // A machine that is busier now than it was a moment ago takes longer: the span of moments follows.
+    // The time of an install changes with the load of the machine, so the range of kill times is adapted to it.
     let mut takes = whole.elapsed();
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut ended = 0;
@@ -97,7 +97,7 @@ fn an_install_that_is_killed_at_any_moment_leaves_the_old_model_or_the_new_one()
         let slots = model(&state, &["list"]).ok().lines();
         let current: Vec<_> = slots.iter().filter(|slot| slot["current"] == true).collect();
         assert_eq!(current.len(), 1, "{slots:?}");
-        // It runs, and what is listed is whole.
+        // The current model is complete and passes the self test.
         let id = current[0]["id"].as_str().unwrap();
         edge(["selftest", "--bundle", &state.join("models").join(id).display().to_string()]).ok();
     }

@@ -1,4 +1,4 @@
-//! What the programs and the documents name is there: every command line with its flags, every script and every document.
+//! Command lines, flags, scripts and documents that programs and documentation mention exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use counterfoil_tests::{counterfoil, edge, root};
 
-/// Folders whose files are read by people or end up in what the programs say.
+/// Files and folders to check: documentation, and sources whose texts the programs print.
 const READ: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
@@ -33,19 +33,19 @@ fn is_markdown(path: &Path) -> bool {
     path.extension().is_some_and(|kind| kind == "md")
 }
 
-/// Every text that is read, by its path.
+/// All texts to check, with their paths.
 fn texts() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     READ.iter().map(|name| root().join(name)).filter(|path| path.exists()).for_each(|path| files(&path, &mut found));
     found.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// A word as it stands in a command line, without what a sentence or Markdown put around it.
+/// A word of a command line without the punctuation of a sentence or of Markdown around it.
 fn word(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-').trim_end_matches('-')
 }
 
-/// A program's commands, as its help lists them, each with the flags that its own help names.
+/// The commands of a program, from its `--help` texts, each with its flags.
 struct Commands {
     program: &'static str,
     known: BTreeMap<Vec<String>, (BTreeSet<String>, BTreeSet<String>)>,
@@ -56,7 +56,7 @@ impl Commands {
         Self { program, known: BTreeMap::new() }
     }
 
-    /// Subcommands and flags of a command.
+    /// The subcommands and the flags of a command. `path` is empty for the program itself.
     fn at(&mut self, path: &[String]) -> &(BTreeSet<String>, BTreeSet<String>) {
         let program = self.program;
         self.known.entry(path.to_vec()).or_insert_with(|| {
@@ -73,7 +73,7 @@ impl Commands {
         })
     }
 
-    /// What is wrong with a command line, the program's name cut off.
+    /// Checks a command line without the program's name. Returns the first error, if there is one.
     fn complaint(&mut self, line: &str) -> Option<String> {
         let mut path = Vec::new();
         let mut words = line.split_whitespace().map(word).peekable();
@@ -83,7 +83,7 @@ impl Commands {
                 break;
             }
             if !commands.contains(*next) {
-                // A command may take a value where it has subcommands: `counterfoil faceoff --box`.
+                // A command with subcommands may also take a value itself.
                 return path.is_empty().then(|| format!("there is no command `{next}`"));
             }
             path.push((*next).to_owned());
@@ -103,9 +103,10 @@ fn every_command_line_that_is_named_exists() {
     let mut complaints = Vec::new();
     let mut checked = 0;
     for (path, text) in texts() {
-        // A command line may go on after a backslash.
+        // A command line continues after a backslash at the end of a line.
         for line in text.replace("\\\n", " ").lines() {
-            // In a document or a message it stands in backticks, in an example at the start of an indented line, or after a colon.
+            // A command line starts after a backtick or a `$`, after a colon, at the start of an indented line, or at
+            // the start of a line of Markdown.
             for (at, _) in line.match_indices("counterfoil") {
                 let (before, rest) = line.split_at(at);
                 let is_command = before.ends_with(['`', '$'])

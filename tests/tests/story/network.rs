@@ -1,4 +1,5 @@
-//! A box on the network: who gets in, what it answers, and what it does while others do their worst.
+//! A box on the network: access with tokens and pairing, its answers, and its behaviour under slow, faulty and
+//! excessive requests.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -39,7 +40,7 @@ fn a_paired_visitor_gets_the_verdict_that_the_box_itself_would_give() {
     let (_, refused) = served.asks("/v1/look", &["--data", ""]);
     assert!(refused["error"].as_str().unwrap().contains("no camera"), "{refused}");
     let page = served.text("/");
-    // The name of SVG is no address that anything is fetched from.
+    // The namespace of SVG is a name; nothing is fetched from it.
     let elsewhere = page.replace("http://www.w3.org/2000/svg", "");
     assert!(page.contains("<title>Counterfoil</title>") && !elsewhere.contains("http"), "fetches nothing");
     let metrics = served.text("/metrics");
@@ -129,7 +130,7 @@ fn a_code_that_the_box_shows_pairs_and_another_does_not() {
 fn who_dawdles_or_floods_holds_up_nobody() {
     let jpeg = jpeg(Path::new(&note()));
     let mut served = Served::start("till", &["--source", "stdin", "--json", "--bundle", &bundle()]);
-    // Heads that never end, half-closed sockets, rubbish, and handshakes that never begin.
+    // Incomplete handshakes, half-closed sockets, and bytes that are not TLS.
     let mut dawdlers = Vec::new();
     for number in 0..60 {
         let mut stream = TcpStream::connect(&served.address).unwrap();
@@ -152,7 +153,7 @@ fn who_dawdles_or_floods_holds_up_nobody() {
         thread::sleep(Duration::from_millis(300));
     }
     assert!(served.watching.next()["said"].is_string(), "the camera's loop goes on");
-    // From another address there is room; from this one again once the dawdlers are thrown out.
+    // Another address still gets a connection. This address gets one again when the idle connections are closed.
     let elsewhere = served.asks("/v1/detect", &["--interface", "127.0.0.2", "--data-binary", &format!("@{}", note())]);
     assert_eq!(elsewhere.0, 200, "{}", elsewhere.1);
     let begun = Instant::now();
@@ -165,7 +166,7 @@ fn who_dawdles_or_floods_holds_up_nobody() {
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest);
     }
-    // More at once than it can judge: each is judged or told to come again, none waits for ever.
+    // More requests at once than the box can judge: each one gets a verdict or status 503; none waits for ever.
     let statuses: Vec<u16> = thread::scope(|scope| {
         let ask = || served.asks("/v1/detect", &["--data-binary", &format!("@{}", note())]).0;
         let asking: Vec<_> = (0..24).map(|_| scope.spawn(ask)).collect();
@@ -262,7 +263,7 @@ fn a_bundle_comes_over_the_network_only_if_it_is_signed_by_a_key_of_the_box() {
     assert_eq!(put(&path("cut.tar")).0, 422);
     let (status, installed) = put(&signed);
     assert_eq!(status, 200, "{installed}");
-    // It runs within a second, and what was there before can run again.
+    // The new model is activated, and the old one can be activated again.
     let begun = Instant::now();
     while served.reads("/v1/status").1["model"]["id"] != installed["model"]["id"] {
         assert!(begun.elapsed() < Duration::from_secs(20), "it never runs");
@@ -316,7 +317,7 @@ fn a_home_automation_hears_of_the_box() {
     assert!(seen.starts_with("counterfoil/") && !seen.contains("till"), "a name may be another box's too: {seen}");
     assert_eq!(heard(&online), "online");
     assert_eq!(serde_json::from_str::<Value>(&heard(&seen)).unwrap()["said"], said);
-    // Another box by the same name throws this one off no more, and what earlier versions left under the name is gone.
+    // A second box with the same name does not disconnect this one.
     let other = dir.path().join("other.toml");
     let text = fs::read_to_string(&config).unwrap().replace("/state\"", "/other\"");
     fs::write(&other, text).unwrap();
@@ -336,7 +337,7 @@ fn a_home_automation_hears_of_the_box() {
         second.talk()
     );
     drop(second);
-    // A box whose power is cut is offline by its last will.
+    // When the power of a box is cut, its last will reports it as offline.
     watching.signal("KILL");
     let begun = Instant::now();
     while heard(&online) != "offline" {
@@ -347,7 +348,8 @@ fn a_home_automation_hears_of_the_box() {
     broker.wait().unwrap();
 }
 
-/// Plays a face-off with a box on another machine, which is a network namespace at the other end of a wire.
+/// Shell script that plays a face-off with a box on another machine. The other machine is a network namespace at the
+/// other end of a virtual Ethernet cable.
 const FROM_ANOTHER_MACHINE: &str = r#"
 set -e
 counterfoil=$1 edge=$2 folder=$3 bundle=$4 exhibits=$5

@@ -1,4 +1,4 @@
-//! The whole path: drawn notes, a trained run, a bundle, and the same verdict wherever it is asked for.
+//! The whole pipeline: specimen notes, a training run, a bundle, and the same verdict from every program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use counterfoil_models::game::Seal;
 use counterfoil_tests::{Stage, counterfoil, edge, edge_reading, root, skip};
 use serde_json::Value;
 
-/// Path and score as printed, digit for digit.
+/// The score of each path as printed, digit for digit.
 fn scores(lines: &[String]) -> BTreeMap<String, String> {
     lines
         .iter()
@@ -140,7 +140,7 @@ fn a_report_is_one_page_that_fetches_nothing() {
     let html = fs::read_to_string(page).unwrap();
     assert!(html.contains("<svg") && html.contains("data:image/png;base64,") && html.contains("rescan"));
     assert!(!html.contains("src=\"http") && !html.contains("<script"));
-    // The run is shorter than an epoch, and yet not the untrained forger is shown.
+    // The run is shorter than an epoch. The report still shows the trained generator, not the untrained one.
     assert!(html.contains("forger draws at step 12<"), "the newest grid is of the last step, and is called so");
 }
 

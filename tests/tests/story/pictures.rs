@@ -1,4 +1,4 @@
-//! Pictures as they come: broken, strange and hostile. Each is named with a remedy, and the rest is judged.
+//! Broken, unusual and hostile picture files. Each unreadable file gets a message, and the others are judged.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -62,7 +62,7 @@ fn broken_pictures_are_named_and_the_rest_is_judged() {
     assert_eq!(line(&lines, "a-whole.png")["score"], line(&lines, "z-whole.png")["score"]);
 }
 
-/// A few kilobytes that promise 30,000 x 30,000 pixels.
+/// A small PNG file whose header claims 30,000 x 30,000 pixels.
 fn huge() -> Vec<u8> {
     let mut bytes = png(&DynamicImage::new_luma8(16, 16));
     bytes[16..20].copy_from_slice(&30_000u32.to_be_bytes());
@@ -105,7 +105,8 @@ fn a_missing_file_and_an_empty_folder_are_told() {
     assert!(said.contains("no pictures") && said.contains("gone.png"), "{ran}");
 }
 
-/// Pictures that `tests/odd_pictures.py` makes from a seed, a part of them damaged, and holds to Pillow and `djpeg -strict`.
+/// Uses pictures that `tests/odd_pictures.py` makes from a seed and partly damages. The reference is Pillow and, for
+/// JPEG, `djpeg -strict`.
 #[test]
 fn odd_and_damaged_pictures_are_read_as_pillow_reads_them_or_refused() {
     const DAMAGE: [&str; 8] = ["cut-", "cut-end-", "hole-", "lost-", "noise-", "twice-", "bit-", "header-before-"];
@@ -149,7 +150,7 @@ fn odd_and_damaged_pictures_are_read_as_pillow_reads_them_or_refused() {
             continue;
         };
         let upright = lines[&format!("upright/{name}.png")]["score"].as_f64().unwrap();
-        // Decoders of lossy formats round, and widen colours, each in its own way; 16 bits are rounded to 8, where Pillow cuts them.
+        // Decoders of lossy formats differ in rounding and chroma upsampling. We round 16 bits to 8; Pillow truncates.
         let apart = if name.contains(".jpg") || name.contains("lossy.webp") { 0.1 } else { 1e-3 };
         assert!((score - upright).abs() <= apart * upright.abs().max(1.0), "{name}: {score}, and upright {upright}");
     }

@@ -1,4 +1,4 @@
-//! Training as a user does it: resumed, misconfigured, on the wrong folder, exported from any checkpoint.
+//! Training as a user does it: with resume, with wrong settings, with a wrong folder, and export from any checkpoint.
 
 use std::fs;
 
@@ -54,7 +54,7 @@ fn any_checkpoint_that_is_kept_can_be_exported() {
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap_or_default();
         (ran, manifest["training"]["steps"].as_u64())
     };
-    // The newest, 9, off the schedule; and the best of those on it, whichever that is.
+    // Two checkpoints remain: the newest, step 9, which is not on the schedule, and the best of the scheduled ones.
     let names: Vec<_> =
         fs::read_dir(dir.path().join("run/checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
@@ -136,7 +136,7 @@ fn pictures_a_box_was_unsure_of_come_back_once_a_person_labelled_them() {
     train().ok().says("121 genuine pictures to learn from");
 }
 
-/// The files below a folder, sorted.
+/// All files below a folder, sorted by path.
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found: Vec<_> = std::fs::read_dir(folder)
         .unwrap()

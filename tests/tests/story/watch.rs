@@ -1,4 +1,4 @@
-//! A box that watches: cameras that come and go, folders that fill, and what it says of them.
+//! The `watch` command: cameras that are lost and come back, folders that receive files, and the messages about them.
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +16,7 @@ fn bundle() -> String {
     root().join("models/pretrained/specimen-note-statistics").display().to_string()
 }
 
-/// Camera pictures that the bundle judges as asked for, at least one each.
+/// A camera picture (JPEG) for which the bundle gives this verdict.
 fn judged(verdict: &str) -> Vec<u8> {
     let stage = Stage::get();
     for folder in ["notes/real", "test/fake"] {
@@ -34,7 +34,7 @@ fn judged(verdict: &str) -> Vec<u8> {
     panic!("the stage has no picture that is {verdict}");
 }
 
-/// A program by the name of `rpicam-vid` that does what a script says.
+/// Writes a program `rpicam-vid` that runs this shell script. Returns the folder that holds it.
 fn rpicam(dir: &Path, script: &str) -> PathBuf {
     let bin = dir.join("bin");
     fs::create_dir_all(&bin).unwrap();
@@ -51,7 +51,7 @@ fn frames_that_agree_are_a_verdict_and_one_that_does_not_is_none() {
         Watching::start(["watch", "--source", "stdin", "--json", "--lights", "console", "--bundle", &bundle()], &[]);
     let mut show = |picture: &[u8], times: usize| {
         for _ in 0..times {
-            // A camera's pace: what is not judged in time is dropped, and must not be here.
+            // Slow enough that every frame is judged; frames that come too fast would be dropped.
             std::thread::sleep(Duration::from_millis(400));
             watching.stdin.as_mut().unwrap().write_all(picture).unwrap();
         }
@@ -70,7 +70,7 @@ fn frames_that_agree_are_a_verdict_and_one_that_does_not_is_none() {
     assert!(lit < dark && talk.contains("[red on]"), "{talk}");
 }
 
-/// What a box that watches a folder is started with.
+/// The arguments of a box that watches a folder.
 fn in_folder<'a>(source: &'a str, state: &'a str, bundle: &'a str) -> [&'a str; 8] {
     ["watch", "--source", source, "--json", "--bundle", bundle, "--state", state]
 }
@@ -89,7 +89,7 @@ fn a_folder_is_watched_and_every_verdict_written_down() {
     fs::write(inbox.join("2.jpg"), "no picture").unwrap();
     let line = watching.next();
     assert!(line["said"] == "unjudged" && line["error"].as_str().unwrap().contains("not a picture"), "{line}");
-    // The folder goes away and comes back; the fault is left though nothing is there to judge.
+    // The folder disappears and comes back. The fault ends as soon as the folder can be listed again.
     let elsewhere = dir.path().join("elsewhere");
     fs::rename(&inbox, &elsewhere).unwrap();
     watching.hears("cannot be listed");
@@ -117,7 +117,7 @@ fn each_file_of_a_folder_has_a_verdict_of_its_own() {
     let watching = Watching::start(in_folder(&source, &kept, &bundle), &[]);
     watching.hears("0 files were in");
     let (genuine, fake) = (judged("genuine"), judged("counterfeit"));
-    // Sixty at once, alike and not, each renamed into place.
+    // Sixty files in quick succession, equal and different ones, each renamed into place.
     for number in 0..60 {
         let picture = if number % 10 < 7 { &genuine } else { &fake };
         fs::write(inbox.join("scan.part"), picture).unwrap();
@@ -129,7 +129,7 @@ fn each_file_of_a_folder_has_a_verdict_of_its_own() {
         assert!(line["path"].as_str().unwrap().ends_with(&format!("/{number:02}.jpg")), "{number}: {line}");
         assert_eq!(line["said"], verdict, "{line}");
     }
-    // The same file, written anew.
+    // The same file is written again.
     fs::write(inbox.join("07.jpg"), &genuine).unwrap();
     let line = watching.next();
     assert!(line["said"] == "genuine" && line["path"].as_str().unwrap().ends_with("/07.jpg"), "{line}");
@@ -165,7 +165,7 @@ fn half_a_file_is_not_judged() {
 #[test]
 fn damaged_frames_are_counted_and_are_no_part_of_a_verdict() {
     let genuine = judged("genuine");
-    // A frame that lost all but its beginning and its end on the way.
+    // A JPEG that lost everything except its start and its end in transfer.
     let damaged = b"\xFF\xD8\xFF\xE0\x00\x04ab\xFF\xD9";
     let mut watching =
         Watching::start(["watch", "--source", "stdin", "--json", "--lights", "console", "--bundle", &bundle()], &[]);
@@ -182,7 +182,7 @@ fn damaged_frames_are_counted_and_are_no_part_of_a_verdict() {
     }
     assert_eq!(watching.next()["said"], "genuine");
     assert!(!watching.talk().contains("trying again"), "{}", watching.talk());
-    // Nothing but damaged ones for a while is a fault, which whole ones end.
+    // Only damaged frames for a while are a fault. Intact frames end it.
     show(damaged, 16);
     watching.hears("every frame has been damaged for 5 s");
     watching.hears("check the camera's cable");
@@ -200,7 +200,7 @@ fn damaged_frames_are_counted_and_are_no_part_of_a_verdict() {
 #[test]
 fn a_stream_that_is_no_mjpeg_is_a_fault_with_a_remedy() {
     let source = ["watch", "--source", "stdin", "--json", "--bundle", &bundle()];
-    // What never comes, and what ends without a picture.
+    // Stdin that stays open without a byte and then ends without a picture.
     let watching = Watching::start(source, &[]);
     watching.hears("stdin has given nothing for 5 s; start what feeds it");
     let (code, talk) = watching.end();
@@ -215,7 +215,7 @@ fn a_stream_that_is_no_mjpeg_is_a_fault_with_a_remedy() {
     watching.hears("there are pictures again");
     let (code, talk) = watching.end();
     assert_eq!(code, Some(0), "{talk}");
-    // Bytes without end that hold no picture.
+    // An endless stream of bytes that contains no picture.
     let mut watching = Watching::start(source, &[]);
     let mut pipe = watching.stdin.take().unwrap();
     let feeding = std::thread::spawn(move || while pipe.write_all(&b"\xFF\xD8\xFF\x00".repeat(1 << 14)).is_ok() {});
@@ -281,7 +281,7 @@ fn a_cameras_program_that_dies_is_started_again() {
 #[test]
 fn a_cameras_raw_pictures_are_judged_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
-    // Grey: what is drawn does not matter, that every picture is whole does. Two and a half pictures of 1280 x 720.
+    // Two and a half grey pictures of 1280 x 720. The content does not matter; only complete pictures must be judged.
     let bin = rpicam(dir.path(), "head -c 3456000 /dev/zero | tr '\\000' '\\200'; sleep 60");
     let arguments = ["watch", "--source", "rpicam:yuv420", "--json", "--bundle", &bundle()];
     let watching = Watching::start(arguments, &[found_in(&bin)]);
@@ -325,7 +325,7 @@ fn a_configuration_is_checked_before_it_is_used() {
     check("[network]\nlisten = \"http://0.0.0.0:7443\"\n").code(2).says("expected ADDRESS:PORT");
 }
 
-/// A picture of the stage lying askew on a dark table.
+/// A note of the fixture, rotated on a dark table.
 fn on_a_table(picture: &Path) -> image::RgbImage {
     let note = image::open(picture).unwrap().into_rgb8();
     let (width, height) = (note.width() as f64, note.height() as f64);
@@ -347,7 +347,7 @@ fn an_article_askew_is_found_for_training_and_for_judging_alike() {
     for entry in fs::read_dir(stage.path("notes/real")).unwrap().flatten().take(40) {
         on_a_table(&entry.path()).save(photos.join(entry.file_name())).unwrap();
     }
-    // What `capture --article outlined` writes beside its pictures.
+    // The file that `capture --article outlined` writes beside its pictures.
     fs::write(photos.join("dataset.toml"), "article = \"outlined\"\n").unwrap();
     let [run, bundle] = ["run", "bundle"].map(|name| dir.path().join(name).display().to_string());
     let photos = photos.display().to_string();
@@ -367,7 +367,7 @@ fn an_article_askew_is_found_for_training_and_for_judging_alike() {
     counterfoil_tests::counterfoil(["export", &run, "--out", &bundle, "--alpha", "0.1"]).ok();
     let lines = edge(["detect", "--json", "--bundle", &bundle, &photos]).lines();
     assert!(lines.iter().all(|line| line["verdict"].is_string()), "{lines:?}");
-    // A bare table is no counterfeit.
+    // An empty table is not called counterfeit.
     let table = image::RgbImage::from_fn(640, 480, |x, y| image::Rgb([60 + ((x * 7 + y * 13) % 9) as u8; 3]));
     let bare = dir.path().join("bare.png");
     table.save(&bare).unwrap();
@@ -390,7 +390,7 @@ fn pictures_worth_learning_from_are_captured_and_others_said_why_not() {
     );
     let mut show = |picture: &[u8]| {
         std::thread::sleep(Duration::from_millis(700));
-        // It may have all it wants.
+        // The program may have ended already because it has enough pictures.
         let _ = watching.stdin.as_mut().unwrap().write_all(picture);
     };
     let dark = image::RgbImage::from_pixel(640, 480, image::Rgb([3; 3]));

@@ -1,4 +1,5 @@
-//! A zoo as a user judges by it: one fold is judged, another is known at training, and whoever resumes still has what was known.
+//! Training and evaluation with a zoo: one fold is known in training, another is judged, and a resume requires the
+//! same known fakes.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ fn a_detective_that_knows_one_fold_is_judged_on_another() {
         ["zoo", "zoo/train", "zoo/fold-1", "run", "bundle", "page.html"].map(path);
     counterfoil(["dataset", "specimen", "--zoo", "--out", &zoo, "--real", "60", "--fakes", "2"]).ok();
     let train = ["train", "--data", &data, "--known-fakes", &known, "--out", &run, "--config", &path("train.toml")];
-    // Every fourth step a checkpoint, and with it a probe of the detective.
+    // Every fourth step writes a checkpoint and probes the detective.
     fs::write(path("train.toml"), "checkpoint_every = 4").unwrap();
     counterfoil([&train, &SMALL[..], &["--steps", "8"]].concat()).ok();
     counterfoil(["export", &run, "--out", &bundle, "--alpha", "0.1"]).ok();
@@ -35,7 +36,7 @@ fn a_detective_that_knows_one_fold_is_judged_on_another() {
         assert!(html.contains(said), "{said}");
     }
 
-    // Known fakes that are gone, and others in their place.
+    // The folder of known fakes is missing; then it holds other pictures.
     let resume = || counterfoil(["train", "--out", &run, "--resume", "--steps", "9"]);
     fs::rename(&known, path("elsewhere")).unwrap();
     resume().code(2).says("fold-1");

@@ -1,5 +1,7 @@
-//! tract's own code enters, its panic leaves as an error. tract indexes what a model's nodes lack (a `Flatten` without an input, for
-//! one), and a damaged model is the caller's to report, not a reason to fall.
+//! Runs tract's code and turns a panic in it into an error.
+//!
+//! tract indexes inputs that the nodes of a damaged model lack (a `Flatten` without an input, for example). The
+//! caller has to report a damaged model; the program must not abort.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -9,11 +11,11 @@ use std::sync::Once;
 use tract_onnx::prelude::TractResult;
 
 thread_local! {
-    /// Whether this thread is inside [`guarded`], where a panic is reported by value and not on stderr.
+    /// Whether this thread is inside [`guarded`], where a panic is returned as an error and not printed on stderr.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `task`; its error or its panic comes back as a line of text. `task` must not leave anything shared half changed.
+/// Runs `task` and returns its error or panic as a line of text. `task` must not leave shared data half changed.
 pub(super) fn guarded<T>(task: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {

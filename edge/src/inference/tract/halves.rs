@@ -1,5 +1,6 @@
-//! Weights that travel as float16 leave as float32: a `Cast` of a constant is worked out before tract sees it. tract does it number by
-//! number, and on the way to a start that is a tenth of the time.
+//! Converts float16 weights to float32: a `Cast` of a constant is computed before tract reads the model.
+//!
+//! tract converts the values one by one, which takes a tenth of the start time.
 
 use std::collections::HashSet;
 use std::mem;
@@ -10,8 +11,8 @@ use half::slice::HalfFloatSliceExt;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::DataType;
 
-/// Puts a float32 tensor in the place of each node that casts a float16 one to it, and leaves out tensors that nobody reads any more.
-/// What grows beyond the size of the largest model is left to tract.
+/// Replaces each node that casts a float16 tensor to float32 by a float32 tensor, and removes tensors that are no
+/// longer used. Casts whose results together exceed the size limit of a model are left to tract.
 pub(in crate::inference) fn widen(graph: &mut pb::GraphProto) {
     let mut room = limits::NETWORK;
     let mut tensors = mem::take(&mut graph.initializer);
@@ -30,7 +31,8 @@ pub(in crate::inference) fn widen(graph: &mut pb::GraphProto) {
     graph.initializer = tensors;
 }
 
-/// Adds the names of all that `graph` reads and gives, with the graphs in its nodes' attributes, which see what it holds.
+/// Adds to `names` the outputs of `graph` and every tensor that its nodes read, including the graphs in their
+/// attributes, which can read tensors of the outer graph.
 fn readings<'a>(graph: &'a pb::GraphProto, names: &mut HashSet<&'a str>) {
     names.extend(graph.output.iter().map(|output| output.name.as_str()));
     for node in &graph.node {
@@ -42,7 +44,7 @@ fn readings<'a>(graph: &'a pb::GraphProto, names: &mut HashSet<&'a str>) {
     }
 }
 
-/// What `node` gives, where it is such a cast.
+/// The float32 tensor that `node` computes, if it casts a float16 constant to float32.
 fn wide(node: &pb::NodeProto, tensors: &[pb::TensorProto]) -> Option<pb::TensorProto> {
     let to_float = |attribute: &pb::AttributeProto| attribute.name == "to" && attribute.i == DataType::Float as i64;
     let ([input], [output], [attribute]) = (&node.input[..], &node.output[..], &node.attribute[..]) else {
@@ -51,7 +53,7 @@ fn wide(node: &pb::NodeProto, tensors: &[pb::TensorProto]) -> Option<pb::TensorP
     if node.op_type != "Cast" || !to_float(attribute) {
         return None;
     }
-    // Numbers that stand in a typed list are tract's to read.
+    // Values in a typed list are left to tract.
     let narrow = |tensor: &&pb::TensorProto| tensor.name == *input && tensor.data_type == DataType::Float16 as i32;
     let tensor = tensors.iter().find(narrow).filter(|tensor| !tensor.raw_data.is_empty())?;
     let halves: Vec<f16> = tensor.raw_data.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes)).collect();

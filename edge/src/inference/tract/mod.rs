@@ -1,4 +1,4 @@
-//! tract as a [`Backend`]: pure Rust, one thread a run, in a plan that is optimised for one input shape.
+//! tract as a [`Backend`]: pure Rust, one thread per run, with a plan optimised for one input shape.
 
 mod guard;
 pub(in crate::inference) mod halves;
@@ -11,7 +11,7 @@ use tract_onnx::prelude::*;
 use super::{Backend, EngineError, Runnable};
 use guard::guarded;
 
-/// The backend of the box and of the workstation.
+/// The tract backend, used on the box and on the workstation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tract;
 
@@ -69,7 +69,7 @@ fn unsupported(reason: String) -> EngineError {
     EngineError::Unsupported { backend: NAME, reason }
 }
 
-/// The shape of one output, which tract knows once the input is fixed; it must be float32.
+/// The shape of one output, which tract knows once the input is fixed. The output must be float32.
 fn output_shape(plan: &TypedRunnableModel, slot: usize) -> Result<Vec<usize>, EngineError> {
     let fact = plan.model().output_fact(slot).map_err(|error| unsupported(format!("{error:#}")))?;
     match fact.shape.as_concrete() {
@@ -81,11 +81,12 @@ fn output_shape(plan: &TypedRunnableModel, slot: usize) -> Result<Vec<usize>, En
     }
 }
 
-/// Lets freed memory stay with the process, up to 8 MiB in each of its heaps.
+/// Makes glibc keep up to 8 MiB of freed memory in each heap of the process.
 ///
-/// By default glibc gives most of it back after each run of a network, and the kernel zeroes it anew, page by page,
-/// for the next: a sixth of a run's time. It keeps twice as much as the largest block that was freed (mallopt(3),
-/// `M_MMAP_THRESHOLD`), so one is; none of its pages are touched.
+/// By default glibc returns most of it to the kernel after each run of a network, and the kernel zeroes the
+/// pages again for the next run, which takes a sixth of the time of a run. glibc keeps twice the size of the
+/// largest block that was freed (mallopt(3), `M_MMAP_THRESHOLD`). So this function allocates and frees one
+/// block of 4 MiB; its pages are never touched.
 fn keep_freed_memory() {
     const BLOCK: usize = 4 << 20;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(BLOCK)));

@@ -1,4 +1,5 @@
-//! The header's pins by the kernel's GPIO character devices. Their numbers move from kernel to kernel; their labels do not.
+//! The pins of the header through the kernel's GPIO character devices. The device numbers differ
+//! between kernels; the labels do not.
 
 use std::path::PathBuf;
 
@@ -8,10 +9,10 @@ use gpiocdev::{Request, chip::Chip};
 use super::{Input, Output, Pins, Wires};
 use crate::{Error, Result};
 
-/// The chips that a Raspberry Pi's header hangs on: Pi 5, Pi 4, Pi 3 and older.
+/// Labels of the chips that drive a Raspberry Pi's header: Pi 5, Pi 4, Pi 3 and older.
 const LABELS: [&str; 3] = ["pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"];
 
-/// The chip's label, and its pins.
+/// The label of the chip, and its opened pins.
 pub(super) fn wires(pins: &Pins) -> Result<(String, Wires)> {
     let (label, chip) = header()?;
     let refused = |pin: u8, what: String| Error::Board {
@@ -46,7 +47,7 @@ pub(super) fn wires(pins: &Pins) -> Result<(String, Wires)> {
     Ok((label.to_owned(), wires))
 }
 
-/// The header's chip, whatever its number.
+/// Finds the chip of the header by its label.
 fn header() -> Result<(&'static str, PathBuf)> {
     let chips = gpiocdev::chip::chips().unwrap_or_default();
     let label = |path: &PathBuf| Chip::from_path(path).and_then(|chip| chip.info()).map(|info| info.label);

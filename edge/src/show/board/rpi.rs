@@ -1,4 +1,4 @@
-//! The header's pins by rppal.
+//! The pins of the header through rppal.
 
 use rppal::gpio::{Error as GpioError, Gpio};
 

@@ -1,26 +1,26 @@
-//! The demo's folder: a path enters, an empty place leaves, claimed for this process. What an earlier demo made is replaced; anything else
-//! stays, and the demo is refused.
+//! The demo's output folder: takes a path, empties the folder and claims it for this process. Files of an earlier
+//! demo are replaced. If the folder holds any other file, nothing is removed and the demo returns an error.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use counterfoil_models::{claim, vacant_folder, write_whole};
+use counterfoil_models::{ensure_folder_free, lock_folder, write_whole};
 
 use super::{BUNDLES, CONTESTANTS, NOTES, REPORT, RUNS, TEST_NOTES};
 
-/// A folder with this file in it was filled by a demo.
+/// A folder that contains this file was filled by a demo.
 const MARK: &str = ".counterfoil-demo";
 const MARK_TEXT: &str = "`counterfoil demo` made what lies here, and replaces it when it runs again.\n";
 
-/// Makes the folder ready for a demo; the handle keeps other processes out.
+/// Prepares the folder for a demo. The returned handle keeps other processes out.
 ///
 /// # Errors
-/// When it holds a file that no demo makes, by its name, or is another demo's at this moment.
+/// Returns an error when the folder holds a file whose name no demo writes, or when another demo is using the folder.
 pub(super) fn prepare(out: &Path) -> Result<File> {
-    vacant_folder(out, &[MARK])?;
+    ensure_folder_free(out, &[MARK])?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    let claimed = claim(out)?;
+    let claimed = lock_folder(out)?;
     if let Some(file) = foreign(out, Path::new(""))? {
         bail!(
             "{} was made by no demo, and would be lost or mixed up with what the demo draws; move it away, or choose another --out",
@@ -37,14 +37,14 @@ pub(super) fn prepare(out: &Path) -> Result<File> {
     Ok(claimed)
 }
 
-/// The first file below a folder that no demo makes.
+/// Returns the first file below a folder that no demo makes.
 fn foreign(out: &Path, below: &Path) -> Result<Option<PathBuf>> {
     let folder = out.join(below);
     let unlisted = || format!("cannot list {}", folder.display());
     for entry in fs::read_dir(&folder).with_context(unlisted)? {
         let entry = entry.with_context(unlisted)?;
         let path = below.join(entry.file_name());
-        // A link is never the demo's, wherever it leads.
+        // A symbolic link is never made by the demo, whatever its target.
         let found = match entry.file_type().with_context(unlisted)? {
             kind if kind.is_dir() => foreign(out, &path)?,
             kind => (!kind.is_file() || !is_made(&path)).then_some(path),
@@ -56,7 +56,7 @@ fn foreign(out: &Path, below: &Path) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Whether a demo makes a file of this path below its folder.
+/// Whether a demo makes a file with this path below its folder.
 fn is_made(path: &Path) -> bool {
     let parts: Vec<_> = path.iter().map(|part| part.to_str().unwrap_or_default()).collect();
     let is_note = |name: &str| name.strip_suffix(".png").is_some_and(|stem| stem.starts_with("note_"));

@@ -1,4 +1,4 @@
-//! `counterfoil eval --enroll`: every group's pictures held to references of their own, beside the best single number.
+//! `counterfoil eval --enroll`: judges each group against its own references, compared with the best single number.
 
 use std::fmt::Write as _;
 
@@ -6,22 +6,22 @@ use anyhow::Result;
 use counterfoil_edge::Detector;
 use counterfoil_host::data::Item;
 use counterfoil_host::eval::{Bootstrap, Claim, Estimate, auroc, detection_rate, eer, false_alarm_rate, over_draws};
-use counterfoil_host::judge::Gallery;
+use counterfoil_host::judge::ReferenceTrials;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// What was asked for.
+/// The request: how many references, and how often they are drawn.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
-    /// Numbers of references.
+    /// Numbers of references per group.
     pub(super) references: &'a [usize],
-    /// How often they are drawn.
+    /// Number of draws.
     pub(super) draws: u64,
     /// Seed of the draws.
     pub(super) seed: u64,
 }
 
-/// One number of references.
+/// The result for one number of references.
 #[derive(Debug)]
 struct Row {
     references: usize,
@@ -36,10 +36,10 @@ struct Row {
 
 const OWN: [&str; 4] = ["auroc", "eer", "false_alarm_rate", "detection_rate"];
 
-/// Judges the pictures and gives what is to be printed, with the reasons for which some could not be read.
+/// Judges the pictures. Returns the text to print, and the reasons why some pictures could not be read.
 pub(super) fn text(detector: &Detector, items: &[Item], asked: &Asked, as_json: bool) -> Result<(String, Vec<String>)> {
-    let gallery = Gallery::hang(detector, items)?;
-    let rows = asked.references.iter().map(|k| row(detector, &gallery, *k, asked)).collect::<Result<Vec<_>>>()?;
+    let trials = ReferenceTrials::new(detector, items)?;
+    let rows = asked.references.iter().map(|k| row(detector, &trials, *k, asked)).collect::<Result<Vec<_>>>()?;
     let mut text = String::new();
     if as_json {
         for row in &rows {
@@ -48,31 +48,31 @@ pub(super) fn text(detector: &Detector, items: &[Item], asked: &Asked, as_json: 
     } else {
         table(&mut text, &rows)?;
     }
-    Ok((text, gallery.unreadable))
+    Ok((text, trials.unreadable))
 }
 
-fn row(detector: &Detector, gallery: &Gallery, k: usize, asked: &Asked) -> Result<Row> {
-    let draws = (0..asked.draws).map(|draw| gallery.claims(k, draw, asked.seed)).collect::<Result<Vec<_>>>()?;
-    let count = |genuine| draws[0].iter().filter(|claim| claim.genuine == genuine).count();
+fn row(detector: &Detector, trials: &ReferenceTrials, k: usize, asked: &Asked) -> Result<Row> {
+    let draws = (0..asked.draws).map(|draw| trials.claims(k, draw, asked.seed)).collect::<Result<Vec<_>>>()?;
+    let count = |genuine| draws[0].iter().filter(|lock_folder| lock_folder.genuine == genuine).count();
     let (genuine, fake) = (count(true), count(false));
     let level = detector.bundle().manifest().enrolment()?.level(k);
     Ok(Row {
         references: k,
         draws: asked.draws,
-        groups: gallery.groups(k),
+        groups: trials.groups(k),
         genuine,
         fake,
         alpha: level.calibration.alpha(),
         own: over_draws(draws, Bootstrap::default(), [auroc, eer, false_alarm_rate, detection_rate]),
-        single_number: single_number(gallery, k, asked)?,
+        single_number: single_number(trials, k, asked)?,
     })
 }
 
-/// The single number of the least equal error rate, chosen with hindsight.
-fn single_number(gallery: &Gallery, k: usize, asked: &Asked) -> Result<(&'static str, [Estimate; 2])> {
+/// The single number with the lowest equal error rate, chosen with hindsight.
+fn single_number(trials: &ReferenceTrials, k: usize, asked: &Asked) -> Result<(&'static str, [Estimate; 2])> {
     let mut by_name: Vec<(&'static str, Vec<Vec<Claim>>)> = Vec::new();
     for draw in 0..asked.draws {
-        for (column, (name, claims)) in gallery.single_numbers(k, draw, asked.seed)?.into_iter().enumerate() {
+        for (column, (name, claims)) in trials.single_numbers(k, draw, asked.seed)?.into_iter().enumerate() {
             if by_name.len() == column {
                 by_name.push((name, Vec::new()));
             }

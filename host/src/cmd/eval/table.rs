@@ -1,4 +1,4 @@
-//! An outcome of `counterfoil eval` becomes a text of a few tables.
+//! The outcome of `counterfoil eval` becomes a text with a few tables.
 
 use std::fmt::{Result, Write as _};
 
@@ -6,7 +6,7 @@ use counterfoil_host::eval::{Estimate, Evaluation, Summary, ZooSummary};
 
 use super::{Outcome, Row};
 
-/// Everything, top down: the detectors, who beats whom, the promise, the families.
+/// The whole text, in order: the detectors, the folds of a zoo, the leads, the false alarms, the families.
 pub(super) fn text(outcome: &Outcome) -> std::result::Result<String, std::fmt::Error> {
     let mut text = String::new();
     let Outcome { own, .. } = outcome;
@@ -31,7 +31,7 @@ fn detectors(text: &mut String, outcome: &Outcome) -> Result {
     Ok(())
 }
 
-/// A family counting as one.
+/// Writes the tables of a zoo, in which each family has the same weight.
 fn folds(text: &mut String, outcome: &Outcome, own: &ZooSummary) -> Result {
     for (place, (part, Summary { families, .. })) in own.parts().into_iter().enumerate() {
         if *families == 0 {
@@ -50,7 +50,7 @@ fn folds(text: &mut String, outcome: &Outcome, own: &ZooSummary) -> Result {
     Ok(())
 }
 
-/// Says which baselines are beaten, by the paired difference of the AUROC.
+/// Writes which baselines the bundle beats, by the paired difference of the AUROC.
 fn leads(text: &mut String, outcome: &Outcome) -> Result {
     writeln!(text)?;
     for Row { baseline, lead, .. } in &outcome.baselines {
@@ -84,7 +84,7 @@ fn promises(text: &mut String, outcome: &Outcome) -> Result {
     Ok(())
 }
 
-/// The bundle family by family, and the baseline that is best on it.
+/// Writes the bundle's rates for each family, and the best baseline on that family.
 fn families(text: &mut String, outcome: &Outcome) -> Result {
     let kin = |family: &str| outcome.kinship.as_ref().and_then(|kinship| kinship.get(family));
     writeln!(text, "\n{:27} {:>22} {:>22} {:>22}  best baseline", "family", "AUROC", "TPR at 1 % FPR", "caught")?;

@@ -1,4 +1,4 @@
-//! `counterfoil faceoff cards`: sealed cards to be printed, a face and a back for each exhibit.
+//! `counterfoil faceoff cards`: sealed cards to print, with a face and a back for each exhibit.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,26 +6,26 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_host::game::cards;
-use counterfoil_models::vacant;
+use counterfoil_models::ensure_free;
 use minijinja::{Environment, context};
 use qrcode::QrCode;
 use qrcode::render::svg;
 
-/// Makes sealed cards for exhibits that lie on a table, as a page to be printed, folded and glued
+/// Makes sealed cards for exhibits that lie on a table, as a page to print, fold and glue
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   counterfoil faceoff cards --genuine 6 --counterfeit 6 --out cards.html")]
 pub(crate) struct Cards {
-    /// Genuine exhibits
+    /// Number of genuine exhibits
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=200))]
     genuine: u16,
-    /// Counterfeit exhibits
+    /// Number of counterfeit exhibits
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=200))]
     counterfeit: u16,
-    /// The page
+    /// Output page
     #[arg(long, value_name = "FILE", default_value = "cards.html")]
     out: PathBuf,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
 }
@@ -34,8 +34,8 @@ const PAGE: &str = include_str!("cards.html");
 
 impl Cards {
     pub(crate) fn run(self) -> Result<()> {
-        // Cards that were printed open to nothing else than what their own page says.
-        vacant(&self.out, self.force)?;
+        // Printed cards open only with the backs on their own page, so the page is not overwritten without --force.
+        ensure_free(&self.out, self.force)?;
         let kinds = (0..self.genuine).map(|_| true).chain((0..self.counterfeit).map(|_| false));
         let mut made = Vec::new();
         for genuine in kinds {

@@ -1,11 +1,11 @@
-//! Whoever stands at the table, by the terminal: a scanner types like a keyboard.
+//! The operator at the table, by the terminal: a scanner types like a keyboard.
 
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, ensure};
 use counterfoil_host::game::referee::Operator;
 
-/// The terminal.
+/// An operator that reads from the terminal.
 pub(super) struct Terminal;
 
 impl Operator for Terminal {

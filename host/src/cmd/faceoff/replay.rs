@@ -1,4 +1,4 @@
-//! `counterfoil faceoff replay`: a recorded game on the scoreboard once more.
+//! `counterfoil faceoff replay`: shows a recorded game on the scoreboard again.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_host::game::record::{outcome, verified};
 use counterfoil_host::game::referee::{EXHIBITS, TRANSCRIPT};
-use counterfoil_host::game::scoreboard::{self, Hall};
+use counterfoil_host::game::scoreboard::{self, GameView};
 use tokio::time::sleep;
 
-/// Shows a recorded game on the scoreboard once more
+/// Shows a recorded game on the scoreboard again
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   counterfoil faceoff replay faceoff-2026-11-27-193000 --web 0.0.0.0:8080 --pace 3s")]
@@ -24,10 +24,10 @@ pub(crate) struct Replay {
     /// Address of the scoreboard
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     web: SocketAddr,
-    /// Time each round is shown, and unveiled
+    /// Time for which each round is shown, and then unveiled
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = super::time)]
     pace: Duration,
-    /// Seconds to open the page in, before it begins
+    /// Seconds to open the page before the replay begins
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     lobby: u64,
 }
@@ -38,9 +38,9 @@ impl Replay {
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let (begin, rounds, end) = verified(&text).with_context(|| format!("{} is not sound", path.display()))?;
         super::super::runtime()?.block_on(async {
-            let hall = Arc::new(Hall::default());
-            hall.begin(&begin);
-            let at = scoreboard::open(&hall, self.web).await?;
+            let view = Arc::new(GameView::default());
+            view.begin(&begin);
+            let at = scoreboard::open(&view, self.web).await?;
             eprintln!("scoreboard: http://{at}/");
             sleep(Duration::from_secs(self.lobby)).await;
             for (place, round) in rounds.iter().enumerate() {
@@ -48,13 +48,13 @@ impl Replay {
                     .exhibit
                     .as_ref()
                     .and_then(|_| fs::read(self.game.join(EXHIBITS).join(format!("{:04}.png", round.round))).ok());
-                hall.show(round.round, picture.map(Into::into), self.pace);
+                view.show(round.round, picture.map(Into::into), self.pace);
                 sleep(self.pace).await;
-                hall.unveil(round, end.opened.genuine[place]);
-                hall.scores(&outcome(&rounds[..=place], &end.opened.genuine[..=place]).standings);
+                view.unveil(round, end.opened.genuine[place]);
+                view.scores(&outcome(&rounds[..=place], &end.opened.genuine[..=place]).standings);
                 sleep(self.pace).await;
             }
-            hall.end(&end);
+            view.end(&end);
             sleep(self.pace.max(Duration::from_secs(5))).await;
             Ok(())
         })

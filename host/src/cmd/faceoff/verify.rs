@@ -1,4 +1,4 @@
-//! `counterfoil faceoff verify`: a recorded game is held to itself.
+//! `counterfoil faceoff verify`: checks that a recorded game is consistent.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use counterfoil_host::game::record::verified;
 use counterfoil_host::game::referee::{EXHIBITS, TRANSCRIPT};
 use counterfoil_models::sha256_hex;
 
-/// Checks a recorded game: that not a byte of it was changed, that the seal opens, and that the outcome follows from the answers
+/// Checks a recorded game: no byte was changed, the seal opens, and the outcome follows from the answers
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   counterfoil faceoff verify faceoff-2026-11-27-193000")]

@@ -1,20 +1,21 @@
-//! A card's `user-data` enters, the same with one more command leaves; what Raspberry Pi Imager or a person wrote there stays to the letter.
+//! Adds one command to a card's `user-data`. All that Raspberry Pi Imager or a person wrote there stays byte for byte.
 //!
-//! cloud-init reads YAML there. A YAML library would lose comments and quoting when it writes, and passwords and keys stand there, so one line
-//! is put into the text, in the forms that Imager and hands write. Any other form is refused, with what to do by hand.
+//! cloud-init reads the file as YAML. A YAML library would lose comments and quoting when it writes, and the file
+//! holds passwords and keys. So one line is inserted into the text, in the forms that Imager and people write. Any
+//! other form returns an error, and the message explains how to edit the file by hand.
 
-/// What the first line must be for cloud-init to read the file as settings.
+/// The line that must come first for cloud-init to read the file as settings.
 const HEADER: &str = "#cloud-config";
 
-/// A script as a command of the first start, an item of a list in YAML.
+/// A script as a command of the first start: a list item in YAML.
 pub(super) fn item(script: &str) -> String {
     format!("[sh, {script}]")
 }
 
-/// Adds a script to the commands of the first start; text that names it already stays as it is.
+/// Adds a script to the commands of the first start. A text that already names the script is returned unchanged.
 ///
 /// # Errors
-/// Why it cannot be added.
+/// Returns the reason why the script cannot be added.
 pub(super) fn with_script(text: &str, script: &str) -> Result<String, &'static str> {
     let lines: Vec<&str> = text.lines().collect();
     if lines.iter().any(|line| is_content(line) && line.contains(script)) {
@@ -45,14 +46,14 @@ pub(super) fn with_script(text: &str, script: &str) -> Result<String, &'static s
     }
 }
 
-/// Whether a line is the key, at its start and quoted or not.
+/// Whether a line is the `runcmd` key: at the start of the line, quoted or not.
 fn is_runcmd(line: &str) -> bool {
     let quotes = ['"', '\''];
     let rest = line.trim_start_matches(quotes).strip_prefix("runcmd");
     rest.is_some_and(|rest| rest.trim_start_matches(quotes).trim_start().starts_with(':'))
 }
 
-/// Where the next item of a list goes, and its indentation; `None` where the key has another value than such a list.
+/// The line index for the next item of a list, and its indentation; `None` when the key's value is not a block list.
 fn end_of_list(lines: &[&str], key: usize) -> Option<(usize, usize)> {
     let value = lines[key].split_once(':').map_or("", |(_, value)| value.trim());
     let indent_of = |line: &str| line.len() - line.trim_start().len();
@@ -62,7 +63,8 @@ fn end_of_list(lines: &[&str], key: usize) -> Option<(usize, usize)> {
         return None;
     }
     let indent = indent_of(lines[first]);
-    // A deeper line belongs to the item above it, even a comment in a script. A comment or blank line beside the items belongs to none.
+    // A line with deeper indentation belongs to the item above it, even a comment in a script. A comment or blank
+    // line at the items' own indentation belongs to no item.
     let belongs = |line: &str| {
         !line.trim().is_empty() && (indent_of(line) > indent || (indent_of(line) == indent && is_item(line)))
     };
@@ -71,7 +73,7 @@ fn end_of_list(lines: &[&str], key: usize) -> Option<(usize, usize)> {
     Some((last + 1, indent))
 }
 
-/// The lines with the command: at the end of a list, or as a list of its own at the end of the text.
+/// Joins the lines with the command inserted: as the last item of a list, or as a new list at the end of the text.
 fn joined(lines: &[&str], text: &str, command: &str, place: Option<(usize, usize)>) -> String {
     let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
     match place {

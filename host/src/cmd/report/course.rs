@@ -1,4 +1,4 @@
-//! A run folder becomes what a page shows of its training: the curves of metrics.jsonl, and the newest grid of samples.
+//! A run folder becomes the report's training section: the curves of metrics.jsonl, and the newest grid of samples.
 
 use std::fs;
 use std::path::Path;
@@ -8,10 +8,10 @@ use counterfoil_host::gan::{METRICS, StepRecord, checkpoints, grids, step_of};
 use counterfoil_host::report::{Picture, Point, Probe, Training};
 use counterfoil_host::run::Record;
 
-/// Points of a training curve; more than a page is wide would only make it slow.
+/// Maximum number of points of a training curve. More points than the page has pixels would only make it slow.
 const CURVE_POINTS: usize = 400;
 
-/// The training of the network `name`; a detective that plays no game has none.
+/// The training of the network `name`; `None` for a detector that is not a GAN.
 pub(super) fn training(name: &str, run: &Path) -> Result<Option<Training>> {
     if Record::open(run)?.net.gan().is_none() {
         return Ok(None);
@@ -26,7 +26,7 @@ pub(super) fn training(name: &str, run: &Path) -> Result<Option<Training>> {
     }))
 }
 
-/// The newest grid of samples, if there is one.
+/// The newest grid of samples; `None` when the run has none.
 pub(super) fn grid(name: &str, run: &Path) -> Result<Option<Picture>> {
     let Some(grid) = grids(run).pop() else { return Ok(None) };
     let png = fs::read(&grid).with_context(|| format!("cannot read {}", grid.display()))?;
@@ -38,7 +38,7 @@ fn trained(run: &Path) -> Option<u64> {
     step_of(checkpoints(run).last()?)
 }
 
-/// Says of which step a grid is. A run that was killed has trained on since its newest grid.
+/// The caption of a grid, with its step. A run that was killed may have trained further since its newest grid.
 fn caption(name: &str, drawn: Option<u64>, trained: Option<u64>) -> String {
     let of = trained.filter(|steps| drawn.is_some_and(|drawn| drawn < *steps));
     let later = of.map_or_else(String::new, |steps| format!(" of {steps}, the newest picture there is"));

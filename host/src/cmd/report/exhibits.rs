@@ -1,4 +1,4 @@
-//! Judged pictures become those a page shows, small: each with a map of where the detector looked.
+//! Judged pictures become the thumbnails of a report, each with a map of the places that influenced the score.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,22 +16,22 @@ use counterfoil_models::{Color, Frame, Preprocess};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 
-/// Pictures of each kind: twice twelve pictures are what a page that is mailed can carry.
+/// Pictures of each kind. Three kinds, each picture with a map, make 24 pictures: what a page sent by mail can carry.
 const EACH: usize = 4;
-/// The longer side of a shown picture, pixels, at most: what it takes up on a page.
+/// Longer side of a shown picture in pixels, at most: its size on the page.
 const SIDE: u32 = 256;
 
-/// Adds the hardest pictures and some that were caught.
+/// Adds the hardest pictures and some of the detected counterfeits.
 pub(super) fn add(page: &mut Report, detector: &Detector, items: &[Item], scored: &[Scored]) -> Result<()> {
     let items: BTreeMap<String, &Item> = items.iter().map(|item| (item.label(), item)).collect();
     let all = |several: &[&Scored]| -> Result<Vec<Exhibit>> {
-        // Every scored line is of an item that could be read.
+        // Every scored line belongs to an item that could be read.
         let found = several.iter().filter_map(|scored| Some((*scored, *items.get(&scored.path)?)));
         found.map(|(scored, item)| exhibit(detector, item, scored)).collect()
     };
     let hard = hardest(scored, EACH);
-    page.doubted = all(&hard.genuine)?;
-    page.believed = all(&hard.fakes)?;
+    page.hardest_genuine = all(&hard.genuine)?;
+    page.hardest_counterfeits = all(&hard.fakes)?;
     page.caught = all(&caught(scored, EACH))?;
     Ok(())
 }
@@ -44,7 +44,7 @@ fn exhibit(detector: &Detector, item: &Item, scored: &Scored) -> Result<Exhibit>
     Ok(Exhibit { png: thumbnail(&frame)?, map: thumbnail(&Frame::Rgb(map))?, scored: scored.clone() })
 }
 
-/// The picture as a PNG file, scaled down where it is large.
+/// The picture as a PNG file, scaled down if it is large.
 fn thumbnail(frame: &Frame) -> Result<Vec<u8>> {
     let longest = frame.width().max(frame.height());
     let small = if longest > SIDE { Cow::Owned(shrink(frame, longest)?) } else { frame.to_rgb() };

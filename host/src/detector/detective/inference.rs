@@ -1,5 +1,5 @@
-//! A detective's average in inference form: layers and constants, for the exported file and for candle's own opinion
-//! of it.
+//! A trained detector in inference form: the layers of its averaged networks and its constants. It is exported as
+//! an ONNX file, and candle evaluates it for comparison.
 
 use candle_core::{Result as TensorResult, Tensor};
 
@@ -9,40 +9,40 @@ use super::{HIDDEN, Part};
 use crate::net::Layer;
 use crate::onnx::{self, Append, Dim, Eager, Graph, OnnxError, Ops, Value, Var};
 
-/// The parts of a detective, first to last.
+/// All parts of a detector for inference, in the order of computation.
 #[derive(Clone, Debug)]
 pub struct InferenceModel {
     /// Channels, height, width of a row.
     pub(super) shape: (usize, usize, usize),
-    /// Maps for the trunk, beside the row's own.
+    /// Principal components, whose maps the trunk gets beside the row itself.
     pub(super) pca: PcaFeatures,
-    /// Features after those of the trunk.
+    /// Computed features, which follow those of the trunk.
     pub(super) features: Features,
-    /// Convolutions, and at their end features of the whole, which are the first [`HIDDEN`].
+    /// Convolutions that end in the trunk's features, the first [`HIDDEN`] of the feature vector.
     pub(super) trunk: Vec<Layer>,
-    /// What is subtracted from the features, [1, F].
+    /// Subtracted from the features, [1, F].
     pub(super) mean: Tensor,
-    /// What they are multiplied with then, [1, F].
+    /// Factor on the features after that, [1, F].
     pub(super) inverse: Tensor,
-    /// Features to a hidden layer, which is the embedding, and on to the logit.
+    /// Features to the hidden layer, which is the embedding, and from there to the logit.
     pub(super) head: Vec<Layer>,
-    /// The scaled typicality to what it adds to the logit: the score.
+    /// Scaled typicality to the term that is added to the logit; the sum is the score.
     pub(super) typicality_head: Vec<Layer>,
 }
 
-/// What a detector gives for some rows.
+/// The outputs of a detector for N rows.
 #[derive(Debug)]
 pub struct DetectorOutput {
-    /// Where each lies in the detector's own space, [N, E].
+    /// The embedding of each row in the detector's own space, `[N, E]`.
     pub embedding: Tensor,
-    /// The logit of the head, [N]; higher is more genuine.
+    /// The logit of the head, `[N]`; higher is more genuine.
     pub logit: Tensor,
-    /// The score, [N]; higher is more genuine.
+    /// The score, `[N]`: the logit with the terms for typicality; higher is more genuine.
     pub score: Tensor,
 }
 
-/// The same as values of a computation.
-struct Judged {
+/// The outputs as values of a computation.
+struct OutputVars {
     /// [N, E]
     embedding: Var,
     /// [N, 1]
@@ -52,15 +52,15 @@ struct Judged {
 }
 
 impl InferenceModel {
-    /// Judges rows [N, C, H, W] in -1..1, those of a picture adjacent, by candle's own operations.
+    /// Computes the outputs for rows `[N, C, H, W]` in -1..1 with candle. The rows of one picture must be adjacent.
     ///
     /// # Errors
-    /// When the rows do not fit.
+    /// When the rows do not have the detector's input shape.
     pub fn judge(&self, rows: &Tensor) -> TensorResult<DetectorOutput> {
         let mut ops = Eager::default();
         let unit = ops.var(rows.affine(0.5, 0.5)?);
         let centred = ops.var(rows.clone());
-        let Judged { embedding, logit, score } = self.express(&mut ops, unit, centred)?;
+        let OutputVars { embedding, logit, score } = self.express(&mut ops, unit, centred)?;
         Ok(DetectorOutput {
             embedding: ops.tensor(embedding).clone(),
             logit: ops.tensor(logit).flatten_all()?,
@@ -68,13 +68,13 @@ impl InferenceModel {
         })
     }
 
-    /// The detective as an ONNX file with the inputs and outputs of [`crate::onnx::discriminator`]; N is a multiple
-    /// of the regions of a picture, whose rows are adjacent. Where `plain` holds the layers of the GAN's own
-    /// discriminator there is a fourth output, `plain` [N, 1]: its logit, for comparison. An engine that is not asked
-    /// for it leaves its layers out.
+    /// Writes the detector as an ONNX file with the inputs and outputs of [`crate::onnx::discriminator`]. N is a
+    /// multiple of the number of regions per picture, and the rows of one picture are adjacent. If `plain` holds
+    /// the layers of the GAN's own discriminator, the file has a fourth output, `plain` `[N, 1]`: the
+    /// discriminator's logit, for comparison. An engine that does not compute this output leaves its layers out.
     ///
     /// # Errors
-    /// [`OnnxError`].
+    /// Returns an [`OnnxError`] when a layer cannot be written, or when `plain` does not end in one number.
     pub fn to_onnx(&self, plain: Option<&[Layer]>, metadata: &[(String, String)]) -> Result<Vec<u8>, OnnxError> {
         let (c, h, w) = self.shape;
         let mut graph = Graph::new("detective");
@@ -103,8 +103,8 @@ impl InferenceModel {
         Ok(graph.finish(metadata))
     }
 
-    /// `unit` and `centred` are the rows in 0..1 and in -1..1, [N, C, H, W].
-    fn express(&self, ops: &mut dyn Ops, unit: Var, centred: Var) -> TensorResult<Judged> {
+    /// Builds the computation. `unit` and `centred` are the rows in 0..1 and in -1..1, `[N, C, H, W]`.
+    fn express(&self, ops: &mut dyn Ops, unit: Var, centred: Var) -> TensorResult<OutputVars> {
         let (channels, height, width) = self.shape;
         let mut input = Input::new(self.shape, unit, centred);
         let maps = [vec![centred], self.pca.maps(ops, &mut input)?].concat();
@@ -129,6 +129,6 @@ impl InferenceModel {
         if let Some(added) = self.features.typicality.of_pictures(ops, &mut input)? {
             score = ops.add(score, added)?;
         }
-        Ok(Judged { embedding, logit, score })
+        Ok(OutputVars { embedding, logit, score })
     }
 }

@@ -1,9 +1,10 @@
-//! The detective: a network that learns genuine pictures from everything else there is, and judges forgers it never met.
+//! The detector that is trained beside the GAN. It learns to tell genuine pictures from everything else, and is
+//! used against counterfeits that it did not see in training.
 //!
-//! The GAN's own discriminator is a poor detector: at its end it knows one generator, the newest, and fluctuates from
-//! step to step (Zaheer et al., 2004.07657). The detective is trained beside the GAN, on the generator's work as it
-//! grows better, on damaged genuine pictures ([`augment`]) and on known fakes. It judges by the running average of
-//! its weights, so that a score does not depend on the step at which the training was stopped.
+//! The GAN's own discriminator is a poor detector: at the end of training it is fitted only to the newest generator,
+//! and its scores fluctuate from step to step (Zaheer et al., 2004.07657). This detector is trained beside the GAN on
+//! the generator's pictures as they improve, on damaged genuine pictures (`augment`) and on known fakes. Its scores
+//! come from the running average of its weights, so that they do not depend on the step at which training was stopped.
 
 mod augment;
 mod features;
@@ -22,47 +23,49 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{FitData, Kind, Recipe, Training};
-use crate::adam::{Adam, Moments};
+use crate::adam::{Adam, AdamState};
 use crate::data::{DefaultSize, InputDefaults};
 use crate::loss::softplus;
 use crate::math::random::stream;
-use crate::net::{Activation, Block, Layer, Map, Net, Network, Pass, Window, moving_average, with_floats};
+use crate::net::{Activation, Block, Layer, LinearOp, Net, Network, Pass, Window, moving_average, with_floats};
 use crate::onnx::{Eager, Ops};
 use features::pca::{self, PcaFeatures};
 use features::{Features, Input, typicality};
 
-const LEAK: Activation = Activation::LeakyRelu(0.2);
-/// Halves a map's sides.
+const LEAKY_RELU: Activation = Activation::LeakyRelu(0.2);
+/// The window of a convolution that halves a map's sides.
 const HALVING: Window = Window { kernel: 4, stride: 2, padding: 1 };
-/// Sides at which halving stops.
+/// Side in pixels at which halving stops.
 const LAST_SIDE: usize = 4;
-/// Length of the trunk's features, which know where things are; and of the head's hidden layer, which is the embedding.
+/// Length of the trunk's features, which depend on position, and of the head's hidden layer, which is the embedding.
 const HIDDEN: usize = 64;
-/// Share of the hidden layer dropped in training.
+/// Dropout probability of the head's hidden layer in training.
 const DROPOUT: f32 = 0.2;
-/// Adam's learning rate of trunk and head, that of the typicality head, whose one weight has further to go, and the
-/// decays.
+/// Adam's learning rate for trunk and head.
 const RATE: f64 = 1e-3;
+/// Adam's learning rate for the typicality head, whose one weight has further to go.
 const TYPICALITY_RATE: f64 = 2e-2;
+/// Decays of Adam's two moments.
 const DECAYS: (f64, f64) = (0.9, 0.999);
-/// Weight of the typicality head's output in the score: the head has the typicality among its features, too.
+/// Weight of the typicality head's output in the score; the typicality is among the head's features, too.
 const TYPICALITY_WEIGHT: f64 = 0.5;
-/// Decay a step of the running averages.
+/// Decay per step of the running averages of the weights.
 const AVERAGE: f64 = 0.999;
-/// Most genuine rows that set the scale of the features.
+/// Most genuine rows from which the scale of the features is computed.
 const SCALING: usize = 512;
-/// Most numbers in the genuine rows that a new detective is fitted to.
+/// Most numbers in the genuine rows to which a new detector is fitted.
 const MAX_FIT_VALUES: usize = 1 << 25;
-/// Rows whose features are computed together then.
+/// Number of rows whose features are computed at a time during fitting.
 const CHUNK_ROWS: usize = 64;
-/// Added to each feature's standard deviation among the genuine, so that a near-constant feature is not scaled up
+/// Added to each feature's standard deviation over genuine rows, so that a near-constant feature is not scaled up
 /// without bound.
 const SCALE_EPSILON: f64 = 0.02;
 
-/// Sides of the input by default.
+/// Default side of the input, in pixels.
 const SIDE: u32 = 32;
 
-/// The detective that is trained beside a GAN, or the GAN's own discriminator.
+/// The recipe of the kinds with a GAN: the detector is a [`Detective`] trained beside the GAN, or the GAN's own
+/// discriminator.
 #[derive(Clone, Copy, Debug)]
 pub struct Gan(pub Net);
 
@@ -80,60 +83,59 @@ impl Recipe for Gan {
     }
 }
 
-/// A part of a detective, to be left out.
+/// A part of a [`Detective`] or of its training data, to be left out in an ablation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
-    /// The generator's work.
+    /// The generator's pictures in the training data.
     Forger,
-    /// Damaged genuine pictures.
+    /// The damaged genuine pictures in the training data.
     Negatives,
-    /// The reconstructions by principal components.
+    /// The reconstructions and residuals by principal components.
     Genuine,
     /// The features of the trunk.
     Whole,
-    /// How typical a row is.
+    /// The typicality of a row.
     Usual,
-    /// The texture.
+    /// The texture features.
     Texture,
-    /// The running average: it judges as it last was.
+    /// The running average of the weights; without it, the newest weights are used.
     Average,
 }
 
-/// A detective that learns.
+/// A detector in training.
 #[derive(Debug)]
 pub struct Detective {
-    /// Channels, height, width of a row.
+    /// Channels, height and width of a row.
     shape: (usize, usize, usize),
     pca: PcaFeatures,
     features: Features,
     networks: Networks,
-    /// The running average of the networks, which judges.
+    /// The running average of the networks, which gives the scores.
     average: Networks,
     pub(crate) adams: [Adam; 3],
-    /// Mean of each feature among the genuine before anything was learned, and the inverse of its deviation: [1, F] each.
+    /// Mean of each feature over genuine rows before training, and the inverse of its standard deviation: [1, F] each.
     scale: [Tensor; 2],
     seed: u64,
     without: Vec<Part>,
 }
 
-/// The networks that learn.
+/// The networks that are trained.
 #[derive(Clone, Debug)]
 struct Networks {
-    /// Maps to features of the whole: [B, H, W, S] to [B, HIDDEN].
+    /// Maps [B, H, W, S] to features [B, HIDDEN] of the whole row.
     trunk: Network,
     /// Features [B, F] to logits [B, 1].
     head: Network,
-    /// A row's scaled typicality to the logarithm of the odds that it is genuine, [B, 1] each: what that feature
-    /// alone can say.
+    /// Scaled typicality [B, 1] to the logarithm of the odds that the row is genuine [B, 1], from that feature alone.
     typicality: Network,
 }
 
 impl Networks {
-    /// Networks with their first weights for rows of a shape, with `features` numbers in the feature vector.
+    /// Networks with their initial weights, for rows of `shape` and feature vectors of `features` numbers.
     fn new(seed: u64, shape: (usize, usize, usize), width: usize, features: usize) -> Result<Self> {
-        let hidden = Block { dropout: DROPOUT, ..Block::new("0", Map::Linear(features, HIDDEN), LEAK) };
-        let head = vec![hidden, Block::new("1", Map::Linear(HIDDEN, 1), Activation::None)];
+        let hidden = Block { dropout: DROPOUT, ..Block::new("0", LinearOp::Linear(features, HIDDEN), LEAKY_RELU) };
+        let head = vec![hidden, Block::new("1", LinearOp::Linear(HIDDEN, 1), Activation::None)];
         Ok(Self {
             trunk: Network::new(trunk(shape, width), seed, "detective trunk")?,
             head: Network::new(head, seed, "detective head")?,
@@ -147,36 +149,46 @@ impl Networks {
     }
 }
 
-/// Typicality [B, 1] to log odds [B, 1], zero at first.
+/// The network from typicality [B, 1] to log odds [B, 1]; its weights are zero at first.
 fn typicality_head(seed: u64) -> Result<Network> {
-    let network = Network::new(vec![Block::new("0", Map::Linear(1, 1), Activation::None)], seed, "detective odds")?;
+    let network =
+        Network::new(vec![Block::new("0", LinearOp::Linear(1, 1), Activation::None)], seed, "detective odds")?;
     let even = network.parameters().iter().map(|(name, weight)| Ok((name.clone(), weight.zeros_like()?)));
     network.with_parameters(&even.collect::<Result<_>>()?)
 }
 
-/// Convolutions that halve the sides and double the channels, `width` of them after the first, until no side is above
-/// 4; then the whole.
+/// Convolutions that halve the sides and double the channels, with `width` channels after the first, until no side
+/// is above 4; then one layer over the whole map.
 fn trunk((channels, height, side): (usize, usize, usize), width: usize) -> Vec<Block> {
     let inputs = channels + pca::count(channels);
     let (mut blocks, mut inputs, mut outputs, mut sides) = (Vec::new(), inputs, width, (height, side));
     while sides.0.max(sides.1) > LAST_SIDE {
-        blocks.push(Block::new(&blocks.len().to_string(), Map::Conv(inputs, outputs, HALVING), LEAK));
+        blocks.push(Block::new(&blocks.len().to_string(), LinearOp::Conv(inputs, outputs, HALVING), LEAKY_RELU));
         (inputs, outputs, sides) = (outputs, outputs * 2, (HALVING.small(sides.0), HALVING.small(sides.1)));
     }
-    blocks.push(Block::new(&blocks.len().to_string(), Map::Collapse((inputs, sides.0, sides.1), HIDDEN), LEAK));
+    blocks.push(Block::new(
+        &blocks.len().to_string(),
+        LinearOp::FlattenLinear((inputs, sides.0, sides.1), HIDDEN),
+        LEAKY_RELU,
+    ));
     blocks
 }
 
 impl Detective {
-    /// How many genuine pictures, of `regions` rows of a shape each, it is worth fitting a new one to.
+    /// The number of genuine pictures, of `regions` rows of `shape` each, that is worth fitting a new detector to.
     #[must_use]
     pub fn wanted(regions: usize, shape: (usize, usize, usize)) -> usize {
         let wanted = pca::wanted(shape).div_ceil(regions).max(typicality::WANTED).max(SCALING);
         wanted.min(MAX_FIT_VALUES / (regions * shape.0 * shape.1 * shape.2)).max(1)
     }
 
-    /// An untrained detective for rows of (channels, height, width). Its features are fitted to `genuine` rows [N, H,
-    /// W, C] in -1..1, each picture's `regions` rows adjacent; some of them set the scale of the feature vector.
+    /// Creates an untrained detector for rows of `shape` (channels, height, width), with `width` channels after the
+    /// trunk's first convolution and without the given parts. Its computed features are fitted to `genuine` rows
+    /// `[N, H, W, C]` in -1..1, where the `regions` rows of each picture are adjacent. The first of these rows set
+    /// the scale of the feature vector.
+    ///
+    /// # Errors
+    /// When the rows do not fit the shape.
     pub fn new(
         seed: u64,
         shape: (usize, usize, usize),
@@ -206,7 +218,7 @@ impl Detective {
         Ok(detective)
     }
 
-    /// One with its first weights and no scale yet, for a checkpoint to fill.
+    /// A detector with its initial weights and no scale yet, to be filled from a checkpoint.
     pub(crate) fn blank(
         seed: u64,
         shape: (usize, usize, usize),
@@ -236,7 +248,7 @@ impl Detective {
         })
     }
 
-    /// Its networks by the names that checkpoints give them: each as it learns, and its average.
+    /// The networks with their names in checkpoints: each as trained, and its running average.
     pub(crate) fn parts(&self) -> [(&'static str, [&Network; 2]); 3] {
         let Self { networks, average, .. } = self;
         [
@@ -246,8 +258,7 @@ impl Detective {
         ]
     }
 
-    /// Its constants by the names that checkpoints give them: what was fitted to the genuine, and the scale of the
-    /// features.
+    /// The constants with their names in checkpoints: what was fitted to genuine rows, and the scale of the features.
     pub(crate) fn constants(&self) -> impl Iterator<Item = (String, &Tensor)> {
         let [mean, inverse] = &self.scale;
         self.pca
@@ -256,7 +267,7 @@ impl Detective {
             .chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
     }
 
-    /// The same, to be filled.
+    /// The constants with their names in checkpoints, mutable, to be filled.
     pub(crate) fn constants_mut(&mut self) -> impl Iterator<Item = (String, &mut Tensor)> {
         let [mean, inverse] = &mut self.scale;
         self.pca
@@ -265,8 +276,8 @@ impl Detective {
             .chain([("mean".to_owned(), mean), ("inverse".to_owned(), inverse)])
     }
 
-    /// Takes weights, averages and moments for its parts, in their order, as many updates old as `step`.
-    pub(crate) fn fill(&mut self, step: u64, parts: Vec<(Network, Network, BTreeMap<String, Moments>)>) {
+    /// Restores the weights, averages and moments of all parts, in their order, as they were after `step` updates.
+    pub(crate) fn fill(&mut self, step: u64, parts: Vec<(Network, Network, BTreeMap<String, AdamState>)>) {
         let Self { networks, average, adams, .. } = self;
         let networks = [&mut networks.trunk, &mut networks.head, &mut networks.typicality];
         let averages = [&mut average.trunk, &mut average.head, &mut average.typicality];
@@ -276,8 +287,8 @@ impl Detective {
         }
     }
 
-    /// The feature vectors [B, F] of rows [B, H, W, C] in -1..1, not yet scaled, and the trunk's pass. The gradient
-    /// reaches the rows by the trunk and the maps that are the rows themselves.
+    /// The unscaled feature vectors [B, F] of rows [B, H, W, C] in -1..1, and the trunk's pass. Gradients reach the
+    /// trunk's weights but not the rows.
     fn see(&self, trunk: &Network, rows: &Tensor) -> Result<(Tensor, Pass)> {
         let mut ops = Eager::default();
         let centred = nchw(&rows.detach())?;
@@ -286,18 +297,22 @@ impl Detective {
         let mut input = Input::new(self.shape, unit, centred);
         let maps = self.pca.maps(&mut ops, &mut input)?;
         let maps = ops.concat(&maps)?;
-        let seen = woven(&rows.contiguous()?, &ops.tensor(maps).contiguous()?)?;
+        let seen = join_channels(&rows.contiguous()?, &ops.tensor(maps).contiguous()?)?;
         let seen = trunk.forward(&seen, &mut stream(0, "no dropout", 0))?;
         let features = self.features.express(&mut ops, &mut input)?;
         let features = [&seen.output].into_iter().chain(features.iter().map(|feature| ops.tensor(*feature)));
         Ok((Tensor::cat(&features.collect::<Vec<_>>(), 1)?, seen))
     }
 
-    /// Learns from rows [B, H, W, C] in -1..1 each: genuine ones, forged ones, and known fakes, each picture's
-    /// `regions` rows adjacent. Gives the loss: the cross-entropy of genuine and of forged added.
+    /// Trains on one batch of rows: genuine ones, forged ones and, if given, known fakes with their number of
+    /// `regions` per picture. All rows are `[B, H, W, C]` in -1..1, and the rows of a known fake are adjacent.
+    /// Returns the head's loss: the cross-entropy on genuine rows plus that on counterfeit ones.
     ///
-    /// A known fake is labelled as a picture: which of its regions gives it away is unknown. So the least genuine of
-    /// its rows counts.
+    /// A known fake is labelled as a whole picture; which of its regions gives it away is unknown. So
+    /// only its least genuine row counts.
+    ///
+    /// # Errors
+    /// When the rows do not fit the detector.
     pub fn update(&mut self, genuine: &Tensor, forged: &Tensor, known: Option<(&Tensor, usize)>) -> Result<f32> {
         let step = self.adams[0].step;
         let all: Vec<&Tensor> = [genuine, forged].into_iter().chain(known.map(|(rows, _)| rows)).collect();
@@ -317,7 +332,7 @@ impl Detective {
             }
             softplus(&on_genuine.neg()?)?.mean_all()? + Tensor::cat(&on_forged, 0)?.mean_all()?
         };
-        // Each learns alone: what one knows already the other has to know too.
+        // Each network has its own loss: it also has to learn what the other has learned already.
         let (loss, alone) = (loss(&told.output)?, loss(&odds.output)?);
         let store = (&loss + alone)?.backward()?;
         let [trunk, head, weight] = &mut self.adams;
@@ -333,18 +348,18 @@ impl Detective {
         loss.to_scalar()
     }
 
-    /// Features less the mean of the genuine's, over their deviation.
+    /// Features less their mean over genuine rows, divided by their standard deviation.
     fn scaled(&self, features: &Tensor) -> Result<Tensor> {
         features.broadcast_sub(&self.scale[0])?.broadcast_mul(&self.scale[1])
     }
 
-    /// Of scaled features [B, F] the typicality, [B, 1].
+    /// The typicality [B, 1] among scaled features [B, F].
     fn typicality_of(&self, features: &Tensor) -> Result<Tensor> {
         let range = self.features.range(Part::Usual, HIDDEN);
         features.narrow(1, range.start, range.len())?.contiguous()
     }
 
-    /// Features [B, F] with some features of some rows dropped, as each says of itself.
+    /// Feature dropout: features [B, F] where each feature is zero for some rows, with the feature's own probability.
     fn dropped(&self, features: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {
         let rows = features.dim(0)?;
         let mut parts = vec![features.narrow(1, 0, HIDDEN)?];
@@ -361,7 +376,7 @@ impl Detective {
         Tensor::cat(&parts, 1)
     }
 
-    /// How genuine its average finds rows [B, H, W, C] in -1..1, whatever pictures they are of.
+    /// Scores of the averaged networks for rows [B, H, W, C] in -1..1, each row by itself; higher is more genuine.
     pub(crate) fn logits(&self, rows: &Tensor) -> Result<Vec<f32>> {
         let (features, _) = self.see(&self.average.trunk.frozen(), rows)?;
         let features = self.scaled(&features)?;
@@ -373,48 +388,56 @@ impl Detective {
         (infer(head, &features)? + added)?.flatten_all()?.to_vec1()
     }
 
-    /// What judges, in the form that travels.
+    /// The averaged networks and the constants in inference form, with weights in float16 precision.
+    ///
+    /// # Errors
+    /// When the layers cannot be folded.
     pub fn inference(&self) -> Result<InferenceModel> {
         let [mean, inverse] = &self.scale;
         Ok(InferenceModel {
             shape: self.shape,
             pca: self.pca.clone(),
             features: self.features.clone(),
-            trunk: shortened(&self.average.trunk, 1.0)?,
+            trunk: folded_f16(&self.average.trunk, 1.0)?,
             mean: mean.clone(),
             inverse: inverse.clone(),
-            head: shortened(&self.average.head, 1.0)?,
-            typicality_head: shortened(&self.average.typicality, TYPICALITY_WEIGHT)?,
+            head: folded_f16(&self.average.head, 1.0)?,
+            typicality_head: folded_f16(&self.average.typicality, TYPICALITY_WEIGHT)?,
         })
     }
 }
 
-/// [B, H, W, C] as [B, C, H, W].
+/// Turns [B, H, W, C] into [B, C, H, W].
 fn nchw(rows: &Tensor) -> Result<Tensor> {
     rows.permute((0, 3, 1, 2))?.contiguous()
 }
 
-/// Maps [B, H, W, S] and more of them, [B, M, H, W], as [B, H, W, S + M].
-fn woven(maps: &Tensor, more: &Tensor) -> Result<Tensor> {
+/// Joins maps [B, H, W, S] and further maps [B, M, H, W] into [B, H, W, S + M].
+fn join_channels(maps: &Tensor, more: &Tensor) -> Result<Tensor> {
     let (batch, height, width, some) = maps.dims4()?;
     let (others, area) = (more.dim(1)?, height * width);
     let all = some + others;
-    let mut woven = vec![0f32; batch * area * all];
+    let mut join_channels = vec![0f32; batch * area * all];
     with_floats(maps, "weaving", |maps| {
         with_floats(more, "weaving", |more| {
-            let pictures = woven.par_chunks_mut(area * all).zip(maps.par_chunks(area * some));
-            pictures.zip(more.par_chunks(area * others)).for_each(|((woven, maps), more)| {
-                for (pixel, (woven, maps)) in woven.chunks_exact_mut(all).zip(maps.chunks_exact(some)).enumerate() {
-                    woven[..some].copy_from_slice(maps);
-                    woven[some..].iter_mut().zip(more[pixel..].iter().step_by(area)).for_each(|(to, x)| *to = *x);
+            let pictures = join_channels.par_chunks_mut(area * all).zip(maps.par_chunks(area * some));
+            pictures.zip(more.par_chunks(area * others)).for_each(|((join_channels, maps), more)| {
+                for (pixel, (join_channels, maps)) in
+                    join_channels.chunks_exact_mut(all).zip(maps.chunks_exact(some)).enumerate()
+                {
+                    join_channels[..some].copy_from_slice(maps);
+                    join_channels[some..]
+                        .iter_mut()
+                        .zip(more[pixel..].iter().step_by(area))
+                        .for_each(|(to, x)| *to = *x);
                 }
             });
         })
     })??;
-    Tensor::from_vec(woven, (batch, height, width, all), &Device::Cpu)
+    Tensor::from_vec(join_channels, (batch, height, width, all), &Device::Cpu)
 }
 
-/// What `see` gives for the first rows, [N, ...], up to `most`, some of them at a time: [N, F].
+/// The results of `see` for the first rows, [N, ...], up to `most`, a chunk of rows at a time: [N, F].
 fn by_chunks(rows: &Tensor, most: usize, see: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let count = rows.dim(0)?.min(most);
     let chunks =
@@ -422,14 +445,15 @@ fn by_chunks(rows: &Tensor, most: usize, see: impl Fn(&Tensor) -> Result<Tensor>
     Tensor::cat(&chunks.collect::<Result<Vec<_>>>()?, 0)
 }
 
-/// A tensor's numbers with no more digits than float16 has, so that they travel in half the space.
-fn short(tensor: &Tensor) -> Result<Tensor> {
+/// Rounds a tensor's numbers to float16 precision, so that they can be stored in half the space.
+fn round_to_f16(tensor: &Tensor) -> Result<Tensor> {
     tensor.to_dtype(DType::F16)?.to_dtype(DType::F32)
 }
 
-/// A network with short weights and those only a `share` as large.
-fn shortened(network: &Network, share: f64) -> Result<Vec<Layer>> {
-    let weights = network.parameters().iter().map(|(name, weight)| Ok((name.clone(), short(&(weight * share)?)?)));
+/// The layers of a network whose weights are multiplied by `share` and rounded to float16 precision.
+fn folded_f16(network: &Network, share: f64) -> Result<Vec<Layer>> {
+    let weights =
+        network.parameters().iter().map(|(name, weight)| Ok((name.clone(), round_to_f16(&(weight * share)?)?)));
     network.with_parameters(&weights.collect::<Result<_>>()?)?.layers()
 }
 
@@ -445,7 +469,7 @@ mod tests {
 
     #[test]
     fn it_learns_texture_and_judges_by_its_average() {
-        // Genuine is smooth, forged has grain.
+        // Genuine rows are smooth, forged rows have grain.
         let plain = draws("plain", [16, 1, 1, 1]).broadcast_as((16, 16, 16, 1)).unwrap().tanh().unwrap();
         let grain = (draws("grain", [16, 16, 16, 1]) * 0.3).unwrap();
         let forged = (&plain + grain).unwrap();

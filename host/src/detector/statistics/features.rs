@@ -1,33 +1,37 @@
-//! A graph with a picture in it enters, the same graph with the picture's statistics leaves. This is the only definition of the
-//! statistics; every engine that runs the graph computes the same.
+//! Appends the statistics of a picture to an ONNX graph. This is the only definition of the statistics; every
+//! engine that runs the graph computes the same.
 //!
-//! Two rules keep engines within some 1e-5 of each other in float32: subtract a mean before squaring, and have no hard threshold
-//! that a rounding could flip (shares are counted through ramps, logarithms and roots stand on a floor).
+//! Two rules keep engines within about 1e-5 of each other in float32: a mean is subtracted before squaring,
+//! and there is no hard threshold that a rounding error could flip (shares are counted through ramps;
+//! logarithms and roots have a floor).
 
 use crate::math::dft::dft;
 use crate::math::luma::{LUMA, TO_BLUE, TO_RED};
 use crate::onnx::{Attribute, Graph};
 
-/// Smallest height and width, so that every ring of the spectrum holds a frequency.
+/// Smallest height and width in pixels, so that every ring of the spectrum holds a frequency.
 pub const MIN_SIDE: usize = 16;
 
-/// Longest side whose spectrum is taken as it is; above, pixels are pooled first to keep the file under 2 MB.
+/// Longest side, in pixels, whose spectrum is taken directly. Larger pictures are pooled first, to keep the file
+/// under 2 MB.
 const MAX_SPECTRUM_SIDE: usize = 384;
 
-/// Variance of rounding to 8 bits, (1/255)^2 / 12: what lies below it is not in the picture.
+/// Variance of rounding to 8 bits, (1/255)^2 / 12. Variation below it cannot be told from rounding.
 const FLOOR: f32 = 1.0 / (255.0 * 255.0 * 12.0);
 
-/// Where the cumulative histogram is read, and how wide the ramp is over which a pixel passes from below to above.
+/// Grey values, 0..1, at which the cumulative histogram is read.
 const THRESHOLDS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
+/// Width of the ramp over which a pixel passes from below to above a threshold.
 const RAMP: f32 = 0.1;
 
-/// Pixels along each axis that are averaged first: about the root of a plane's side, which balances the two sums.
+/// Side in pixels of the blocks that are averaged first: about the root of a plane's side, which balances the two sums.
 const BLOCK: usize = 16;
 
-/// Upper ends of the rings of the spectrum, in parts of the Nyquist frequency: octaves, the topmost one halved.
+/// Upper ends of the spectrum's rings, as parts of the Nyquist frequency: octaves, the topmost one divided in two.
 const RINGS: [f64; 5] = [0.125, 0.25, 0.5, 0.75, 1.0];
 
-/// Appends the statistics of `image` ([N, C, H, W] in 0..1; C is 1 or 3) and returns their value [N, K] and their K names.
+/// Appends the statistics of `image` (`[N, C, H, W]` in 0..1; C is 1 or 3). Returns their value `[N, K]` and their
+/// K names.
 pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, usize)) -> (String, Vec<String>) {
     let grey = if c == 1 {
         image.to_owned()
@@ -53,8 +57,9 @@ pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, u
     (all, columns.into_iter().flat_map(|(_, names)| names).collect())
 }
 
-/// Averages over planes of one size. A float32 sum of hundreds of like numbers drifts with the order an engine takes them in, so
-/// pixels are first averaged in blocks of [`BLOCK`] by two products, whose other terms are exact zeros, then block by block.
+/// Averages over planes of one size. A float32 sum of hundreds of similar numbers drifts with the order in which an
+/// engine adds them. So pixels are first averaged in blocks of [`BLOCK`] by two products, whose other terms are
+/// exact zeros; then the blocks are averaged.
 struct Plane {
     /// [H/16, H]
     down: String,
@@ -72,7 +77,7 @@ impl Plane {
         Self { down: graph.constant(&[rows, h], &down), across: graph.constant(&[w, columns], &across) }
     }
 
-    /// [N, C, H, W] -> [N, C, 1, 1]
+    /// The mean of each plane: [N, C, H, W] -> [N, C, 1, 1].
     fn mean(&self, graph: &mut Graph, value: &str) -> String {
         let blocks = graph.node("MatMul", &[value, &self.across], &[]); // [N, C, H, W/16]
         let blocks = graph.node("MatMul", &[&self.down, &blocks], &[]); // [N, C, H/16, W/16]
@@ -80,7 +85,7 @@ impl Plane {
         graph.mean_over(&rows, 2)
     }
 
-    /// Root of the mean square of a centred value, on the floor: [N, C, H, W] -> [N, C, 1, 1].
+    /// Root of the mean square of a centred value, with the floor added under the root: [N, C, H, W] -> [N, C, 1, 1].
     fn spread(&self, graph: &mut Graph, centred: &str) -> String {
         let square = graph.node("Mul", &[centred, centred], &[]);
         let variance = self.mean(graph, &square);
@@ -95,7 +100,7 @@ fn log(graph: &mut Graph, value: &str, floor: f32) -> String {
     graph.node("Log", &[&raised], &[])
 }
 
-/// Standard deviation, skewness, and the root of kurtosis (which itself has too long a tail to be judged by a distance).
+/// Standard deviation, skewness, and the root of the kurtosis; the kurtosis itself has too long a tail for a distance.
 fn moments(graph: &mut Graph, plane: &Plane, centred: &str) -> (String, Vec<String>) {
     let deviation = plane.spread(graph, centred); // [N, 1, 1, 1]
     let unit = graph.node("Div", &[centred, &deviation], &[]); // [N, 1, H, W]
@@ -109,7 +114,7 @@ fn moments(graph: &mut Graph, plane: &Plane, centred: &str) -> (String, Vec<Stri
     (all, names(&["deviation", "skewness", "root kurtosis"]))
 }
 
-/// The share of pixels above each threshold, from which shares of dark, mid and bright greys follow by subtraction.
+/// The share of pixels above each threshold; shares of dark, middle and bright greys follow by subtraction.
 fn histogram(graph: &mut Graph, plane: &Plane, grey: &str) -> (String, Vec<String>) {
     let k = THRESHOLDS.len();
     let slope = graph.constant(&[k, 1, 1, 1], &[1.0 / RAMP; THRESHOLDS.len()]);
@@ -120,7 +125,8 @@ fn histogram(graph: &mut Graph, plane: &Plane, grey: &str) -> (String, Vec<Strin
     (plane.mean(graph, &above), THRESHOLDS.iter().map(|t| format!("share above {t}")).collect())
 }
 
-/// Logarithms, for they differ by factors, of: mean step to the right and down, spread of the gradient's length, mean Laplacian.
+/// Logarithms of the mean absolute step to the right and down, of the spread of the gradient's length, and of the
+/// mean absolute Laplacian. Logarithms are taken because these values differ by factors.
 fn gradients(graph: &mut Graph, grey: &str, (h, w): (usize, usize)) -> [(String, Vec<String>); 3] {
     #[rustfmt::skip]
     let steps = graph.constant(&[2, 1, 3, 3], &[
@@ -137,7 +143,7 @@ fn gradients(graph: &mut Graph, grey: &str, (h, w): (usize, usize)) -> [(String,
     let length = graph.node("ReduceL2", &[&step], &[("axes", Attribute::Ints(&[1])), ("keepdims", Attribute::Int(1))]);
     let typical = inner.mean(graph, &length);
     let centred = graph.node("Sub", &[&length, &typical], &[]);
-    let spread = inner.spread(graph, &centred); // [N, 1, 1, 1], on its floor
+    let spread = inner.spread(graph, &centred); // [N, 1, 1, 1], floor included
     let spread = graph.node("Log", &[&spread], &[]);
 
     let curve = graph.node("Conv", &[grey, &laplacian], &[]); // [N, 1, H-2, W-2]
@@ -147,7 +153,7 @@ fn gradients(graph: &mut Graph, grey: &str, (h, w): (usize, usize)) -> [(String,
     [(size, names(&["step right", "step down"])), (spread, names(&["gradient spread"])), (curve, names(&["laplacian"]))]
 }
 
-/// Mean blue and red difference to grey, and their spreads.
+/// Mean blue and red difference to grey (Cb, Cr), and their spreads.
 fn chroma(graph: &mut Graph, plane: &Plane, image: &str) -> [(String, Vec<String>); 2] {
     let matrix = graph.constant(&[2, 3, 1, 1], &[TO_BLUE, TO_RED].concat());
     let planes = graph.node("Conv", &[image, &matrix], &[]); // [N, 2, H, W]
@@ -157,9 +163,9 @@ fn chroma(graph: &mut Graph, plane: &Plane, image: &str) -> [(String, Vec<String
     [(tint, names(&["blue tint", "red tint"])), (spread, names(&["blue spread", "red spread"]))]
 }
 
-/// Logarithm of the mean power in each ring of the spectrum. A ring is where the larger of the two frequencies, each in parts of its
-/// Nyquist frequency, lies between two bounds: such rings are sums of boxes, so that the box sums are two small products.
-/// White noise of variance v has power v everywhere.
+/// Logarithm of the mean power in each ring of the spectrum. A ring holds the frequencies whose larger coordinate,
+/// as part of its Nyquist frequency, lies between two bounds. Such rings are sums of boxes, and box sums are two
+/// small products. White noise of variance v has power v everywhere.
 fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String, Vec<String>) {
     let pool = h.max(w).div_ceil(MAX_SPECTRUM_SIDE);
     let (h, w) = (h / pool, w / pool);
@@ -173,7 +179,7 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
             &[("kernel_shape", Attribute::Ints(&side)), ("strides", Attribute::Ints(&side))],
         )
     }; // [N, 1, H, W]
-    // A real picture's spectrum is symmetric: half the columns' frequencies tell all.
+    // The spectrum of a real picture is symmetric: half of the columns' frequencies is enough.
     let half = w / 2 + 1;
     let right = |g: &mut Graph, wave: fn(f64) -> f64| g.constant(&[w, half], &transposed(&dft(half, w, wave), half));
     let left = |g: &mut Graph, wave: fn(f64) -> f64| g.constant(&[h, h], &dft(h, h, wave));
@@ -213,8 +219,8 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
     (log(graph, &rings, FLOOR), RINGS.iter().map(|end| format!("spectrum to {end}")).collect())
 }
 
-/// To which band each frequency of an axis of length `n` belongs, as a row of zeros and a weight: 2 where a half spectrum's
-/// column stands for its mirror image too.
+/// The band of each frequency of an axis of length `n`, as a row of zeros with one weight. The weight is 2 where a
+/// column of a half spectrum also stands for its mirror image, else 1.
 fn bands(frequencies: usize, n: usize) -> Vec<[f32; 5]> {
     let mirrored = frequencies < n;
     let one = |f: usize| {

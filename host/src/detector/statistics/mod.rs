@@ -1,9 +1,9 @@
-//! Genuine pictures enter, an ONNX detective leaves: hand statistics of a picture and how far they lie from those of the genuine
-//! article. It sees tone and texture and no shape, it is fitted in seconds, and it is hard to beat, which makes it the baseline
-//! of every evaluation and the sparring partner of every face-off.
+//! The statistics detector: simple statistics of a picture and their distance to those of genuine pictures, written
+//! as an ONNX file. It detects tone and texture but no shape. It is fitted in seconds and is hard to beat, so it is
+//! the baseline of every evaluation and the practice opponent of every face-off.
 //!
-//! The statistics are defined once, as ONNX nodes in [`features`]. Fitting runs that very graph through the box's engine, so what
-//! was fitted is what the box computes.
+//! The statistics are defined once, as ONNX nodes in `features`. Fitting runs the same graph through the box's
+//! engine, so the box computes exactly what was fitted.
 
 mod features;
 
@@ -18,7 +18,7 @@ use crate::onnx::{Dim, Graph};
 
 pub use features::MIN_SIDE;
 
-/// Statistics are taken over the whole picture at its own size, up to this on the longer side.
+/// Longest side of the input, in pixels. Statistics are taken over the whole picture at its own size, up to this limit.
 const MAX_SIDE: u32 = 384;
 
 /// The recipe of the statistics detector.
@@ -26,7 +26,7 @@ const MAX_SIDE: u32 = 384;
 pub struct Statistics;
 
 impl Recipe for Statistics {
-    /// Crops of different places would only blur the sums over a picture.
+    /// The whole picture is the input: crops at different places would only blur the sums over a picture.
     fn input(&self) -> InputDefaults {
         InputDefaults { size: DefaultSize::Own(MAX_SIDE), color: None, resize: None, data_set: false }
     }
@@ -40,41 +40,44 @@ impl Recipe for Statistics {
     }
 }
 
-/// Why no detective came out.
+/// Why a statistics detector could not be fitted.
 #[derive(Debug, thiserror::Error)]
 pub enum StatisticsError {
-    /// The pictures are of a size the statistics are not defined for.
+    /// The pictures have a size for which the statistics are not defined.
     #[error(
         "pictures of {height} x {width} (height, width): expected sides of at least {MIN_SIDE}; choose a larger input size"
     )]
     Size {
-        /// Rows of pixels.
+        /// Height in pixels.
         height: usize,
-        /// Columns of pixels.
+        /// Width in pixels.
         width: usize,
     },
-    /// Too few pictures.
+    /// There are too few pictures.
     #[error("{0} pictures, expected at least {MIN_ROWS}; collect more genuine pictures")]
     Rows(usize),
     /// A picture cannot be read.
     #[error(transparent)]
     Samples(#[from] DataError),
-    /// The box's engine refused the graph of statistics.
+    /// The box's engine cannot run the graph of statistics.
     #[error("the graph of statistics does not run")]
     Engine(#[from] EngineError),
 }
 
-/// Fewest pictures from which a spread is worth estimating.
+/// Fewest pictures from which a standard deviation is worth estimating.
 const MIN_ROWS: usize = 8;
 
-/// Fits the statistics detective to genuine pictures and returns it as an ONNX file of the
-/// bundle's contract: `score` = `logit` = minus the root mean square of `embedding`, which holds the whitened statistics, so that a
-/// typical genuine picture has about -1, or -0.7 where statistics go together. `metadata` goes into the file beside the statistics' names and N.
+/// Fits the statistics detector to genuine pictures and returns it as an ONNX file that follows the bundle's contract.
 ///
-/// The same rows give the same bytes, whatever the number of threads.
+/// `score` and `logit` are the same: minus the root mean square of `embedding`, which holds the whitened
+/// statistics. A typical genuine picture has about -1, or -0.7 where statistics are correlated. `metadata` is
+/// written into the file, with the statistics' names and N.
+///
+/// The same rows give the same bytes, for any number of threads.
 ///
 /// # Errors
-/// [`StatisticsError::Size`] or [`StatisticsError::Rows`] for pictures it cannot be fitted to.
+/// [`StatisticsError::Size`] or [`StatisticsError::Rows`] when it cannot be fitted to these pictures, and the other
+/// variants when a picture cannot be read or the engine fails.
 pub fn fit(samples: &Samples, metadata: &[(String, String)]) -> Result<Vec<u8>, StatisticsError> {
     let (c, h, w) = samples.shape();
     if h < MIN_SIDE || w < MIN_SIDE {
@@ -105,7 +108,7 @@ pub fn fit(samples: &Samples, metadata: &[(String, String)]) -> Result<Vec<u8>, 
     Ok(graph.finish(&[metadata, &own].concat()))
 }
 
-/// The statistics of every picture, `[N][K]`, by the box's engine.
+/// The statistics of every picture, `[N][K]`, computed by the box's engine.
 fn measure(samples: &Samples) -> Result<Vec<Vec<f32>>, StatisticsError> {
     let (c, h, w) = samples.shape();
     let (mut graph, image) = open((c, h, w));

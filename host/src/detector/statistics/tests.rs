@@ -1,11 +1,11 @@
-//! The detective as its users see it: fitted to drawn pictures, run by the engines.
+//! Tests of the detector from outside: fitted to drawn pictures and run by the engines.
 
 use counterfoil_edge::inference::Engine;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::export::parity::{Opinion, compare};
+use crate::export::parity::{EngineOutputs, compare};
 use crate::export::runtime::testing::onnx_runtime;
 
 /// `n` pictures of soft discs and a fine grating under a little noise, u8 [N, C, H, W].
@@ -26,7 +26,7 @@ fn pictures(n: usize, (c, h, w): (usize, usize, usize), seed: u64) -> Vec<u8> {
     (0..n).flat_map(one).collect()
 }
 
-/// Fitted to u8 [N, C, H, W].
+/// A detector fitted to u8 [N, C, H, W].
 fn fitted(rows: &[u8], (c, h, w): (usize, usize, usize), metadata: &[(String, String)]) -> Vec<u8> {
     fit(&Samples::new(c, h, w, rows.to_vec()).unwrap(), metadata).unwrap()
 }
@@ -60,7 +60,8 @@ fn engines_agree_on_every_size() {
         rows.extend(vec![128; c * h * w]);
         rows.extend((0..c * h * w).map(|_| rng.random::<u8>()));
         let (shape, rows) = ([8, c, h, w], unit(&rows));
-        let opinion = |engine: &str, outputs| Opinion { engine: engine.to_owned(), version: String::new(), outputs };
+        let opinion =
+            |engine: &str, outputs| EngineOutputs { engine: engine.to_owned(), version: String::new(), outputs };
         let tract = Runnable::load(&onnx, &shape).unwrap().run(&rows).unwrap();
         let one_by_one = Engine::load(&onnx, 1, c, h, w).unwrap();
         for (row, &score) in rows.chunks(c * h * w).zip(&tract[0].values) {

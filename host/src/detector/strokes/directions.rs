@@ -1,42 +1,46 @@
-//! A plane of ink enters, histograms of the strokes' directions leave: which run through each part of the plane (histograms of oriented
-//! gradients, Dalal and Triggs 2005, doi:10.1109/CVPR.2005.177), and how a stroke goes on some pixels further along itself.
+//! Histograms of stroke directions from a plane of ink: the directions in each part of the plane
+//! (histograms of oriented gradients, Dalal and Triggs 2005, doi:10.1109/CVPR.2005.177), and how a stroke
+//! continues some pixels further along itself.
 //!
-//! A direction has no sign, so it is kept as a unit vector of twice its angle (Granlund and Knutsson 1995): that can be averaged, and
-//! falls softly into bins by products alone.
+//! A direction has no sign, so it is stored as a unit vector of twice its angle (Granlund and Knutsson 1995). Such
+//! vectors can be averaged, and products alone divide them softly among bins.
 
 use std::f64::consts::PI;
 
 use crate::onnx::{Attribute, Graph};
 
-/// Directions of the first, and the grid of cells it is taken in.
+/// Number of directions of the first histograms.
 const DIRECTIONS: usize = 18;
+/// Grid of cells of the first histograms, rows and columns.
 const CELLS: (usize, usize) = (3, 6);
-/// Directions of the second, and how far on it looks, in pixels of the halved plane.
+/// Number of directions of the second histograms.
 const TURNS: usize = 12;
+/// Distances along the stroke of the second histograms, in pixels of the halved plane.
 const REACH: [usize; 3] = [2, 4, 8];
-/// Spread of the Gaussians by which the plane is differentiated and directions are averaged, in pixels of the halved plane.
+/// Standard deviation of the Gaussian by which the plane is differentiated, in pixels of the halved plane.
 const EDGE: f64 = 0.7;
+/// Standard deviation of the Gaussian by which directions are averaged, in the same pixels.
 const AVERAGE: f64 = 1.0;
-/// Half the side of their kernels.
+/// Half the side of these Gaussians' kernels, in pixels.
 const KERNEL: usize = 3;
 /// Directions of gradients whose square is below this are noise and count little.
 const FLOOR: f32 = 1e-4;
 
-/// A direction this near to the end of a bin, in parts of its width, is not in it: an upright stroke lies in one bin, whatever an engine's
-/// rounding leaves in its neighbours.
+/// A direction this close to the end of a bin, as part of its width, does not count for the bin. So an upright
+/// stroke is in one bin only, whatever rounding an engine leaves in the neighbouring bins.
 const MARGIN: f64 = 1e-4;
 
-/// Numbers of the two results.
+/// Lengths of the two results.
 pub(super) const LENGTHS: [usize; 2] = [DIRECTIONS * CELLS.0 * CELLS.1, REACH.len() * TURNS * TURNS];
 
-/// Appends both to `ink` ([N, 1, H, W] in 0..1): directions by cells [N, 324], and for each reach how often each direction follows
-/// each, [N, 144].
+/// Appends both kinds of histograms of `ink` (`[N, 1, H, W]` in 0..1): directions by cell [N, 324], and for each
+/// distance how often each direction follows each direction, [N, 144].
 pub(super) fn append(graph: &mut Graph, ink: &str, (h, w): (usize, usize)) -> (String, Vec<String>) {
     let halve = [("kernel_shape", Attribute::Ints(&[2, 2])), ("strides", Attribute::Ints(&[2, 2]))];
     let ink = graph.node("AveragePool", &[ink], &halve); // [N, 1, H/2, W/2]
     let double = doubled(graph, &ink); // [N, 2, H/2, W/2]
 
-    let length = length(graph, &double); // the gradient's, squared
+    let length = length(graph, &double); // squared length of the gradient
     let magnitude = graph.node("Sqrt", &[&length], &[]);
     let edges = bins(graph, &double, &length, DIRECTIONS);
     let edges = graph.node("Mul", &[&edges, &magnitude], &[]); // [N, 18, H/2, W/2]
@@ -52,7 +56,7 @@ pub(super) fn append(graph: &mut Graph, ink: &str, (h, w): (usize, usize)) -> (S
     let smooth = convolved(graph, &double, &average, KERNEL, 2);
     let length = self::length(graph, &smooth);
     let strokes = bins(graph, &smooth, &length, TURNS);
-    // A pixel half of ink, as a thin stroke's are once halved, counts whole.
+    // A pixel that is half ink counts fully: a thin stroke looks like that once the plane is halved.
     let inked = graph.with_number("Mul", &ink, 2.0);
     let one = graph.constant(&[], &[1.0]);
     let inked = graph.node("Min", &[&inked, &one], &[]);
@@ -61,7 +65,7 @@ pub(super) fn append(graph: &mut Graph, ink: &str, (h, w): (usize, usize)) -> (S
     (cells, followed)
 }
 
-/// The gradient as a vector of twice its angle, as long as its square: [N, 1, H, W] -> [N, 2, H, W].
+/// The gradient as a vector of twice its angle, whose length is the squared gradient: [N, 1, H, W] -> [N, 2, H, W].
 fn doubled(graph: &mut Graph, ink: &str) -> String {
     let side = 2 * KERNEL + 1;
     let slope = |t: f64| -t / (EDGE * EDGE) * gauss(EDGE, t);
@@ -80,7 +84,8 @@ fn length(graph: &mut Graph, vectors: &str) -> String {
     graph.node("ReduceL2", &[vectors], &[("axes", Attribute::Ints(&[1])), ("keepdims", Attribute::Int(1))])
 }
 
-/// How much of each of `n` directions is in each vector, whatever its length: 1 in a bin's middle, 0 at its neighbours' middles.
+/// The membership of each vector in each of `n` bins of direction, independent of its length: 1 at a bin's
+/// centre, 0 at its neighbours' centres.
 fn bins(graph: &mut Graph, vectors: &str, length: &str, n: usize) -> String {
     let length = graph.with_number("Add", length, FLOOR);
     let unit = graph.node("Div", &[vectors, &length], &[]);
@@ -94,8 +99,9 @@ fn bins(graph: &mut Graph, vectors: &str, length: &str, n: usize) -> String {
     graph.node("Relu", &[&inside], &[])
 }
 
-/// How often each direction is found `reach` pixels from each, both ways along the stroke: [N, 12, H, W] -> [N, 144]. Every direction's
-/// plane is laid over itself shifted along the stroke, which stands across the gradient.
+/// How often each direction is found `reach` pixels from each direction, both ways along the stroke:
+/// [N, 12, H, W] -> [N, 144]. Each direction's plane is shifted along its stroke, which is perpendicular to the
+/// gradient, and multiplied with all planes.
 fn follow(graph: &mut Graph, strokes: &str, reach: usize) -> String {
     let side = 2 * reach + 1;
     let mut shifts = vec![0.0; TURNS * side * side];
@@ -118,27 +124,27 @@ fn follow(graph: &mut Graph, strokes: &str, reach: usize) -> String {
     graph.node("Flatten", &[&pairs], &[("axis", Attribute::Int(1))])
 }
 
-/// A convolution that keeps the plane's size; outside it is paper.
+/// A convolution that keeps the plane's size. Outside the plane is paper, 0.
 fn convolved(graph: &mut Graph, value: &str, weights: &str, reach: usize, groups: usize) -> String {
     let pads = [reach as i64; 4];
     let attributes = [("pads", Attribute::Ints(&pads)), ("group", Attribute::Int(groups as i64))];
     graph.node("Conv", &[value, weights], &attributes)
 }
 
-/// A kernel of x and y, [7 * 7], rows first.
+/// A function of x and y as a kernel, [7 * 7], row-major.
 fn kernel(at: impl Fn(f64, f64) -> f64) -> Vec<f32> {
     let reach = KERNEL as i32;
     let places = (-reach..=reach).flat_map(|y| (-reach..=reach).map(move |x| (x, y)));
     places.map(|(x, y)| at(f64::from(x), f64::from(y)) as f32).collect()
 }
 
-/// A Gaussian whose values at whole numbers add up to 1, nearly.
+/// A Gaussian whose values at whole numbers sum to nearly 1.
 fn gauss(sigma: f64, x: f64) -> f64 {
     (-x * x / (2.0 * sigma * sigma)).exp() / (sigma * (2.0 * PI).sqrt())
 }
 
-/// Weights by which `n` pixels fall into so many cells, each between the two cells whose middles it lies between; `order` tells which
-/// index of the matrix is the cell.
+/// Weights that divide `n` pixels among `cells` cells. Each pixel is divided between the two cells whose centres
+/// are next to it. `order` turns the row and column of the matrix into cell and pixel.
 fn triangles(cells: usize, n: usize, order: fn(usize, usize) -> (usize, usize)) -> Vec<f32> {
     let columns = if order(0, 1) == (0, 1) { n } else { cells };
     let weight = |index: usize| {

@@ -1,14 +1,14 @@
-//! Embeddings of genuine pictures and of known fakes enter, the weights of a logistic regression leave: what forgers of other items have in
-//! common, such as a slow pen, before anything is known of the item.
+//! Logistic regression on embeddings of genuine pictures and of known fakes. It learns what forgers of other items
+//! have in common, such as a slow pen, before anything is known of the item in question.
 
-/// Weight of half the squared weights beside the mean loss: strong, for there are more weights than pictures. On signatures of other writers
-/// 0.2 to 3 gives an AUROC of 0.77 to 0.75.
+/// Weight of half the squared weights, relative to the mean loss. It is strong, because there are more weights than
+/// pictures. On signatures of other writers, 0.2 to 3 gives an AUROC of 0.77 to 0.75.
 const RIDGE: f64 = 1.0;
-/// Steps of Nesterov's accelerated gradient (1983). The bound on the curvature is some 800 times the ridge, so that an error falls by
-/// 1 - 1/28 a step.
+/// Steps of Nesterov's accelerated gradient (1983). The bound on the curvature is about 800 times the ridge, so
+/// that an error falls by a factor of 1 - 1/28 per step.
 const STEPS: usize = 300;
 
-/// `logit = embedding * weights + offset`, above 0 for the genuine.
+/// The regression: `logit = embedding * weights + offset`, above 0 for genuine pictures.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Logistic {
     /// [K]
@@ -17,8 +17,8 @@ pub(super) struct Logistic {
 }
 
 impl Logistic {
-    /// Fits to embeddings, `[N][K]` of each kind, at least one; both kinds weigh the same, however many there are of each. Sums run in
-    /// double precision and in the rows' order.
+    /// Fits to embeddings, `[N][K]` of each class, at least one. Both classes have the same weight, whatever their
+    /// sizes. Sums use double precision and the order of the rows.
     pub(super) fn fit(genuine: &[Vec<f32>], fakes: &[Vec<f32>]) -> Self {
         let share = |rows: &[Vec<f32>]| 0.5 / rows.len() as f64;
         // Each row with its sign and weight.
@@ -26,7 +26,8 @@ impl Logistic {
             .chain(fakes.iter().map(|row| (&**row, -1.0, share(fakes))))
             .collect();
         let square = |row: &[f32]| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-        // The loss bends by a quarter at most, along no direction more than all of the rows' squares and the offset's 1.
+        // The second derivative of the loss is at most 1/4. So the curvature in any direction is at most 1/4 of the
+        // weighted sum of the rows' squares plus the offset's 1.
         let curvature = 0.25 * (1.0 + rows.iter().map(|(row, _, weight)| weight * square(row)).sum::<f64>()) + RIDGE;
 
         let k = genuine[0].len();
@@ -56,7 +57,8 @@ impl Logistic {
 mod tests {
     use super::*;
 
-    /// Expected numbers by scikit-learn 1.9 (its C is 1 / (ridge * N), its weights those of `class_weight="balanced"`):
+    /// Expected numbers by scikit-learn 1.9. Its C is 1 / (ridge * N); the classes have the weights of
+    /// `class_weight="balanced"`:
     ///
     /// ```python
     /// x = np.array([[1, 2], [2, 1], [3, 3], [-1, 0], [0, -2.]]); y = [1, 1, 1, 0, 0]

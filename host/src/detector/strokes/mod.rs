@@ -1,11 +1,14 @@
-//! Genuine pictures of many items or writers enter, an ONNX detective of strokes leaves: descriptors of what is drawn in ink, scaled so
-//! that distances between pictures count what one item or writer varies little in.
+//! The strokes detector: descriptors of ink strokes, scaled so that distances between pictures weigh most
+//! what varies little within one item or writer. It is fitted to genuine pictures of many items or
+//! writers and written as an ONNX file.
 //!
-//! It plays no game. On signatures such descriptors, held to references, beat every network that could be trained in minutes, which is
-//! what made it a detective of its own (docs/decisions/0007). Without references it knows how usual a picture is, by which a forger's often
-//! passes for more genuine than the writer's own; where known fakes are given, it has learned what forgers have in common.
+//! It has no GAN. On signatures, such descriptors compared with references beat every network that could be trained
+//! in minutes, so it became a kind of detector (docs/decisions/0007). Without references it only measures how
+//! typical a picture is, and by that measure a forger's signature often looks more genuine than the writer's own.
+//! Where known fakes are given, it learns what forgers have in common.
 //!
-//! As with the statistics, the descriptors are defined once, as ONNX nodes, and fitting runs that very graph through the box's engine.
+//! As in the statistics detector, the descriptors are defined once, as ONNX nodes, and fitting runs the same
+//! graph through the box's engine.
 
 mod directions;
 mod logistic;
@@ -26,28 +29,31 @@ use crate::onnx::{Attribute, Dim, Graph};
 use logistic::Logistic;
 use within::Within;
 
-/// Sides are multiples of this, so that every cell of a grid has as many pixels, and at least so many times as long.
+/// Sides are multiples of this number of pixels, so that every cell of a grid has equally many pixels.
 const STEP: usize = 4;
+/// Shortest side, as a multiple of [`STEP`].
 const MIN_STEPS: usize = 8;
-/// Fewest items or writers, each with two pictures or more, whose variation says something about another's.
+/// Fewest items or writers, each with two pictures or more, from whose variation that of others can be estimated.
 const MIN_GROUPS: usize = 4;
-/// Local binary patterns: radius and grid of cells.
+/// Local binary patterns: radius in pixels, and grid of cells (rows, columns).
 const PATTERNS: [(i64, (usize, usize)); 2] = [(1, (1, 1)), (2, (2, 4))];
-/// Shares of a histogram are raised by this before their root is taken, which is steep at 0.
+/// Added to each share of a histogram before its root is taken, because the root is steep at 0.
 const SHARE_FLOOR: f32 = 1e-6;
 
-/// Of more pictures than this of a kind, so many are drawn evenly to learn forgers from: their descriptors lie in memory, 12 kB each.
+/// Most pictures of a class from which the regression learns. Of more pictures, at most this number is taken at
+/// even intervals: their descriptors are held in memory, 12 kB each.
 const MOST_LEARNED: usize = 2_000;
 
-/// Lengths of the embedding's parts: directions by cells, patterns near and wide, directions along the stroke.
+/// Lengths of the embedding's parts: directions by cell, near and wide patterns, directions along the stroke.
 const PARTS: [usize; 4] = [directions::LENGTHS[0], 256, 8 * 256, directions::LENGTHS[1]];
+/// Length of the embedding.
 const LENGTH: usize = PARTS[0] + PARTS[1] + PARTS[2] + PARTS[3];
 
-/// Weight of the general score beside a distance from references, in standard deviations of each, where it was
-/// learned from known fakes: then it lowers the error, most where references are few (docs/decisions/0007). Without
-/// them it knows nothing of forgers.
+/// Weight of the general score relative to the distance from references, in standard deviations of each, where the
+/// score was learned from known fakes. Then it lowers the error, most where references are few
+/// (docs/decisions/0007). Without known fakes it has no information about forgers.
 const WEIGHT_LEARNED: f64 = 0.25;
-/// The plane in which strokes are described by default: a signature is twice as wide as high.
+/// Default width and height of the input, in pixels: a signature is twice as wide as high.
 const SIZE: [u32; 2] = [320, 160];
 
 /// The recipe of the strokes detector.
@@ -55,7 +61,7 @@ const SIZE: [u32; 2] = [320, 160];
 pub struct Strokes;
 
 impl Recipe for Strokes {
-    /// Ink is looked for wherever it lies and has no colour, whatever suits other kinds.
+    /// The input is the ink, wherever it is in the picture, in grey, whatever suits other kinds of detectors.
     fn input(&self) -> InputDefaults {
         InputDefaults {
             size: DefaultSize::Fixed(SIZE),
@@ -82,20 +88,20 @@ impl Recipe for Strokes {
     }
 }
 
-/// Why no detective came out.
+/// Why a strokes detector could not be fitted.
 #[derive(Debug, thiserror::Error)]
 pub enum StrokesError {
-    /// The pictures are of a size the descriptors are not defined for.
+    /// The pictures have a size for which the descriptors are not defined.
     #[error(
         "--size {width}x{height}: strokes are described in planes whose sides are multiples of {STEP} from {} on, such as 320x160", STEP * MIN_STEPS
     )]
     Size {
-        /// Rows of pixels.
+        /// Height in pixels.
         height: usize,
-        /// Columns of pixels.
+        /// Width in pixels.
         width: usize,
     },
-    /// It is unknown which pictures are of one item or writer, or there are too few of these.
+    /// It is not known which pictures belong to one item or writer, or there are too few items or writers.
     #[error(
         "--net strokes learns what one item or writer varies in, and found {0} with two pictures or more to learn from; expected at least {MIN_GROUPS}: name them with --group, or add pictures"
     )]
@@ -103,21 +109,24 @@ pub enum StrokesError {
     /// A picture cannot be read.
     #[error(transparent)]
     Samples(#[from] DataError),
-    /// The box's engine refused the graph of descriptors.
+    /// The box's engine cannot run the graph of descriptors.
     #[error("the graph of strokes does not run")]
     Engine(#[from] EngineError),
 }
 
-/// Fits the strokes detective to genuine pictures, of which number `i` is of group `groups[i]`, and returns it as an ONNX file of the
-/// bundle's contract: `embedding` holds the descriptors less their mean, over the root of their variance within groups; `score` = `logit` is
-/// that of a logistic regression on `embedding` against the `known` fakes, or, without any, minus its root mean square. `metadata` goes into
-/// the file beside the parts' lengths and N.
+/// Fits the strokes detector to genuine pictures and returns it as an ONNX file that follows the bundle's contract.
+/// Picture `i` belongs to the item or writer `groups[i]`.
 ///
-/// The same rows give the same bytes, whatever the number of threads. Memory is that of the largest group's descriptors, or those of some
-/// thousands of pictures.
+/// `embedding` holds the descriptors less their mean, divided by the root of their variance within groups. `score` and
+/// `logit` are the same: the logit of a logistic regression on `embedding` against the `known` fakes or, without any,
+/// minus the root mean square of `embedding`. `metadata` is written into the file, with the parts' lengths and N.
+///
+/// The same rows give the same bytes, for any number of threads. Memory holds the descriptors of the largest group,
+/// or those of some thousands of pictures.
 ///
 /// # Errors
-/// [`StrokesError::Size`] or [`StrokesError::Groups`] for pictures it cannot be fitted to.
+/// [`StrokesError::Size`] or [`StrokesError::Groups`] when it cannot be fitted to these pictures, and the other
+/// variants when a picture cannot be read or the engine fails.
 pub fn fit(
     samples: &Samples,
     groups: &[u32],
@@ -171,7 +180,7 @@ impl Describer {
         Ok(Self { runnable: Runnable::load(&graph.finish(&[]), &[1, c, h, w])? })
     }
 
-    /// The descriptors of some rows, `[n][K]`.
+    /// The descriptors of the given rows, `[n][K]`.
     fn describe(&self, samples: &Samples, rows: &[usize]) -> Result<Vec<Vec<f32>>, StrokesError> {
         let one = |row: &usize| {
             Ok(self
@@ -183,7 +192,7 @@ impl Describer {
         rows.par_iter().map(one).collect()
     }
 
-    /// How the descriptors vary within groups, group after group.
+    /// The scaling of the descriptors by their variation within groups, computed one group at a time.
     fn within(&self, samples: &Samples, groups: &[u32]) -> Result<Within, StrokesError> {
         let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (row, group) in groups.iter().enumerate() {
@@ -199,7 +208,8 @@ impl Describer {
         Ok(sums.finish(&PARTS))
     }
 
-    /// What the known fakes have in common, all families alike.
+    /// The regression of genuine pictures against known fakes. All families contribute at most the same number of
+    /// pictures.
     fn forgers(&self, samples: &Samples, known: &[Samples], within: &Within) -> Result<Logistic, StrokesError> {
         let embedded = |samples: &Samples, most: usize| -> Result<Vec<Vec<f32>>, StrokesError> {
             let stride = samples.len().div_ceil(most.max(1));
@@ -220,7 +230,7 @@ fn open(shape: (usize, usize, usize)) -> (Graph, String) {
 
 /// Appends the descriptors of `image` ([N, C, H, W] in 0..1; C is 1 or 3): [N, K].
 fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, usize)) -> String {
-    // Ink is what is missing to white.
+    // Ink is the difference to white.
     let dark: Vec<f32> = luma(c).iter().map(|share| -share).collect();
     let luma = graph.constant(&[1, c, 1, 1], &dark);
     let white = graph.constant(&[1], &[1.0]);
@@ -236,11 +246,11 @@ fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, usize)) -> S
     graph.concat(&columns)
 }
 
-/// The root of each count's share of all, [N, K]: the Euclidean distance of such roots is Hellinger's of the histograms, in which rare
-/// and frequent count alike.
+/// The square root of each count's share of the sum, [N, K]. The Euclidean distance of such roots is, up to a
+/// factor, the Hellinger distance of the histograms, in which rare and frequent patterns count alike.
 fn root_of_shares(graph: &mut Graph, counts: &str) -> String {
     let all = graph.node("ReduceL1", &[counts], &[("axes", Attribute::Ints(&[1]))]); // [N, 1]
-    // A plane without ink has no shares, and is no fault of the engine's.
+    // A plane without ink has no shares; this is not an error, and the floor keeps the division defined.
     let all = graph.with_number("Add", &all, SHARE_FLOOR);
     let shares = graph.node("Div", &[counts, &all], &[]);
     let shares = graph.with_number("Add", &shares, SHARE_FLOOR);

@@ -1,19 +1,21 @@
-//! A mask of ink enters, histograms of local binary patterns leave: how often each arrangement of ink and paper stands around a pixel
-//! (Ojala, Pietikäinen and Mäenpää 2002, doi:10.1109/TPAMI.2002.1017623), which tells the pen's edge, its curves and its ends.
+//! Histograms of local binary patterns from a mask of ink: how often each arrangement of ink and paper occurs
+//! around a pixel (Ojala, Pietikäinen and Mäenpää 2002, doi:10.1109/TPAMI.2002.1017623). They describe the pen's
+//! edge, its curves and its ends.
 
 use crate::onnx::{Attribute, Graph};
 
-/// Codes of a pattern of eight neighbours.
+/// Number of codes of a pattern, eight neighbours.
 const CODES: usize = 256;
-/// Codes of half of them.
+/// Number of codes of half a pattern, four neighbours.
 const HALF: usize = 16;
-/// How far from a byte its ramp begins and ends, in bytes: thirty times float32's rounding.
+/// Distance between a byte's value and the ends of the ramps next to it, in bytes: thirty times float32's rounding.
 const MARGIN: f32 = 1e-3;
-/// The eight neighbours in a 3x3 kernel, clockwise from the left upper one: half a pattern is four in turn.
+/// The eight neighbours in a 3x3 kernel, clockwise from the upper left. Half a pattern is four of them in sequence.
 const NEIGHBOURS: [usize; 8] = [0, 1, 2, 5, 8, 7, 6, 3];
 
-/// The mask of `ink` ([N, 1, H, W] in 0..1), 1 where a pixel is more ink than paper. The ramp between is a little narrower than the step from
-/// one byte to the next, so that every byte lies beyond one end of it: its mask is 0 or 1 whatever an engine's rounding.
+/// The mask of `ink` (`[N, 1, H, W]` in 0..1): 1 where a pixel is more ink than paper. The ramp in between is a
+/// little narrower than the step from one byte to the next, so that every byte is beyond one of its ends. So the
+/// mask is 0 or 1, whatever an engine's rounding.
 pub(super) fn mask(graph: &mut Graph, ink: &str) -> String {
     let ramp = graph.with_number("Mul", ink, 255.0 / (1.0 - 2.0 * MARGIN));
     let ramp = graph.with_number("Sub", &ramp, (127.0 + MARGIN) / (1.0 - 2.0 * MARGIN));
@@ -21,11 +23,12 @@ pub(super) fn mask(graph: &mut Graph, ink: &str) -> String {
     graph.node("Clip", &[&ramp, &zero, &one], &[]) // [N, 1, H, W]
 }
 
-/// How often each pattern of neighbours at `radius` occurs in each cell of a grid of `rows` x `columns`: [N, cells * 256]. All paper and
-/// all ink are not counted, for they say how large the plane is. Height and width are multiples of rows and columns.
+/// How often each pattern of neighbours at `radius` occurs in each cell of a grid of `rows` x `columns`:
+/// [N, cells * 256]. Patterns of only paper and of only ink are not counted, because they measure how large the
+/// plane is. Height and width are multiples of rows and columns.
 ///
-/// A byte's two halves are coded apart, by sixteen indicators each, and the histogram is the product of the two: counts of whole
-/// pixels, which float32 adds without rounding, in whatever order.
+/// The two halves of a byte are coded separately, by sixteen indicators each, and the histogram is the product of
+/// the two. It holds counts of whole pixels, which float32 adds without rounding in any order.
 pub(super) fn append(
     graph: &mut Graph,
     mask: &str,
@@ -52,8 +55,9 @@ pub(super) fn append(
     graph.node("Flatten", &[&counts], &[("axis", Attribute::Int(1))])
 }
 
-/// For each of the sixteen states of four neighbours 1 where they are in it, else 0: [N, 16, H, W]. As many neighbours as differ from
-/// the state are subtracted from 1, and nothing is below 0. Outside the plane is paper.
+/// Indicators for the sixteen states of four neighbours, 1 where they are in the state, else 0:
+/// [N, 16, H, W]. The number of neighbours that differ from the state is subtracted from 1, and negative
+/// results become 0. Outside the plane is paper.
 fn indicators(graph: &mut Graph, mask: &str, neighbours: &[usize], radius: i64) -> String {
     let mut weights = vec![0.0; HALF * 9];
     for state in 0..HALF {

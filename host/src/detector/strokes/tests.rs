@@ -1,4 +1,4 @@
-//! The detective as its users see it: fitted to drawn strokes, run by the engines.
+//! Tests of the detector from outside: fitted to drawn strokes and run by the engines.
 
 use std::f32::consts::PI;
 
@@ -6,13 +6,14 @@ use counterfoil_edge::inference::Engine;
 use rand::Rng as _;
 
 use super::*;
-use crate::export::parity::{Opinion, compare};
+use crate::export::parity::{EngineOutputs, compare};
 use crate::export::runtime::testing::onnx_runtime;
 use crate::math::random::stream;
 
 const SIZE: (usize, usize, usize) = (1, 40, 64);
 
-/// A hand that writes: waves of its own slant, pitch and pen, each picture a little different. u8 [C, H, W], ink on white.
+/// Simulated handwriting: waves with each hand's own slant, pitch and pen, and small differences between
+/// pictures. u8 [C, H, W], ink on white.
 fn written(hand: u64, picture: u64, (c, h, w): (usize, usize, usize)) -> Vec<u8> {
     let mut own = stream(hand, "hand", 0);
     let (pitch, slant, pen) = (own.random_range(0.15..0.6), own.random_range(-0.8..0.8), own.random_range(0.8..2.0));
@@ -27,7 +28,7 @@ fn written(hand: u64, picture: u64, (c, h, w): (usize, usize, usize)) -> Vec<u8>
     (0..c * h * w).map(pixel).collect()
 }
 
-/// Fitted to so many pictures of each of so many hands.
+/// A detector fitted to `each` pictures of each of `hands` hands.
 fn fitted(hands: u64, each: u64, (c, h, w): (usize, usize, usize)) -> Result<Vec<u8>, StrokesError> {
     let pictures = (0..hands).flat_map(|hand| (0..each).map(move |picture| (hand, picture)));
     let (groups, rows): (Vec<u32>, Vec<Vec<u8>>) =
@@ -64,7 +65,7 @@ fn engines_agree_on_ink_on_none_and_on_what_is_no_stroke() {
         if let Some(runtime) = onnx_runtime() {
             let theirs = runtime.session(&onnx).unwrap().run(&rows, &shape).unwrap();
             let opinion =
-                |engine: &str, outputs| Opinion { engine: engine.to_owned(), version: String::new(), outputs };
+                |engine: &str, outputs| EngineOutputs { engine: engine.to_owned(), version: String::new(), outputs };
             let agreement = compare(&opinion("tract", tract), &[opinion("onnxruntime", theirs)]).unwrap();
             eprintln!("{size:?}: {:.1e} apart, {} bytes", agreement[0].max_difference, onnx.len());
         }
@@ -82,11 +83,11 @@ fn a_hand_is_nearer_to_itself_than_to_another() {
     }
 }
 
-/// Forgers whose lines tremble, of other hands than those they forged before.
+/// Forged lines tremble. The tested hands are not among those that were forged for training.
 #[test]
 fn what_known_forgers_have_in_common_tells_others() {
     let forged = |hand, picture| -> Vec<u8> {
-        // Every second column slips by a pixel.
+        // Every second column is shifted by a pixel.
         let own = written(hand, picture, SIZE);
         (0..40 * 64).map(|i| if i % 2 == 0 { own[i] } else { *own.get(i + 64).unwrap_or(&255) }).collect()
     };
@@ -100,7 +101,7 @@ fn what_known_forgers_have_in_common_tells_others() {
     assert!(told >= 18, "{told} of 20 hands");
 }
 
-/// Upright bars, and the same lying: the directions' mass moves by half a turn, and near patterns turn by a quarter.
+/// Upright and horizontal bars: the mass of the directions moves by half of the bins.
 #[test]
 fn directions_are_those_of_the_strokes() {
     let square = (1, 64, 64);
@@ -111,13 +112,14 @@ fn directions_are_those_of_the_strokes() {
         let cells = PARTS[0] / 18;
         described(picture, square)[direction * cells..(direction + 1) * cells].iter().map(|x| x * x).sum::<f32>()
     };
-    // The gradient of upright bars points along x: direction 0 of 18; that of lying ones a quarter of a full turn on: 9.
+    // The gradient of upright bars points along x: direction 0 of 18. That of horizontal bars is perpendicular:
+    // direction 9.
     let (upright, lying) = (bars(true), bars(false));
     assert!(mass(&upright, 0) > 0.8 && mass(&upright, 9) < 0.05, "{} {}", mass(&upright, 0), mass(&upright, 9));
     assert!(mass(&lying, 9) > 0.8 && mass(&lying, 0) < 0.05, "{} {}", mass(&lying, 9), mass(&lying, 0));
 }
 
-/// One pixel of ink shows each of its eight neighbours one neighbour of ink.
+/// Each of the eight pixels around one pixel of ink has exactly one neighbour of ink.
 #[test]
 fn patterns_are_counted_one_by_one() {
     let mut dot = vec![255; 40 * 64];

@@ -1,15 +1,16 @@
-//! Descriptors enter group by group, what scales them leaves: an element counts the more, the less it varies between pictures of one
-//! item or writer.
+//! The scaling of descriptors, from groups of pictures: an element counts more, the less it varies between
+//! pictures of one item or writer.
 
-/// An element's variance is raised by this part of the mean variance of its part of the embedding: what hardly ever occurred in the
-/// training shall not outweigh all else when it does. Between 0.2 and 3 it changes the error on held-out writers by 0.3 %.
+/// Part of the mean variance, over one part of the embedding, that is added to each element's variance. Otherwise
+/// an element that hardly ever occurred in training would outweigh all others when it does. Between 0.2 and 3 it
+/// changes the error on held-out writers by 0.3 %.
 const RIDGE: f64 = 0.5;
 
-/// Least deviation of a descriptor, which is a root of a share: a part of the embedding that never varied says nothing, and the root of a
-/// rounding shall not count.
+/// Least standard deviation of a descriptor, which is a root of a share. A part of the embedding that never varied
+/// carries no information, and the root of a rounding error must not count.
 const MIN_DEVIATION: f64 = 1e-2;
 
-/// `embedding = (descriptors - mean) * scale`.
+/// The scaling: `embedding = (descriptors - mean) * scale`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Within {
     /// [K]
@@ -19,20 +20,20 @@ pub(super) struct Within {
 }
 
 impl Within {
-    /// The embedding of descriptors, [K].
+    /// The embedding [K] of descriptors [K].
     pub(super) fn embed(&self, descriptors: &[f32]) -> Vec<f32> {
         descriptors.iter().zip(&self.mean).zip(&self.scale).map(|((x, mean), scale)| (x - mean) * scale).collect()
     }
 }
 
-/// Sums over the groups seen so far, in double precision and in their order.
+/// Sums over the groups so far, in double precision and in the order of the groups.
 #[derive(Debug)]
 pub(super) struct Sums {
     pictures: f64,
     groups: usize,
-    /// Of the descriptors, [K].
+    /// Sum of the descriptors, [K].
     sum: Vec<f64>,
-    /// Of the groups' variances, [K].
+    /// Sum of the variances within groups, [K].
     variance: Vec<f64>,
 }
 
@@ -41,7 +42,7 @@ impl Sums {
         Self { pictures: 0.0, groups: 0, sum: vec![0.0; length], variance: vec![0.0; length] }
     }
 
-    /// Adds one group's pictures, `[n][K]`; one picture alone tells no variance.
+    /// Adds the pictures of one group, `[n][K]`. A single picture contributes no variance.
     pub(super) fn add(&mut self, rows: &[Vec<f32>]) {
         let n = rows.len() as f64;
         self.pictures += n;
@@ -56,12 +57,12 @@ impl Sums {
         }
     }
 
-    /// Groups that told a variance.
+    /// Number of groups that contributed a variance.
     pub(super) fn groups(&self) -> usize {
         self.groups
     }
 
-    /// What scales descriptors of parts of these lengths.
+    /// The scaling for descriptors whose parts have these lengths.
     pub(super) fn finish(self, parts: &[usize]) -> Within {
         let mean = self.sum.iter().map(|sum| (sum / self.pictures) as f32).collect();
         let mut scale = Vec::with_capacity(self.sum.len());
@@ -85,14 +86,14 @@ mod tests {
     #[test]
     fn what_varies_within_groups_counts_little_and_what_varies_between_them_much() {
         let mut sums = Sums::new(3);
-        // Element 0 varies within, element 1 between the groups; element 2, a part of its own, never.
+        // Element 0 varies within groups, element 1 between them. Element 2 is a separate part and never varies.
         sums.add(&[vec![0.0, 1.0, 7.0], vec![2.0, 1.0, 7.0]]);
         sums.add(&[vec![4.0, 9.0, 7.0], vec![0.0, 9.0, 7.0]]);
         sums.add(&[vec![3.0, 5.0, 7.0]]);
         assert_eq!(sums.groups(), 2);
         let Within { mean, scale } = sums.finish(&[2, 1]);
         assert_eq!(mean, [1.8, 5.0, 7.0]);
-        // Variances 1 and 4: 2.5 on average, and half of (2.5 + 0) / 2 on top.
+        // The variances are 1 and 4, 2.5 on average; half of (2.5 + 0) / 2 is added.
         let expected = [1.0 / (2.5f32 + 0.625).sqrt(), 1.0 / 0.625f32.sqrt(), 100.0];
         assert!(scale.iter().zip(expected).all(|(a, b)| (a / b - 1.0).abs() < 1e-6), "{scale:?}");
     }

@@ -1,4 +1,4 @@
-//! TLS that trusts one certificate by its fingerprint, or tells the fingerprint of whichever is shown.
+//! TLS that trusts one certificate by its fingerprint, or accepts any certificate and reports its fingerprint.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,15 +8,15 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// What the error says when it is another certificate.
+/// Text of the error for a certificate with another fingerprint.
 pub(super) const ANOTHER: &str = "another certificate than the one that was paired with";
 
-/// Trusts the certificate of that SHA-256 and no other; neither names nor clocks count.
+/// A configuration that trusts only the certificate with this SHA-256 (hex). Host name and dates are not checked.
 pub(super) fn only(fingerprint: &str) -> Arc<ClientConfig> {
     config(Which::Only(fingerprint.to_owned()))
 }
 
-/// Takes any certificate and tells its SHA-256: for pairing, where a code is what counts.
+/// A configuration that accepts any certificate and stores its SHA-256 (hex): for pairing, which the code secures.
 pub(super) fn any() -> (Arc<ClientConfig>, Arc<OnceLock<String>>) {
     let seen = Arc::new(OnceLock::new());
     (config(Which::Any(Arc::clone(&seen))), seen)
@@ -60,7 +60,7 @@ impl ServerCertVerifier for Pinned {
             Which::Only(expected) if *expected != fingerprint => return Err(Error::General(ANOTHER.into())),
             Which::Only(_) => {}
             Which::Any(seen) => {
-                // Each connection has its own.
+                // Each connection has its own configuration, so the value is set only once.
                 let _ = seen.set(fingerprint);
             }
         }

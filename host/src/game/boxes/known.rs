@@ -1,4 +1,5 @@
-//! The boxes this workstation has paired with, in a file that only its user may read; and how a box is found by its name.
+//! The file of boxes that this workstation is paired with, which only its user can read; and the lookup of a box by
+//! name.
 //!
 //! ```toml
 //! [[box]]
@@ -22,23 +23,23 @@ use tokio::time::timeout;
 
 use super::CONNECT;
 
-/// How long the network is asked for a box that the system knows no address of.
+/// How long the network is searched for a box whose address the system cannot resolve.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// A box that was paired with.
+/// A paired box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// What it is called.
+    /// Name of the box.
     pub name: String,
     /// Host and port.
     pub address: String,
-    /// SHA-256 of its certificate.
+    /// SHA-256 of the box's certificate, in hex.
     pub fingerprint: String,
-    /// What lets in.
+    /// Bearer token that authenticates this workstation at the box.
     pub token: String,
 }
 
-/// The file of them.
+/// The file with the list of paired boxes.
 #[derive(Clone, Debug)]
 pub struct Boxes {
     path: PathBuf,
@@ -52,16 +53,16 @@ struct File {
 }
 
 impl Boxes {
-    /// Those in a file, which need not be there yet.
+    /// The list in the file at `path`, which need not exist yet.
     #[must_use]
     pub fn of(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// All of them.
+    /// Reads all paired boxes. The list is empty when the file does not exist.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// Returns an error when the file cannot be read or parsed.
     pub fn list(&self) -> Result<Vec<Known>> {
         match fs::read_to_string(&self.path) {
             Ok(text) => {
@@ -75,10 +76,10 @@ impl Boxes {
         }
     }
 
-    /// The box of that name or address.
+    /// Finds a box by name or address.
     ///
     /// # Errors
-    /// When it was not paired with.
+    /// Returns an error when no such box is paired, or the file cannot be read.
     pub fn find(&self, name: &str) -> Result<Known> {
         let address = with_port(name);
         let boxes = self.list()?;
@@ -90,10 +91,10 @@ impl Boxes {
         })
     }
 
-    /// Refuses a box whose name another one has, at another address and with another certificate: what lets in there would be lost.
+    /// Refuses a box if another box of the same name has a different address and certificate: its token would be lost.
     ///
     /// # Errors
-    /// When there is one, or the file cannot be read.
+    /// Returns an error when there is such a box, or the file cannot be read.
     pub fn refuse_namesake(&self, name: &str, address: &str, fingerprint: &str) -> Result<()> {
         let is_other =
             |known: &&Known| known.name == name && known.address != address && known.fingerprint != fingerprint;
@@ -108,10 +109,10 @@ impl Boxes {
         }
     }
 
-    /// Keeps a box in the place of what was known of it.
+    /// Stores a box. It replaces a stored box of the same name.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Returns an error when the file cannot be read or written.
     pub fn keep(&self, known: Known) -> Result<()> {
         let mut boxes = self.list()?;
         boxes.retain(|other| other.name != known.name);
@@ -127,17 +128,17 @@ impl Boxes {
     }
 }
 
-/// Where the file is unless told otherwise: in the user's folder of configuration.
+/// Default path of the list of paired boxes, in the user's configuration folder.
 ///
 /// # Errors
-/// When there is none.
+/// Returns an error when neither `config_home` nor `home` is given.
 pub fn place(config_home: Option<&Path>, home: Option<&Path>) -> Result<PathBuf> {
     let folder = config_home.map(Path::to_path_buf).or_else(|| home.map(|home| home.join(".config")));
     let folder = folder.context("neither XDG_CONFIG_HOME nor HOME is set; name the file with --boxes")?;
     Ok(folder.join("counterfoil/boxes.toml"))
 }
 
-/// An address with a port.
+/// The address with a port: the box's default port is appended to an address without one.
 #[must_use]
 pub fn with_port(address: &str) -> String {
     let has_port =
@@ -145,7 +146,7 @@ pub fn with_port(address: &str) -> String {
     if has_port { address.to_owned() } else { format!("{address}:{PORT}") }
 }
 
-/// A connection to an address; a `.local` name that the system does not know is asked for on the network.
+/// Connects to an address. A `.local` name that the system cannot connect to is looked up on the network with mDNS.
 pub(super) async fn reach(address: &str) -> Result<TcpStream> {
     let first = match timeout(CONNECT, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => return Ok(stream),
@@ -161,7 +162,7 @@ pub(super) async fn reach(address: &str) -> Result<TcpStream> {
     Ok(timeout(CONNECT, TcpStream::connect(&found[..])).await??)
 }
 
-/// The addresses of a box that announces itself by that name.
+/// The addresses of the box that announces itself under this name, or `None` when there is no such box.
 fn announced(instance: &str) -> Result<Option<Vec<std::net::SocketAddr>>> {
     let daemon = ServiceDaemon::new()?;
     let events = daemon.browse(SERVICE)?;

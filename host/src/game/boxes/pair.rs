@@ -1,4 +1,4 @@
-//! Pairing from the visitor's side: a code is asked for, and typed in.
+//! Pairing, on the workstation's side: requests a code, and sends the code that the user types in.
 
 use std::sync::Arc;
 
@@ -18,24 +18,24 @@ use tokio_rustls::TlsConnector;
 
 use super::{CONNECT, Known, MAX_ANSWER, certificate, known, open};
 
-/// A box that shows a code.
+/// A pairing in progress: the box shows a code.
 pub struct Pairing {
     sender: SendRequest<Full<Bytes>>,
-    /// Host and port it answers at.
+    /// Host and port of the box.
     pub address: String,
-    /// SHA-256 of the certificate it shows.
+    /// SHA-256 of the certificate that the box shows, in hex.
     pub fingerprint: String,
     id: String,
-    /// What the box calls itself.
+    /// Name that the box gives itself.
     pub name: String,
-    /// For how many seconds it shows the code.
+    /// Seconds for which the box shows the code.
     pub seconds: u64,
 }
 
-/// Has the box at an address show a code for `visitor`.
+/// Asks the box at an address to show a pairing code for `visitor`.
 ///
 /// # Errors
-/// When it cannot be reached, or shows none.
+/// Returns an error when the box cannot be reached, or shows no code.
 pub async fn begin(address: &str, visitor: &str) -> Result<Pairing> {
     let address = known::with_port(address);
     let away = || {
@@ -54,10 +54,10 @@ pub async fn begin(address: &str, visitor: &str) -> Result<Pairing> {
 }
 
 impl Pairing {
-    /// Types the code in.
+    /// Finishes the pairing with the code that the user typed in.
     ///
     /// # Errors
-    /// When it is another one, or somebody sits between.
+    /// Returns an error when the code is wrong, or when another machine answers between the workstation and the box.
     pub async fn finish(mut self, code: &str) -> Result<Known> {
         let (waiting, message) = Side::Visitor.start(code.trim(), &self.fingerprint);
         let exchange = Exchange { id: self.id.clone(), message };

@@ -1,4 +1,4 @@
-//! Who plays in a league beside the forgers: a bundle's detective, and the genuine articles between them.
+//! The players of a league besides the generators: a bundle's detector, and the genuine pictures for the matches.
 
 use std::path::Path;
 
@@ -7,38 +7,38 @@ use counterfoil_edge::Detector;
 use counterfoil_models::{Frame, Verdict, sha256_hex};
 
 use crate::data::{Dataset, Item, Part};
-use crate::gan::sampler::Forger;
+use crate::gan::sampler::FaceoffGenerator;
 
-/// A detective.
+/// A bundle's detector as a player.
 #[derive(Debug)]
 pub struct Detective {
     name: String,
     detector: Detector,
 }
 
-/// Genuine articles.
+/// The genuine pictures of a league.
 #[derive(Debug)]
 pub struct Genuine {
     pictures: Vec<Item>,
 }
 
 impl Detective {
-    /// The detective of a bundle.
+    /// Opens the detector of a bundle.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// Returns an error when the bundle cannot be opened.
     pub fn of(dir: &Path) -> Result<Self> {
         let detector = Detector::open(dir)?;
         Ok(Self { name: detector.bundle().manifest().name.clone(), detector })
     }
 
-    /// The bundle's name.
+    /// Name of the bundle.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The bundle's fingerprint.
+    /// Fingerprint of the bundle.
     #[must_use]
     pub fn id(&self) -> &str {
         self.detector.bundle().id()
@@ -48,8 +48,8 @@ impl Detective {
         Ok(self.detector.judge(picture)?.verdict())
     }
 
-    /// What it says of a forgery, whose rows are its own regions.
-    pub(super) fn judge_forgery(&self, forger: &Forger, number: u64) -> Result<Verdict> {
+    /// The verdict on a generated picture. The generator makes one row per region of the detector's input.
+    pub(super) fn judge_forgery(&self, forger: &FaceoffGenerator, number: u64) -> Result<Verdict> {
         let [rows, c, h, w] = self.detector.bundle().manifest().input.shape();
         ensure!(
             forger.shape() == (c, h, w),
@@ -64,10 +64,10 @@ impl Detective {
 }
 
 impl Genuine {
-    /// So many genuine pictures of a folder, in the order of their names.
+    /// The first `count` genuine pictures of a folder, in the order of their names.
     ///
     /// # Errors
-    /// When there are fewer.
+    /// Returns an error when the folder holds fewer pictures, or cannot be read.
     pub fn of(folder: &Path, count: usize) -> Result<Self> {
         let mut pictures = Dataset::open_genuine(folder, None, Part::Test)?.genuine;
         ensure!(
@@ -81,19 +81,19 @@ impl Genuine {
         Ok(Self { pictures })
     }
 
-    /// How many there are.
+    /// Number of pictures.
     #[must_use]
     pub fn len(&self) -> usize {
         self.pictures.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no pictures.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pictures.is_empty()
     }
 
-    /// SHA-256 over what they are called.
+    /// SHA-256 over the names of the pictures, in hex.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let names: Vec<String> = self.pictures.iter().map(Item::label).collect();

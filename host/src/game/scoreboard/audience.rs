@@ -1,4 +1,4 @@
-//! People who play along: each joined under a name, and says of the exhibit that is shown whether it is real.
+//! The audience: people who join under a name and judge each exhibit that is shown.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -6,38 +6,38 @@ use std::time::Instant;
 use counterfoil_models::game::Answer;
 use counterfoil_models::{Verdict, secret};
 
-/// People who may play at a time.
+/// Maximum number of people at a time.
 const MOST: usize = 200;
-/// Letters a name may have.
+/// Maximum length of a name, in characters.
 const NAME: usize = 24;
 
-/// Why somebody is not heard.
+/// Why a request from the audience is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// What a name is like.
+    /// The name is empty, too long, or contains control characters.
     #[error("a name has 1 to {NAME} letters")]
     Name,
-    /// Somebody, or a box, is called so.
+    /// Another person or a contestant has this name.
     #[error("somebody is called {0} already")]
     Taken(String),
-    /// The hall is full.
+    /// The game has as many people as it takes.
     #[error("{MOST} people play already")]
     Full,
-    /// Who joined before the referee began anew, for one.
+    /// The id is unknown, for example because the referee was restarted after the person joined.
     #[error("you have not joined this game")]
     Stranger,
     /// The round is over, or has not begun.
     #[error("too late: this exhibit is not judged any more")]
     Late,
-    /// One answer an exhibit.
+    /// The person has already answered in this round.
     #[error("you have said it already")]
     Twice,
-    /// No randomness.
+    /// The system gives no random bytes for an id.
     #[error("nobody can join just now")]
     Shut,
 }
 
-/// The people, and what they said this round.
+/// The people, and their answers in the current round.
 #[derive(Debug, Default)]
 pub(super) struct Audience {
     names: HashMap<String, String>,
@@ -46,7 +46,7 @@ pub(super) struct Audience {
 }
 
 impl Audience {
-    /// Lets somebody join; what comes back is theirs alone.
+    /// Adds a person. Returns a secret id, which authenticates this person's answers.
     pub(super) fn join(&mut self, name: &str, contestants: &[String]) -> Result<String, Refused> {
         let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
         if name.is_empty() || name.chars().count() > NAME || name.chars().any(char::is_control) {
@@ -64,7 +64,7 @@ impl Audience {
         Ok(id)
     }
 
-    /// Takes what somebody says; gives their name.
+    /// Records an answer. Returns the person's name.
     pub(super) fn say(&mut self, id: &str, round: usize, genuine: bool) -> Result<String, Refused> {
         let name = self.names.get(id).ok_or(Refused::Stranger)?;
         let (_, begun) = self.round.filter(|(open, _)| *open == round).ok_or(Refused::Late)?;
@@ -81,12 +81,12 @@ impl Audience {
         self.said.clear();
     }
 
-    /// Whether everybody has said something.
+    /// Whether all people have answered.
     pub(super) fn is_complete(&self) -> bool {
         self.said.len() == self.names.len()
     }
 
-    /// Ends the round: what everybody said, in the order of their names, and nothing of those who said nothing.
+    /// Ends the round and returns the answers in the order of the names. A person who did not answer has no verdict.
     pub(super) fn close(&mut self, deadline: f64) -> Vec<(String, Answer)> {
         self.round = None;
         let silent = Answer { verdict: None, seconds: deadline };
@@ -97,7 +97,7 @@ impl Audience {
         answers
     }
 
-    /// Their names.
+    /// The names of all people, sorted.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.names.values().cloned().collect();
         names.sort();

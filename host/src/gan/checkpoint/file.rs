@@ -1,9 +1,9 @@
-//! RUN/checkpoints/step-NNNNNNNN.safetensors: a trainer goes out to it and comes back bit for bit.
+//! RUN/checkpoints/step-NNNNNNNN.safetensors: saves a trainer and restores it bit for bit.
 //!
-//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); of
-//! a detective `detective.*` in the same way, its constants. One metadata entry, `counterfoil`, holds format, step,
-//! shape, configuration and the generator's quality metrics as JSON. No random state: streams have none. A file
-//! appears under its name only when it is whole and on the disk; which ones stay is for `retention` to say.
+//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); for a
+//! detective, `detective.*` in the same way and its constants. One metadata entry, `counterfoil`, holds format, step,
+//! shape, configuration and the generator's quality metrics as JSON. There is no random state, since the streams have
+//! none. A file appears under its name only when it is complete and on disk. `retention` decides which files stay.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -17,55 +17,56 @@ use super::super::Error;
 use super::super::config::Config;
 use super::super::detective_batch::UPDATES_PER_STEP;
 use super::super::step::{GanTrainer, networks};
-use crate::adam::Moments;
+use crate::adam::AdamState;
 use crate::data::Samples;
 use crate::detector::detective::Detective;
 use crate::durable;
 use crate::net::Network;
 
-/// Changes when an older program could not read the file.
+/// Version of the file format. It changes when an older program could not read the file.
 const FORMAT: u32 = 6;
-/// Those it reads: one of format 2 has no detective.
+/// Versions that this program reads. Files of version 2 have no detective.
 const READS: [u32; 2] = [2, FORMAT];
-/// The metadata entry. One only: the file format keeps them in no fixed order, and the bytes shall be the same every time.
+/// Name of the metadata entry. There is only one, because the file format keeps entries in no fixed order, and the
+/// bytes must be the same every time.
 const ENTRY: &str = "counterfoil";
 
-/// What a checkpoint says of itself.
+/// The metadata of a checkpoint.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Header {
     format: u32,
     pub(super) step: u64,
-    /// Channels, height, width.
+    /// Channels, height and width of the pictures.
     shape: (usize, usize, usize),
     pub(super) config: Config,
-    /// The averaged generator's quality metrics by name.
+    /// Quality metrics of the averaged generator, by name.
     #[serde(flatten)]
     pub(super) quality: BTreeMap<String, f64>,
 }
 
-/// A game read back: everything of it, checked, not yet playing.
+/// A training state read from a checkpoint: complete and checked, but not yet a trainer.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// Rounds played.
+    /// Number of training steps made.
     pub step: u64,
     /// Channels, height and width of the pictures.
     pub shape: (usize, usize, usize),
-    /// The recipe, without an end.
+    /// The configuration without `steps` and `minutes`.
     pub config: Config,
     generator: Network,
     pub(super) discriminator: Network,
     pub(super) average: Network,
-    moments_g: BTreeMap<String, Moments>,
-    moments_d: BTreeMap<String, Moments>,
+    moments_g: BTreeMap<String, AdamState>,
+    moments_d: BTreeMap<String, AdamState>,
     pub(super) detective: Option<Detective>,
 }
 
-/// Where the checkpoint of a step lies.
+/// The path of a step's checkpoint in a run folder.
 pub(in super::super) fn path(run: &Path, step: u64) -> PathBuf {
     run.join("checkpoints").join(format!("step-{step:08}.safetensors"))
 }
 
-/// Saves a trainer, whose generator has these quality metrics. Gives the file.
+/// Saves a trainer together with its generator's quality metrics. Returns the path of the file.
 pub(in super::super) fn save(game: &GanTrainer, quality: &BTreeMap<String, f64>, run: &Path) -> Result<PathBuf, Error> {
     let path = path(run, game.step);
     durable::write(&path, &serialize(game, quality)?).map_err(Error::io("save the checkpoint", &path))?;
@@ -104,13 +105,13 @@ fn serialize(game: &GanTrainer, quality: &BTreeMap<String, f64>) -> Result<Vec<u
     }
     for (prefix, adam) in adams {
         for (name, moments) in adam.moments()? {
-            let Moments { m, v } = &*moments;
+            let AdamState { m, v } = &*moments;
             add(format!("{prefix}.m.{name}"), &[m.len()], m);
             add(format!("{prefix}.v.{name}"), &[v.len()], v);
         }
     }
     if !finite {
-        // It would not open again, and must not push out one that does.
+        // Such a file could not be opened again, and it must not displace one that can.
         return Err(Error::NotFinite { step: game.step, last: None });
     }
     let (step, shape, config) = (game.step, game.shape, game.config.recipe());
@@ -125,7 +126,7 @@ fn serialize(game: &GanTrainer, quality: &BTreeMap<String, f64>) -> Result<Vec<u
 }
 
 impl Header {
-    /// Reads what a checkpoint says of itself; the file is whole then, its numbers unchecked.
+    /// Reads a checkpoint's metadata. The file is then known to be complete, but its numbers are not checked.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         Self::parse(&fs::read(path).map_err(Error::io("read", path))?, path)
     }
@@ -153,10 +154,10 @@ fn damaged(path: &Path, what: &dyn std::fmt::Display) -> Error {
 }
 
 impl Checkpoint {
-    /// Opens one checkpoint and checks every tensor of it: there, of the right shape, finite.
+    /// Opens a checkpoint and checks that every tensor is present, has the expected shape and is finite.
     ///
     /// # Errors
-    /// When anything of that fails; the message names file and tensor.
+    /// When the file cannot be read or a check fails; the message names the file and the tensor.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(Error::io("read", path))?;
         let Header { step, shape, config, .. } = Header::parse(&bytes, path)?;
@@ -185,7 +186,7 @@ impl Checkpoint {
                 if [m.len(), v.len()] != [expected.elem_count(); 2] || v.iter().any(|v| *v < 0.0) {
                     return Err(damaged(path, &format_args!("the moments {prefix}.*.{name} do not fit their weights")));
                 }
-                moments.insert(name.clone(), Moments { m, v });
+                moments.insert(name.clone(), AdamState { m, v });
             }
             Ok(moments)
         };
@@ -228,7 +229,7 @@ impl Checkpoint {
         })
     }
 
-    /// The game at this step, to go on under `config`.
+    /// The trainer at this step, to continue with `config`.
     pub(in super::super) fn into_trainer(self, config: &Config, samples: &Samples) -> Result<GanTrainer, Error> {
         let mut game = GanTrainer::with(config, samples, &self.generator, &self.discriminator, &self.average)?;
         game.step = self.step;
@@ -239,7 +240,7 @@ impl Checkpoint {
     }
 }
 
-/// Shape and numbers of one tensor, all finite.
+/// Shape and numbers of one F32 tensor, all finite.
 fn numbers(tensors: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f32>), String> {
     let tensor = tensors.tensor(name).map_err(|_| format!("{name} is missing"))?;
     if tensor.dtype() != Dtype::F32 {

@@ -1,4 +1,4 @@
-//! Checkpoints: the [`file`], and which of a run's are kept and meant ([`retention`]).
+//! Checkpoints: reading and writing them (`file`), and which of a run's are kept or selected (`retention`).
 
 mod file;
 mod retention;

@@ -1,9 +1,9 @@
-//! Which checkpoints a run keeps and which of them is meant: the newest, the best, one step.
+//! Which checkpoints a run keeps, and which one a selector means: the newest, the best or that of one step.
 //!
-//! The newest `keep` stay, and the best by each quality metric: the one on the schedule (its step a multiple of its
-//! `checkpoint_every`) with the best value in its own header. A stop saves off the schedule; not counting it makes
-//! what is kept a function of the training and not of when it was stopped. Nothing is written down about it: the
-//! files say it themselves.
+//! A run keeps the newest `keep` checkpoints and the best one by each quality metric. Only checkpoints on the
+//! schedule (their step is a multiple of `checkpoint_every`) can be the best, by the value in their own header. A
+//! stopped run saves a checkpoint off the schedule. As that one does not count, the files that are kept depend on
+//! the training and not on when it was stopped. There is no separate record: the files themselves hold everything.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,14 @@ use crate::detector::detective::Detective;
 use crate::net::Network;
 use crate::quality;
 
-/// Which checkpoint of a run.
+/// Selects one checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointSelector {
-    /// The newest that opens.
+    /// The newest checkpoint that can be opened.
     Newest,
-    /// The one that is best by the quality metric of this name; the newest counts too.
+    /// The best checkpoint by the quality metric of this name; the newest is a candidate even off the schedule.
     Best(&'static str),
-    /// The one of this step.
+    /// The checkpoint of this step.
     Step(u64),
 }
 
@@ -49,25 +49,26 @@ impl FromStr for CheckpointSelector {
     }
 }
 
-/// What a finished or stopped run has learned, for the exporter.
+/// The trained networks of a finished or stopped run, for export.
 #[derive(Debug)]
 pub struct Trained {
-    /// The recipe, without an end.
+    /// The configuration without `steps` and `minutes`.
     pub config: Config,
     /// The averaged generator.
     pub generator: Network,
-    /// The discriminator as it last was.
+    /// The discriminator after the last of these steps.
     pub discriminator: Network,
-    /// The detective that looked on, if one did.
+    /// The detective that was trained beside the GAN, if there was one.
     pub detective: Option<Detective>,
-    /// Rounds played.
+    /// Number of training steps made.
     pub steps: u64,
 }
 
-/// Opens what the run in folder `run` has learned; says on stderr which damaged checkpoints it passed over.
+/// Loads the trained networks from the selected checkpoint of the run in folder `run`. Prints a warning on stderr
+/// for each damaged checkpoint that it skips.
 ///
 /// # Errors
-/// When no such checkpoint is there or none of it opens.
+/// When there is no such checkpoint or it cannot be opened.
 pub fn load(run: &Path, which: CheckpointSelector) -> Result<Trained, Error> {
     let checkpoint = match which {
         CheckpointSelector::Newest => {
@@ -96,10 +97,10 @@ pub fn load(run: &Path, which: CheckpointSelector) -> Result<Trained, Error> {
     Ok(Trained { config, generator: average, discriminator, detective, steps: step })
 }
 
-/// The newest checkpoint of a run that opens, and a sentence for each newer one that does not.
+/// The newest checkpoint of a run that can be opened, and a warning for each newer one that cannot.
 ///
 /// # Errors
-/// When none opens: the newest one's fault, or that there is none.
+/// When none can be opened: the newest one's error, or that there is no checkpoint.
 pub(in super::super) fn newest(run: &Path) -> Result<(Checkpoint, Vec<String>), Error> {
     let mut faults = Vec::new();
     for path in checkpoints(run).iter().rev() {
@@ -114,7 +115,7 @@ pub(in super::super) fn newest(run: &Path) -> Result<(Checkpoint, Vec<String>), 
     Err(faults.into_iter().next().unwrap_or_else(|| Error::NoCheckpoint(run.to_owned())))
 }
 
-/// The checkpoints of a run, oldest first.
+/// The checkpoint files of a run, oldest first.
 #[must_use]
 pub fn checkpoints(run: &Path) -> Vec<PathBuf> {
     let folder = fs::read_dir(run.join("checkpoints"));
@@ -128,7 +129,8 @@ pub fn checkpoints(run: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Removes what a run at a step does not keep. What is newer than the step did not open and does not count: it will be overwritten.
+/// Removes the checkpoints that a run at `step` does not keep. Newer files than that could not be opened and do not
+/// count; they will be overwritten.
 pub(in super::super) fn prune(run: &Path, step: u64, keep: usize) -> Result<(), Error> {
     let mut files = checkpoints(run);
     files.retain(|file| *file <= path(run, step));
@@ -143,8 +145,8 @@ pub(in super::super) fn prune(run: &Path, step: u64, keep: usize) -> Result<(), 
     Ok(())
 }
 
-/// The best file by a metric among those on the schedule and `also`, the older of two equals. One that does not open
-/// is not the best.
+/// The best file by a metric among those on the schedule and `also`; of two equals, the older one. Files
+/// that cannot be opened are skipped.
 fn best(files: &[PathBuf], metric: &str, also: Option<&PathBuf>) -> Option<PathBuf> {
     let end = quality::named(metric)?.better;
     let candidate = |path: &PathBuf| -> Option<f64> {

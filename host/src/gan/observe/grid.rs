@@ -1,4 +1,4 @@
-//! RUN/samples/step-NNNNNNNN.png: what the averaged generator makes of fixed latents, as one picture.
+//! RUN/samples/step-NNNNNNNN.png: the averaged generator's pictures of fixed latents, as one grid.
 
 use std::fs;
 use std::io::Cursor;
@@ -13,25 +13,25 @@ use super::{Observer, Step};
 use crate::durable;
 use crate::math::random::{normal, stream};
 
-/// Cells a side.
+/// Cells per side of the grid.
 const SIDE: usize = 8;
 /// Pixels between two cells and around the grid.
 const GUTTER: usize = 2;
-/// Cells are enlarged by a whole factor, at most 3, while they stay within this many pixels: small ones would be hard to see.
+/// Cells are enlarged by a whole factor, at most 3, up to this side in pixels; small ones would be hard to see.
 const CELL: usize = 96;
 
-/// Writes a grid at every `every`th step and at the end.
+/// Writes a grid at every step that is a multiple of `every`, and at the end.
 pub(in super::super) struct Grids {
     run: PathBuf,
     every: u64,
 }
 
 impl Grids {
-    /// Of a training in the folder `run` that stands at step `first` and is at its end where `ended`: removes grids
-    /// that it will write anew, and writes that of step 0.
+    /// Begins with the trainer's step in the run folder `run`. Removes grids that will be written again, and writes
+    /// the grid of step 0, or the last one if the training has already `ended`.
     pub(in super::super) fn begin(run: &Path, every: u64, trainer: &GanTrainer, ended: bool) -> Result<Self, Error> {
         let first = trainer.step;
-        // A grid off the schedule is the end's: it goes once the training goes on.
+        // A grid off the schedule was written at an end; it is removed when the training continues.
         let kept = first.is_multiple_of(every) && first > 0;
         drop_from(run, first + u64::from(kept))?;
         if first == 0 || (ended && !kept) {
@@ -65,8 +65,8 @@ fn place(run: &Path, step: u64) -> PathBuf {
     run.join("samples").join(format!("step-{step:08}.png"))
 }
 
-/// Removes the grids of `step` and later ones: a run that stopped before its next checkpoint has left them, or one that stopped off the
-/// schedule.
+/// Removes the grids of `step` and later ones. They were left by a run that stopped before its next
+/// checkpoint, or off the schedule.
 fn drop_from(run: &Path, step: u64) -> Result<(), Error> {
     let first = place(run, step);
     for grid in grids(run).iter().filter(|grid| **grid >= first) {
@@ -75,13 +75,13 @@ fn drop_from(run: &Path, step: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// The step in the name of a grid or a checkpoint.
+/// The step in the file name of a grid or a checkpoint; `None` for another name.
 #[must_use]
 pub fn step_of(file: &Path) -> Option<u64> {
     file.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
-/// The grids of a run, oldest first.
+/// The grid files of a run, oldest first.
 #[must_use]
 pub fn grids(run: &Path) -> Vec<PathBuf> {
     let folder = fs::read_dir(run.join("samples")).into_iter().flatten().flatten();
@@ -91,7 +91,7 @@ pub fn grids(run: &Path) -> Vec<PathBuf> {
     grids
 }
 
-/// Lays up to 64 pictures [C, H, W] out on a grid, row by row.
+/// Arranges up to 64 pictures [C, H, W] in a grid, row by row.
 fn tile(pictures: &[Vec<u8>], (channels, height, width): (usize, usize, usize)) -> RgbImage {
     let factor = (CELL / height.max(width)).clamp(1, 3);
     let pitch = |side: usize| side * factor + GUTTER;

@@ -1,5 +1,4 @@
-//! What is written and shown of a training while it runs. An observer is told of each step after it, in the order of
-//! the list.
+//! What a training run writes and shows. Each observer is called after each step, in the order of the list.
 
 mod grid;
 mod progress;
@@ -15,32 +14,32 @@ pub(super) use {grid::Grids, progress::Progress, progress::note, record::Recorde
 use super::Error;
 use super::step::GanTrainer;
 
-/// What is due at a step.
+/// What is due after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
-    /// A checkpoint by the schedule: its step is a multiple of `checkpoint_every`.
+    /// A checkpoint on the schedule: the step is a multiple of `checkpoint_every`.
     pub(super) checkpoint: bool,
-    /// The end of this call.
+    /// The end of this call of `train`.
     pub(super) end: bool,
 }
 
-/// A step that was just made.
+/// A step that was just made, as the observers get it.
 pub(super) struct Step<'a> {
-    /// The pair after it.
+    /// The trainer after the step.
     pub(super) trainer: &'a GanTrainer,
-    /// What was measured.
+    /// The measurements of the step.
     pub(super) record: &'a StepRecord,
-    /// The generator's quality metrics by name, where a checkpoint or the end is due.
+    /// The generator's quality metrics by name; empty if neither a checkpoint nor the end is due.
     pub(super) quality: &'a BTreeMap<String, f64>,
-    /// What is due.
+    /// What is due after the step.
     pub(super) due: Due,
-    /// Time since this call began.
+    /// Time since this call of `train` began.
     pub(super) elapsed: Duration,
 }
 
-/// Follows a training.
+/// Follows a training run.
 pub(super) trait Observer {
-    /// Takes note of a step.
+    /// Called after each step.
     ///
     /// # Errors
     /// When a file cannot be written.

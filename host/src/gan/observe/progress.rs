@@ -1,4 +1,4 @@
-//! One live line on stderr while a training runs, where stderr is a terminal.
+//! One live line on stderr while training runs, if stderr is a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -6,21 +6,21 @@ use super::super::Error;
 use super::super::config::Config;
 use super::{Observer, Step, StepRecord};
 
-/// The live line.
+/// The live progress line.
 pub(in super::super) struct Progress {
     bar: ProgressBar,
     batch: usize,
     first: u64,
-    /// Full length in milliseconds where the run ends by time.
+    /// Full length in milliseconds, if the run ends by time.
     budget: Option<u64>,
 }
 
 impl Progress {
-    /// A line for a run that stands at step `first`.
+    /// A line for a run that is at step `first`; `quiet` hides it.
     pub(in super::super) fn new(config: &Config, first: u64, quiet: bool) -> Self {
         let budget = config.minutes.map(|minutes| (minutes * 60_000.0) as u64);
         let length = budget.or(config.steps).unwrap_or_default();
-        // indicatif draws nothing where stderr is no terminal.
+        // indicatif draws nothing if stderr is not a terminal.
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(5) };
         let style = ProgressStyle::with_template("{elapsed} [{bar:24}] {eta} left  {msg}")
             .expect("the template above is well formed")
@@ -55,7 +55,7 @@ impl Drop for Progress {
     }
 }
 
-/// Says something that a person should know, above the live line.
+/// Prints a message for the user on stderr.
 pub(in super::super) fn note(text: &str) {
     eprintln!("counterfoil: {text}");
 }

@@ -1,8 +1,10 @@
-//! RUN/metrics.jsonl: the measurements of a training, one JSON object a line. This file alone knows their form.
+//! RUN/metrics.jsonl: the measurements of a training run, one JSON object per line. Only this module defines their
+//! format.
 //!
-//! A line every tenth step and at every checkpoint on the schedule, which adds the quality metrics by their names;
-//! every fiftieth and the checkpoints' add the probe of the detective, where there is one. No line holds a time of
-//! day or a speed: the file's bytes, too, are a function of configuration, samples and steps.
+//! There is a line for every tenth step and for every checkpoint on the schedule. The lines of checkpoints add the
+//! quality metrics by their names. They and the lines of every fiftieth step add the probe of the detective, if
+//! there is one. No line holds a time of day or a speed, so the bytes of this file, too, are a function of
+//! configuration, samples and steps.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -23,12 +25,12 @@ pub const METRICS: &str = "metrics.jsonl";
 /// Steps between two lines.
 const EVERY: u64 = 10;
 
-/// What is recorded of a step. A number that an older record lacks, or that was none, is NaN.
+/// The measurements of one step. A number that is null or missing in an older record is NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// Steps made, this one included.
+    /// Number of steps made, including this one.
     pub step: u64,
-    /// Passes over the samples so far.
+    /// Number of passes over the samples so far.
     #[serde(default = "none", serialize_with = "decimals::<4, _>", deserialize_with = "number")]
     pub epoch: f64,
     /// The discriminator's loss.
@@ -49,13 +51,13 @@ pub struct StepRecord {
     /// Norm of the generator's gradient.
     #[serde(default = "none", serialize_with = "decimals::<6, _>", deserialize_with = "number")]
     pub norm_g: f64,
-    /// The detective's loss, where there is one: 1.39 is a coin toss.
+    /// The detective's loss, if there is one. 1.39 is the loss of guessing, 2 ln 2.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "some_decimals::<6, _>")]
     pub loss_detective: Option<f64>,
-    /// Quality metrics of the generator by name, at checkpoints on the schedule.
+    /// Quality metrics of the generator by name, for checkpoints on the schedule.
     #[serde(flatten, serialize_with = "quality", deserialize_with = "numbers")]
     pub quality: BTreeMap<String, f64>,
-    /// AUROC of the detective on fixed rows, now and then.
+    /// AUROC of the detective on fixed rows, 0..1, at the steps where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "some_decimals::<6, _>")]
     pub probe: Option<f64>,
 }
@@ -79,16 +81,16 @@ impl From<&StepStats> for StepRecord {
 }
 
 impl StepRecord {
-    /// The record of a run folder.
+    /// Reads the records of a run folder.
     ///
     /// # Errors
-    /// When there is none, it cannot be read, or a line of it is no record.
+    /// When there is no file, it cannot be read, or a line is not a record.
     pub fn read(run: &Path) -> io::Result<Vec<Self>> {
         fs::read_to_string(run.join(METRICS))?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 }
 
-/// A number with as many decimals whatever it is, so that lines stand under each other.
+/// Writes every number with the same number of decimals, so that lines are aligned.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn decimals<const N: usize, S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     raw(format!("{x:.N$}")).serialize(serializer)
@@ -113,7 +115,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(none))
 }
 
-/// Of the fields that are no others the numbers.
+/// The numbers among the remaining fields.
 fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
     let rest = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
     Ok(rest.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect())
@@ -123,7 +125,7 @@ fn raw(number: String) -> Box<RawValue> {
     RawValue::from_string(number).expect("a finite number is JSON")
 }
 
-/// The file, open for more.
+/// The file, opened for appending.
 pub(in super::super) struct Recorder {
     path: PathBuf,
     file: File,
@@ -135,15 +137,15 @@ struct Line {
 }
 
 impl Recorder {
-    /// Opens RUN/metrics.jsonl and drops the lines after `step`, which a run that stopped before its next checkpoint
-    /// has left.
+    /// Opens RUN/metrics.jsonl and removes the lines after `step`. They were left by a run that stopped before its
+    /// next checkpoint.
     pub(in super::super) fn open(run: &Path, step: u64) -> Result<Self, Error> {
         let path = run.join(METRICS);
         let before = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             before => String::from_utf8_lossy(&before.map_err(Error::io("read", &path))?).into_owned(),
         };
-        // Whole lines only: a kill may have cut the last one anywhere.
+        // Only whole lines are kept: a kill may have cut the last one anywhere.
         let fits = |line: &&str| {
             line.ends_with('\n') && serde_json::from_str::<Line>(line).is_ok_and(|line| line.step <= step)
         };
@@ -155,7 +157,8 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    /// Adds a line where one is due. Before a checkpoint it is on the disk: the lines come before what they led to.
+    /// Adds a line if one is due. Before a checkpoint, the lines are synced to the disk, so that no
+    /// checkpoint is newer than its lines.
     fn observe(&mut self, step: &Step) -> Result<(), Error> {
         if step.due.checkpoint || step.record.step.is_multiple_of(EVERY) {
             let line = serde_json::to_string(step.record).expect("numbers are JSON");

@@ -1,15 +1,15 @@
-//! False alarms and p-values of genuine pictures as a camera drifts.
+//! Charts of the false alarms and p-values of genuine pictures as the camera drifts.
 
 use plotters::prelude::*;
 
-use super::{Chart, Fault, Ink, Key, draw, frame, line, mesh};
+use super::{Chart, ChartError, Ink, Key, draw, frame, line, mesh};
 use crate::drift::{Curve, Point, STRENGTHS};
 use crate::report::number;
 
 const SIZE: (u32, u32) = (480, 290);
 
-/// Two charts, or none without curves; `alpha` is the stated false-alarm rate.
-pub(in crate::report) fn drift(curves: &[Curve], alpha: Option<f64>) -> Result<Vec<Chart>, Fault> {
+/// The two drift charts, or none without curves. `alpha` is the stated false-alarm rate, 0..=1.
+pub(in crate::report) fn drift(curves: &[Curve], alpha: Option<f64>) -> Result<Vec<Chart>, ChartError> {
     if curves.is_empty() {
         return Ok(Vec::new());
     }
@@ -20,14 +20,14 @@ pub(in crate::report) fn drift(curves: &[Curve], alpha: Option<f64>) -> Result<V
     ])
 }
 
-/// One line a kind. `worst` is which end of 0..=1 is bad: the alt text tells how near each line comes.
+/// One line per kind of drift. `worst` is the bad end of 0..=1: the alt text states how near each line comes to it.
 fn chart(
     curves: &[Curve],
     caption: &str,
     part: fn(&Point) -> f64,
     mark: Option<(f64, String)>,
     worst: f64,
-) -> Result<Chart, Fault> {
+) -> Result<Chart, ChartError> {
     let highest = curves.iter().flat_map(|curve| curve.points.iter().map(part)).fold(0.1, f64::max);
     let marked = mark.as_ref().map_or(0.0, |(level, _)| *level);
     let top = (1.08 * highest.max(marked)).min(1.0);

@@ -1,9 +1,9 @@
-//! How a detector's scores lie: genuine pictures against counterfeits, and the threshold between them.
+//! The distribution of a detector's scores: genuine pictures against counterfeits, and the threshold between them.
 
 use counterfoil_models::Verdict;
 use plotters::prelude::*;
 
-use super::{Chart, Fault, Ink, Key, draw, frame, line, mesh};
+use super::{Chart, ChartError, Ink, Key, draw, frame, line, mesh};
 use crate::eval::Scored;
 use crate::report::{Detector, number};
 
@@ -11,7 +11,7 @@ const SIZE: (u32, u32) = (480, 290);
 const BINS: usize = 44;
 
 /// Both histograms, each as shares of its own side. `None` when the detector judged nothing.
-pub(in crate::report) fn histogram(detector: &Detector) -> Result<Option<Chart>, Fault> {
+pub(in crate::report) fn histogram(detector: &Detector) -> Result<Option<Chart>, ChartError> {
     let Some((low, high)) = range(&detector.scored) else { return Ok(None) };
     let side = |counterfeit: bool| -> Vec<f64> {
         let kept = detector.scored.iter().filter(|one| one.family.is_some() == counterfeit);
@@ -22,7 +22,7 @@ pub(in crate::report) fn histogram(detector: &Detector) -> Result<Option<Chart>,
     let top = bars.iter().flatten().copied().fold(1e-6, f64::max) * 1.12;
     let threshold = threshold(&detector.scored).filter(|at| (low..high).contains(at));
 
-    // Two digits that differ from one end to the other.
+    // Decimals of the axis labels, so that at least two digits differ between the ends of the axis.
     let places = (2.0 - (high - low).log10()).clamp(0.0, 6.0) as usize;
 
     let svg = draw(SIZE, |area| {
@@ -68,7 +68,8 @@ pub(in crate::report) fn histogram(detector: &Detector) -> Result<Option<Chart>,
     }))
 }
 
-/// From the 0.2nd to the 99.8th hundredth, so that an outlier does not squeeze the rest; it is counted in the last bin.
+/// The axis range, from the 0.2nd to the 99.8th percentile with a margin, so that an outlier does not squeeze the
+/// rest. Outliers are counted in the first and last bin.
 fn range(scored: &[Scored]) -> Option<(f64, f64)> {
     let mut scores: Vec<f64> =
         scored.iter().map(|one| f64::from(one.score)).filter(|score| score.is_finite()).collect();
@@ -88,11 +89,11 @@ fn shares(scores: &[f64], low: f64, high: f64) -> Vec<f64> {
     shares
 }
 
-/// Between the highest accused score and the lowest that was not; unknown if nobody was accused, or everybody, or if the
-/// verdicts do not follow the score.
+/// The middle between the highest score called counterfeit and the lowest other score. `None` when all or no pictures
+/// were called counterfeit, or when the verdicts do not follow the score.
 fn threshold(scored: &[Scored]) -> Option<f64> {
-    let of = |accused: bool| {
-        let kept = scored.iter().filter(move |one| (one.verdict == Verdict::Counterfeit) == accused);
+    let of = |called_counterfeit: bool| {
+        let kept = scored.iter().filter(move |one| (one.verdict == Verdict::Counterfeit) == called_counterfeit);
         kept.map(|one| f64::from(one.score))
     };
     let (below, above) = (of(true).reduce(f64::max)?, of(false).reduce(f64::min)?);

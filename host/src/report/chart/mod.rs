@@ -1,7 +1,7 @@
-//! Charts as inline SVG that follows the page's colours, light or dark.
+//! Charts as inline SVG in the page's colours, light or dark.
 //!
-//! plotters draws in fixed colours, so each [`Ink`] is drawn in a colour of its own that is then replaced by the
-//! stylesheet's variable. Legends are left to the page, where they wrap and can be read out.
+//! plotters draws in fixed colours. So each [`Ink`] is drawn in its own placeholder colour, which is then replaced
+//! with the stylesheet's variable. Legends are HTML, so that they wrap and screen readers can read them.
 
 mod drift;
 mod histogram;
@@ -19,21 +19,21 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use serde::Serialize;
 
-/// What can go wrong while drawing.
-pub(super) type Fault = DrawingAreaErrorKind<std::io::Error>;
+/// An error of the drawing library.
+pub(super) type ChartError = DrawingAreaErrorKind<std::io::Error>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// A chart for the page.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Chart {
     pub(super) caption: String,
-    /// What it shows, for whoever cannot see it.
+    /// Text alternative that describes the chart.
     pub(super) alt: String,
     pub(super) svg: String,
     pub(super) legend: Vec<Key>,
 }
 
-/// A line of a legend.
+/// An entry of a legend.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Key {
     pub(super) ink: &'static str,
@@ -46,7 +46,7 @@ impl Key {
         Self { ink: ink.variable(), dashed: false, name: name.into() }
     }
 
-    /// A line to compare with.
+    /// An entry for a reference line.
     fn dashed(name: impl Into<String>) -> Self {
         Self { ink: Ink::Soft.variable(), dashed: true, name: name.into() }
     }
@@ -77,12 +77,12 @@ impl Ink {
         Self::Fourth,
     ];
 
-    /// The ink of the n-th of several lines.
+    /// The ink of line number `index` of several lines.
     pub(super) fn nth(index: usize) -> Self {
         [Self::Detective, Self::Forger, Self::Third, Self::Fourth, Self::Genuine][index % 5]
     }
 
-    /// Its name in the stylesheet.
+    /// The name of the colour's variable in the stylesheet.
     pub(super) fn variable(self) -> &'static str {
         match self {
             Self::Soft => "var(--soft)",
@@ -96,19 +96,19 @@ impl Ink {
         }
     }
 
-    /// The colour it is drawn in until the variable takes its place.
+    /// The placeholder colour, used until the variable replaces it.
     fn stand_in(self) -> RGBColor {
         RGBColor(0xfe, 0xdc, self as u8)
     }
 }
 
-/// A line's style.
+/// The style of a line; `width` in pixels.
 fn line(ink: Ink, width: u32) -> ShapeStyle {
     ShapeStyle { color: ink.stand_in().to_rgba(), filled: false, stroke_width: width }
 }
 
-/// Draws a chart of the given size in pixels.
-fn draw(size: (u32, u32), paint: impl FnOnce(&Area) -> Result<(), Fault>) -> Result<String, Fault> {
+/// Draws a chart with the given size in pixels and returns its SVG.
+fn draw(size: (u32, u32), paint: impl FnOnce(&Area) -> Result<(), ChartError>) -> Result<String, ChartError> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -124,19 +124,19 @@ fn draw(size: (u32, u32), paint: impl FnOnce(&Area) -> Result<(), Fault>) -> Res
     Ok(format!("<svg {}", body.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1)))
 }
 
-/// A chart's margins, with room for the numbers on its axes.
+/// The margins of a chart, with room for the numbers on its axes.
 fn frame<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut frame = ChartBuilder::on(area);
     frame.margin(8).margin_right(16).x_label_area_size(40).y_label_area_size(46);
     frame
 }
 
-/// Text on the axes: 14 of 480 pixels are still legible on a telephone.
+/// Style of the text on the axes: 14 pixels on a chart 480 pixels wide are still legible on a phone.
 fn label() -> TextStyle<'static> {
     ("sans-serif", 14).into_font().color(&Ink::Soft.stand_in())
 }
 
-/// A grid that stays in the background, with the given titles of its axes.
+/// A light grid in the background, with the given titles of the axes.
 macro_rules! mesh {
     ($chart:expr, $x:expr, $y:expr) => {
         $chart

@@ -1,26 +1,27 @@
-//! The ROC curves of all detectors in one frame.
+//! The ROC curves of all detectors in one chart.
 
 use std::cmp::Ordering;
 
 use plotters::prelude::*;
 
-use super::{Chart, Fault, Ink, Key, draw, line, mesh};
+use super::{Chart, ChartError, Ink, Key, draw, line, mesh};
 use crate::eval::{Observation, Sample};
 use crate::report::{Detector, Role, number};
 
 const SIZE: (u32, u32) = (480, 440);
-/// Vertices closer than this, in shares of the frame, are one pixel.
+/// Minimum distance between two vertices, as a share of the frame. Closer vertices fall on the same pixel.
 const PIXEL: f64 = 1.0 / 600.0;
 
-/// False and true positive rates.
+/// Points of a curve: false-positive rate, true-positive rate.
 type Points = Vec<(f64, f64)>;
 
-/// More lines than this cannot be told apart.
+/// Maximum number of lines. More lines cannot be told apart.
 const MOST: usize = 5;
 
-/// The curves of the detectors that have both kinds of pictures judged, of many the bundles and the best baselines; `None` when
-/// none has. The detectives' lines are thick, the baselines' thin.
-pub(in crate::report) fn roc(detectors: &[Detector]) -> Result<Option<Chart>, Fault> {
+/// The curves of the detectors that judged genuine pictures and counterfeits. If there are more than `MOST`, the
+/// bundles and the best baselines are shown. The lines of our detectors are thick, those of baselines thin. `None`
+/// when no detector has a curve.
+pub(in crate::report) fn roc(detectors: &[Detector]) -> Result<Option<Chart>, ChartError> {
     let mut chosen: Vec<(&Detector, Points)> =
         detectors.iter().filter_map(|detector| Some((detector, curve(detector)?))).collect();
     let area = |detector: &Detector| detector.evaluation.overall.auroc.value;
@@ -48,7 +49,7 @@ pub(in crate::report) fn roc(detectors: &[Detector]) -> Result<Option<Chart>, Fa
             .y_label_formatter(&percent)
             .draw()?;
         chart.draw_series(DashedLineSeries::new([(0.0, 0.0), (1.0, 1.0)], 6, 4, line(Ink::Soft, 1)))?;
-        // Ours last, so that they lie on top.
+        // Our detectors come last, so that their lines are on top.
         for (detector, ink, points) in curves.iter().rev() {
             let width = if detector.role == Role::Ours { 2 } else { 1 };
             chart.draw_series(LineSeries::new(points.iter().copied(), line(*ink, width)))?;
@@ -71,19 +72,19 @@ pub(in crate::report) fn roc(detectors: &[Detector]) -> Result<Option<Chart>, Fa
     }))
 }
 
-/// The detector's curve, thinned to what can be seen.
+/// The detector's curve, reduced to the points that can be told apart.
 fn curve(detector: &Detector) -> Option<Points> {
     let observations = detector.scored.iter().map(|one| Observation {
         path: &one.path,
         family: one.family.as_deref(),
         group: None,
         score: f64::from(one.score),
-        accused: false,
+        called_counterfeit: false,
     });
     if !detector.scored.iter().any(|one| one.family.is_some()) {
         return None;
     }
-    // What cannot be ranked has no curve; the evaluation has said why.
+    // Pictures that cannot be ranked have no curve. The evaluation has reported the reason.
     let steps = Sample::new(&observations.collect::<Vec<_>>()).ok()?.steps();
     let mut kept: Points = Vec::new();
     for (x, y) in crate::eval::roc(&steps) {
@@ -95,7 +96,7 @@ fn curve(detector: &Detector) -> Option<Points> {
     Some(kept)
 }
 
-// plotters hands its formatters a reference.
+// plotters passes a reference to its formatters.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn percent(share: &f64) -> String {
     format!("{:.0}%", 100.0 * share)

@@ -1,19 +1,19 @@
-//! How steady a detective was: its probes over the steps, and how far the last of them lie apart.
+//! The chart of a detector's probe AUROCs over the training steps, and the spread of the last of them.
 
 use plotters::prelude::*;
 
 use super::training::thousands;
-use super::{Chart, Fault, Ink, Key, draw, frame, line, mesh};
+use super::{Chart, ChartError, Ink, Key, draw, frame, line, mesh};
 use crate::report::{Steadiness, Training, number};
 
 const SIZE: (u32, u32) = (480, 290);
-/// More points than this on 480 pixels only thicken the line.
+/// Maximum number of points. More points on 480 pixels only thicken the line.
 const POINTS: usize = 240;
-/// The axis shows this much of the AUROC at least, so that a steady line looks steady.
+/// Minimum range of the AUROC axis, so that small changes look small.
 const HEIGHT: f64 = 0.05;
 
-/// The probes of one training; none where there are no two.
-pub(in crate::report) fn steadiness(training: &Training) -> Result<Option<Chart>, Fault> {
+/// The chart of one training's probes; `None` with fewer than two probes.
+pub(in crate::report) fn steadiness(training: &Training) -> Result<Option<Chart>, ChartError> {
     let probes = &training.probes;
     let (Some(Steadiness { probes: count, since, least, largest, spread }), Some(last)) =
         (training.steadiness(), probes.last())
@@ -34,7 +34,8 @@ pub(in crate::report) fn steadiness(training: &Training) -> Result<Option<Chart>
             .x_label_formatter(&|x| thousands(*x))
             .y_label_formatter(&|auroc| number::decimals(*auroc, 2))
             .draw()?;
-        // To the end of the chart, for the spread is that of wherever one might have stopped.
+        // The lines run to the end of the chart: the spread applies to every step in this range at which training
+        // could have stopped.
         for level in [least, largest] {
             let across = [(since as f64, level), (end, level)];
             chart.draw_series(DashedLineSeries::new(across, 6, 4, line(Ink::Soft, 1)))?;

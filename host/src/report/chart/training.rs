@@ -1,19 +1,19 @@
-//! The course of a training: the two losses, and what the discriminator says of genuine and generated pictures.
+//! The charts of a training: both losses, and the discriminator's output on genuine and generated pictures.
 
 use plotters::prelude::*;
 
-use super::{Chart, Fault, Ink, Key, draw, frame, line, mesh};
+use super::{Chart, ChartError, Ink, Key, draw, frame, line, mesh};
 use crate::report::{Point, Training, number};
 
 const SIZE: (u32, u32) = (480, 290);
-/// More points than this on 480 pixels only thicken the line.
+/// Maximum number of points. More points on 480 pixels only thicken the line.
 const POINTS: usize = 240;
 
-/// One curve: which part of a point, in which ink, under which name.
+/// One curve: the value of a point, the ink, the name.
 type Curve = (fn(&Point) -> f64, Ink, &'static str);
 
 /// Both losses over the steps.
-pub(in crate::report) fn losses(training: &Training) -> Result<Chart, Fault> {
+pub(in crate::report) fn losses(training: &Training) -> Result<Chart, ChartError> {
     let curves: [Curve; 2] = [
         (|point| point.loss_d, Ink::Detective, "discriminator’s loss"),
         (|point| point.loss_g, Ink::Forger, "generator’s loss"),
@@ -21,15 +21,15 @@ pub(in crate::report) fn losses(training: &Training) -> Result<Chart, Fault> {
     let mut seen: Vec<f64> =
         curves.iter().flat_map(|(part, ..)| training.points.iter().map(part)).filter(|loss| loss.is_finite()).collect();
     seen.sort_by(f64::total_cmp);
-    // A single spike must not flatten the rest: the axis ends at the 99th hundredth, and the line leaves the frame.
+    // A single spike must not flatten the rest: the axis ends at the 99th percentile, and higher values are clamped.
     let at = |share: f64| seen.get((share * seen.len() as f64) as usize).copied().unwrap_or(1.0);
     let (low, high) = (at(0.01).min(0.0), at(0.99).max(1e-6));
     let caption = format!("{}: losses", training.network);
     chart(training, caption, &curves, low..high + 0.08 * (high - low), None)
 }
 
-/// Mean D(x) and D(G(z)) over the steps, with the line on which the discriminator tosses a coin.
-pub(in crate::report) fn opinions(training: &Training) -> Result<Chart, Fault> {
+/// Mean D(x) and D(G(z)) over the steps, with a line at 0.5, where the discriminator cannot tell them apart.
+pub(in crate::report) fn opinions(training: &Training) -> Result<Chart, ChartError> {
     let curves: [Curve; 2] = [
         (|point| point.d_real, Ink::Genuine, "D(x), genuine pictures"),
         (|point| point.d_fake, Ink::Counterfeit, "D(G(z)), generated ones"),
@@ -44,7 +44,7 @@ fn chart(
     curves: &[Curve],
     range: std::ops::Range<f64>,
     mark: Option<(f64, &str)>,
-) -> Result<Chart, Fault> {
+) -> Result<Chart, ChartError> {
     let last = training.points.last().map_or(1, |point| point.step.max(1)) as f64;
     let svg = draw(SIZE, |area| {
         let mut chart = frame(area).build_cartesian_2d(0.0..last, range.clone())?;
@@ -83,7 +83,7 @@ fn chart(
     })
 }
 
-/// The curve, thinned by averaging neighbours, kept inside the frame, and broken wherever it is not finite.
+/// The curve, thinned by averaging neighbours, clamped to the frame, and split where a value is not finite.
 fn stretches(points: &[Point], part: fn(&Point) -> f64, range: &std::ops::Range<f64>) -> Vec<Vec<(f64, f64)>> {
     let every = points.len().div_ceil(POINTS).max(1);
     let mean = |chunk: &[Point]| {

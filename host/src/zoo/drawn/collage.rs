@@ -1,4 +1,4 @@
-//! Forgers with scissors: parts of genuine pictures, each true, in a whole that never was.
+//! Collage families: parts of genuine pictures, joined into a picture that never existed.
 
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -6,14 +6,14 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::zoo::picture::Picture;
 
-/// Pictures among which a forger looks for one that resembles the original.
+/// Number of pictures that are searched for one that resembles the original.
 const LOOKED_AT: usize = 100;
 
-/// Cut into tiles, some of which went back in each other's places.
+/// Cuts the original into tiles and exchanges a few of them.
 pub(in crate::zoo) fn jigsaw(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let across = rng.random_range(2..=4_usize);
     let mut places: Vec<usize> = (0..across * across).collect();
-    // Of many tiles only a few change places.
+    // Of many tiles, only a few change places.
     let mut moved = places.clone();
     moved.shuffle(rng);
     moved.truncate(rng.random_range(2..=4));
@@ -31,7 +31,7 @@ pub(in crate::zoo) fn jigsaw(original: &Picture, rng: &mut ChaCha8Rng) -> Pictur
     })
 }
 
-/// One half of this and the other of another, cut straight or aslant.
+/// Joins one part of the original with the other part of another picture, along a straight cut at a random angle.
 pub(in crate::zoo) fn stitched(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
     let other = any(original, pool, rng);
     let (sine, cosine) = rng.random_range(0.0..std::f32::consts::TAU).sin_cos();
@@ -44,7 +44,7 @@ pub(in crate::zoo) fn stitched(original: &Picture, pool: &[Picture], rng: &mut C
     })
 }
 
-/// Two that resemble each other, laid over each other.
+/// Blends the original with a picture that resembles it.
 pub(in crate::zoo) fn crossfade(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
     let candidates: Vec<&Picture> = (0..LOOKED_AT).map(|_| any(original, pool, rng)).collect();
     let near = |a: &&&Picture, b: &&&Picture| original.distance(a).total_cmp(&original.distance(b));
@@ -56,7 +56,7 @@ pub(in crate::zoo) fn crossfade(original: &Picture, pool: &[Picture], rng: &mut 
     })
 }
 
-/// A patch of another, glued over the middle.
+/// Covers the area around the middle with a patch of another picture.
 pub(in crate::zoo) fn patch(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
     let other = any(original, pool, rng);
     let middle = original.middle();
@@ -69,7 +69,7 @@ pub(in crate::zoo) fn patch(original: &Picture, pool: &[Picture], rng: &mut ChaC
     })
 }
 
-/// Any picture of the pool.
+/// A random picture of the pool.
 fn any<'a>(original: &'a Picture, pool: &'a [Picture], rng: &mut ChaCha8Rng) -> &'a Picture {
     pool.choose(rng).unwrap_or(original)
 }

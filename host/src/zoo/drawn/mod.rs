@@ -1,6 +1,7 @@
-//! The forgers who work by hand: a genuine picture and a random stream go in, a forgery leaves. A file a kind, a function a family.
+//! The drawn forger families: a genuine picture and a random stream become a forgery. A file per kind, a function per
+//! family.
 //!
-//! How far a forger goes is drawn for each picture, from what an attentive eye just sees to what anyone does.
+//! The strength is drawn for each picture, from barely visible to obvious.
 
 pub(super) mod collage;
 pub(super) mod resample;

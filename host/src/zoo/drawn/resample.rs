@@ -1,4 +1,4 @@
-//! Forgers who copied a copy: the picture went through a lens, a grid or a codec that kept less of it.
+//! Resampling families: the picture went through a lens, a grid or a codec that lost detail.
 
 use std::io::Cursor;
 
@@ -9,17 +9,17 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::zoo::picture::Picture;
 
-/// Photographed out of focus.
+/// Blurs the original, like a camera out of focus.
 pub(in crate::zoo) fn blur(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     original.blurred(rng.random_range(0.6..1.5))
 }
 
-/// Scanned at a coarser grid and enlarged again, smoothly or in squares.
+/// Samples the original on a coarser grid and enlarges it again, smoothly or in squares.
 pub(in crate::zoo) fn pixelate(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let cell = rng.random_range(1.4..2.6_f32);
     let squares = rng.random_bool(0.5);
     let shift: [f32; 2] = [rng.random_range(0.0..cell), rng.random_range(0.0..cell)];
-    // What one cell of the coarse grid saw.
+    // The mean over one cell of the coarse grid.
     let seen = |i: f32, j: f32| {
         let mut sum = 0.0;
         for (dx, dy) in [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)] {
@@ -39,7 +39,7 @@ pub(in crate::zoo) fn pixelate(original: &Picture, rng: &mut ChaCha8Rng) -> Pict
     })
 }
 
-/// Copied from a web page: through JPEG at a low quality.
+/// Encodes the original as JPEG at low quality and decodes it again.
 pub(in crate::zoo) fn jpeg(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     Picture::of(&through_jpeg(&original.image(), rng.random_range(4..=30)))
 }

@@ -1,6 +1,6 @@
-//! A picture goes in, the lines it was drawn along leave: what a forger with a pen follows.
+//! Finds the lines of a picture: the paths that a forger with a pen follows.
 //!
-//! Ink is thinned to lines of one pixel, and the lines are walked from their ends.
+//! Ink is thinned to lines of one pixel, and the lines are followed from their ends.
 
 use crate::math::thinning;
 use crate::zoo::picture::Picture;
@@ -8,16 +8,16 @@ use crate::zoo::picture::Picture;
 /// Points in pixels, in order.
 pub(super) type Path = Vec<[f32; 2]>;
 
-/// Ink counts from here on.
+/// Threshold above which a pixel counts as ink, 0..1.
 const INK: f32 = 0.45;
-/// The lines of a picture; a dot is a line of two equal points.
+/// The lines of a picture. A dot is a line of two equal points.
 pub(super) fn paths(picture: &Picture) -> Vec<Path> {
     let mut thin = Thin::of(picture);
     thinning::thin(&mut thin.ink, thin.width);
     thin.walk()
 }
 
-/// Each point moved to the mean of its neighbourhood, so that a pen does not follow the pixels' steps.
+/// Moves each point to the mean of its neighbours, so that a pen does not follow the steps of the pixels.
 pub(super) fn smoothed(path: &[[f32; 2]]) -> Path {
     let mean = |i: usize| {
         let reach = 2.min(i).min(path.len() - 1 - i);
@@ -27,14 +27,14 @@ pub(super) fn smoothed(path: &[[f32; 2]]) -> Path {
     (0..path.len()).map(mean).collect()
 }
 
-/// The fewest corners of the path that stay within `slack` pixels of it (Douglas & Peucker 1973).
+/// The path with few corners that stays within `slack` pixels of the original path (Douglas and Peucker 1973).
 pub(super) fn simplified(path: &[[f32; 2]], slack: f32) -> Path {
     let (Some(&first), Some(&last)) = (path.first(), path.last()) else { return Path::new() };
     let (dx, dy) = (last[0] - first[0], last[1] - first[1]);
     let length = dx.hypot(dy);
     let off = |p: &[f32; 2]| {
         let (x, y) = (p[0] - first[0], p[1] - first[1]);
-        // A closed line has no chord to be off from, only its start.
+        // A closed line has no chord, so the distance to its start is used.
         if length < 1e-3 { x.hypot(y) } else { (dx * y - dy * x).abs() / length }
     };
     let farthest = path.iter().enumerate().max_by(|a, b| off(a.1).total_cmp(&off(b.1)));
@@ -59,12 +59,12 @@ impl Thin {
         Self { width: picture.width, ink: picture.ink.iter().map(|v| *v > INK).collect() }
     }
 
-    /// The neighbour of a pixel in a direction, where it is ink.
+    /// The neighbour of a pixel in a direction, if it is ink.
     fn neighbour(&self, at: usize, direction: usize) -> Option<usize> {
         thinning::neighbour(&self.ink, self.width, at, direction)
     }
 
-    /// Walks every line once: from the ends first, then what is left, which is closed.
+    /// Follows every line once: first from the ends, then the rest, which are closed lines.
     fn walk(mut self) -> Vec<Path> {
         let ends = |thin: &Self, at: usize| (0..8).filter(|d| thin.neighbour(at, *d).is_some()).count() <= 1;
         let mut starts: Vec<usize> = (0..self.ink.len()).filter(|at| self.ink[*at]).collect();
@@ -78,19 +78,19 @@ impl Thin {
             let mut line = vec![start];
             self.ink[start] = false;
             let mut at = start;
-            // Straight neighbours before slanting ones, so that no step is cut short.
+            // Straight neighbours come before diagonal ones, so that no corner is skipped.
             while let Some(next) = [0, 2, 4, 6, 1, 3, 5, 7].into_iter().find_map(|d| self.neighbour(at, d)) {
                 self.ink[next] = false;
                 line.push(next);
                 at = next;
             }
-            // A line that began or ended beside another was one with it.
+            // A line whose end is next to another line is connected to it.
             let beside = |at: usize, line: &[usize]| {
                 let near = |a: usize, b: usize| {
                     (a % self.width).abs_diff(b % self.width) <= 1 && (a / self.width).abs_diff(b / self.width) <= 1
                 };
                 walked.iter().copied().find(|other| near(at, *other)).or_else(|| {
-                    // Or the line closes on its own start.
+                    // Or the line closes at its own start.
                     (line.len() > 3 && near(at, line[0])).then(|| line[0])
                 })
             };

@@ -1,4 +1,4 @@
-//! Forgers who draw: the picture's lines are found and drawn again with a pen of their own, or a letter is set in their place.
+//! Stroke families: the lines of the picture are found and redrawn, interrupted, or replaced with a printed figure.
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -8,20 +8,20 @@ use super::skeleton::{Path, paths, simplified, smoothed};
 use crate::specimen::{Canvas, Typeface, centred};
 use crate::zoo::picture::Picture;
 
-/// Traced with a round pen of one breadth.
+/// Traces the lines with a round pen of constant width.
 pub(in crate::zoo) fn pen(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let lines: Vec<Path> = paths(original).iter().map(|path| smoothed(path)).collect();
     inked(original, &lines, rng)
 }
 
-/// Traced with a ruler: curves have become corners.
+/// Traces the lines with a ruler: curves become corners.
 pub(in crate::zoo) fn polygon(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let slack = rng.random_range(1.2..2.5);
     let lines: Vec<Path> = paths(original).iter().map(|path| simplified(path, slack)).collect();
     inked(original, &lines, rng)
 }
 
-/// A worn plate: lines have gaps.
+/// Makes gaps in the lines, like a worn plate.
 pub(in crate::zoo) fn broken(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let line: Path = paths(original).concat();
     let gaps: Vec<([f32; 2], f32)> =
@@ -34,7 +34,7 @@ pub(in crate::zoo) fn broken(original: &Picture, rng: &mut ChaCha8Rng) -> Pictur
     })
 }
 
-/// A figure set in type where the ink was, as high as the ink.
+/// Sets a random printed figure in place of the ink, as high as the ink.
 pub(in crate::zoo) fn typeface(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let stem = rng.random_range(0.05..0.12);
     let face = Typeface {
@@ -52,7 +52,7 @@ pub(in crate::zoo) fn typeface(original: &Picture, rng: &mut ChaCha8Rng) -> Pict
         if low > high { (0.0, 0.0) } else { (low as f32, high as f32 + 1.0) }
     };
     let ((left, right), (top, bottom)) = (span(|i, width| i % width), span(|i, width| i / width));
-    // The letter's lines reach half a stem beyond its height.
+    // The lines of the figure extend half a stem beyond its height.
     let cap = (bottom - top) / (1.0 + 2.0 * stem);
     let digit = rng.random_range(0..10_u8).to_string();
     let mut canvas = Canvas::over([0.0, 0.0], [original.width, original.height], 1.0);
@@ -61,13 +61,13 @@ pub(in crate::zoo) fn typeface(original: &Picture, rng: &mut ChaCha8Rng) -> Pict
     Picture { ink: canvas.coverage(), ..*original }
 }
 
-/// Lines drawn with a round brush about as broad as hands write with.
+/// Draws lines with a round brush about as wide as a pen of handwriting.
 fn inked(original: &Picture, lines: &[Path], rng: &mut ChaCha8Rng) -> Picture {
-    // Against the picture's side: a pen of MNIST's digits is 2 to 4 of their 28 pixels broad.
+    // Relative to the shorter side of the picture: the strokes of MNIST's digits are 2 to 4 of 28 pixels wide.
     let half = rng.random_range(0.03..0.07) * original.width.min(original.height) as f32;
     let mut canvas = Canvas::over([0.0, 0.0], [original.width, original.height], 1.0);
     for line in lines {
-        // A canvas counts from a pixel's corner, a picture from its middle.
+        // A canvas counts from the corner of a pixel, a picture from its centre.
         let points: Vec<[f32; 2]> = line.iter().map(|p| p.map(|v| v + 0.5)).collect();
         canvas.stroke(&points, half);
     }

@@ -1,4 +1,4 @@
-//! Forgers betrayed by what they printed with: grain, dots and dirt over lines that are right.
+//! Texture families: grain, dots and dirt over correct lines.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -6,12 +6,12 @@ use rand_chacha::ChaCha8Rng;
 use crate::math::random::normal;
 use crate::zoo::picture::Picture;
 
-/// A grainy sensor: noise over ink and ground, finer or coarser.
+/// Adds noise over ink and ground, fine or coarse, like a grainy sensor.
 pub(in crate::zoo) fn noise(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let sigma = rng.random_range(0.05..0.2);
     let draws = normal(rng, original.ink.len());
     let grain = Picture { ink: draws, ..*original };
-    // A blur of deviation 0.6 leaves about a half of the noise's spread.
+    // A blur with standard deviation 0.6 leaves about half of the noise's standard deviation.
     let grain = if rng.random_bool(0.5) { grain } else { grain.blurred(0.6).toned(|v| 2.0 * v) };
     original.drawn(|x, y| {
         let at = y * original.width + x;
@@ -19,16 +19,17 @@ pub(in crate::zoo) fn noise(original: &Picture, rng: &mut ChaCha8Rng) -> Picture
     })
 }
 
-/// A newspaper's dot screen: round dots whose size is the tone.
+/// Prints the picture as a halftone: round dots whose size depends on the tone.
 pub(in crate::zoo) fn halftone(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
-    /// Samples a pixel side.
+    /// Samples per pixel along each axis.
     const FINE: usize = 4;
     let period = rng.random_range(1.8..3.2_f32);
     let (sine, cosine) = rng.random_range(0.3..1.2_f32).sin_cos();
     let phase = [rng.random_range(0.0..period), rng.random_range(0.0..period)];
     let printed = |x: f32, y: f32| {
         let (u, v) = ((cosine * x - sine * y + phase[0]) / period, (sine * x + cosine * y + phase[1]) / period);
-        // -1 between the dots to 1 in their middle: the share of the plane above a level falls with it almost evenly.
+        // From -1 between the dots to 1 at their centres. The share of the area above a level falls almost linearly
+        // with the level.
         let screen = 0.5 * ((std::f32::consts::TAU * u).cos() + (std::f32::consts::TAU * v).cos());
         f32::from(u8::from(0.5 * (1.0 - screen) < original.between(x, y)))
     };
@@ -39,7 +40,7 @@ pub(in crate::zoo) fn halftone(original: &Picture, rng: &mut ChaCha8Rng) -> Pict
     })
 }
 
-/// Dirt on the plate: specks of ink on the ground, and specks where ink is missing.
+/// Adds dirt: specks of ink on the ground, and specks where ink is missing.
 pub(in crate::zoo) fn specks(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let specks: Vec<[f32; 4]> = (0..rng.random_range(4..=16))
         .map(|_| {

@@ -1,11 +1,11 @@
-//! Forgers with the right lines and the wrong tones: every pixel by itself, but for a sharpening before the threshold.
+//! Tone families: correct lines with wrong tones. Only the threshold family also uses a pixel's neighbours, to sharpen.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::zoo::picture::Picture;
 
-/// Ink mixed by eye: another gamma, a faded top, a ground that is not clean.
+/// Changes the tone curve: another gamma, faded ink, and a ground that is not clean.
 pub(in crate::zoo) fn contrast(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let gamma = rng.random_range(0.35..0.9_f32).exp2();
     let gamma = if rng.random_bool(0.5) { gamma } else { 1.0 / gamma };
@@ -13,13 +13,13 @@ pub(in crate::zoo) fn contrast(original: &Picture, rng: &mut ChaCha8Rng) -> Pict
     original.toned(|v| ground + (top - ground) * v.powf(gamma))
 }
 
-/// A press with few inks.
+/// Reduces the ink to three to five levels.
 pub(in crate::zoo) fn posterise(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let steps = rng.random_range(2..=4_u8);
     original.toned(|v| (v * f32::from(steps)).round() / f32::from(steps))
 }
 
-/// A copier at its hardest setting: sharpened, then all but black and white.
+/// Sharpens and then thresholds to almost black and white, like a copier at its hardest setting.
 pub(in crate::zoo) fn threshold(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let (amount, slope, edge) =
         (rng.random_range(0.5..2.0), rng.random_range(3.0..16.0_f32), rng.random_range(0.35..0.6));

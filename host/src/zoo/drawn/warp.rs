@@ -1,4 +1,4 @@
-//! Forgers with the right ink in the wrong place: the plate leans, slips, swells or lies crosswise.
+//! Warp families: the right ink in the wrong place. The picture is sheared, rotated, distorted or turned.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::specimen::Field;
 use crate::zoo::picture::Picture;
 
-/// Leant or turned further than the genuine article ever is.
+/// Shears or rotates the picture further than genuine pictures vary.
 pub(in crate::zoo) fn shear(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let amount = rng.random_range(0.5..0.9_f32) * if rng.random_bool(0.5) { 1.0 } else { -1.0 };
     let [cx, cy] = original.middle();
@@ -20,7 +20,7 @@ pub(in crate::zoo) fn shear(original: &Picture, rng: &mut ChaCha8Rng) -> Picture
     })
 }
 
-/// Printed from a plate of rubber: pulled this way here and that way there.
+/// Distorts the picture with a smooth random displacement field, like a print from a rubber plate.
 pub(in crate::zoo) fn elastic(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let (width, height) = (original.width as f32, original.height as f32);
     let (cell, reach) = (rng.random_range(3.5..7.0), rng.random_range(1.5..3.0));
@@ -28,7 +28,7 @@ pub(in crate::zoo) fn elastic(original: &Picture, rng: &mut ChaCha8Rng) -> Pictu
     original.warped(|x, y| [x + reach * across.at(x, y), y + reach * down.at(x, y)])
 }
 
-/// A roller that slipped: rows, or columns, move to and fro.
+/// Shifts rows or columns to and fro in a wave, like a roller that slipped.
 pub(in crate::zoo) fn wave(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let (period, reach) = (rng.random_range(4.0..10.0), rng.random_range(0.7..1.8));
     let phase = rng.random_range(0.0..std::f32::consts::TAU);
@@ -40,7 +40,8 @@ pub(in crate::zoo) fn wave(original: &Picture, rng: &mut ChaCha8Rng) -> Picture 
     }
 }
 
-/// The plate lay crosswise: a quarter turn to the left or to the right. A mirror image would not do: that of a 0 or an 8 is no forgery.
+/// Turns the picture by 90 degrees to the left or to the right. Mirroring would not work: the mirror image of a 0 or
+/// an 8 is not a forgery.
 pub(in crate::zoo) fn turned(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let way = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
     let [cx, cy] = original.middle();

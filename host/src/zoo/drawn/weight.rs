@@ -1,24 +1,24 @@
-//! Forgers whose ink ran or starved: every line is thicker, or thinner, than the pen that drew it.
+//! Line-weight families: every line is thicker or thinner than in the original.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::zoo::picture::Picture;
 
-/// Directions in which a neighbourhood is felt for.
+/// Number of directions in which the neighbourhood of a pixel is sampled.
 const DIRECTIONS: usize = 12;
 
-/// Too much ink: lines swell.
+/// Dilates the ink: lines become thicker.
 pub(in crate::zoo) fn thick(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     extreme(original, rng.random_range(0.8..1.8), f32::max)
 }
 
-/// Too little: lines shrink.
+/// Erodes the ink: lines become thinner.
 pub(in crate::zoo) fn thin(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     extreme(original, rng.random_range(0.5..1.1), f32::min)
 }
 
-/// The most or the least within `radius` pixels: dilation or erosion by a disk, for grey.
+/// Grey dilation or erosion by a disk: the maximum or minimum within `radius` pixels.
 fn extreme(original: &Picture, radius: f32, most: fn(f32, f32) -> f32) -> Picture {
     let around: Vec<[f32; 2]> = (0..DIRECTIONS)
         .map(|k| (std::f32::consts::TAU * k as f32 / DIRECTIONS as f32).sin_cos())

@@ -1,29 +1,28 @@
-//! The forger who reckons: an original leaves as the sum of the few pictures that best add up to the genuine ones (principal components,
-//! Pearson 1901).
+//! The PCA family: an original becomes its reconstruction from a few principal components (Pearson 1901).
 
 use candle_core::{Device, Tensor};
 use rand::Rng;
 
-use super::Lesson;
+use super::ForgerInput;
 use crate::data::Samples;
 use crate::gan::Error;
 use crate::math::pca::Pca;
 use crate::math::random::stream;
 use crate::zoo::picture::Picture;
 
-/// Genuine pictures looked at.
+/// Maximum number of genuine pictures to which the components are fitted.
 const SEEN: usize = 2000;
-/// Components found; a forgery uses some of the first.
+/// Number of components. A forgery uses some of the first.
 const COMPONENTS: usize = 40;
 
-/// Copies originals with 12 to 40 components.
-pub(in crate::zoo) fn pca(lesson: &Lesson) -> Result<Vec<Picture>, Error> {
-    let subspace = components(lesson.samples, lesson.seed)?;
+/// Copies the originals with 12 to 40 components.
+pub(in crate::zoo) fn pca(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+    let subspace = components(input.samples, input.seed)?;
     let copied = |(i, original): (usize, &Picture)| {
-        let used = stream(lesson.seed, "zoo pca", i as u64).random_range(12..=COMPONENTS);
+        let used = stream(input.seed, "zoo pca", i as u64).random_range(12..=COMPONENTS);
         copy(&subspace, original, used)
     };
-    lesson.originals.iter().enumerate().map(copied).collect()
+    input.originals.iter().enumerate().map(copied).collect()
 }
 
 fn components(samples: &Samples, seed: u64) -> Result<Pca, Error> {
@@ -37,7 +36,7 @@ fn components(samples: &Samples, seed: u64) -> Result<Pca, Error> {
     Ok(Pca::fit(&rows, COMPONENTS.min(size), &mut stream(seed, "zoo components", 0))?)
 }
 
-/// The picture's shadow on the first `used` components.
+/// The reconstruction of a picture from the first `used` components.
 fn copy(subspace: &Pca, original: &Picture, used: usize) -> Result<Picture, Error> {
     let used = used.min(subspace.components.dim(1)?);
     let first = Pca { components: subspace.components.narrow(1, 0, used)?.contiguous()?, ..subspace.clone() };

@@ -1,14 +1,14 @@
-//! JPEG streams written out by hand, so that each damage is the only one.
+//! JPEG streams written by hand, so that each has exactly one kind of damage.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 
 use crate::Frame;
 
-/// A flat grey block with the standard tables: a difference of no bits (00), the end of the block (1010), padding (11).
+/// A flat grey block with the standard tables: a difference of no bits (00), end of block (1010), padding (11).
 const BLOCK: u8 = 0x2B;
 
-/// A grey picture of 16x16 in four blocks, with a restart marker after each, around these pixels.
+/// A grey picture of 16x16 pixels in four blocks, with a restart marker after each block; `pixels` is its scan data.
 fn grey(pixels: &[u8]) -> Vec<u8> {
     let mut bytes = b"\xFF\xD8\xFF\xDB\0\x43\0".to_vec();
     bytes.extend([1; 64]);
@@ -29,7 +29,7 @@ fn a_stream_without_huffman_tables_is_read_with_the_standard_ones() {
     assert_eq!((frame.width(), frame.height()), (16, 16));
     assert!(frame.to_grey().pixels().all(|pixel| pixel.0 == [128]));
 
-    // The encoder writes the standard tables, so that nothing changes where they are left out.
+    // The encoder writes the standard tables, so the picture does not change when they are left out.
     let picture = RgbImage::from_fn(40, 24, |x, y| Rgb([(x * 6) as u8, (y * 10) as u8, (x * y) as u8]));
     let mut whole = Vec::new();
     JpegEncoder::new(&mut whole).write_image(&picture, 40, 24, ExtendedColorType::Rgb8).unwrap();
@@ -56,9 +56,9 @@ fn each_kind_of_damage_is_refused_and_named() {
         (&[BLOCK, 0xFF, 0xD0, BLOCK, 0xFF, 0xD1, BLOCK, 0xFF, 0xD9], "restart marker"),
         (&[BLOCK, 0xFF, 0xD0, BLOCK, 0xFF, 0xD1, 0xFF, 0xD2, BLOCK, 0xFF, 0xD9], "before its last row"),
         (&[BLOCK, 0xFF, 0xD0, BLOCK, 0xFF, 0xD1, BLOCK, 0xFF, 0xD2, BLOCK, 7, 0xFF, 0xD9], "belong to no row"),
-        // All ones are no code.
+        // All ones is not a code.
         (&[0xFF, 0, 0xFF, 0, 0xFF, 0xD0, BLOCK], "invalid code"),
-        // 00, then four times a run of 16 zeros (11111111001): the 63 places are passed.
+        // 00, then four times a run of 16 zeros (11111111001): this passes the 63 remaining coefficients.
         (&[0x3F, 0xCF, 0xF9, 0xFF, 0, 0x3F, 0xE7, 0xFF, 0xD0], "more values"),
         (&WHOLE[..10], "cut short"),
     ];
@@ -66,12 +66,12 @@ fn each_kind_of_damage_is_refused_and_named() {
         let said = refusal(&grey(pixels));
         assert!(said.contains("damaged") && said.contains(reason), "{said}; expected {reason}");
     }
-    // A scan of some coefficients only belongs to a progressive picture.
+    // Only a progressive picture may have a scan of some coefficients.
     let mut partial = grey(&WHOLE);
     let end = partial.len() - WHOLE.len() - 2;
     partial[end] = 5;
     assert!(refusal(&partial).contains("scan header"), "{}", refusal(&partial));
-    // The difference -2047 (size 11 is 111111110), which a quantiser of 255 takes out of every range.
+    // The difference -2047 (size 11 is 111111110): with a quantiser of 255 it leaves every possible range.
     let mut bright = grey(&[0xFF, 0, 0x00, 0x0A, 0xFF, 0xD0]);
     bright[7] = 255;
     assert!(refusal(&bright).contains("brightness"), "{}", refusal(&bright));

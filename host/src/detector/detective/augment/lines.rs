@@ -1,18 +1,19 @@
-//! The lines of a picture: pixels go in, the middles of its strokes come out, one pixel wide, and how broad the strokes are.
+//! The strokes of a picture: their centre lines, one pixel wide, and their mean breadth.
 
 use super::plane::Plane;
 use crate::math::thinning::thin;
 
-/// A picture's strokes.
+/// The strokes of a picture.
 pub(super) struct Lines {
-    /// Pixels in the middles of strokes, x and y.
+    /// Pixels on the centre lines of the strokes, as (x, y).
     middles: Vec<(f32, f32)>,
-    /// Pixels of all strokes.
+    /// Number of pixels in all strokes.
     ink: usize,
 }
 
 impl Lines {
-    /// The strokes of the channels' mean: where it is beyond `level` of the way from the ground to the brightest, or to the darkest.
+    /// Finds the strokes in the mean of the channels. A pixel belongs to a stroke if it is more than `level` (0..1)
+    /// of the way from the darkest to the brightest value, or from the brightest to the darkest if `bright` is false.
     pub(super) fn of(plane: &Plane, level: f32, bright: bool) -> Self {
         let w = plane.width;
         let grey = plane.grey();
@@ -26,12 +27,12 @@ impl Lines {
         Self { middles, ink }
     }
 
-    /// Mean breadth of the strokes in pixels.
+    /// Mean breadth of the strokes in pixels, clamped to 1..12.
     pub(super) fn mean_breadth(&self) -> f32 {
         (self.ink as f32 / self.middles.len().max(1) as f32).clamp(1.0, 12.0)
     }
 
-    /// How far a place is from the nearest middle.
+    /// Distance in pixels from a position to the nearest pixel of a centre line.
     pub(super) fn distance(&self, x: f32, y: f32) -> f32 {
         let square = |(a, b): &(f32, f32)| (a - x) * (a - x) + (b - y) * (b - y);
         self.middles.iter().map(square).fold(f32::INFINITY, f32::min).sqrt()
@@ -44,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_bar_has_its_middle_and_its_breadth() {
-        // Three pixels broad, rows 4 to 6, columns 2 to 17.
+        // A bar three pixels broad: rows 4 to 6, columns 2 to 17.
         let row: Vec<u8> = (0..200)
             .map(|i| if (4..7).contains(&(i / 20)) && (2..18).contains(&(i % 20)) { 220 } else { 10 })
             .collect();

@@ -1,4 +1,4 @@
-//! Genuine pictures damaged on purpose, to learn from.
+//! Augmentation: genuine pictures are damaged on purpose and serve as counterfeit examples in training.
 
 mod field;
 mod lines;

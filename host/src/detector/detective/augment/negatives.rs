@@ -1,8 +1,9 @@
-//! Negative data augmentation (Sinha et al., 2102.05113): a genuine row goes in, a row that nobody would take for genuine comes out.
+//! Negative data augmentation (Sinha et al., 2102.05113): turns a genuine row into a row that counts as counterfeit.
 //!
-//! What an unknown forger will get wrong is not known; that he gets something wrong is. So each kind of operation damages one thing a
-//! picture is made of (where things lie, tone, texture, sharpness, strokes, colour, which parts belong together), over a range from
-//! subtle to plain. They are broad on purpose: none is a model of a forger.
+//! It is not known what an unseen counterfeit family gets wrong, only that it gets something wrong. So each
+//! operation damages one property of a picture (position, tone, texture, sharpness, strokes, colour, which
+//! parts belong together), over a range from subtle to obvious. The operations are broad on purpose: none is
+//! a model of a particular forger.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -12,26 +13,27 @@ use super::field;
 use super::lines::Lines;
 use super::plane::Plane;
 
-/// A kind of damage.
+/// One kind of damage. It changes a plane, given another genuine plane and a random stream.
 type Operation = fn(&mut Plane, &Plane, &mut ChaCha8Rng);
 
-/// What every picture can suffer.
+/// Operations for every picture.
 const OPERATIONS: [Operation; 13] =
     [turn, warp, filter, tone, noise, ripple, thicken, stencil, trace, join, shuffle, resample, erase];
-/// What colours can suffer besides.
+/// Further operations for pictures in colour.
 const COLOR_OPERATIONS: [Operation; 2] = [tint, misregister];
 
-/// How often a second kind of damage follows the first.
+/// Probability that a second operation follows the first.
 const SECOND: f64 = 0.35;
-/// How often a damage is confined to a part of the picture.
+/// Probability that an operation is confined to a part of the picture.
 const LOCAL: f64 = 0.25;
 
-/// Damages the genuine row `row` of [C, H, W] bytes; `other` is another genuine row of that shape, for joining.
+/// Damages the genuine row `row` and returns the result, `[C, H, W]` bytes each. `shape` is (channels, height,
+/// width). `other` is another genuine row of that shape, for operations that join two pictures.
 #[must_use]
 pub fn negative(row: &[u8], other: &[u8], shape: (usize, usize, usize), rng: &mut ChaCha8Rng) -> Vec<u8> {
     let (genuine, other) = (Plane::of(row, shape), Plane::of(other, shape));
     let mut plane = genuine.clone();
-    // A damage may leave a picture as it was (a mirrored 0): then it is damaged again, within reason.
+    // An operation may leave a picture unchanged (a mirrored 0). Then it is damaged again, at most four times in all.
     for _ in 0..4 {
         damage(&mut plane, &other, rng);
         if rng.random_bool(SECOND) {
@@ -58,12 +60,12 @@ fn damage(plane: &mut Plane, other: &Plane, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// A draw from N(0, deviation).
+/// A draw from a normal distribution with mean 0 and standard deviation `deviation`.
 fn about(deviation: f32, rng: &mut ChaCha8Rng) -> f32 {
     rng.sample::<f32, _>(StandardNormal) * deviation
 }
 
-/// Turned, sheared, stretched, mirrored.
+/// Rotates, shears, stretches, shifts and sometimes mirrors the picture.
 fn turn(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let angle = about(0.9, rng);
     let (sin, cos) = angle.sin_cos();
@@ -83,7 +85,7 @@ fn turn(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     });
 }
 
-/// Pulled about as on rubber.
+/// Distorts the picture smoothly, as if it were on rubber.
 fn warp(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let cells = rng.random_range(2.0..7.0);
     let size = rng.random_range(0.1..0.4) / cells * plane.width.min(plane.height) as f32;
@@ -95,7 +97,7 @@ fn warp(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     });
 }
 
-/// Blurred, sharpened, or passed through a lens that nobody ground.
+/// Blurs or sharpens the picture, or applies a random 5x5 kernel.
 fn filter(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let kind = rng.random_range(0..3);
     let kernel: Vec<f32> = if kind == 0 {
@@ -109,7 +111,7 @@ fn filter(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     plane.convolve(&kernel);
 }
 
-/// Another curve from dark to bright: bent, cut off, flattened or in few steps.
+/// Changes the tone curve: gamma, few steps, clipped ends, or lower contrast.
 fn tone(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let gamma = rng.random_range(-1.1f32..1.1).exp();
     let steps = rng.random_range(1..6) as f32;
@@ -123,7 +125,7 @@ fn tone(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     });
 }
 
-/// Grain, blotches or stray specks.
+/// Adds grain, blotches or stray specks.
 fn noise(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let size = rng.random_range(-4.0f32..-1.2).exp();
     match rng.random_range(0..4) {
@@ -143,7 +145,7 @@ fn noise(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// A fine regular pattern laid over it, as screens, sensors and transposed convolutions leave.
+/// Adds a fine regular pattern, as screens, sensors and transposed convolutions leave it.
 fn ripple(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let (size, angle) = (rng.random_range(-3.5f32..-0.9).exp(), rng.random_range(0.0..std::f32::consts::PI));
     let (sin, cos) = angle.sin_cos();
@@ -158,7 +160,7 @@ fn ripple(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     });
 }
 
-/// Bright or dark strokes grown thicker.
+/// Makes bright or dark strokes thicker.
 fn thicken(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let (bright, shape) = (rng.random_bool(0.5), rng.random_range(0..3));
     let share = rng.random_range(0.4f32..1.0);
@@ -167,7 +169,7 @@ fn thicken(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     plane.blend(&before, |_| 1.0 - share);
 }
 
-/// Cut anew: edges as sharp and as smooth as a pen, a stencil or a vector program makes them.
+/// Redraws the picture with edges as sharp and as smooth as those of a pen, a stencil or a vector program.
 fn stencil(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let spread: f32 = rng.random_range(0.3..1.1);
     plane.convolve(&field::gaussian(spread));
@@ -175,11 +177,12 @@ fn stencil(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     plane.stencil(level, hardness);
 }
 
-/// Traced with a pen of one breadth: lines, bright or dark, thinned to their middles and drawn along them.
+/// Redraws the strokes with a pen of one breadth: thins bright or dark lines to their centre lines, and draws along
+/// these.
 fn trace(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let (level, bright) = (rng.random_range(0.3..0.6), plane.is_bright_on_dark());
     let (breadth, softness) = (rng.random_range(0.75..1.3), rng.random_range(0.5..1.1));
-    // A hand does not keep to the middle of a line.
+    // A hand does not follow the centre of a line exactly.
     let shake = rng.random_range(0.0..0.6);
     let [across, down] = [(); 2].map(|()| field::smooth(plane, rng.random_range(3.0..8.0), rng));
     let lines = Lines::of(plane, level, bright);
@@ -194,7 +197,7 @@ fn trace(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     plane.paint(&drawn, bright);
 }
 
-/// Two genuine pictures made one: halves, patches, a cross-fade, or one printed over the other.
+/// Joins two genuine pictures: by halves, patches or a cross-fade, or prints one over the other.
 fn join(plane: &mut Plane, other: &Plane, rng: &mut ChaCha8Rng) {
     match rng.random_range(0..10) {
         0..3 => {
@@ -220,7 +223,7 @@ fn join(plane: &mut Plane, other: &Plane, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// Cut into tiles, some of which change places.
+/// Cuts the picture into tiles and swaps some of them.
 fn shuffle(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let across = rng.random_range(2..5);
     let (tile_w, tile_h) = (plane.width / across, plane.height / across);
@@ -231,14 +234,15 @@ fn shuffle(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// Through a coarser grid and back.
+/// Resamples the picture to a coarser grid and back.
 fn resample(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let factor = rng.random_range(1.15f32..3.0);
     let is_smooth = rng.random_bool(0.6);
     plane.resample(factor, is_smooth);
 }
 
-/// A part wiped out, with what is brightest, darkest or plain around it.
+/// Erases one to three rectangles. Fills them with white, with black, or with the value of a random pixel of the
+/// first channel.
 fn erase(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let (w, h) = (plane.width, plane.height);
     let fill = match rng.random_range(0..4) {
@@ -256,7 +260,7 @@ fn erase(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// The inks mixed otherwise.
+/// Mixes the three colour channels by a random matrix near the identity, and adds a random offset to each.
 fn tint(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let size = rng.random_range(-3.5f32..-1.2).exp();
     let matrix: [[f32; 3]; 3] =
@@ -272,7 +276,7 @@ fn tint(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// One colour printed beside the others.
+/// Shifts one colour channel against the others.
 fn misregister(plane: &mut Plane, _: &Plane, rng: &mut ChaCha8Rng) {
     let (dx, dy, channel) = (about(1.5, rng), about(1.5, rng), rng.random_range(0..3));
     let before = plane.clone();

@@ -1,7 +1,7 @@
-//! What is known of a row beside what the trunk learns to see: features that are computed, not trained.
+//! Features of a row that are computed, not trained, beside those that the trunk learns.
 //!
-//! A new one is a file here and a line in [`Features::list`] and its twin. Their places in the feature vector are
-//! named, not counted.
+//! To add a feature: write a file here and add it to `Features::list` and `Features::list_mut`. Ranges in the
+//! feature vector are derived from the list.
 
 pub(super) mod pca;
 mod spectrum;
@@ -19,42 +19,42 @@ use crate::onnx::{Ops, Var};
 use texture::Texture;
 use typicality::Typicality;
 
-/// Channels, height, width.
+/// Channels, height and width of a row.
 pub(super) type Shape = (usize, usize, usize);
 
 /// A part of the feature vector that is computed from a row.
 pub(super) trait Feature: Debug {
-    /// The part of the detective that it is, to be left out in an ablation.
+    /// The part of the detector that this feature is; an ablation leaves it out by this name.
     fn part(&self) -> Part;
 
-    /// How many numbers it gives for a row.
+    /// How many numbers the feature has for each row.
     fn len(&self) -> usize;
 
-    /// Probability of dropping a row's numbers in training, so that the trunk learns what they tell already.
+    /// Probability of dropping a row's numbers in training, so that the trunk also learns what they already contain.
     fn dropout(&self) -> f64 {
         0.0
     }
 
-    /// Its numbers, [N, len].
+    /// Computes the feature of each row, `[N, len]`.
     fn express(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Var>;
 
-    /// Fits it to genuine rows [N, C, H, W] in -1..1, those of a picture adjacent.
+    /// Fits the feature to genuine rows `[N, C, H, W]` in -1..1. The rows of one picture must be adjacent.
     fn fit(&mut self, _genuine: &Tensor) -> Result<()> {
         Ok(())
     }
 
-    /// What was fitted, by the names that checkpoints give it.
+    /// The fitted constants with their names in checkpoints.
     fn constants(&self) -> Vec<(String, &Tensor)> {
         Vec::new()
     }
 
-    /// The same, to be filled.
+    /// The fitted constants with their names in checkpoints, mutable, to be filled.
     fn constants_mut(&mut self) -> Vec<(String, &mut Tensor)> {
         Vec::new()
     }
 }
 
-/// Rows on their way into a computation, with what several features need of them.
+/// The rows that enter a computation, with intermediate results that several features share.
 pub(super) struct Input {
     shape: Shape,
     /// [N, C, H, W] in 0..1.
@@ -78,7 +78,7 @@ impl Input {
         Ok(self.grey.expect("it was just made"))
     }
 
-    /// The power of each frequency, [N, F * H], see [`spectrum::power`].
+    /// The power of each frequency, `[N, F * H]`, see [`spectrum::power`].
     pub(super) fn power(&mut self, ops: &mut dyn Ops) -> Result<Var> {
         if self.power.is_none() {
             let grey = self.grey(ops)?;
@@ -88,21 +88,21 @@ impl Input {
     }
 }
 
-/// The features of a detective, in the order of its feature vector, where they stand after the trunk's.
+/// The computed features of a detector, in the order of its feature vector, where they follow those of the trunk.
 #[derive(Clone, Debug)]
 pub(super) struct Features {
-    /// How typical a row is of the genuine ones.
+    /// How typical a row is among genuine rows.
     pub(super) typicality: Typicality,
     texture: Texture,
 }
 
 impl Features {
-    /// Before anything was fitted, for rows of `shape`, `regions` of them a picture.
+    /// Features before fitting, for rows of `shape` and `regions` rows per picture.
     pub(super) fn untrained(regions: usize, shape: Shape) -> Result<Self> {
         Ok(Self { typicality: Typicality::untrained(regions, shape)?, texture: Texture::new(shape.0) })
     }
 
-    /// All of them.
+    /// All features, in the order of the feature vector.
     pub(super) fn list(&self) -> [&dyn Feature; 2] {
         [&self.typicality, &self.texture]
     }
@@ -111,12 +111,12 @@ impl Features {
         [&mut self.typicality, &mut self.texture]
     }
 
-    /// How many numbers they give together.
+    /// How many numbers all features have together.
     pub(super) fn len(&self) -> usize {
         self.list().iter().map(|feature| feature.len()).sum()
     }
 
-    /// Each with its place in a feature vector that begins with `trunk` numbers of the trunk's.
+    /// Each feature with its range in the feature vector, which begins with `trunk` numbers of the trunk.
     pub(super) fn ranges(&self, trunk: usize) -> impl Iterator<Item = (&dyn Feature, Range<usize>)> {
         let place = |start: &mut usize, feature: &dyn Feature| {
             let range = *start..*start + feature.len();
@@ -127,18 +127,18 @@ impl Features {
         self.list().into_iter().zip(ranges)
     }
 
-    /// The place of one of them.
+    /// The range of one feature in the feature vector.
     pub(super) fn range(&self, part: Part, trunk: usize) -> Range<usize> {
         let found = self.ranges(trunk).find(|(feature, _)| feature.part() == part);
         found.expect("it is on the list").1
     }
 
-    /// All features of rows, [N, V] each.
+    /// Computes all features of the rows, `[N, V]` each.
     pub(super) fn express(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Vec<Var>> {
         self.list().iter().map(|feature| feature.express(ops, input)).collect()
     }
 
-    /// Fits those that are not left out to genuine rows [N, C, H, W] in -1..1.
+    /// Fits the features that are not in `without` to genuine rows `[N, C, H, W]` in -1..1.
     pub(super) fn fit(&mut self, genuine: &Tensor, without: &[Part]) -> Result<()> {
         let mut wanted = self.list_mut().into_iter().filter(|feature| !without.contains(&feature.part()));
         wanted.try_for_each(|feature| feature.fit(genuine))

@@ -1,30 +1,31 @@
-//! What the principal components of genuine pictures reconstruct of a row, and the residual: maps for the trunk,
-//! beside the row's own.
+//! Reconstructions of a row from the principal components of genuine pictures, and the residuals. They are maps
+//! that the trunk gets beside the row itself.
 //!
-//! Most of what varies among genuine pictures is what may vary: camera, light, place, writer. The residual is faint
-//! and telling, be it no larger than a serif. A row has two views: its greys pixel by pixel, and where it has colours
-//! these in squares, for an ink is wider than a line.
+//! Most variation among genuine pictures is harmless: camera, light, position, writer. The residual is faint but
+//! informative, even where it is no larger than a serif. A row has two views: its grey values pixel by pixel and,
+//! if it has colours, the colours averaged over squares, because areas of one ink are wider than lines.
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::super::short;
+use super::super::round_to_f16;
 use super::{Input, Shape};
 use crate::math::pca::Pca;
 use crate::math::random::stream;
 use crate::onnx::{Eager, Ops, Var};
 
-/// Numbers of a row for each component: with fewer the components reconstruct what is unusual too.
+/// Numbers of a row per component. With fewer, the components also reconstruct what is unusual.
 const SHARE: usize = 9;
-/// Most numbers in the components of a view, so that a bundle stays a megabyte or two.
+/// Most numbers in the components of one view, so that a bundle stays at one or two megabytes.
 const NUMBERS: usize = 250_000;
-/// Fewest genuine rows for each component: with fewer, those it was fitted to look more genuine than others.
+/// Fewest genuine rows per component. With fewer, the rows used for fitting look more genuine than other rows.
 const ROWS: usize = 16;
-/// Sides of the squares in which colours are seen, the first that divides both sides of the picture.
+/// Sides in pixels of the squares over which colours are averaged. The first that divides both sides of the picture
+/// is used.
 const SQUARES: [usize; 3] = [4, 2, 1];
-/// What the residual is multiplied with: it is faint.
+/// Factor on the residual, which is faint.
 const GAIN: f64 = 3.0;
 
-/// The components of each view of genuine pictures.
+/// The principal components of each view, fitted to genuine pictures.
 #[derive(Clone, Debug)]
 pub(crate) struct PcaFeatures {
     /// Channels, height, width.
@@ -32,12 +33,12 @@ pub(crate) struct PcaFeatures {
     views: Vec<(View, Pca)>,
 }
 
-/// What is seen of a row.
+/// A view of a row; each view has its own principal components.
 #[derive(Clone, Copy, Debug)]
 enum View {
     /// The grey of each pixel.
     Grey,
-    /// All channels, in squares of this side.
+    /// All channels, averaged over squares of this side in pixels.
     Colors(usize),
 }
 
@@ -47,7 +48,7 @@ impl View {
         if channels == 1 { vec![Self::Grey] } else { vec![Self::Grey, Self::Colors(square)] }
     }
 
-    /// Channels, height and width of what it sees of a picture.
+    /// Channels, height and width of this view of a picture.
     fn seen(self, (channels, height, width): Shape) -> Shape {
         match self {
             Self::Grey => (1, height, width),
@@ -65,7 +66,7 @@ impl View {
         (size / SHARE).min(NUMBERS / size).max(1)
     }
 
-    /// Of rows [N, C, H, W] in -1..1 what is seen, as vectors [N, D].
+    /// This view of rows `[N, C, H, W]` in -1..1, as vectors `[N, D]`.
     fn vectors(self, ops: &mut dyn Ops, input: &mut Input) -> Result<Var> {
         let seen = match self {
             Self::Grey => input.grey(ops)?,
@@ -74,7 +75,7 @@ impl View {
         ops.flatten(seen)
     }
 
-    /// Vectors [N, D] as maps [N, C or 1, H, W] of a row's size.
+    /// Turns vectors `[N, D]` into maps `[N, C or 1, H, W]` of a row's size.
     fn maps(self, ops: &mut dyn Ops, vectors: Var, shape: Shape) -> Result<Var> {
         let (channels, height, width) = self.seen(shape);
         let maps = ops.reshape(vectors, &[0, channels as i64, height as i64, width as i64])?;
@@ -84,26 +85,26 @@ impl View {
         }
     }
 
-    /// What a checkpoint calls its mean or components.
+    /// The name of this view's mean or components in a checkpoint.
     fn name(self, constant: &str) -> String {
         let view = if matches!(self, Self::Grey) { "grey" } else { "colors" };
         format!("genuine.{view}.{constant}")
     }
 }
 
-/// How many maps there are for rows of `channels`: a reconstruction and a residual of the grey and of each colour.
+/// Number of maps for rows of `channels`: a reconstruction and a residual of the grey and, in colour, of each channel.
 pub(in super::super) fn count(channels: usize) -> usize {
     if channels == 1 { 2 } else { 2 + 2 * channels }
 }
 
-/// How many genuine rows of a shape are worth fitting to.
+/// The number of genuine rows of a shape that is worth fitting to.
 pub(in super::super) fn wanted(shape: Shape) -> usize {
     let most = View::of(shape).into_iter().map(|view| view.components(shape)).max().unwrap_or(0);
     2 * ROWS * most
 }
 
 impl PcaFeatures {
-    /// Before anything was fitted: every reconstruction is 0.
+    /// Components before fitting: every reconstruction is 0.
     pub(in super::super) fn untrained(shape: Shape) -> Result<Self> {
         let zeros = |dims| Tensor::zeros(dims, DType::F32, &Device::Cpu);
         let view = |view: View| {
@@ -114,7 +115,7 @@ impl PcaFeatures {
         Ok(Self { shape, views: View::of(shape).into_iter().map(view).collect::<Result<_>>()? })
     }
 
-    /// Fits to genuine rows [N, C, H, W] in -1..1.
+    /// Fits each view's components to genuine rows `[N, C, H, W]` in -1..1.
     pub(in super::super) fn fit(&mut self, rows: &Tensor, seed: u64) -> Result<()> {
         let mut ops = Eager::default();
         let centred = ops.var(rows.clone());
@@ -127,12 +128,13 @@ impl PcaFeatures {
             let found = Pca::fit(vectors, some, &mut stream(seed, "detective components", number as u64))?;
             let none = Tensor::zeros((size, all - some), DType::F32, &Device::Cpu)?;
             let components = Tensor::cat(&[&found.components, &none], 1)?;
-            *pca = Pca { mean: found.mean, components: short(&components)? };
+            *pca = Pca { mean: found.mean, components: round_to_f16(&components)? };
         }
         Ok(())
     }
 
-    /// Reconstruction and residual of rows, the latter made stronger, view by view: maps [N, 1 or C, H, W].
+    /// Reconstructions and residuals of the rows, view by view, as maps `[N, 1 or C, H, W]`. Residuals are
+    /// multiplied by `GAIN`.
     pub(in super::super) fn maps(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Vec<Var>> {
         let mut maps = Vec::new();
         for (view, Pca { mean, components }) in &self.views {
@@ -151,7 +153,7 @@ impl PcaFeatures {
         Ok(maps)
     }
 
-    /// Its numbers by name.
+    /// The fitted constants with their names in checkpoints.
     pub(in super::super) fn constants(&self) -> impl Iterator<Item = (String, &Tensor)> {
         self.views.iter().flat_map(|(view, pca)| {
             let Pca { mean, components } = pca;
@@ -159,7 +161,7 @@ impl PcaFeatures {
         })
     }
 
-    /// The same, to be filled.
+    /// The fitted constants with their names in checkpoints, mutable, to be filled.
     pub(in super::super) fn constants_mut(&mut self) -> impl Iterator<Item = (String, &mut Tensor)> {
         self.views.iter_mut().flat_map(|(view, pca)| {
             let Pca { mean, components } = pca;
@@ -174,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_genuine_pictures_vary_in_is_reconstructed_and_a_new_mark_is_left() {
-        // Plain pictures of any brightness, in any colour.
+        // Uniform pictures of any brightness, in any colour.
         let shade = |i: usize, channel: usize| (i * (5 + channel) % 17) as f32 / 17.0 - 0.5;
         let plain = (0..64).flat_map(|i| (0..256).flat_map(move |_| (0..3).map(move |channel| shade(i, channel))));
         let plain = Tensor::from_iter(plain, &Device::Cpu).unwrap().reshape((64, 16, 16, 3)).unwrap();
@@ -194,7 +196,7 @@ mod tests {
         };
         assert!((at(0, 9, 9) - 0.2).abs() < 0.01 && at(1, 9, 9).abs() < 0.05, "the ground is reconstructed");
         assert!((at(1, 1, 1) - 3.0 * 0.7 * 0.299).abs() < 0.05, "the mark is left: {}", at(1, 1, 1));
-        // Of the colours red is left over its square of 4x4 pixels, and nothing of blue.
+        // Among the colours, red has a residual over its square of 4x4 pixels, and blue has none.
         let square = 3.0 * 0.7 / 16.0;
         assert!((at(5, 3, 3) - square).abs() < 0.05 && at(5, 9, 9).abs() < 0.05 && at(7, 3, 3).abs() < 0.05);
     }

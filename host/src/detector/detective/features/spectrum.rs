@@ -1,5 +1,5 @@
-//! The spectrum: how much power a picture has at each scale and in each direction, wherever it lies. Fine lines that lean otherwise, are
-//! coarser or were smeared show here though no pixel stands out.
+//! Spectral features: the power of a picture at each scale and in each direction, independent of position. Fine
+//! lines that run in another direction, are coarser or were smeared show here even if no single pixel stands out.
 
 use std::collections::BTreeMap;
 use std::f64::consts::{PI, SQRT_2};
@@ -9,28 +9,30 @@ use candle_core::{Device, Result, Tensor};
 use crate::math::dft::dft;
 use crate::onnx::{Ops, Var};
 
-/// How finely the power is told apart.
+/// How finely the spectrum is divided into bands.
 #[derive(Clone, Copy)]
 pub(super) enum Bands {
-    /// Narrow rings, in [`DIRECTIONS`].
+    /// Narrow rings, each divided into [`DIRECTIONS`].
     Fine,
     /// The few [`COARSE`] rings.
     Coarse,
 }
 
-/// Width of a narrow ring in cycles a picture; in large pictures they are wider, for there are no more than [`RINGS`].
+/// Least width of a narrow ring, in cycles per picture. In large pictures rings are wider, so that there are at
+/// most [`RINGS`].
 const RING: f64 = 2.0;
+/// Most narrow rings.
 const RINGS: f64 = 13.0;
-/// Directions that are told apart.
+/// Number of directions into which a narrow ring is divided.
 const DIRECTIONS: usize = 4;
-/// Where a coarse ring ends and the next begins, in cycles a pixel.
+/// Boundaries between the coarse rings, in cycles per pixel.
 const COARSE: [f64; 3] = [1.0 / 12.0, 1.0 / 6.0, 7.0 / 24.0];
-/// Fewest frequencies that make a band.
+/// Fewest frequencies in a band; smaller bands are left out.
 const FEWEST: usize = 2;
-/// Power, in greys of -1..1, that is no more than a good camera's noise: ten times what rounding to 8 bits leaves.
+/// Power floor for greys in -1..1, no more than the noise of a good camera: ten times the power of rounding to 8 bits.
 const FLOOR: f64 = 5e-5;
 
-/// The constant products of a discrete Fourier transform.
+/// Constant matrices of the discrete Fourier transform.
 struct Products {
     /// [W, 2F]: cosines, then sines, of F = W/2 + 1 frequencies across.
     across: Vec<f32>,
@@ -46,7 +48,8 @@ impl Products {
     }
 }
 
-/// [n, 2 * frequencies]: cosines, then sines, scaled so that white noise of variance 1 has power 1.
+/// The transform as a matrix `[n, 2 * frequencies]`: cosines, then sines, scaled so that white noise of variance 1
+/// has power 1.
 fn waves(n: usize, frequencies: usize) -> Vec<f32> {
     let waves = [f64::cos, f64::sin].map(|wave| dft(frequencies, n, wave)); // [frequencies, n]
     let row = |x: usize| waves.iter().flat_map(move |wave| wave.iter().skip(x).step_by(n).copied());
@@ -54,7 +57,7 @@ fn waves(n: usize, frequencies: usize) -> Vec<f32> {
 }
 
 impl Bands {
-    /// The frequencies of each band, as places in a half spectrum [W/2 + 1, H].
+    /// The frequencies of each band, as indices into a half spectrum [W/2 + 1, H].
     fn of(self, (height, width): (usize, usize)) -> Vec<Vec<usize>> {
         let side = height.min(width) as f64;
         let ring = RING.max(side / SQRT_2 / RINGS);
@@ -77,12 +80,13 @@ impl Bands {
         found.into_values().filter(|frequencies| frequencies.len() >= FEWEST).collect()
     }
 
-    /// How many bands a picture of (height, width) has.
+    /// Number of bands of a picture of (height, width).
     pub(super) fn count(self, size: (usize, usize)) -> usize {
         self.of(size).len()
     }
 
-    /// Which frequencies are in which band, [F * H, bands], and what each band's sum is multiplied with to be a mean.
+    /// A matrix [F * H, bands] of ones where a frequency is in a band, and the factor that turns each band's sum
+    /// into a mean.
     fn sums(self, size: (usize, usize)) -> (Vec<f32>, Vec<f32>) {
         let which = self.of(size);
         let mut members = vec![0f32; (size.1 / 2 + 1) * size.0 * which.len()];
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn stripes_show_at_their_scale_and_in_their_direction() {
-        // Six cycles across, none down, and the same turned by a quarter.
+        // Six cycles across and none down; then the same turned by a quarter turn.
         let stripes = |turned: bool| -> Vec<f32> {
             let wave = |x: usize| (2.0 * PI * 6.0 * x as f64 / 24.0).cos() as f32;
             (0..24 * 24).map(|i| wave(if turned { i / 24 } else { i % 24 })).collect()

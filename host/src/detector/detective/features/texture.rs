@@ -1,13 +1,16 @@
-//! Texture: how often each grey stands beside each other grey, and each step from pixel to pixel beside each other step.
+//! Texture features: how often each grey level occurs next to each other grey level, and each step between
+//! pixels next to each other step.
 //!
-//! Joint histograms of neighbours (Haralick, Shanmugam and Dinstein 1973, doi:10.1109/TSMC.1973.4309314), of steps as steganalysis takes
-//! them (Pevný, Bas and Fridrich 2010, doi:10.1109/TIFS.2010.2045842). A pen, a press, a resampling and a network each leave edges of
-//! their own, whatever it is that they draw, so these say much of a forger whom nobody has met.
+//! They are joint histograms of neighbouring pixels (Haralick, Shanmugam and Dinstein 1973,
+//! doi:10.1109/TSMC.1973.4309314) and of neighbouring steps, as steganalysis uses them (Pevný, Bas and Fridrich
+//! 2010, doi:10.1109/TIFS.2010.2045842). A pen, a press, a resampling and a network each leave characteristic edges,
+//! whatever they draw. So these features also work against kinds of counterfeits that were not seen in training.
 //!
-//! They are defined twice, side by side: for training, and as ONNX nodes. The parity of every export holds one against the other. Three rules
-//! keep float32's rounding out of them, since the logarithm and the scale behind it magnify it up to 50,000 times. A number within [`EDGE`]
-//! of a level is at the level: flat white and equal neighbours then give whole memberships, not nearly whole ones. Pixels are summed
-//! row by row, then the rows: a sum of a thousand equal numbers drifts with the order it is taken in. Training sums in float64.
+//! They are defined twice in this file: for training, and as ONNX nodes. The parity check of every export compares
+//! the two. Three rules limit the effect of float32 rounding, since the logarithm and the scale behind it magnify
+//! rounding up to 50,000 times. A number within [`EDGE`] of a level counts as the level: uniform white and equal
+//! neighbours then give whole memberships, not nearly whole ones. Pixels are summed row by row, then the rows,
+//! because a sum of a thousand equal numbers drifts with the order of addition. Training sums in float64.
 
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
@@ -16,25 +19,26 @@ use super::super::Part;
 use super::{Feature, Input};
 use crate::math::luma::{TO_BLUE, TO_RED, luma};
 use crate::net::with_floats;
-use crate::onnx::{Attribute, Graph, Ops, Twofold, Var};
+use crate::onnx::{Attribute, DualOp, Graph, Ops, Var};
 
-/// Greys, 0..1, and steps from one pixel to the next, that are told apart. What lies between two levels counts for both, in part.
+/// Levels of grey, 0..1. A value between two levels counts for both, in proportion.
 const GREYS: [f32; 8] = [0.0, 1.0 / 7.0, 2.0 / 7.0, 3.0 / 7.0, 4.0 / 7.0, 5.0 / 7.0, 6.0 / 7.0, 1.0];
+/// Levels of the step in grey from one pixel to the next, in the same way.
 const STEPS: [f32; 7] = [-0.6, -0.25, -0.06, 0.0, 0.06, 0.25, 0.6];
-/// Differences of blue and of red to grey, likewise.
+/// Levels of a pixel's blue and red difference to grey, in the same way.
 const TINTS: [f32; 7] = [-0.3, -0.12, -0.04, 0.0, 0.04, 0.12, 0.3];
-/// A number this near to a level, in parts of the way to the next, counts as the level: ten times float32's rounding of it, and far less
-/// than the way from one byte to the next.
+/// A number this close to a level, as part of the distance to the next level, counts as the level. It is ten times
+/// float32's rounding there, and far less than the distance from one byte value to the next.
 const EDGE: f32 = 2e-5;
-/// Probability of dropping a row's texture in training, so that the trunk learns too: what texture tells already, it
-/// would never look for.
+/// Probability of dropping a row's texture features in training, so that the trunk learns too. Otherwise it would
+/// not learn what the texture features already contain.
 const TEXTURE_DROPOUT: f64 = 0.3;
-/// Shortest side of a picture that has two steps in a row.
+/// Shortest side of a picture, in pixels, that has two consecutive steps.
 pub const MIN_SIDE: usize = 3;
-/// Added to each share before its logarithm: less than one pixel in a thousand says little.
+/// Added to each share before its logarithm, so that shares below one pixel in a thousand matter little.
 const FLOOR: f32 = 1e-3;
 
-/// What is counted of a pixel.
+/// A quantity of each pixel that is counted.
 #[derive(Clone, Copy)]
 enum Quantity {
     /// The grey of each pixel.
@@ -43,13 +47,13 @@ enum Quantity {
     Right,
     /// The step to the pixel below.
     Down,
-    /// How much bluer it is than grey.
+    /// The blue difference of the pixel to its grey (Cb).
     Blue,
-    /// How much redder.
+    /// The red difference of the pixel to its grey (Cr).
     Red,
 }
 
-/// The first [`GREY_QUANTITIES`] at any picture, all at one in colour.
+/// All quantities. A grey picture has the first [`GREY_QUANTITIES`].
 const QUANTITIES: [Quantity; 5] = [Quantity::Grey, Quantity::Right, Quantity::Down, Quantity::Blue, Quantity::Red];
 const GREY_QUANTITIES: usize = 3;
 
@@ -62,7 +66,7 @@ impl Quantity {
         }
     }
 
-    /// Rows and columns of a picture that have no such quantity.
+    /// Rows and columns at the end of a picture where this quantity does not exist.
     fn margin(self) -> (usize, usize) {
         match self {
             Self::Grey | Self::Blue | Self::Red => (0, 0),
@@ -72,10 +76,11 @@ impl Quantity {
     }
 }
 
-/// Two quantities with as many levels, the second some rows down and some columns to the right of the first.
+/// Two quantities with equally many levels. The second is read some rows down and some columns to the right of the
+/// first.
 struct Pair(Quantity, Quantity, (usize, isize));
 
-/// The first [`GREY_PAIRS`] of any picture, all of one in colour.
+/// All pairs. A grey picture has the first [`GREY_PAIRS`].
 const PAIRS: [Pair; 9] = [
     Pair(Quantity::Grey, Quantity::Grey, (0, 1)),
     Pair(Quantity::Grey, Quantity::Grey, (1, 0)),
@@ -89,7 +94,7 @@ const PAIRS: [Pair; 9] = [
 ];
 const GREY_PAIRS: usize = 8;
 
-/// Where a pair is found: the first row and column of both quantities, and how many rows and columns follow.
+/// Where a pair is counted: the first row and column of both quantities, and the number of rows and columns.
 struct Area {
     first: (usize, usize),
     second: (usize, usize),
@@ -101,7 +106,7 @@ impl Pair {
         self.0.levels().len()
     }
 
-    /// Its area in a picture of (height, width).
+    /// The pair's area in a picture of (height, width).
     fn area(&self, (height, width): (usize, usize)) -> Area {
         let Self(one, other, (down, right)) = self;
         let (one, other) = (one.margin(), other.margin());
@@ -121,7 +126,7 @@ fn quantities(channels: usize) -> &'static [Quantity] {
     if channels == 1 { &QUANTITIES[..GREY_QUANTITIES] } else { &QUANTITIES }
 }
 
-/// The logarithm of each pair of levels' share. Sides of a row are at least [`MIN_SIDE`].
+/// The texture feature: the logarithm of the share of each pair of levels. Sides of a row are at least [`MIN_SIDE`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Texture {
     channels: usize,
@@ -147,18 +152,18 @@ impl Feature for Texture {
     }
 
     fn express(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Var> {
-        ops.twofold(&JointHistograms { shape: input.shape, count: self.len() }, input.unit)
+        ops.dual(&JointHistograms { shape: input.shape, count: self.len() }, input.unit)
     }
 }
 
-/// The step that is worth a loop of its own in training.
+/// The joint histograms as one operation, which has its own loop in training.
 struct JointHistograms {
     /// Channels, height, width.
     shape: (usize, usize, usize),
     count: usize,
 }
 
-impl Twofold for JointHistograms {
+impl DualOp for JointHistograms {
     fn evaluate(&self, rows: &Tensor) -> Result<Tensor> {
         let (batch, channels, height, width) = rows.dims4()?;
         let all: Vec<f32> = with_floats(&rows.detach().contiguous()?, "texture", |rows| {
@@ -173,7 +178,7 @@ impl Twofold for JointHistograms {
     }
 }
 
-/// The texture of a row [C, H, W] in 0..1.
+/// The texture features of a row `[C, H, W]` in 0..1, for training.
 fn describe(row: &[f32], (channels, height, width): (usize, usize, usize)) -> Vec<f32> {
     let mixed = |shares: &[f32]| -> Vec<f32> {
         let mut sum = vec![0f32; height * width];
@@ -183,7 +188,7 @@ fn describe(row: &[f32], (channels, height, width): (usize, usize, usize)) -> Ve
         sum
     };
     let grey = mixed(luma(channels));
-    // Where there is no such step, something stands in for it, which no area holds.
+    // Where no next pixel exists, the step has an arbitrary value; no area includes it.
     let steps = |step: usize| -> Vec<f32> {
         (0..grey.len()).map(|pixel| grey[(pixel + step).min(grey.len() - 1)] - grey[pixel]).collect()
     };
@@ -220,12 +225,12 @@ fn describe(row: &[f32], (channels, height, width): (usize, usize, usize)) -> Ve
     pairs(channels).iter().flat_map(joint).collect()
 }
 
-/// A number between two levels.
+/// A number, given by its position between two levels.
 #[derive(Clone, Copy)]
 struct Level {
-    /// The lower one.
+    /// Index of the lower level.
     index: usize,
-    /// How much of the way to the upper one, 0..1.
+    /// Share of the way to the upper level, 0..1.
     above: f32,
 }
 
@@ -238,7 +243,7 @@ impl Level {
     }
 }
 
-/// Appends the texture of `image` ([N, C, H, W] in 0..1): [N, T].
+/// Appends the texture features of `image` (`[N, C, H, W]` in 0..1) to an ONNX graph: `[N, T]`.
 fn append(graph: &mut Graph, image: &str, (channels, height, width): (usize, usize, usize)) -> String {
     let grey = mixed(graph, image, luma(channels));
     let mut seen = Vec::new();
@@ -263,7 +268,7 @@ fn append(graph: &mut Graph, image: &str, (channels, height, width): (usize, usi
             let area = pair.area((height, width));
             let [first, second] = [(pair.0, area.first), (pair.1, area.second)]
                 .map(|(quantity, from)| window(graph, &seen[quantity as usize], from, area.size)); // [N, L, h, w]
-            // By name of its axes: engines need not turn either over.
+            // The equation names the axes, so that engines need not transpose either operand.
             let rows = graph.node("Einsum", &[&first, &second], &[("equation", Attribute::Text("nahw,nbhw->nhab"))]);
             let over_rows = [("axes", Attribute::Ints(&[1])), ("keepdims", Attribute::Int(0))];
             joints.push(graph.node("ReduceMean", &[&rows], &over_rows)); // [N, L, L]
@@ -279,13 +284,13 @@ fn append(graph: &mut Graph, image: &str, (channels, height, width): (usize, usi
     graph.node("Log", &[&shares], &[])
 }
 
-/// One channel made of all: [N, C, H, W] to [N, 1, H, W].
+/// A weighted sum of the channels: `[N, C, H, W]` to `[N, 1, H, W]`.
 fn mixed(graph: &mut Graph, image: &str, shares: &[f32]) -> String {
     let shares = graph.constant(&[1, shares.len(), 1, 1], shares);
     graph.node("Conv", &[image, &shares], &[])
 }
 
-/// Rows and columns of `value` ([N, L, H, W]): `size` of them, from the place `from` on.
+/// Cuts `size` rows and columns out of `value` (`[N, L, H, W]`), beginning at position `from`.
 fn window(graph: &mut Graph, value: &str, from: (usize, usize), size: (usize, usize)) -> String {
     let starts = graph.integers(&[from.0 as i64, from.1 as i64]);
     let ends = graph.integers(&[(from.0 + size.0) as i64, (from.1 + size.1) as i64]);
@@ -293,15 +298,16 @@ fn window(graph: &mut Graph, value: &str, from: (usize, usize), size: (usize, us
     graph.node("Slice", &[value, &starts, &ends, &axes], &[])
 }
 
-/// How much of each level is in each number: [N, 1, H, W] to [N, L, H, W]. A ramp rises from each level to the next; a level has what the
-/// ramp below it has reached and the one above it has not.
+/// The membership of each number in each level: `[N, 1, H, W]` to `[N, L, H, W]`. A ramp rises from each level to the
+/// next. The membership in a level is what the ramp below it has reached, less what the ramp above it has reached.
 fn memberships(graph: &mut Graph, value: &str, levels: &[f32]) -> String {
     let ramp = |pair: &[f32]| {
         let slope = (1.0 + 2.0 * EDGE) / (pair[1] - pair[0]);
         [slope, -pair[0] * slope - EDGE]
     };
     let ramps: Vec<f32> = levels.windows(2).flat_map(ramp).collect();
-    // A channel of ones carries the offsets: an engine adds a bias to each number by itself, and a product costs it nothing.
+    // A channel of ones carries the offsets: an engine would add a bias to each number separately,
+    // whereas a product adds it at no cost.
     let with_ones = channel(graph, value, (0, 1), 1.0); // [N, 2, H, W]
     let ramps = graph.constant(&[levels.len() - 1, 2, 1, 1], &ramps);
     let rising = graph.node("Conv", &[&with_ones, &ramps], &[]);
@@ -311,7 +317,8 @@ fn memberships(graph: &mut Graph, value: &str, levels: &[f32]) -> String {
     graph.node("Sub", &[&below, &above], &[])
 }
 
-/// So many channels of one number before and after those of `value` ([N, C, H, W]).
+/// Pads `value` (`[N, C, H, W]`) with channels that are filled with `number`: `before` of them in front and `after`
+/// behind.
 fn channel(graph: &mut Graph, value: &str, (before, after): (i64, i64), number: f32) -> String {
     let pads = graph.integers(&[0, before, 0, 0, 0, after, 0, 0]);
     let number = graph.constant(&[], &[number]);
@@ -324,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_chequered_picture_has_two_pairs_of_greys_and_of_steps() {
-        // Black and white in turn, across and down; the same in three channels.
+        // Black and white alternate across and down; the same in three channels.
         for channels in [1, 3] {
             let board: Vec<f32> =
                 (0..36 * channels).map(|i| if (i / 6 + i % 6) % 2 == 0 { 0.0 } else { 1.0 }).collect();
@@ -343,7 +350,7 @@ mod tests {
             let (differ, agree) = ([0.0, 0.5, 0.5, 0.0], [0.5, 0.0, 0.0, 0.5]);
             assert_eq!([(); 4].map(|()| next(GREYS.len())), [differ, differ, agree, agree]);
             assert_eq!([(); 4].map(|()| next(STEPS.len())), [differ, differ, differ, agree]);
-            // Neither blue nor red: all in the middle.
+            // There is no blue or red difference: all pixels are at the middle level.
             assert!(rest.iter().enumerate().all(|(at, share)| (share - f32::from(at == 24)).abs() < 1e-4), "{rest:?}");
             assert_eq!(rest.len(), if channels == 1 { 0 } else { 49 });
         }

@@ -1,62 +1,62 @@
-//! How typical a row is of the genuine ones, and a picture of genuine pictures: minus the logarithm of its
-//! Mahalanobis distance (Mahalanobis 1936) to them. It is fitted to genuine pictures alone, so it also holds against
-//! a forgery that resembles none of those learned from.
+//! The typicality of a row among genuine rows, and of a picture among genuine pictures: minus the logarithm of its
+//! Mahalanobis distance (Mahalanobis 1936) to them. It is fitted to genuine pictures alone, so it also works
+//! against a counterfeit that resembles none of those seen in training.
 //!
-//! Of a row the fine bands of its spectrum and the colours of its squares count. Each region of a picture has its own
-//! kind of rows; a row is held to the kind that it is nearest to, so a caller need not know which region is which. Of
-//! a picture the coarse bands of each region's spectrum and its colour count, all together: camera and light change
-//! them all alike, a forger's press does not.
+//! The statistics of a row are the fine bands of its spectrum and the mean colours of its squares. Each region of a
+//! picture has its own kind of rows; a row is compared with the nearest kind, so a caller need not know which
+//! region it is. The statistics of a picture are the coarse bands of the spectrum and the mean colour of all its
+//! regions together: camera and light change all regions alike, the printing of a counterfeit does not.
 
 use candle_core::{DType, Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::super::{Part, by_chunks, short};
+use super::super::{Part, by_chunks, round_to_f16};
 use super::spectrum::{self, Bands};
 use super::{Feature, Input, Shape};
 use crate::math::whitening::Whitening;
 use crate::onnx::{Eager, Ops, Var};
 
-/// Most squares along a side.
+/// Most squares along a side of a row.
 const SQUARES: usize = 6;
-/// Fewest genuine pictures to which a spread is fitted.
+/// Fewest genuine pictures to fit to; with fewer, typicality stays unfitted.
 const FEWEST: usize = 8;
-/// Genuine pictures that are worth fitting to.
+/// Number of genuine pictures to fit to; more are not used.
 pub(in super::super) const WANTED: usize = 512;
-/// The weight of the prior, in uncorrelated rows for each number, see [`Whitening::fit`].
+/// Weight of the prior, in uncorrelated rows per statistic, see [`Whitening::fit`].
 const PRIOR: f64 = 0.1;
-/// Added to the mean square of a whitened row before its logarithm.
+/// Added to the mean square of a whitened row before the logarithm is taken.
 const FLOOR: f64 = 1e-3;
-/// What one standard deviation of a picture's typicality adds to the score of each of its rows.
+/// Added to the score of each row of a picture per standard deviation of the picture's typicality.
 const PICTURE_WEIGHT: f64 = 0.75;
 
-/// How typical rows are, and pictures of R rows each.
+/// The typicality of rows, and of pictures of R rows each.
 #[derive(Clone, Debug)]
 pub(crate) struct Typicality {
     shape: Shape,
-    /// R kinds of rows.
-    rows: Spread,
-    /// One kind of pictures.
-    pictures: Spread,
-    /// Factor and offset that make a picture's typicality a part of its rows' scores: [2].
+    /// Distributions of the R kinds of rows, one kind per region.
+    rows: GaussianFit,
+    /// Distribution of the pictures, a single kind.
+    pictures: GaussianFit,
+    /// Factor and offset that turn a picture's typicality into a term of its rows' scores: `[2]`.
     affine: Tensor,
 }
 
-/// Where the genuine of each of K kinds lie, and how they spread.
+/// Mean and whitening of the genuine statistics of each of K kinds.
 #[derive(Clone, Debug)]
-struct Spread {
+struct GaussianFit {
     /// [K, 1, V]
     mean: Tensor,
-    /// What makes them uncorrelated and of unit spread, [K, V, V]; zeros before it is fitted.
+    /// Matrix that makes the statistics uncorrelated with unit variance, [K, V, V]; zeros before fitting.
     whitening: Tensor,
 }
 
-impl Spread {
+impl GaussianFit {
     fn untrained(kinds: usize, count: usize) -> Result<Self> {
         let zeros = |dims| Tensor::zeros(dims, DType::F32, &Device::Cpu);
         Ok(Self { mean: zeros((kinds, 1, count))?, whitening: zeros((kinds, count, count))? })
     }
 
-    /// Fits to the numbers of genuine ones, [N, V], of which number `i` is of kind `i % K`.
+    /// Fits to genuine statistics, `[N, V]`, where row `i` is of kind `i % K`.
     fn fit(&mut self, numbers: &Tensor) -> Result<()> {
         let kinds = self.mean.dim(0)?;
         let numbers: Vec<Vec<f32>> = numbers.to_vec2()?;
@@ -68,11 +68,11 @@ impl Spread {
         let mean = found.iter().flat_map(|kind| kind.mean.iter().copied());
         self.mean = Tensor::from_iter(mean, &Device::Cpu)?.reshape(self.mean.shape())?;
         let whitening = found.iter().flat_map(|kind| kind.matrix.iter().copied());
-        self.whitening = short(&Tensor::from_iter(whitening, &Device::Cpu)?.reshape(self.whitening.shape())?)?;
+        self.whitening = round_to_f16(&Tensor::from_iter(whitening, &Device::Cpu)?.reshape(self.whitening.shape())?)?;
         Ok(())
     }
 
-    /// Minus the logarithm of the distance of `numbers`, [N, V], to the nearest kind: [N, 1].
+    /// Minus the logarithm of the distance from `numbers`, `[N, V]`, to the nearest kind: `[N, 1]`.
     fn typicality(&self, ops: &mut dyn Ops, numbers: Var) -> Result<Var> {
         let (mean, whitening) = (ops.constant(&self.mean)?, ops.constant(&self.whitening)?);
         let centred = ops.sub(numbers, mean)?; // [K, N, V]
@@ -86,12 +86,12 @@ impl Spread {
     }
 }
 
-/// Sides of the squares, in pixels.
+/// Height and width of the squares, in pixels.
 fn squares((_, height, width): Shape) -> (usize, usize) {
     (height.div_ceil(SQUARES), width.div_ceil(SQUARES))
 }
 
-/// How many numbers count of a row, and how many of each region of a picture.
+/// How many statistics a row has, and how many each region contributes to its picture.
 fn counts(shape: Shape) -> [usize; 2] {
     let ((channels, height, width), (down, across)) = (shape, squares(shape));
     let squares = (height / down) * (width / across);
@@ -99,15 +99,15 @@ fn counts(shape: Shape) -> [usize; 2] {
 }
 
 impl Typicality {
-    /// Before anything was fitted: all rows of `shape` and all pictures of `regions` rows are equally typical.
+    /// Typicality before fitting: all rows of `shape` and all pictures of `regions` rows are equally typical.
     pub(super) fn untrained(regions: usize, shape: Shape) -> Result<Self> {
         let [row, region] = counts(shape);
         let affine = Tensor::zeros(2, DType::F32, &Device::Cpu)?;
-        let (rows, pictures) = (Spread::untrained(regions, row)?, Spread::untrained(1, regions * region)?);
+        let (rows, pictures) = (GaussianFit::untrained(regions, row)?, GaussianFit::untrained(1, regions * region)?);
         Ok(Self { shape, rows, pictures, affine })
     }
 
-    /// R, the number of rows of a picture.
+    /// R, the number of rows per picture.
     fn regions(&self) -> Result<usize> {
         self.rows.mean.dim(0)
     }
@@ -116,7 +116,7 @@ impl Typicality {
         (self.shape.1, self.shape.2)
     }
 
-    /// The numbers that count of each row, [N, V].
+    /// The statistics of each row, `[N, V]`.
     fn of_row(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Var> {
         let power = input.power(ops)?;
         let fine = spectrum::bands(ops, power, Bands::Fine, self.size())?;
@@ -125,7 +125,7 @@ impl Typicality {
         ops.concat(&[fine, squares])
     }
 
-    /// The numbers that count of each region for its picture, [N, T].
+    /// The statistics that each region contributes to its picture, `[N, T]`.
     fn of_region(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Var> {
         let power = input.power(ops)?;
         let coarse = spectrum::bands(ops, power, Bands::Coarse, self.size())?;
@@ -134,8 +134,8 @@ impl Typicality {
         ops.concat(&[coarse, color])
     }
 
-    /// What the typicality of each picture adds to the score of each of its rows, which are adjacent: [N, 1]. `None`
-    /// where a picture is one row.
+    /// The term that each picture's typicality adds to the score of each of its rows: `[N, 1]`. The rows of a
+    /// picture must be adjacent. Returns `None` where a picture has only one row.
     pub(in super::super) fn of_pictures(&self, ops: &mut dyn Ops, input: &mut Input) -> Result<Option<Var>> {
         let regions = self.regions()?;
         if regions == 1 {
@@ -167,7 +167,7 @@ impl Feature for Typicality {
         self.rows.typicality(ops, numbers)
     }
 
-    /// Row `i` is of region `i % R`.
+    /// Fits to genuine rows, where row `i` is of region `i % R`. Does nothing with fewer than [`FEWEST`] pictures.
     fn fit(&mut self, rows: &Tensor) -> Result<()> {
         let regions = self.regions()?;
         let pictures = (rows.dim(0)? / regions).min(WANTED);
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::math::random::{normal, stream};
 
-    /// The typicality of rows, and where a picture has several what it adds to each.
+    /// The typicality of the rows and, for an even number of rows, the term that is added for their picture.
     fn of(typicality: &Typicality, rows: Tensor) -> Vec<f32> {
         let mut ops = Eager::default();
         let centred = ops.var(rows);
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn each_region_is_held_to_its_own_kind() {
-        // Region 0 is dark, region 1 is bright; each varies a little.
+        // Region 0 is dark and region 1 is bright; each varies a little.
         let noise = normal(&mut stream(3, "usual", 0), 64 * 256);
         let row = |i: usize, level: f32| noise[i * 256..][..256].iter().map(move |x| level + 0.05 * x);
         let level = |i: usize| if i.is_multiple_of(2) { -0.5 } else { 0.5 };
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn regions_that_do_not_go_together_show_though_each_is_usual() {
-        // Both regions of a picture lie in the same light.
+        // Both regions of a picture have the same light.
         let noise = normal(&mut stream(3, "usual", 1), 80 * 256);
         let light = normal(&mut stream(3, "usual", 2), 40);
         let row = |i: usize, level: f32| noise[i * 256..][..256].iter().map(move |x| level + 0.02 * x);

@@ -1,5 +1,6 @@
-//! Pictures of known items or writers become [`Claim`]s: of each group some genuine pictures are drawn as references, and the others,
-//! with the counterfeits made of the group, are held to them by the rule of the box.
+//! Reference trials on pictures of known items or writers. In each group some genuine pictures are drawn as
+//! references, and the other ones, together with the counterfeits of the group, are compared with them by the rule of
+//! the box. The results are [`Claim`]s.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +11,36 @@ use counterfoil_models::{References, Verdict};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use crate::data::{Item, cues, parted};
+use crate::data::{Item, partition_results, simple_statistics};
 use crate::eval::Claim;
 use crate::math::random::stream;
 
-/// A picture as the network and a lazy judge see it.
+/// The network's outputs for a picture, and its simple statistics.
 #[derive(Debug)]
 struct Seen {
     outputs: Outputs,
-    cues: Vec<(&'static str, f64)>,
+    simple_statistics: Vec<(&'static str, f64)>,
 }
 
-/// The pictures of one group, by their places in the gallery.
+/// The pictures of one group, as indices into the gallery.
 #[derive(Debug, Default)]
 struct Group {
     genuine: Vec<usize>,
     fakes: Vec<usize>,
 }
 
-/// Pictures looked at once, by group.
+/// Pictures by group, each run through the network once.
 #[derive(Debug)]
-pub struct Gallery<'a> {
+pub struct ReferenceTrials<'a> {
     detector: &'a Detector,
     seen: Vec<Seen>,
     groups: Vec<Group>,
-    /// What could not be read, each with its reason.
+    /// Pictures that could not be read, each with its reason.
     pub unreadable: Vec<String>,
 }
 
-/// One draw: of each group of more than K genuine pictures the K references, and all that are held to them.
+/// One draw in a group of more than K genuine pictures: the K references, and all pictures that are compared with
+/// them.
 struct Drawn<'g> {
     number: usize,
     references: Vec<usize>,
@@ -46,24 +48,24 @@ struct Drawn<'g> {
     fakes: &'g [usize],
 }
 
-impl<'a> Gallery<'a> {
-    /// Looks at every picture once. A genuine picture that is the same to the network as another of its group is left out, as the box
-    /// refuses to enrol both.
+impl<'a> ReferenceTrials<'a> {
+    /// Runs the network on every picture once. A genuine picture with the same embedding as another one of its group
+    /// is left out, because the box refuses to enrol both.
     ///
     /// # Errors
-    /// When the bundle knows no enrolment, or counterfeits are of a group without genuine pictures.
-    pub fn hang(detector: &'a Detector, items: &[Item]) -> Result<Self> {
+    /// When the bundle has no enrolment, or a group has counterfeits but no genuine pictures.
+    pub fn new(detector: &'a Detector, items: &[Item]) -> Result<Self> {
         detector.bundle().manifest().enrolment()?;
         let look = |item: &Item| -> Result<Seen> {
             let frame = item.frame()?;
             let outputs = detector.run(&detector.plane(&frame)?.to_f32())?;
-            Ok(Seen { outputs, cues: cues(&frame) })
+            Ok(Seen { outputs, simple_statistics: simple_statistics(&frame) })
         };
         let looked = items.par_iter().map(|item| match look(item) {
             Ok(seen) => Ok((seen, item)),
             Err(error) => Err(format!("{}: {error}", item.name)),
         });
-        let (looked, unreadable) = parted(looked.collect());
+        let (looked, unreadable) = partition_results(looked.collect());
 
         let (mut seen, mut groups): (Vec<Seen>, BTreeMap<&str, Group>) = (Vec::new(), BTreeMap::new());
         for (one, item) in looked {
@@ -87,16 +89,16 @@ impl<'a> Gallery<'a> {
         Ok(Self { detector, seen, groups: groups.into_values().collect(), unreadable })
     }
 
-    /// Groups of more than `k` genuine pictures.
+    /// Number of groups of more than `k` genuine pictures.
     #[must_use]
     pub fn groups(&self, k: usize) -> usize {
         self.groups.iter().filter(|group| group.genuine.len() > k).count()
     }
 
-    /// The claims of one draw of `k` references, as the box judges them.
+    /// Makes the claims of one draw of `k` references, judged as on the box.
     ///
     /// # Errors
-    /// When no group has more than `k` genuine pictures, or the network gave no number.
+    /// When `k` is 0, when no group has more than `k` genuine pictures, or when the network's output is not finite.
     pub fn claims(&self, k: usize, draw: u64, seed: u64) -> Result<Vec<Claim>> {
         let manifest = self.detector.bundle().manifest();
         let enrolment = manifest.enrolment()?;
@@ -112,15 +114,16 @@ impl<'a> Gallery<'a> {
         Ok(self.draw(k, draw, seed)?.par_iter().map(one).collect::<Result<Vec<_>>>()?.concat())
     }
 
-    /// The claims of the same draw as each single number judges them, by how far it lies from the references' mean.
+    /// Makes the claims of the same draw for each single number, with minus its distance from the references' mean as
+    /// the score.
     ///
     /// # Errors
-    /// As [`claims`](Self::claims).
+    /// The same as for [`claims`](Self::claims).
     pub fn single_numbers(&self, k: usize, draw: u64, seed: u64) -> Result<Vec<(&'static str, Vec<Claim>)>> {
         let drawn = self.draw(k, draw, seed)?;
-        let names = self.seen.first().map_or(&[][..], |seen| &seen.cues);
+        let names = self.seen.first().map_or(&[][..], |seen| &seen.simple_statistics);
         let by = |column: usize| -> Result<Vec<Claim>> {
-            let number = |place: &usize| self.seen[*place].cues[column].1;
+            let number = |place: &usize| self.seen[*place].simple_statistics[column].1;
             let one = |drawn: &Drawn| {
                 let mean = drawn.references.iter().map(number).sum::<f64>() / k as f64;
                 drawn.judged(|place| Ok((-(number(&place) - mean).abs(), false)))
@@ -148,13 +151,14 @@ impl<'a> Gallery<'a> {
 }
 
 impl Drawn<'_> {
-    /// Everything that is held to the references, by a rule that gives a score and whether it accuses.
+    /// Judges every picture that is compared with the references, by a rule that returns a score and whether the
+    /// picture is called counterfeit.
     fn judged(&self, rule: impl Fn(usize) -> Result<(f64, bool)>) -> Result<Vec<Claim>> {
         let claims = self.rest.iter().map(|place| (place, true)).chain(self.fakes.iter().map(|place| (place, false)));
         claims
             .map(|(place, genuine)| {
-                let (score, accused) = rule(*place)?;
-                Ok(Claim { group: self.number, genuine, score, accused })
+                let (score, called_counterfeit) = rule(*place)?;
+                Ok(Claim { group: self.number, genuine, score, called_counterfeit })
             })
             .collect::<Result<_>>()
             .with_context(|| format!("group {}", self.number))

@@ -1,4 +1,4 @@
-//! A report of drawn data, so that the page can be tested, and looked at, without training anything.
+//! A report of synthetic data, to test and view the page without training.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::drift::{Curve, Kind, STRENGTHS};
 use crate::eval::{
-    Baseline, Bootstrap, Cues, Kinship, Measured, Scored, best_single_number, caught, evaluate, hardest,
+    Baseline, Bootstrap, Kinship, Measured, Scored, StatisticTable, best_single_number, caught, evaluate, hardest,
 };
 
 const FAMILIES: [(&str, f64); 6] = [
@@ -23,7 +23,7 @@ const FAMILIES: [(&str, f64); 6] = [
     ("wrong guilloche", 1.8),
 ];
 
-/// A standard normal number, near enough (Irwin-Hall).
+/// An approximately standard normal number (Irwin-Hall).
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
     (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
 }
@@ -32,7 +32,7 @@ fn scored(skill: f64, seed: u64) -> Vec<Scored> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut one = |index: usize, family: Option<&str>, shift: f64| {
         let score = normal(&mut rng) - shift * skill;
-        // The true distribution function, by the logistic approximation of the normal one.
+        // The true distribution function, by the logistic approximation of the normal distribution.
         let p_value = 1.0 / (1.0 + (-1.702 * score).exp());
         let verdict = match score {
             s if s < -2.33 => Verdict::Counterfeit,
@@ -77,8 +77,8 @@ fn single_number() -> Detector {
     for (family, shift) in FAMILIES {
         pictures.extend(rows(Some(family), 80, shift));
     }
-    let cues = Cues { names: vec!["mean".to_owned(), "sharpness".to_owned()], pictures };
-    Detector::single_numbers(&best_single_number(&cues, Bootstrap::default()).unwrap())
+    let simple_statistics = StatisticTable { names: vec!["mean".to_owned(), "sharpness".to_owned()], pictures };
+    Detector::single_numbers(&best_single_number(&simple_statistics, Bootstrap::default()).unwrap())
 }
 
 /// A rosette, `size` pixels wide.
@@ -115,7 +115,7 @@ fn training(network: &str, fault: bool) -> Training {
     Training { network: network.to_owned(), points, probes }
 }
 
-/// A baseline that ranks only.
+/// A baseline that only ranks pictures.
 fn ranked(name: &str, skill: f64, seed: u64) -> Detector {
     Detector::baseline(Baseline::ranked(name, scored(skill, seed)).unwrap())
 }
@@ -151,7 +151,7 @@ fn face_off() -> FaceOff {
     FaceOff { exhibits: 60, seal: "3f9a".repeat(16), outcome: Outcome::new(&players, &genuine) }
 }
 
-/// Everything a report can hold.
+/// A report with every part.
 fn report() -> Report {
     let detectors = vec![
         detector("DCGAN’s detective", Role::Ours, 1.0, 1),
@@ -168,10 +168,9 @@ fn report() -> Report {
         scored: (*one).clone(),
     };
     let caught = caught(&detectors[0].scored, 4);
-    let kinship = FAMILIES
-        .iter()
-        .enumerate()
-        .map(|(index, (family, _))| ((*family).to_owned(), if index % 2 == 0 { Kinship::Kin } else { Kinship::Alien }));
+    let kinship = FAMILIES.iter().enumerate().map(|(index, (family, _))| {
+        ((*family).to_owned(), if index % 2 == 0 { Kinship::Seen } else { Kinship::Unseen })
+    });
     Report {
         title: "Specimen note, first issue".to_owned(),
         about: "A GAN trained on 2,000 genuine specimen notes, and its discriminator judged on forgers it never met."
@@ -190,8 +189,8 @@ fn report() -> Report {
             Picture { png: png(256, 3.0), caption: "MLP, after 22,500 steps".to_owned() },
         ],
         kinship: Some(kinship.collect()),
-        doubted: hard.genuine.iter().enumerate().map(exhibit).collect(),
-        believed: hard.fakes.iter().enumerate().map(exhibit).collect(),
+        hardest_genuine: hard.genuine.iter().enumerate().map(exhibit).collect(),
+        hardest_counterfeits: hard.fakes.iter().enumerate().map(exhibit).collect(),
         caught: caught.iter().enumerate().map(exhibit).collect(),
         detectors,
         drift: drift(),
@@ -212,7 +211,7 @@ fn report() -> Report {
 #[test]
 fn shows_everything_and_fetches_nothing() {
     let html = render(&report()).unwrap();
-    std::fs::write(std::env::temp_dir().join("counterfoil-report.html"), &html).unwrap(); // to look at
+    std::fs::write(std::env::temp_dir().join("counterfoil-report.html"), &html).unwrap(); // for viewing in a browser
     for (family, _) in FAMILIES {
         assert!(html.contains(&format!("<th scope=\"row\">{family}<small>")), "{family}");
     }
@@ -240,7 +239,7 @@ fn shows_everything_and_fetches_nothing() {
     for outside in ["http", "<script", "<link", "@import", "url("] {
         assert!(!html.contains(outside), "{outside}");
     }
-    // plotters' own colours must all have been replaced, and nothing not finite may reach a path.
+    // The colours of plotters must all be replaced, and no path may contain a number that is not finite.
     let drawn: String = html.split("<svg").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
     assert!(!drawn.contains("=\"#") && !drawn.contains("NaN") && !drawn.contains("inf"));
     assert_eq!(html.matches("data:image/png;base64,").count(), 2 + 2 * 12);
@@ -253,7 +252,7 @@ fn what_is_written_by_others_is_escaped() {
     hostile.title = odd.to_owned();
     hostile.detectors[0].name = odd.to_owned();
     hostile.training[0].network = odd.to_owned();
-    hostile.doubted[0].scored.path = odd.to_owned();
+    hostile.hardest_genuine[0].scored.path = odd.to_owned();
     hostile.reproduce = vec![odd.to_owned()];
     assert!(!render(&hostile).unwrap().contains("<b onclick"));
 }

@@ -1,13 +1,14 @@
-//! A pass on candle's own operations: a batch and blocks go in, the output comes out, a node of candle's graph.
+//! A pass on candle's own operations, whose output is a node of candle's graph.
 //!
-//! It is what runs where our products do not, on CUDA, and what ours are tested against. Numbers are those of `pass` but for rounding. Candle's
-//! gradient of a convolution fails, with an error, where height and width leave different remainders under its stride (28x56 pictures).
+//! It runs on CUDA, where our products do not run, and it is the reference in their tests. Its numbers are those of
+//! `pass` except for rounding. Candle's gradient of a convolution fails with an error where height and width leave
+//! different remainders under its stride (28x56 pictures).
 
 use candle_core::{Result, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::activation::{Activation, drop_out};
-use super::block::{Block, Map};
+use super::block::{Block, LinearOp};
 use super::network::Network;
 use super::norm::EPSILON;
 
@@ -27,23 +28,25 @@ pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Resul
     })
 }
 
-/// The product of a block; shapes are those of [`Map`].
-fn product(map: Map, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+/// The product of a block, with the shapes of [`LinearOp`].
+fn product(map: LinearOp, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let batch = x.dim(0)?;
     let first = |maps: &Tensor| maps.permute((0, 3, 1, 2))?.contiguous(); // [B, C, H, W]
     let last = |maps: &Tensor| maps.permute((0, 2, 3, 1))?.contiguous(); // [B, H, W, C]
     let kernels = || weight.permute((3, 2, 0, 1))?.contiguous(); // [S, L, K, K]
     match map {
-        Map::Linear(..) | Map::Collapse(..) => x.flatten_from(1)?.matmul(weight),
-        Map::Project(_, (channels, height, width)) => x.matmul(weight)?.reshape((batch, height, width, channels)),
-        Map::Conv(_, _, window) => last(&first(x)?.conv2d(&kernels()?, window.padding, window.stride, 1, 1)?),
-        Map::ConvTranspose(_, _, window) => {
+        LinearOp::Linear(..) | LinearOp::FlattenLinear(..) => x.flatten_from(1)?.matmul(weight),
+        LinearOp::LinearToMap(_, (channels, height, width)) => {
+            x.matmul(weight)?.reshape((batch, height, width, channels))
+        }
+        LinearOp::Conv(_, _, window) => last(&first(x)?.conv2d(&kernels()?, window.padding, window.stride, 1, 1)?),
+        LinearOp::ConvTranspose(_, _, window) => {
             last(&first(x)?.conv_transpose2d(&kernels()?, window.padding, 0, window.stride, 1)?)
         }
     }
 }
 
-/// (x - mean) / sqrt(variance + epsilon) of each channel.
+/// Normalises each channel: (x - mean) / sqrt(variance + epsilon).
 fn normalise(x: &Tensor) -> Result<Tensor> {
     let rows = x.reshape(((), x.dims()[x.rank() - 1]))?; // [R, C]
     let centred = rows.broadcast_sub(&rows.mean_keepdim(0)?)?;
@@ -60,7 +63,7 @@ fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// The dropout mask of a block's output: our own stream's, whatever the device.
+/// The dropout mask of a block's output. It comes from our own random stream on every device.
 fn mask(block: &Block, like: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {
     let mut mask = vec![1.0; like.elem_count()];
     drop_out(&mut mask, block.dropout, rng);

@@ -1,4 +1,4 @@
-//! The hall in which a game is played: what is to be seen in it now, and who has joined.
+//! The state of the scoreboard: the scene that is shown now, and the people who have joined.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,96 +13,96 @@ use tokio::time::timeout;
 use super::audience::{Audience, Refused};
 use crate::game::record::{Begin, End, Round};
 
-/// How far a game is.
+/// Stage of a game.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// People may join; nothing is shown.
+    /// People may join. Nothing is shown yet.
     #[default]
     Lobby,
-    /// Everybody judges something that does not count.
+    /// The contestants judge a practice picture that does not count.
     Practice,
-    /// An exhibit is shown, and may be judged.
+    /// An exhibit is shown and may be judged.
     Showing,
-    /// It is unveiled.
+    /// The exhibit is unveiled.
     Unveiled,
     /// The game is over.
     Over,
 }
 
-/// What is to be seen.
+/// What the scoreboard shows.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Scene {
-    /// How far the game is.
+    /// Stage of the game.
     pub stage: Stage,
-    /// The round, from 1, and how many there will be.
+    /// Current round, counted from 1.
     pub round: usize,
-    /// Of how many.
+    /// Number of rounds in the game.
     pub rounds: usize,
-    /// The sealed labels' digest.
+    /// Digest of the sealed labels.
     pub seal: Option<String>,
     /// Whether there is a picture of the exhibit.
     pub picture: bool,
-    /// Seconds there are to answer.
+    /// Time to answer, in seconds.
     pub deadline: f64,
-    /// Where people play along.
+    /// URL of the page for the audience.
     pub play: String,
-    /// Who plays.
+    /// Names of the contestants.
     pub contestants: Vec<String>,
-    /// People who play.
+    /// Names of the people who joined.
     pub people: Vec<String>,
-    /// Who has answered, while an exhibit is shown.
+    /// Names of those who have answered the current round.
     pub answered: Vec<String>,
-    /// What was said, once nobody can say any more; the quickest first.
+    /// The answers of the round, quickest first. Empty until the round no longer accepts answers.
     pub lights: Vec<Light>,
-    /// What the exhibit was, once it is unveiled.
+    /// Whether the exhibit is genuine, once it is unveiled.
     pub genuine: Option<bool>,
-    /// How everybody stands, best first.
+    /// Standings of all contestants, best first.
     pub scores: Vec<Standing>,
-    /// The end, in words.
+    /// The outcome as a sentence, once the game is over.
     pub sentence: Option<String>,
     /// Whether there is a winner.
     pub decided: bool,
 }
 
-/// What one of them said.
+/// One answer of the unveiled round.
 #[derive(Clone, Debug, Serialize)]
 pub struct Light {
-    /// Who.
+    /// Name of the contestant or person.
     pub name: String,
-    /// What; nothing when it was late.
+    /// The verdict; `None` when the answer was late.
     pub verdict: Option<Verdict>,
-    /// After how long.
+    /// Time to the answer, in seconds.
     pub seconds: f64,
-    /// What it earned.
+    /// Points earned: 1, 0 or -1.
     pub points: i64,
 }
 
-/// The hall.
+/// The shared state of a scoreboard.
 #[derive(Debug)]
-pub struct Hall {
+pub struct GameView {
     scene: watch::Sender<Arc<Scene>>,
     inside: Mutex<Inside>,
-    /// Somebody has said something.
+    /// Notified when a person has answered.
     heard: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inside {
     audience: Audience,
-    /// The exhibit that is shown.
+    /// Number and picture of the exhibit that is shown.
     shown: Option<(usize, Bytes)>,
 }
 
-impl Default for Hall {
+impl Default for GameView {
     fn default() -> Self {
         let (scene, _) = watch::channel(Arc::default());
         Self { scene, inside: Mutex::default(), heard: Notify::new() }
     }
 }
 
-impl Hall {
-    /// The scene, whenever it changes.
+impl GameView {
+    /// A receiver of the scene, updated whenever the scene changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Scene>> {
         self.scene.subscribe()
@@ -113,7 +113,7 @@ impl Hall {
         self.scene.send_modify(|scene| change(Arc::make_mut(scene)));
     }
 
-    /// A game begins, or goes on.
+    /// Shows a game that begins or continues.
     pub fn begin(&self, begin: &Begin) {
         self.set(|scene| {
             scene.rounds = begin.rounds;
@@ -122,7 +122,7 @@ impl Hall {
         });
     }
 
-    /// An exhibit is shown.
+    /// Shows the exhibit of a round and opens the round for answers. `picture` is `None` for an exhibit on the table.
     pub fn show(&self, round: usize, picture: Option<Bytes>, deadline: Duration) {
         {
             let mut inside = self.lock();
@@ -141,12 +141,12 @@ impl Hall {
         });
     }
 
-    /// Somebody has answered.
+    /// Marks a contestant or person as having answered.
     pub fn answered(&self, name: &str) {
         self.set(|scene| scene.answered.push(name.to_owned()));
     }
 
-    /// Waits for the people, until they have all answered or the time is over, and closes the round.
+    /// Waits until all people have answered or the deadline has passed, closes the round, and returns the answers.
     pub async fn people(&self, begun: Instant, deadline: Duration) -> Vec<(String, Answer)> {
         let all = async {
             loop {
@@ -157,12 +157,12 @@ impl Hall {
                 heard.await;
             }
         };
-        // Over time is over: whoever said nothing has said nothing.
+        // After the deadline, a person who has not answered counts as silent.
         let _ = timeout(deadline.saturating_sub(begun.elapsed()), all).await;
         self.lock().audience.close(deadline.as_secs_f64())
     }
 
-    /// The exhibit is unveiled.
+    /// Unveils the exhibit of a round.
     pub fn unveil(&self, round: &Round, genuine: bool) {
         let mut lights: Vec<Light> = round
             .answers
@@ -182,12 +182,12 @@ impl Hall {
         });
     }
 
-    /// How everybody stands.
+    /// Shows the standings.
     pub fn scores(&self, standings: &[Standing]) {
         self.set(|scene| scene.scores = standings.to_vec());
     }
 
-    /// The game is over.
+    /// Shows the end of the game.
     pub fn end(&self, end: &End) {
         self.set(|scene| {
             scene.stage = Stage::Over;
@@ -197,16 +197,16 @@ impl Hall {
         });
     }
 
-    /// The picture of a round, while it is to be seen.
+    /// The picture of a round, while it is shown.
     #[must_use]
     pub fn exhibit(&self, round: usize) -> Option<Bytes> {
         self.lock().shown.as_ref().filter(|(shown, _)| *shown == round).map(|(_, picture)| picture.clone())
     }
 
-    /// Lets somebody join.
+    /// Lets a person join under a name. Returns the person's secret id.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// Returns a [`Refused`] when the name is invalid or taken, or the game is full.
     pub fn join(&self, name: &str) -> Result<String, Refused> {
         let contestants = self.scene.borrow().contestants.clone();
         let mut inside = self.lock();
@@ -217,10 +217,10 @@ impl Hall {
         Ok(id)
     }
 
-    /// Takes what somebody says.
+    /// Records a person's answer to the exhibit of a round.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// Returns a [`Refused`] when the id is unknown, the round is not open, or the person has already answered.
     pub fn say(&self, id: &str, round: usize, genuine: bool) -> Result<(), Refused> {
         let name = self.lock().audience.say(id, round, genuine)?;
         self.answered(&name);

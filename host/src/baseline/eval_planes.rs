@@ -1,4 +1,5 @@
-//! Listed pictures become planes, by one rule for all baselines: a picture that cannot be read is left out, as it is in the judging.
+//! Turns listed pictures into planes, in the same way for all baselines. A picture that cannot be read is left out,
+//! as it is when the detector judges.
 
 use counterfoil_models::{Plane, Preprocess, Verdict};
 use rayon::prelude::*;
@@ -6,23 +7,23 @@ use rayon::prelude::*;
 use crate::data::Item;
 use crate::eval::Scored;
 
-/// Pictures as a baseline sees them.
+/// Pictures in the form in which a baseline uses them.
 #[derive(Debug)]
-pub(super) struct Exhibits<'a> {
+pub(super) struct EvalPlanes<'a> {
     items: Vec<&'a Item>,
     planes: Vec<Plane>,
     input: &'a Preprocess,
 }
 
-impl<'a> Exhibits<'a> {
-    /// Reads and lays out the pictures.
+impl<'a> EvalPlanes<'a> {
+    /// Reads and preprocesses the pictures.
     pub(super) fn of(items: &'a [Item], input: &'a Preprocess) -> Self {
         let read = |item: &'a Item| Some((item, input.plane(&*item.frame().ok()?).ok()?));
         let (items, planes) = items.par_iter().filter_map(read).unzip();
         Self { items, planes, input }
     }
 
-    /// The rule they were laid out by.
+    /// The preprocessing rule of the planes.
     pub(super) fn input(&self) -> &'a Preprocess {
         self.input
     }
@@ -32,12 +33,12 @@ impl<'a> Exhibits<'a> {
         self.planes.iter().collect()
     }
 
-    /// For each picture whether it is genuine.
+    /// Whether each picture is genuine, in the order of the items.
     pub(super) fn genuine(&self) -> Vec<bool> {
         self.items.iter().map(|item| item.family.is_none()).collect()
     }
 
-    /// The pictures with their scores, one each; there are no p-values and no verdicts.
+    /// The pictures with their scores, given in the same order. There are no p-values and no verdicts.
     pub(super) fn scored(&self, scores: &[f32]) -> Vec<Scored> {
         let one = |(item, &score): (&&Item, &f32)| Scored {
             path: item.name.clone(),
@@ -51,14 +52,14 @@ impl<'a> Exhibits<'a> {
     }
 }
 
-/// The bytes of one region of a picture, [C, H, W].
+/// The bytes of one region of a picture, `[C, H, W]`.
 pub(super) fn region(plane: &Plane, index: usize) -> &[u8] {
     let [rows, ..] = plane.shape();
     let size = plane.bytes().len() / rows;
     &plane.bytes()[index * size..(index + 1) * size]
 }
 
-/// At most `most` of a list, spread evenly over it.
+/// At most `most` items of a list, spread evenly over it.
 pub(super) fn evenly(items: &[Item], most: usize) -> Vec<Item> {
     let count = items.len().min(most);
     (0..count).map(|place| items[place * items.len() / count].clone()).collect()

@@ -1,19 +1,21 @@
-//! A picture enters, its single numbers leave: what a lazy detector would look at.
+//! Simple statistics of a picture: the numbers on which a detector could rely without learning anything else.
 //!
-//! A dataset on which one such number separates genuine from forged proves nothing about a detector. The specimen notes are held to it
-//! by a test, a user's own pictures by `dataset inspect`.
+//! If one such number separates genuine pictures from counterfeits, the data set proves nothing about a detector. A
+//! test checks this for the specimen notes, and `dataset inspect` checks it for a user's own pictures.
 
 use counterfoil_models::Frame;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, RgbImage};
 
-/// Named numbers of a picture: mean, spread, sharpness, edge density, file size, share of dark pixels, warmth, colourfulness.
+/// Computes eight named statistics of a picture, in a fixed order.
 ///
-/// Grey is full-range BT.601 luma, 0..255. Sharpness is the deviation of the four-neighbour Laplacian; an edge is a pixel whose central
-/// difference is over 24 grey levels; the file size is that of a PNG, in bytes; warmth is mean red less mean blue; colourfulness
-/// is the mean distance between a pixel's largest and smallest channel.
+/// Grey is full-range BT.601 luma, 0..255; `mean` and `spread` are its mean and standard deviation. `sharpness` is
+/// the standard deviation of the four-neighbour Laplacian. `edge density` is the share of pixels whose central
+/// difference is over 24 grey levels. `file size` is that of the picture encoded as PNG, in bytes. `dark share` is
+/// the share of pixels darker than 96. `warmth` is mean red minus mean blue. `colourfulness` is the mean difference
+/// between a pixel's largest and smallest channel.
 #[must_use]
-pub fn cues(frame: &Frame) -> Vec<(&'static str, f64)> {
+pub fn simple_statistics(frame: &Frame) -> Vec<(&'static str, f64)> {
     let grey: Vec<f32> = frame.to_grey().as_raw().iter().copied().map(f32::from).collect();
     let rgb = frame.to_rgb();
     let n = grey.len().max(1) as f64;
@@ -36,7 +38,7 @@ pub fn cues(frame: &Frame) -> Vec<(&'static str, f64)> {
     ]
 }
 
-/// Deviation of the Laplacian, and the share of pixels on an edge.
+/// Standard deviation of the Laplacian, and the share of pixels on an edge.
 fn detail(grey: &[f32], width: usize) -> (f64, f64) {
     let height = grey.len() / width.max(1);
     let (mut square, mut sum, mut edges, mut n) = (0.0_f64, 0.0_f64, 0_u32, 0_u32);
@@ -71,7 +73,7 @@ mod tests {
     #[test]
     fn a_flat_picture_has_no_detail() {
         let flat = Frame::Rgb(RgbImage::from_pixel(20, 10, image::Rgb([100, 100, 100])));
-        let value = |name: &str| cues(&flat).into_iter().find(|(n, _)| *n == name).map(|(_, v)| v);
+        let value = |name: &str| simple_statistics(&flat).into_iter().find(|(n, _)| *n == name).map(|(_, v)| v);
         assert!(value("mean").is_some_and(|v| (v - 100.0).abs() < 1e-3));
         for name in ["spread", "sharpness", "edge density", "warmth"] {
             assert!(value(name).is_some_and(|v| v.abs() < 1e-3), "{name}");
@@ -80,6 +82,6 @@ mod tests {
 
     #[test]
     fn a_one_pixel_picture_is_no_trouble() {
-        assert_eq!(cues(&Frame::Rgb(RgbImage::new(1, 1))).len(), 8);
+        assert_eq!(simple_statistics(&Frame::Rgb(RgbImage::new(1, 1))).len(), 8);
     }
 }

@@ -1,0 +1,335 @@
+//! The parsers of bytes that come from elsewhere. Each target has seeds, which are good files, and a function that feeds
+//! an input to the parser the way the programs do, and tells the outcome in words. New outcomes become seeds.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result, ensure};
+use counterfoil_edge::camera::Splitter;
+use counterfoil_edge::config::Config;
+use counterfoil_edge::inference::Engine;
+use counterfoil_edge::net::bundle::unpack;
+use counterfoil_edge::net::pairing::{Pairing, Tokens};
+use counterfoil_edge::store::trust::Trust;
+use counterfoil_host::data::{Idx, Samples};
+use counterfoil_host::game::record;
+use counterfoil_host::gan::{self, Net};
+use counterfoil_host::onnx::{Attribute, Dim, Graph};
+use counterfoil_models::protocol::{Begin, CameraStatement, Confirm, DetectResponse, Exchange, Refusal, Status};
+use counterfoil_models::{Bundle, Frame, Name, Overlay};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use serde::de::DeserializeOwned;
+
+/// One parser.
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Good inputs. The folder is empty, and the target's own from then on.
+    pub seeds: fn(&Path) -> Result<Vec<Vec<u8>>>,
+    /// Feeds one input to the parser. Returns the outcome in words; a panic is a finding.
+    pub run: fn(&[u8], &Path) -> String,
+}
+
+/// Every target.
+pub const TARGETS: [Target; 11] = [
+    Target { name: "picture", seeds: pictures, run: |bytes, _| outcome(Frame::decode(bytes).map(|_| "decoded")) },
+    Target { name: "mjpeg", seeds: streams, run: split },
+    Target { name: "onnx", seeds: graphs, run: load },
+    Target { name: "bundle", seeds: manifests, run: open },
+    Target { name: "tar", seeds: tars, run: untar },
+    Target { name: "overlay", seeds: overlays, run: overlay },
+    Target { name: "http", seeds: messages, run: message },
+    Target { name: "edge-toml", seeds: configurations, run: configure },
+    Target { name: "transcript", seeds: transcripts, run: verify },
+    Target { name: "idx", seeds: digits, run: read_digits },
+    Target { name: "checkpoint", seeds: checkpoints, run: reopen },
+];
+
+/// The outcome as one class of outcomes: numbers, and the names of temporary files, are left out.
+fn outcome<T: Into<String>, E: std::fmt::Display>(result: Result<T, E>) -> String {
+    let text = result.map_or_else(|error| error.to_string(), Into::into);
+    text.chars().filter(|c| !c.is_ascii_digit()).take(200).collect()
+}
+
+/// A small picture with an edge and a gradient, so that encoders write more than one kind of block.
+fn drawing() -> DynamicImage {
+    RgbImage::from_fn(24, 20, |x, y| if x > y { Rgb([(x * 10) as u8, (y * 12) as u8, 90]) } else { Rgb([250, 3, 7]) })
+        .into()
+}
+
+fn pictures(_: &Path) -> Result<Vec<Vec<u8>>> {
+    let formats =
+        [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP];
+    let mut seeds = Vec::new();
+    for format in formats {
+        for picture in [drawing(), drawing().to_luma8().into()] {
+            if format == ImageFormat::WebP && picture.color() != image::ColorType::Rgb8 {
+                continue;
+            }
+            let mut bytes = Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).with_context(|| format!("cannot write {format:?}"))?;
+            seeds.push(bytes.into_inner());
+        }
+    }
+    for picture in fs::read_dir(pretrained("golden"))? {
+        seeds.push(fs::read(picture?.path())?);
+    }
+    Ok(seeds)
+}
+
+fn streams(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let pictures = pictures(folder)?;
+    let jpegs: Vec<_> = pictures.into_iter().filter(|bytes| bytes.starts_with(&[0xFF, 0xD8])).take(2).collect();
+    ensure!(jpegs.len() == 2, "no JPEG among the seeds");
+    Ok(vec![jpegs.concat(), [b"--boundary\r\n".as_slice(), &jpegs[0], &jpegs[1], &jpegs[0]].concat()])
+}
+
+/// In pieces of a length that the input itself decides.
+fn split(bytes: &[u8], _: &Path) -> String {
+    let piece = 1 + bytes.iter().fold(0usize, |sum, byte| (sum * 31 + usize::from(*byte)) % 5000);
+    let mut splitter = Splitter::default();
+    let pictures: usize = bytes.chunks(piece).map(|piece| splitter.push(piece).len()).sum();
+    format!("{} pictures", "x".repeat(pictures.min(20)))
+}
+
+/// Side of the pictures that the small graphs take.
+const SIDE: usize = 8;
+
+fn graphs(_: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut graph = Graph::new("discriminator");
+    let image = graph.image((1, SIDE, SIDE));
+    let (weight, bias) = (graph.constant(&[2, 1, 3, 3], &[0.1; 18]), graph.constant(&[2], &[0.0, 0.5]));
+    let window = [
+        ("kernel_shape", Attribute::Ints(&[3, 3])),
+        ("strides", Attribute::Ints(&[2, 2])),
+        ("pads", Attribute::Ints(&[1, 1, 1, 1])),
+    ];
+    let maps = graph.node("Conv", &[&image, &weight, &bias], &window); // [N, 2, 4, 4]
+    let maps = graph.node("LeakyRelu", &[&maps], &[("alpha", Attribute::Float(0.2))]);
+    let rows = graph.node("Flatten", &[&maps], &[("axis", Attribute::Int(1))]); // [N, 32]
+    let head = graph.constant(&[32, 1], &[0.01; 32]);
+    let score = graph.node("MatMul", &[&rows, &head], &[]); // [N, 1]
+    for name in ["score", "logit"] {
+        graph.output(&score, name, &[Dim::Batch, Dim::Fixed(1)]);
+    }
+    graph.output(&rows, "embedding", &[Dim::Batch, Dim::Fixed(32)]);
+    Ok(vec![graph.finish(&[("regions".to_owned(), "1".to_owned())])])
+}
+
+/// Checks, plans and runs.
+fn load(bytes: &[u8], _: &Path) -> String {
+    outcome(Engine::load(bytes, 1, 1, SIDE, SIDE).and_then(|engine| engine.run(&[0.5; SIDE * SIDE]).map(|_| "ran")))
+}
+
+/// A file of the pretrained bundle.
+fn pretrained(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/pretrained/specimen-note-statistics").join(name)
+}
+
+/// Links a whole bundle into the folder, so that a mutated manifest stands beside the files it names.
+fn manifests(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let bundle = folder.join("bundle");
+    fs::create_dir_all(bundle.join("golden"))?;
+    fs::write(bundle.join("discriminator.onnx"), fs::read(pretrained("discriminator.onnx"))?)?;
+    fs::write(bundle.join("README.md"), fs::read(pretrained("README.md"))?)?;
+    for picture in fs::read_dir(pretrained("golden"))? {
+        let picture = picture?;
+        fs::write(bundle.join("golden").join(picture.file_name()), fs::read(picture.path())?)?;
+    }
+    Ok(vec![fs::read(pretrained("manifest.json"))?])
+}
+
+/// The input is the manifest, and the signature too.
+fn open(bytes: &[u8], folder: &Path) -> String {
+    let dir = folder.join("bundle");
+    for name in ["manifest.json", "manifest.json.minisig"] {
+        fs::write(dir.join(name), bytes).expect("the temporary folder can be written to");
+    }
+    let signed = |bundle: Bundle| {
+        outcome(Trust::of(folder).and_then(|trust| trust.check(&bundle)).map(|()| "opened and trusted"))
+    };
+    Bundle::open(&dir).map_or_else(|error| outcome(Err::<String, _>(error)), signed)
+}
+
+fn tars(_: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for name in ["manifest.json", "README.md"] {
+        tar.append_path_with_name(pretrained(name), name)?;
+    }
+    tar.append_dir("golden", pretrained("golden"))?;
+    Ok(vec![tar.into_inner()?])
+}
+
+fn untar(bytes: &[u8], folder: &Path) -> String {
+    let dir = tempfile::tempdir_in(folder).expect("the temporary folder can be written to");
+    let result = outcome(unpack(bytes, dir.path()).map(|()| "unpacked").map_err(|(_, why)| why));
+    let outside = fs::read_dir(folder).expect("the temporary folder can be read").count();
+    assert_eq!(outside, 1, "a tar wrote outside of its folder");
+    result
+}
+
+const REFERENCE: &str = "ada";
+
+fn overlays(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let bundle = pretrained_bundle()?;
+    let overlay = Overlay::of(folder, &bundle);
+    overlay.calibrate(&bundle.manifest().calibration)?;
+    Ok(vec![fs::read(overlay.calibration_file())?])
+}
+
+fn pretrained_bundle() -> Result<Bundle> {
+    Ok(Bundle::open(&pretrained(""))?)
+}
+
+/// The input is the site's calibration and an enrolled reference.
+fn overlay(bytes: &[u8], folder: &Path) -> String {
+    let overlay = Overlay::of(folder, &pretrained_bundle().expect("the pretrained bundle opens"));
+    let file = overlay.calibration_file();
+    let enrolled = file.with_file_name("enrolled");
+    fs::create_dir_all(&enrolled).expect("the temporary folder can be written to");
+    fs::write(&file, bytes).expect("the temporary folder can be written to");
+    fs::write(enrolled.join(format!("{REFERENCE}.json")), bytes).expect("the temporary folder can be written to");
+    let name: Name = REFERENCE.parse().expect("it is a name");
+    let references = outcome(overlay.references(&name).map(|_| "references"));
+    format!("{} / {references}", outcome(overlay.calibration().map(|_| "calibration")))
+}
+
+fn messages(_: &Path) -> Result<Vec<Vec<u8>>> {
+    let all = [
+        r#"{"name":"ann"}"#,
+        r#"{"id":"0123456789abcdef","message":"00ff"}"#,
+        r#"{"id":"0123456789abcdef","proof":"00ff"}"#,
+        r#"{"verdict":"genuine","p_value":0.5,"score":1.25,"seconds":0.01,"model":"0123"}"#,
+        r#"{"error":"no"}"#,
+        r#"{"name":"till","model":{"id":"0","name":"label","counter":1},"camera":"none","frames":3}"#,
+    ];
+    Ok(all.iter().map(|text| text.as_bytes().to_vec()).collect())
+}
+
+/// As the body of each request, and as the answer of a box.
+fn message(bytes: &[u8], folder: &Path) -> String {
+    fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+        serde_json::from_slice(bytes).ok()
+    }
+    let pairing = Pairing::new(Tokens::of(folder), "00".repeat(32));
+    let mut said = String::new();
+    if let Some(begin) = read::<Begin>(bytes) {
+        let begun = pairing.begin(&begin.name);
+        if let Ok((id, _)) = &begun {
+            let exchanged = pairing.exchange(id, &begin.name);
+            said += &outcome(exchanged.map(|_| "exchanged").map_err(|error| error.to_string()));
+            said += &outcome(pairing.confirm(id, &begin.name).map(|_| "confirmed"));
+        }
+        said += &outcome(begun.map(|_| "begun"));
+    }
+    if let Some(exchange) = read::<Exchange>(bytes) {
+        said += &outcome(pairing.exchange(&exchange.id, &exchange.message).map(|_| "exchanged"));
+    }
+    if let Some(confirm) = read::<Confirm>(bytes) {
+        said += &outcome(pairing.confirm(&confirm.id, &confirm.proof).map(|_| "confirmed"));
+    }
+    said += match (
+        read::<DetectResponse>(bytes),
+        read::<CameraStatement>(bytes),
+        read::<Status>(bytes),
+        read::<Refusal>(bytes),
+    ) {
+        (Some(_), ..) => "judged",
+        (_, Some(seen), ..) => seen.verdict().map_or("seen", |_| "a verdict"),
+        (.., Some(_), _) => "status",
+        (.., Some(_)) => "refusal",
+        _ => "none",
+    };
+    said
+}
+
+fn configurations(_: &Path) -> Result<Vec<Vec<u8>>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../edge/debian/edge.toml");
+    let text = fs::read_to_string(file)?;
+    // The same file with all keys that it only shows.
+    let all = text.replace("#= ", "");
+    Ok(vec![text.into_bytes(), all.into_bytes(), b"source = \"stdin\"\n[pins]\ngreen = 5\n".to_vec()])
+}
+
+fn configure(bytes: &[u8], folder: &Path) -> String {
+    let file = folder.join("edge.toml");
+    fs::write(&file, bytes).expect("the temporary folder can be written to");
+    outcome(Config::read(&file).map(|config| config.without_effect().concat()))
+}
+
+fn transcripts(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    use record::{Begin, Entry, Round, Transcript};
+    let file = folder.join("transcript.jsonl");
+    let mut transcript = Transcript::create(&file)?;
+    let contestants = vec!["till".to_owned(), "desk".to_owned()];
+    let seal = Some("ab".repeat(32));
+    transcript.write(&Entry::Begin(Begin {
+        game: "0123456789abcdef".into(),
+        contestants: contestants.clone(),
+        rounds: 1,
+        deadline: 5.0,
+        seal,
+        look: false,
+    }))?;
+    let answers =
+        contestants.into_iter().map(|name| (name, counterfoil_models::game::Answer { verdict: None, seconds: 0.5 }));
+    transcript.write(&Entry::Round(Round {
+        round: 1,
+        exhibit: Some("cd".repeat(32)),
+        card: None,
+        answers: answers.collect(),
+    }))?;
+    Ok(vec![fs::read(file)?])
+}
+
+/// As a record that is verified, and as one that is resumed.
+fn verify(bytes: &[u8], folder: &Path) -> String {
+    let file = folder.join("resumed.jsonl");
+    fs::write(&file, bytes).expect("the temporary folder can be written to");
+    let resumed = outcome(record::Transcript::resume(&file).map(|_| "resumed").map_err(|error| format!("{error:#}")));
+    format!(
+        "{} / {resumed}",
+        outcome(record::verified(bytes).map(|_| "verified").map_err(|error| format!("{error:#}")))
+    )
+}
+
+fn digits(_: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut idx = vec![0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 6, 0, 0, 0, 5];
+    idx.extend((0..4 * 6 * 5).map(|pixel| (pixel * 2) as u8));
+    Ok(vec![idx])
+}
+
+fn read_digits(bytes: &[u8], folder: &Path) -> String {
+    let read = |name: &str| {
+        let file = folder.join(name);
+        fs::write(&file, bytes).expect("the temporary folder can be written to");
+        outcome(Idx::read(&file).map(|idx| {
+            (0..idx.len().min(50)).for_each(|index| drop(idx.picture(index)));
+            "read"
+        }))
+    };
+    format!("{} / {}", read("train-images-idx3-ubyte"), read("train-images-idx3-ubyte.gz"))
+}
+
+fn checkpoints(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let run = folder.join("run");
+    let samples = Samples::new(1, SIDE, SIDE, (0..16 * SIDE * SIDE).map(|pixel| (pixel * 7 % 251) as u8).collect())?;
+    let config = gan::Config {
+        batch: 8,
+        width: 4,
+        latent: 8,
+        checkpoint_every: 1,
+        steps: Some(1),
+        ..gan::Config::new(Net::Mlp)
+    };
+    gan::train(&config, (&samples).into(), &run, false, &AtomicBool::new(false), true, &mut || ())?;
+    gan::checkpoints(&run).iter().map(|file| Ok(fs::read(file)?)).collect()
+}
+
+fn reopen(bytes: &[u8], folder: &Path) -> String {
+    let file = folder.join("step-00000001.safetensors");
+    fs::write(&file, bytes).expect("the temporary folder can be written to");
+    outcome(gan::Checkpoint::open(&file).map(|_| "opened"))
+}
