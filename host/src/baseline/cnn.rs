@@ -10,13 +10,13 @@ use counterfoil_models::{Bundle, Plane, Preprocess};
 use super::eval_planes::{EvalPlanes, evenly, region};
 use super::fit::Scorer;
 use super::{FEWEST, REFERENCES};
-use crate::adam::Adam;
 use crate::data::Item;
 use crate::gan::GeneratorSampler;
-use crate::loss::Loss;
 use crate::math::random::{Deck, normal, stream};
-use crate::net::conv::Window;
-use crate::net::{Activation, Block, LinearOp, Network};
+use crate::nn::adam::Adam;
+use crate::nn::loss::Loss;
+use crate::nn::{Activation, Block, LinearOp, Network};
+use counterfoil_kernels::Window;
 
 /// Number of channels after the first convolution. Each further convolution doubles it, up to [`WIDEST`].
 const WIDTH: usize = 16;

@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{InputDefaults, Samples};
-use crate::net::Net;
+use crate::nn::Net;
 use detective::Gan;
 use statistics::Statistics;
 use strokes::Strokes;

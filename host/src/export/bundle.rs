@@ -20,7 +20,7 @@ use super::parity::{Agreement, EngineOutputs, compare, compare_judgements};
 use super::runtime::Runtime;
 use crate::detector::detective::{DetectorOutput, InferenceModel};
 use crate::gan::{self, CheckpointSelector, Trained};
-use crate::net::{Layer, embedding, infer};
+use crate::nn::{Layer, embedding, infer};
 use crate::onnx;
 use crate::run::{Record, revision};
 

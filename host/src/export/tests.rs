@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::parity::{EngineOutputs, compare, compare_judgements};
 use super::runtime::{Runtime, find, testing::onnx_runtime};
 
-use crate::net::{Layer, infer};
+use crate::nn::{Layer, infer};
 use crate::onnx;
 
 fn random(rng: &mut ChaCha8Rng, shape: &[usize], scale: f32) -> Tensor {

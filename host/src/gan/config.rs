@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::Error;
 use crate::detector::detective::Part;
-use crate::loss::Loss;
-use crate::net::Net;
+use crate::nn::Net;
+use crate::nn::loss::Loss;
 
 /// Longest timed run, in minutes: a year.
 const MINUTES: f64 = 366.0 * 24.0 * 60.0;

@@ -23,7 +23,7 @@ pub enum Error {
     },
     /// The networks cannot make pictures of this size.
     #[error(transparent)]
-    Size(#[from] crate::net::dcgan::SizeError),
+    Size(#[from] crate::nn::dcgan::SizeError),
     /// The folder already holds a run.
     #[error("{} holds a run already: add --resume to go on with it, or choose another --out", .0.display())]
     Occupied(PathBuf),

@@ -17,7 +17,7 @@ pub mod sampler;
 mod step;
 mod trainer;
 
-pub use crate::net::Net;
+pub use crate::nn::Net;
 pub use checkpoint::{Checkpoint, CheckpointSelector, Trained, checkpoints, load};
 pub(crate) use config::difference;
 pub use config::{Compute, Config};

@@ -11,7 +11,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::net::{Layer, Network, infer};
+use crate::nn::{Layer, Network, infer};
 
 /// Pictures made at a time; this bounds the memory.
 const CHUNK: usize = 64;

@@ -11,12 +11,12 @@ use super::batch::{maps, rows};
 use super::config::Config;
 use super::detective_batch::DetectiveBatch;
 use super::loader::Batch;
-use crate::adam::Adam;
 use crate::data::Samples;
 use crate::detector::detective::{Detective, MIN_SIDE};
-use crate::loss::sigmoid;
 use crate::math::random::{Deck, stream};
-use crate::net::{Net, Network, dcgan, mlp, moving_average};
+use crate::nn::adam::Adam;
+use crate::nn::loss::sigmoid;
+use crate::nn::{Net, Network, dcgan, mlp, moving_average};
 
 /// The networks of a training run, their optimisers and the step.
 #[derive(Debug)]

@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn losses_that_are_not_finite_end_the_run_with_remedies() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
-        let wild = Config { loss: crate::loss::Loss::LeastSquares, ..config(Net::Mlp, 4) };
+        let wild = Config { loss: crate::nn::loss::Loss::LeastSquares, ..config(Net::Mlp, 4) };
         let mut game = GanTrainer::new(&wild, &samples).unwrap();
         let huge = |(name, weight): (&String, &candle_core::Tensor)| (name.clone(), weight.affine(1e25, 1e25).unwrap());
         let weights = game.discriminator.parameters().iter().map(huge).collect();
@@ -447,7 +447,7 @@ mod tests {
         let distance = |game: &GanTrainer| {
             let z = crate::math::random::normal(&mut stream(5, "z", 0), 16 * 16);
             let z = candle_core::Tensor::from_vec(z, (16, 16), &candle_core::Device::Cpu).unwrap();
-            let pictures = crate::net::infer(&game.average.layers().unwrap(), &z).unwrap();
+            let pictures = crate::nn::infer(&game.average.layers().unwrap(), &z).unwrap();
             let pictures = pictures.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let target = |i: usize| f32::from(ramp[i % 64]) / 127.5 - 1.0;
             pictures.iter().enumerate().map(|(i, x)| (x - target(i)).abs()).sum::<f32>() / pictures.len() as f32

@@ -6,11 +6,11 @@ use candle_core::Tensor;
 
 use super::OnnxError;
 use super::writer::{Attribute, Dim, Graph};
-use crate::net::Layer;
+use crate::nn::Layer;
 
 /// Writes the discriminator as an ONNX file. The input is `image`, float32 `[N, C, H, W]` in 0..1. The outputs are
 /// `score` `[N, 1]`, `logit` `[N, 1]` and `embedding` `[N, E]`. The network itself takes -1..1; the graph converts the
-/// image. `embedding` is the flattened output of layer number `embedding_at`, from 0 (see [`crate::net::embedding`]).
+/// image. `embedding` is the flattened output of layer number `embedding_at`, from 0 (see [`crate::nn::embedding`]).
 ///
 /// # Errors
 /// [`OnnxError::Layer`] when layers do not fit together, [`OnnxError::Ending`] when the last output is not one

@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::layers::{self, Value};
 use super::writer::{Attribute, Graph};
-use crate::net::{Layer, infer};
+use crate::nn::{Layer, infer};
 
 /// A tensor of a computation: its index in the [`Ops`] that made it. The first axis is the batch, N.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,7 +43,7 @@ const TOKENS: [&[u8]; 24] = [
 ];
 
 /// An input made of `seed`, in parts of another seed: 1 to [`MOST_CHANGES`] changes.
-pub fn mutate(seed: &[u8], other: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
+pub(crate) fn mutate(seed: &[u8], other: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..rng.random_range(1..=MOST_CHANGES) {
         change(&mut bytes, other, rng);
@@ -85,9 +85,9 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], rng: &mut ChaCha8Rng) {
             let from = rng.random_range(0..other.len());
             let run = rng.random_range(1..=LONGEST_RUN.min(other.len() - from));
             if rng.random() {
-                insert(bytes, at, &other[from..from + run])
+                insert(bytes, at, &other[from..from + run]);
             } else {
-                overwrite(bytes, at, &other[from..from + run])
+                overwrite(bytes, at, &other[from..from + run]);
             }
         }
         _ => {

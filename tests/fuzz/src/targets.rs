@@ -1,6 +1,11 @@
 //! The parsers of bytes that come from elsewhere. Each target has seeds, which are good files, and a function that feeds
 //! an input to the parser the way the programs do, and tells the outcome in words. New outcomes become seeds.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "all functions of a target have one type, and most seeds can fail to be made"
+)]
+
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
@@ -23,17 +28,17 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde::de::DeserializeOwned;
 
 /// One parser.
-pub struct Target {
+pub(crate) struct Target {
     /// Its name on the command line.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Good inputs. The folder is empty, and the target's own from then on.
-    pub seeds: fn(&Path) -> Result<Vec<Vec<u8>>>,
+    pub(crate) seeds: fn(&Path) -> Result<Vec<Vec<u8>>>,
     /// Feeds one input to the parser. Returns the outcome in words; a panic is a finding.
-    pub run: fn(&[u8], &Path) -> String,
+    pub(crate) run: fn(&[u8], &Path) -> String,
 }
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub(crate) const TARGETS: [Target; 11] = [
     Target { name: "picture", seeds: pictures, run: |bytes, _| outcome(Frame::decode(bytes).map(|_| "decoded")) },
     Target { name: "mjpeg", seeds: streams, run: split },
     Target { name: "onnx", seeds: graphs, run: load },

@@ -6,7 +6,7 @@ use candle_core::{Result as TensorResult, Tensor};
 use super::features::pca::{self, PcaFeatures};
 use super::features::{Features, Input};
 use super::{HIDDEN, Part};
-use crate::net::Layer;
+use crate::nn::Layer;
 use crate::onnx::{self, Append, Dim, Eager, Graph, OnnxError, Ops, Value, Var};
 
 /// All parts of a detector for inference, in the order of computation.

@@ -23,11 +23,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{FitData, Kind, Recipe, Training};
-use crate::adam::{Adam, AdamState};
 use crate::data::{DefaultSize, InputDefaults};
-use crate::loss::softplus;
 use crate::math::random::stream;
-use crate::net::{Activation, Block, Layer, LinearOp, Net, Network, Pass, Window, moving_average, with_floats};
+use crate::nn::adam::{Adam, AdamState};
+use crate::nn::loss::softplus;
+use crate::nn::{Activation, Block, Layer, LinearOp, Net, Network, Pass, Window, moving_average, with_floats};
 use crate::onnx::{Eager, Ops};
 use features::pca::{self, PcaFeatures};
 use features::{Features, Input, typicality};

@@ -17,11 +17,11 @@ use super::super::Error;
 use super::super::config::Config;
 use super::super::detective_batch::UPDATES_PER_STEP;
 use super::super::step::{GanTrainer, networks};
-use crate::adam::AdamState;
 use crate::data::Samples;
 use crate::detector::detective::Detective;
 use crate::durable;
-use crate::net::Network;
+use crate::nn::Network;
+use crate::nn::adam::AdamState;
 
 /// Version of the file format. It changes when an older program could not read the file.
 const FORMAT: u32 = 6;

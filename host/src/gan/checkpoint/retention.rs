@@ -14,7 +14,7 @@ use super::super::config::Config;
 use super::super::observe::note;
 use super::file::{Checkpoint, Header, path};
 use crate::detector::detective::Detective;
-use crate::net::Network;
+use crate::nn::Network;
 use crate::quality;
 
 /// Selects one checkpoint of a run.

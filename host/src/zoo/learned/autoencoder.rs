@@ -3,12 +3,12 @@
 use candle_core::{Device, Tensor};
 
 use super::{ForgerInput, pictures, tensor};
-use crate::adam::Adam;
 use crate::gan::{Batch, Config, Error, Net};
 use crate::math::random::{Deck, normal, stream};
-use crate::net::conv::Window;
-use crate::net::{Activation, Block, LinearOp, Network, Pass, dcgan};
+use crate::nn::adam::Adam;
+use crate::nn::{Activation, Block, LinearOp, Network, Pass, dcgan};
 use crate::zoo::picture::Picture;
+use counterfoil_kernels::Window;
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
 const LEARNING_RATE: f64 = 1e-3;

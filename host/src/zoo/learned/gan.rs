@@ -5,8 +5,8 @@ use std::thread;
 
 use super::ForgerInput;
 use crate::gan::{Config, DataLoader, Error, GanTrainer, GeneratorSampler, Net};
-use crate::loss::Loss;
 use crate::math::random::{normal, stream};
+use crate::nn::loss::Loss;
 use crate::zoo::picture::Picture;
 
 /// Number of pictures generated in one batch.

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use super::super::Part;
 use super::{Feature, Input};
 use crate::math::luma::{TO_BLUE, TO_RED, luma};
-use crate::net::with_floats;
+use crate::nn::with_floats;
 use crate::onnx::{Attribute, DualOp, Graph, Ops, Var};
 
 /// Levels of grey, 0..1. A value between two levels counts for both, in proportion.

@@ -9,13 +9,13 @@ use candle_core::{Device, Tensor, Var};
 use proptest::prelude::*;
 use rand::Rng;
 
-use super::activation::Activation;
 use super::block::{Block, LinearOp};
 use super::candle_backend;
-use super::conv::Window;
 use super::network::Network;
 use super::pass::Gradient;
 use crate::math::random::{normal, stream};
+use counterfoil_kernels::activation::Activation;
+use counterfoil_kernels::conv::Window;
 
 /// Step of the central differences. Their error is of the order of its square, and f64 leaves ten digits of it.
 const STEP: f64 = 1e-5;

@@ -9,24 +9,25 @@
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use super::activation::{Activation, CHUNK, add_up, leaky_relu};
+use crate::activation::{Activation, CHUNK, add_up, leaky_relu};
 
 /// Added to the variance before its root is taken; the default of PyTorch and ONNX.
-pub(crate) const EPSILON: f32 = 1e-5;
+pub const EPSILON: f32 = 1e-5;
 
 /// Mean and inverse standard deviation of each channel of some rows.
 #[derive(Clone, Debug)]
-pub(super) struct BatchStats {
+pub struct BatchStats {
     /// [C]
-    pub(super) mean: Vec<f32>,
+    pub mean: Vec<f32>,
     /// 1 / sqrt(variance + epsilon), with the biased variance: [C]
-    pub(super) inverse: Vec<f32>,
+    pub inverse: Vec<f32>,
 }
 
 impl BatchStats {
     /// Computes them in one pass over rows [R, C]: in chunks that stay in the cache, then joined (Chan et al. 1979,
     /// equation 2.1).
-    pub(super) fn of(rows: &[f32], channels: usize) -> Self {
+    #[must_use]
+    pub fn of(rows: &[f32], channels: usize) -> Self {
         let chunks: Vec<_> = rows.par_chunks(CHUNK * channels).map(|rows| chunk_moments(rows, channels)).collect();
         let (mut total, mut mean, mut squares) = (0.0, vec![0.0; channels], vec![0.0; channels]);
         for (count, other, spread) in chunks {
@@ -42,7 +43,8 @@ impl BatchStats {
     }
 
     /// The norm as one factor [C] and one offset [C] for its input.
-    pub(super) fn fold(&self, scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    #[must_use]
+    pub fn fold(&self, scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let factor: Vec<f32> = self.inverse.iter().zip(scale).map(|(inverse, scale)| inverse * scale).collect();
         let offset = shift.iter().zip(&factor).zip(&self.mean).map(|((shift, factor), mean)| shift - mean * factor);
         let offset = offset.collect();
@@ -52,7 +54,7 @@ impl BatchStats {
 
 /// y = activation(scale * (x - mean) / sqrt(variance + epsilon) + shift) (Ioffe & Szegedy, 1502.03167,
 /// algorithm 1); x and y are [R, C].
-pub(super) fn norm_activate(
+pub fn norm_activate(
     y: &mut [f32],
     x: &[f32],
     moments: &BatchStats,
@@ -70,7 +72,7 @@ pub(super) fn norm_activate(
 /// Turns the gradient of y [R, C] into the gradient of x, and returns the gradients of scale and shift (1502.03167,
 /// section 3, where dscale and dshift are the sums over the rows): dx = scale / deviation * (g - (dshift + x̂
 /// dscale) / n), where g is the gradient before the activation.
-pub(super) fn norm_gradients(
+pub fn norm_gradients(
     grad: &mut [f32],
     (x, y): (&[f32], &[f32]),
     moments: &BatchStats,

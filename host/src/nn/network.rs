@@ -7,8 +7,8 @@ use candle_core::{Device, Result, Tensor, Var, bail};
 
 use super::block::Block;
 use super::floats::with_floats;
-use super::workspace::Workspace;
 use crate::math::random::{normal, stream};
+use counterfoil_kernels::Workspace;
 
 /// A network: its blocks, and its parameters by name in the order of the names.
 #[derive(Clone, Debug)]
@@ -143,9 +143,9 @@ fn variable(tensor: &Tensor, device: &Device) -> Result<Tensor> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::net::mlp;
+    use crate::nn::mlp;
 
-    pub(in crate::net) fn draws(purpose: &str, dims: &[usize]) -> Tensor {
+    pub(in crate::nn) fn draws(purpose: &str, dims: &[usize]) -> Tensor {
         Tensor::from_vec(normal(&mut stream(4, purpose, 0), dims.iter().product()), dims, &Device::Cpu).unwrap()
     }
 

@@ -11,7 +11,7 @@
 //!
 //! Both keep a tile of M pictures (or channels) by two vectors of columns in registers. M is chosen so that the
 //! tile fits: 8 for AVX-512, 4 elsewhere. The vectors are those of `pulp`: AVX-512, AVX2 with FMA, NEON or plain
-//! numbers, whichever the machine has. This is the only module of the crate with unsafe code; both functions check
+//! numbers, whichever the machine has. This is the only module with unsafe code; both functions check
 //! every offset of their plan before they start. The order of a sum never depends on the number of threads.
 
 #![expect(
@@ -24,8 +24,8 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::panels::Panels;
-use super::workspace::{Buffer, Workspace};
+use crate::panels::Panels;
+use crate::workspace::{Buffer, Workspace};
 
 /// Number of channels in a tile of [`weight_gradient_product`].
 const TILE: usize = 8;
@@ -36,44 +36,44 @@ const PLACES: usize = 128;
 /// A run of adjacent numbers in a picture, as many as the plan has channels, and the rows of weights that it is
 /// multiplied with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tap {
+pub(crate) struct Tap {
     /// Offset in the input picture.
-    pub(super) input: usize,
+    pub(crate) input: usize,
     /// First row of the panels.
-    pub(super) row: usize,
+    pub(crate) row: usize,
 }
 
 /// The plan of [`window_product`] for each picture.
 #[derive(Debug)]
-pub(super) struct Gather {
+pub(crate) struct Gather {
     /// Length of every tap.
-    pub(super) channels: usize,
+    pub(crate) channels: usize,
     /// Number of values in an input picture.
-    pub(super) input: usize,
+    pub(crate) input: usize,
     /// Number of values in an output picture.
-    pub(super) output: usize,
+    pub(crate) output: usize,
     /// For each output pixel, its offset in the output picture and the taps that it sums over.
-    pub(super) places: Vec<(usize, Range<usize>)>,
+    pub(crate) places: Vec<(usize, Range<usize>)>,
     /// The taps of all places.
-    pub(super) taps: Vec<Tap>,
+    pub(crate) taps: Vec<Tap>,
 }
 
 /// What is written for a sum s that starts at the bias: max(s, 0) + slope * min(s, 0).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Finish<'a> {
+pub struct Finish<'a> {
     /// One number per column, or no bias.
-    pub(super) bias: Option<&'a [f32]>,
+    pub bias: Option<&'a [f32]>,
     /// Slope below zero; 1 writes s itself.
-    pub(super) slope: f32,
+    pub slope: f32,
 }
 
 impl Finish<'_> {
     /// Writes the sum itself, without a bias.
-    pub(super) const NONE: Self = Self { bias: None, slope: 1.0 };
+    pub const NONE: Self = Self { bias: None, slope: 1.0 };
 }
 
 /// For each picture and place, the sum over its taps of run · rows: [B, input] and panels [rows, N] give [B, output].
-pub(super) fn window_product(
+pub(crate) fn window_product(
     workspace: &Workspace,
     plan: &Gather,
     input: &[f32],
@@ -226,31 +226,31 @@ unsafe fn dot<S: Simd, const M: usize>(
 
 /// The windows of one tap in a picture: `length` of them from each start on, at a distance of `Outer::step`.
 #[derive(Debug)]
-pub(super) struct Runs {
+pub(crate) struct Runs {
     /// Offset of the first window in the input picture, and its place on the other side.
-    pub(super) starts: Vec<(usize, usize)>,
+    pub(crate) starts: Vec<(usize, usize)>,
     /// Number of windows in each run, at least one.
-    pub(super) length: usize,
+    pub(crate) length: usize,
 }
 
 /// The plan of [`weight_gradient_product`] for each picture.
 #[derive(Debug)]
-pub(super) struct Outer {
+pub(crate) struct Outer {
     /// Length of every window.
-    pub(super) channels: usize,
+    pub(crate) channels: usize,
     /// Number of values in an input picture.
-    pub(super) input: usize,
+    pub(crate) input: usize,
     /// Number of places in a picture on the other side.
-    pub(super) places: usize,
+    pub(crate) places: usize,
     /// Distance between two windows of a run, in numbers.
-    pub(super) step: usize,
+    pub(crate) step: usize,
     /// The windows of each tap.
-    pub(super) taps: Vec<Runs>,
+    pub(crate) taps: Vec<Runs>,
 }
 
 /// For each tap, the sum over pictures and places of windowᵀ · row: [B, input] and panels [B * places, N] give
 /// [taps * channels, N].
-pub(super) fn weight_gradient_product(
+pub(crate) fn weight_gradient_product(
     workspace: &Workspace,
     plan: &Outer,
     input: &[f32],

@@ -11,14 +11,14 @@ use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rand_chacha::ChaCha8Rng;
 
-use super::activation::{drop_out, drop_out_backward};
 use super::block::{Block, Geometry};
 use super::candle_backend;
 use super::floats::with_floats;
 use super::network::Network;
-use super::norm::{BatchStats, norm_activate, norm_gradients};
-use super::product::Finish;
-use super::workspace::Buffer;
+use counterfoil_kernels::Buffer;
+use counterfoil_kernels::Finish;
+use counterfoil_kernels::activation::{drop_out, drop_out_backward};
+use counterfoil_kernels::norm::{BatchStats, norm_activate, norm_gradients};
 
 /// Gradients of a network's parameters, by name.
 pub type Gradients = BTreeMap<String, Gradient>;

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 /// Rows that one task sums, independent of the number of threads, so that the order of a sum never changes.
-pub(super) const CHUNK: usize = 256;
+pub const CHUNK: usize = 256;
 /// Numbers that one task changes in an element-wise operation.
 const SPAN: usize = 16 * 1024;
 /// Number of columns below which several rows are summed side by side, so that vector registers are full.
@@ -29,7 +29,8 @@ pub enum Activation {
 
 impl Activation {
     /// The slope below zero of a piecewise linear activation; 1 for the others.
-    pub(super) fn slope(self) -> f32 {
+    #[must_use]
+    pub fn slope(self) -> f32 {
         match self {
             Self::None | Self::Tanh => 1.0,
             Self::Relu => 0.0,
@@ -38,7 +39,7 @@ impl Activation {
     }
 
     /// Applies what [`Activation::slope`] does not cover: the tanh.
-    pub(super) fn apply(self, x: &mut [f32]) {
+    pub fn apply(self, x: &mut [f32]) {
         if self == Self::Tanh {
             x.par_chunks_mut(SPAN).for_each(tanh);
         }
@@ -46,7 +47,7 @@ impl Activation {
 
     /// Turns the gradient of an output y into the gradient before the activation. The slope is computed from y.
     #[inline(always)]
-    pub(super) fn backward(self, y: &[f32], grad: &mut [f32]) {
+    pub fn backward(self, y: &[f32], grad: &mut [f32]) {
         if self == Self::Tanh {
             grad.iter_mut().zip(y).for_each(|(grad, y)| *grad *= 1.0 - y * y);
         } else {
@@ -57,7 +58,7 @@ impl Activation {
 
     /// Turns the gradient of y [R, N] into the gradient before the activation, and returns the gradient of a bias:
     /// the sums of `columns` columns, where `columns` divides N.
-    pub(super) fn gradients(self, y: &[f32], grad: &mut [f32], columns: usize) -> Vec<f32> {
+    pub fn gradients(self, y: &[f32], grad: &mut [f32], columns: usize) -> Vec<f32> {
         let chunk = CHUNK * columns;
         let chunks = grad.par_chunks_mut(chunk).zip(y.par_chunks(chunk));
         let sums: Vec<Vec<f32>> = chunks.map(|(grad, y)| sum_chunk(self, y, grad, columns)).collect();
@@ -67,7 +68,8 @@ impl Activation {
 
 /// A leaky rectifier with this slope below zero. NaN stays NaN.
 #[inline(always)]
-pub(super) fn leaky_relu(x: f32, slope: f32) -> f32 {
+#[must_use]
+pub fn leaky_relu(x: f32, slope: f32) -> f32 {
     if x > 0.0 { x } else { slope * x }
 }
 
@@ -116,7 +118,8 @@ fn tanh_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32]) {
 }
 
 /// The sum of rows of `columns` numbers, in the order of the rows.
-pub(super) fn add_up(rows: &[Vec<f32>], columns: usize) -> Vec<f32> {
+#[must_use]
+pub fn add_up(rows: &[Vec<f32>], columns: usize) -> Vec<f32> {
     rows.iter().fold(vec![0.0; columns], |mut sum, row| {
         sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
         sum
@@ -125,7 +128,7 @@ pub(super) fn add_up(rows: &[Vec<f32>], columns: usize) -> Vec<f32> {
 
 /// Dropout: sets a random share `dropout` of the numbers to zero and multiplies the others by 1 / (1 - dropout)
 /// (Srivastava et al. 2014, inverted). `rng` advances by two bytes per number.
-pub(super) fn drop_out(x: &mut [f32], dropout: f32, rng: &mut ChaCha8Rng) {
+pub fn drop_out(x: &mut [f32], dropout: f32, rng: &mut ChaCha8Rng) {
     let start = rng.get_word_pos();
     let threshold = (dropout * 65536.0) as u16;
     let keep = 1.0 / (1.0 - dropout);
@@ -150,7 +153,7 @@ fn mask_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32], noise: &'a [u8], threshol
 
 /// Turns the gradient of y, the output of [`drop_out`], into the gradient of its input. Where y is zero the
 /// gradient is zero: the number was dropped, or it was at the corner of its activation.
-pub(super) fn drop_out_backward(y: &[f32], grad: &mut [f32], dropout: f32) {
+pub fn drop_out_backward(y: &[f32], grad: &mut [f32], dropout: f32) {
     let keep = 1.0 / (1.0 - dropout);
     grad.par_chunks_mut(SPAN).zip(y.par_chunks(SPAN)).for_each(|(grad, y)| {
         grad.iter_mut().zip(y).for_each(|(grad, y)| *grad *= if *y == 0.0 { 0.0 } else { keep });
@@ -159,8 +162,9 @@ pub(super) fn drop_out_backward(y: &[f32], grad: &mut [f32], dropout: f32) {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
-    use crate::math::random::stream;
 
     #[test]
     fn tanh_is_the_librarys_and_nan_stays() {
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn dropout_drops_its_share_and_its_gradient_the_same_places() {
-        let mut rng = stream(1, "dropout", 0);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut x = vec![1.0; 3 * SPAN + 5];
         drop_out(&mut x, 0.3, &mut rng);
         let dropped = x.iter().filter(|x| **x == 0.0).count() as f32 / x.len() as f32;
@@ -189,7 +193,7 @@ mod tests {
         drop_out(&mut again, 0.3, &mut rng);
         assert_ne!(again, x[..10], "the stream has moved on");
         let mut bytes = vec![0; 2 * x.len()];
-        stream(1, "dropout", 0).fill_bytes(&mut bytes);
+        ChaCha8Rng::seed_from_u64(1).fill_bytes(&mut bytes);
         let low = |pair: &[u8]| u16::from_le_bytes([pair[0], pair[1]]) < (0.3 * 65536.0) as u16;
         assert!(bytes.chunks_exact(2).map(low).eq(x.iter().map(|x| *x == 0.0)), "chunks read one stream");
     }

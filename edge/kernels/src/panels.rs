@@ -9,18 +9,18 @@ use std::ops::Deref;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::workspace::{Buffer, Workspace};
+use crate::workspace::{Buffer, Workspace};
 
 /// Rows that are transposed at a time; their part of a panel stays in the first-level cache.
 const BLOCK: usize = 16;
 
 /// A matrix [rows, columns], to be read as panels [rows, width].
 #[derive(Debug)]
-pub(super) struct Panels<'a> {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+pub(crate) struct Panels<'a> {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
     /// Columns of a panel: two vector registers of this machine.
-    pub(super) width: usize,
+    pub(crate) width: usize,
     source: Source<'a>,
     /// All panels one after the other, once they are packed.
     packed: Option<Buffer>,
@@ -36,7 +36,7 @@ enum Source<'a> {
 
 /// One panel: borrowed if the matrix is packed already, else packed into its own buffer.
 #[derive(Debug)]
-pub(super) enum Panel<'a> {
+pub(crate) enum Panel<'a> {
     Lent(&'a [f32]),
     Own(Buffer),
 }
@@ -54,25 +54,25 @@ impl Deref for Panel<'_> {
 
 impl<'a> Panels<'a> {
     /// The panels of a row-major matrix [rows, `columns`].
-    pub(super) fn of(matrix: &'a [f32], columns: usize) -> Self {
+    pub(crate) fn of(matrix: &'a [f32], columns: usize) -> Self {
         let rows = matrix.len() / columns;
         Self { rows, columns, width: width(), source: Source::Matrix(matrix), packed: None }
     }
 
     /// The panels of `blocks` row-major matrices [`columns`, R]. Each is transposed to [R, `columns`], one below
     /// the other.
-    pub(super) fn transposed(matrices: &'a [f32], blocks: usize, columns: usize) -> Self {
+    pub(crate) fn transposed(matrices: &'a [f32], blocks: usize, columns: usize) -> Self {
         let rows = matrices.len() / columns;
         Self { rows, columns, width: width(), source: Source::Transposed(matrices, blocks), packed: None }
     }
 
     /// The number of panels.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.columns.div_ceil(self.width)
     }
 
     /// Packs all panels, so that several tasks can read them.
-    pub(super) fn pack(&mut self, workspace: &Workspace) {
+    pub(crate) fn pack(&mut self, workspace: &Workspace) {
         let size = self.rows * self.width;
         if self.as_packed().is_none() {
             let mut packed = workspace.buffer(self.count() * size);
@@ -82,7 +82,7 @@ impl<'a> Panels<'a> {
     }
 
     /// Panel number `index`, [rows, width].
-    pub(super) fn panel(&self, workspace: &Workspace, index: usize) -> Panel<'_> {
+    pub(crate) fn panel(&self, workspace: &Workspace, index: usize) -> Panel<'_> {
         if self.as_packed().is_some() {
             return Panel::Lent(self.packed(index));
         }
@@ -92,7 +92,7 @@ impl<'a> Panels<'a> {
     }
 
     /// Panel number `index`, after a call of `pack`.
-    pub(super) fn packed(&self, index: usize) -> &[f32] {
+    pub(crate) fn packed(&self, index: usize) -> &[f32] {
         let size = self.rows * self.width;
         &self.as_packed().expect("`pack` was called")[index * size..][..size]
     }

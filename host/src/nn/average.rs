@@ -66,7 +66,7 @@ impl InplaceOp2 for Mix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::mlp;
+    use crate::nn::mlp;
 
     #[test]
     fn the_average_moves_by_its_share_and_the_current_weights_stay() {

@@ -11,7 +11,7 @@ use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, bail};
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use crate::net::{Gradient, Gradients, floats_mut};
+use crate::nn::{Gradient, Gradients, floats_mut};
 
 /// Added to the root of the second moment, so that the step stays bounded where that moment is zero
 /// [1412.6980, algorithm 1].
@@ -215,7 +215,7 @@ mod tests {
     use candle_core::{Device, Var};
 
     use super::*;
-    use crate::net::Workspace;
+    use counterfoil_kernels::Workspace;
 
     // from math import sqrt
     // w = [1.0, -2.0, 0.5]; m = [0] * 3; v = [0] * 3

@@ -4,9 +4,9 @@
 //! other pictures of its batch, but a detector must judge each picture by itself. So its initial weights are He's,
 //! which keep the signal's size without a norm.
 
-use super::activation::Activation;
 use super::block::{Block, LinearOp};
-use super::conv::Window;
+use counterfoil_kernels::activation::Activation;
+use counterfoil_kernels::conv::Window;
 
 /// The discriminator's leaky rectifier, with the slope of 1511.06434, section 3.
 const LEAKY_RELU: Activation = Activation::LeakyRelu(0.2);
@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::math::random::stream;
-    use crate::net::Network;
+    use crate::nn::Network;
 
     #[test]
     fn sizes_are_those_of_the_rule() {

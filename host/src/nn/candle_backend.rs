@@ -7,10 +7,10 @@
 use candle_core::{Result, Tensor};
 use rand_chacha::ChaCha8Rng;
 
-use super::activation::{Activation, drop_out};
 use super::block::{Block, LinearOp};
 use super::network::Network;
-use super::norm::EPSILON;
+use counterfoil_kernels::activation::{Activation, drop_out};
+use counterfoil_kernels::norm::EPSILON;
 
 /// Runs `network` on x as in training, with dropout masks from `rng`.
 pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {

@@ -21,10 +21,10 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::activation::leaky_relu;
-use super::panels::Panels;
-use super::product::{Finish, Gather, Outer, Runs, Tap, weight_gradient_product, window_product};
-use super::workspace::{Buffer, Workspace};
+use crate::activation::leaky_relu;
+use crate::panels::Panels;
+use crate::product::{Finish, Gather, Outer, Runs, Tap, weight_gradient_product, window_product};
+use crate::workspace::{Buffer, Workspace};
 
 /// Number of channels below which a large map is folded from windows: a quarter of a panel of AVX-512.
 const THIN: usize = 8;
@@ -42,7 +42,7 @@ pub struct Window {
 
 impl Window {
     /// The window of a linear layer.
-    pub(super) const PIXEL: Self = Self { kernel: 1, stride: 1, padding: 0 };
+    pub const PIXEL: Self = Self { kernel: 1, stride: 1, padding: 0 };
 
     /// The side of the small map that belongs to a `large` side: the number of windows that fit, or zero if none does.
     #[must_use]
@@ -67,14 +67,15 @@ impl Window {
 
 /// A large map [B, H, W, L], a small map [B, h, w, S] and the window that links them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Maps {
+pub struct Maps {
     /// Height and width of the large map.
-    pub(super) large: (usize, usize),
+    pub large: (usize, usize),
     /// Height and width of the small map.
-    pub(super) small: (usize, usize),
+    pub small: (usize, usize),
     /// L and S, the channels of the large and of the small map.
-    pub(super) channels: (usize, usize),
-    pub(super) window: Window,
+    pub channels: (usize, usize),
+    /// The window that links the two maps.
+    pub window: Window,
 }
 
 /// The plans by which the products go over a pair of maps.
@@ -87,12 +88,14 @@ struct Plans {
 
 impl Maps {
     /// Convolution: computes the small map from the large map and the weights.
-    pub(super) fn down(&self, workspace: &Workspace, large: &[f32], weight: &[f32], finish: Finish) -> Buffer {
+    #[must_use]
+    pub fn down(&self, workspace: &Workspace, large: &[f32], weight: &[f32], finish: Finish) -> Buffer {
         window_product(workspace, &self.plans().down, large, Panels::of(weight, self.channels.1), finish) // [KKL, S]
     }
 
     /// Transposed convolution: computes the large map from the small map and the weights.
-    pub(super) fn up(&self, workspace: &Workspace, small: &[f32], weight: &[f32], finish: Finish) -> Buffer {
+    #[must_use]
+    pub fn up(&self, workspace: &Workspace, small: &[f32], weight: &[f32], finish: Finish) -> Buffer {
         let plans = self.plans();
         if self.is_thin() {
             let panels = Panels::transposed(weight, 1, self.window_size()); // [S, KKL]
@@ -106,7 +109,8 @@ impl Maps {
 
     /// The gradient [K, K, L, S] of the weights, from a large map and the gradient of a small one, or the other way
     /// round.
-    pub(super) fn weight_gradient(&self, workspace: &Workspace, large: &[f32], small: &[f32]) -> Buffer {
+    #[must_use]
+    pub fn weight_gradient(&self, workspace: &Workspace, large: &[f32], small: &[f32]) -> Buffer {
         let panels = Panels::of(small, self.channels.1); // [Bhw, S]
         if self.window == Window::PIXEL {
             weight_gradient_product(workspace, &one_run(self.channels.0, panels.rows), large, panels) // the batch is one long picture

@@ -2,12 +2,12 @@
 
 use candle_core::{Device, Result, Tensor};
 
-use super::activation::Activation;
 use super::block::{Block, LinearOp};
 use super::layer::Layer;
 use super::network::Network;
 use super::pass::step;
 use crate::math::random::{normal, stream};
+use counterfoil_kernels::activation::Activation;
 
 /// Number of latents from which a generator's batch norm statistics are computed for inference.
 const STATISTICS_BATCH: usize = 256;
@@ -69,8 +69,8 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::network::tests::draws;
-    use crate::net::{dcgan, embedding, infer, mlp};
+    use crate::nn::network::tests::draws;
+    use crate::nn::{dcgan, embedding, infer, mlp};
 
     fn gap(a: &Tensor, b: &Tensor) -> f32 {
         assert_eq!(a.dims(), b.dims());

@@ -4,11 +4,11 @@
 
 use candle_core::{Result, Tensor};
 
-use super::activation::Activation;
-use super::conv::{Maps, Window};
 use super::layer::Layer;
-use super::product::Finish;
-use super::workspace::{Buffer, Workspace};
+use counterfoil_kernels::Finish;
+use counterfoil_kernels::activation::Activation;
+use counterfoil_kernels::conv::{Maps, Window};
+use counterfoil_kernels::{Buffer, Workspace};
 
 /// One block of a network in training form: a product, a bias or a batch norm, an activation and a dropout.
 ///

@@ -2,43 +2,35 @@
 //! gradients, or to inference layers.
 //!
 //! `mlp` and `dcgan` define lists of blocks (`block`). `network` holds such a list with its weights and can freeze
-//! them. `pass` runs it forward and backward, or `candle_backend` does so with candle's own operations, and `fold` turns it
-//! into inference layers. Below these are `conv` (windows over maps), `norm` and `activation`, each with its own
-//! gradient, `product` (the two kernels), `panels` (the layout that they read) and `workspace` (buffers for reuse).
-//! `layer` is the inference form for the ONNX writer.
+//! them. `pass` runs it forward and backward over `counterfoil_kernels`, or `candle_backend` does so with candle's own
+//! operations, and `fold` turns it into inference layers. `layer` is the inference form for the ONNX writer. `loss` has
+//! the losses of the GAN, `adam` the optimiser.
 
-pub mod activation;
+pub mod adam;
 pub mod average;
 pub mod block;
 mod candle_backend;
-pub mod conv;
 pub mod dcgan;
 mod floats;
 mod fold;
 pub mod layer;
+pub mod loss;
 pub mod mlp;
 pub mod network;
-mod norm;
 #[cfg(test)]
 mod oracle;
-mod panels;
 mod pass;
-mod product;
-mod workspace;
 
 use serde::{Deserialize, Serialize};
 
-pub use activation::Activation;
 pub use average::moving_average;
 pub use block::{Block, LinearOp};
-pub use conv::Window;
+pub use counterfoil_kernels::{Activation, Window};
 pub(crate) use floats::with_floats;
 pub(crate) use floats::{floats, floats_mut};
 pub use layer::{Layer, embedding, infer};
 pub use network::Network;
 pub use pass::{Gradient, Gradients, Pass};
-#[cfg(test)]
-pub(crate) use workspace::Workspace;
 
 /// The kind of a GAN: a generator and its discriminator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,26 +10,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Free buffers, shared by all passes through a network and its copies.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Workspace(Arc<Mutex<Free>>);
+pub struct Workspace(Arc<Mutex<Free>>);
 
 /// Free buffers by their length.
 type Free = HashMap<usize, Vec<Vec<f32>>>;
 
 impl Workspace {
     /// A buffer of `length` numbers with any content: a free one if there is one, else a new one.
-    pub(super) fn buffer(&self, length: usize) -> Buffer {
+    pub fn buffer(&self, length: usize) -> Buffer {
         let used = self.free_buffers().get_mut(&length).and_then(Vec::pop);
         Buffer { numbers: used.unwrap_or_else(|| vec![0.0; length]), home: self.clone() }
     }
 
     /// How many numbers the free buffers have in total.
-    #[cfg(test)]
-    pub(crate) fn free(&self) -> usize {
+    #[must_use]
+    pub fn free(&self) -> usize {
         self.free_buffers().iter().map(|(length, buffers)| length * buffers.len()).sum()
     }
 
     /// A buffer with a copy of `numbers`.
-    pub(crate) fn copy(&self, numbers: &[f32]) -> Buffer {
+    #[must_use]
+    pub fn copy(&self, numbers: &[f32]) -> Buffer {
         let mut buffer = self.buffer(numbers.len());
         buffer.copy_from_slice(numbers);
         buffer
@@ -50,7 +51,8 @@ pub struct Buffer {
 
 impl Buffer {
     /// Takes the numbers out; they do not return to the workspace.
-    pub(super) fn into_vec(mut self) -> Vec<f32> {
+    #[must_use]
+    pub fn into_vec(mut self) -> Vec<f32> {
         std::mem::take(&mut self.numbers)
     }
 }
