@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
 use counterfoil_host::math::random::{normal, stream};
-use counterfoil_host::nn::{Activation, Block, LinearOp, Network, conv::Window};
+use counterfoil_host::nn::{Activation, Block, LinearOp, Network, Window};
 
 /// Time for the repeated runs of one measurement, in seconds.
 const SECONDS: f64 = 0.4;

@@ -5,14 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use counterfoil_tests::{counterfoil, edge};
+use counterfoil_tests::{counterfoil, edge, root};
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
-}
 
 /// README, ARCHITECTURE, CHANGELOG and every page of the book, with their text.
 fn documents() -> BTreeMap<PathBuf, String> {
@@ -176,4 +172,27 @@ fn the_readme_has_two_commands_and_then_two_screens_at_most() {
     assert_eq!(programs, ["scripts/demo", "scripts/test"]);
     let lines = readme.lines().count();
     assert!(lines <= 110, "README.md has {lines} lines: two screens are 100 or so; what is more belongs into docs/");
+}
+
+/// The help of a program and of all its subcommands, each under its command line.
+fn help(program: &str, run: &dyn Fn(&[&str]) -> String, path: &[&str]) -> String {
+    let arguments: Vec<&str> = path.iter().copied().chain(["--help"]).collect();
+    let text = run(&arguments);
+    let mut all = format!("$ {program} {}\n\n{text}\n", arguments.join(" "));
+    let subcommands = text.split("\nCommands:\n").nth(1).unwrap_or_default();
+    for line in subcommands.lines().take_while(|line| !line.is_empty()) {
+        // Two spaces before a name; longer lines go on further to the right.
+        let name =
+            line.strip_prefix("  ").filter(|line| !line.starts_with(' ')).and_then(|line| line.split(' ').next());
+        if let Some(name) = name.filter(|name| *name != "help") {
+            all += &help(program, run, &[path, &[name]].concat());
+        }
+    }
+    all
+}
+
+#[test]
+fn help_reads_as_it_did() {
+    insta::assert_snapshot!("counterfoil", help("counterfoil", &|words| counterfoil(words).ok().stdout(), &[]));
+    insta::assert_snapshot!("counterfoil-edge", help("counterfoil-edge", &|words| edge(words).ok().stdout(), &[]));
 }

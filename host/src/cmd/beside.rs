@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_host::baseline::{self, BaselineInput};
 use counterfoil_host::data::{Dataset, Item, Part};
 use counterfoil_host::eval::Baseline;
+use counterfoil_host::judging::baseline::{self, BaselineInput};
 
 /// The flags that `eval` and `report` share for the comparison.
 #[derive(Args, Debug, Default)]

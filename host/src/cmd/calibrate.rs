@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_host::data::{Dataset, Part};
-use counterfoil_host::judge;
+use counterfoil_host::judging;
 use counterfoil_models::{Calibration, Overlay, ensure_free};
 
 /// Calibrates a bundle for another camera; the bundle itself is not changed
@@ -43,7 +43,7 @@ impl Calibrate {
         ensure_free(&overlay.calibration_file(), self.force)?;
         let data = Dataset::open_genuine(&self.genuine, None, Part::Test)?;
         data.understood.tell(&super::tell);
-        let judged = judge::judge(&detector, &data.genuine);
+        let judged = judging::judge(&detector, &data.genuine);
         super::tell_unreadable(&judged.unreadable);
         let scores: Vec<f32> = judged.scored.iter().map(|scored| scored.score).collect();
         let alpha = self.alpha.unwrap_or(bundle.manifest().calibration.alpha());

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use counterfoil_host::data::{self, LEAK, inspect};
-use counterfoil_host::specimen;
-use counterfoil_host::zoo::{self, Plan};
+use counterfoil_host::synthetic::specimen;
+use counterfoil_host::synthetic::zoo::{self, Plan};
 use counterfoil_models::ensure_folder_free;
 
 /// Draws or inspects pictures to train on

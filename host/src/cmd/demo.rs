@@ -18,7 +18,7 @@ use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::gan::{self, CheckpointSelector, Config};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role, Training};
 use counterfoil_host::run;
-use counterfoil_host::specimen::{self, Family};
+use counterfoil_host::synthetic::specimen::{self, Family};
 use counterfoil_models::game::Standing;
 use counterfoil_models::{Bundle, Calibration, JoinRule};
 use serde_json::json;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_edge::Detector;
 use counterfoil_host::eval::{Baseline, CalibrationCheck, Evaluation, Kinship, Lead, ZooSummary};
-use counterfoil_host::judge;
+use counterfoil_host::judging;
 use counterfoil_models::ensure_free;
 use serde::Serialize;
 
@@ -102,15 +102,15 @@ impl Eval {
             super::print(&text)?;
             return super::all_judged(&unreadable);
         }
-        let judged = judge::judge(&detector, &material.items);
+        let judged = judging::judge(&detector, &material.items);
         super::tell_unreadable(&judged.unreadable);
-        judge::refuse_both_sides(&detector, &material.items, &judged)?;
+        judging::refuse_both_sides(&detector, &material.items, &judged)?;
         if let Some(path) = &self.scores {
             let lines = judged.scored.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
             fs::write(path, lines.join("\n") + "\n")
                 .with_context(|| format!("cannot write --scores {}", path.display()))?;
         }
-        let own = judge::rates(&judged)?;
+        let own = judging::rates(&judged)?;
         let baselines = self.baselines(&detector, &material)?;
 
         let calibration = &detector.bundle().manifest().calibration;
@@ -149,15 +149,15 @@ impl Eval {
             return Ok(rows);
         }
         for bundle in &self.beside.bundles {
-            let judged = judge::judge(&Detector::open(bundle)?, &material.items);
+            let judged = judging::judge(&Detector::open(bundle)?, &material.items);
             rows.push(Baseline {
                 name: super::name_of(bundle),
-                evaluation: judge::rates(&judged)?,
+                evaluation: judging::rates(&judged)?,
                 scored: judged.scored,
             });
         }
         rows.extend(material.baseline_training.rows(detector, &material.items));
-        rows.push(judge::single_number(&material.items)?.baseline());
+        rows.push(judging::single_number(&material.items)?.baseline());
         Ok(rows)
     }
 }

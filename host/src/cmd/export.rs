@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_host::baseline;
 use counterfoil_host::data::{Dataset, Part, Side};
 use counterfoil_host::export::{Measure, Measurement, Request, export};
 use counterfoil_host::gan::CheckpointSelector;
-use counterfoil_host::judge;
+use counterfoil_host::judging;
+use counterfoil_host::judging::baseline;
 use counterfoil_models::{Bundle, Calibration, Enrolment};
 
 /// Exports a run as a bundle: ONNX, calibration, golden pictures, model card
@@ -81,14 +81,14 @@ fn measure(bundle: &Path, data: &Path) -> Result<Measurement> {
         data.display()
     );
     let items = [dataset.genuine, dataset.fake].concat();
-    let judged = judge::judge(&Detector::open(bundle)?, &items);
+    let judged = judging::judge(&Detector::open(bundle)?, &items);
     super::tell_unreadable(&judged.unreadable);
-    let mut baselines = vec![judge::single_number(&items)?.baseline()];
+    let mut baselines = vec![judging::single_number(&items)?.baseline()];
     match baseline::hand_statistics(&items) {
         Ok(row) => baselines.push(row),
         Err(reason) => eprintln!("note: the card is without the hand statistics: {reason:#}"),
     }
-    Ok(Measurement { on: super::name_of(data), own: judge::rates(&judged)?, baselines })
+    Ok(Measurement { on: super::name_of(data), own: judging::rates(&judged)?, baselines })
 }
 
 /// For each number of references: the pictures and groups that its false-alarm rate is based on.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use counterfoil_edge::Detector;
-use counterfoil_host::drift;
-use counterfoil_host::judge;
+use counterfoil_host::judging;
+use counterfoil_host::judging::drift;
 use counterfoil_host::report::{self, Fact, Report as Page, Role, Stated, render};
 use counterfoil_models::ensure_free;
 
@@ -72,12 +72,12 @@ pub(crate) fn gather(shown: &[Shown], material: &Material) -> Result<Page> {
     let mut simpler = Vec::new();
     for one in shown {
         let detector = Detector::open(&one.bundle)?;
-        let judged = judge::judge(&detector, items);
+        let judged = judging::judge(&detector, items);
         let manifest = detector.bundle().manifest();
         if page.detectors.is_empty() {
             ensure!(!judged.scored.is_empty(), "none of the pictures could be judged");
             super::tell_unreadable(&judged.unreadable);
-            judge::refuse_both_sides(&detector, items, &judged)?;
+            judging::refuse_both_sides(&detector, items, &judged)?;
             describe(&mut page, &detector);
             exhibits::add(&mut page, &detector, items, &judged.scored)?;
             simpler = baseline_training.rows(&detector, items);
@@ -87,7 +87,7 @@ pub(crate) fn gather(shown: &[Shown], material: &Material) -> Result<Page> {
         page.detectors.push(report::Detector {
             name: manifest.name.clone(),
             role: one.role,
-            evaluation: judge::rates(&judged)?,
+            evaluation: judging::rates(&judged)?,
             scored: judged.scored,
             stated: Some(Stated { alpha: calibration.alpha(), calibration: calibration.scores().len() as u64 }),
             notes: std::collections::BTreeMap::new(),
@@ -98,7 +98,7 @@ pub(crate) fn gather(shown: &[Shown], material: &Material) -> Result<Page> {
         }
     }
     page.detectors.extend(simpler.into_iter().map(report::Detector::baseline));
-    page.detectors.push(report::Detector::single_numbers(&judge::single_number(items)?));
+    page.detectors.push(report::Detector::single_numbers(&judging::single_number(items)?));
     page.environment.push(Fact::new("Counterfoil", counterfoil_host::run::revision()));
     page.environment
         .push(Fact::new("Processors", std::thread::available_parallelism().map_or(1, usize::from).to_string()));

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use counterfoil_edge::signals;
-use counterfoil_host::backup::Backup;
 use counterfoil_host::data::{self, HELD_OUT, InputRule, StorageLimits};
 use counterfoil_host::detector::Kind;
 use counterfoil_host::export::supported_alpha;
 use counterfoil_host::gan::{self, Compute, Config, Net};
 use counterfoil_host::nn::loss::Loss;
+use counterfoil_host::run::backup::Backup;
 use counterfoil_host::run::{self, Prepared, Record};
 use counterfoil_models::{Article, Calibration, Color, JoinRule, Region, Resize};
 

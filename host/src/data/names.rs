@@ -496,8 +496,8 @@ mod tests {
 
     #[test]
     fn no_family_of_ours_is_called_genuine() {
-        let specimen = crate::specimen::Family::ALL.iter().map(|family| family.name());
-        for name in specimen.chain(crate::zoo::FAMILIES.iter().map(|family| family.name)) {
+        let specimen = crate::synthetic::specimen::Family::ALL.iter().map(|family| family.name());
+        for name in specimen.chain(crate::synthetic::zoo::FAMILIES.iter().map(|family| family.name)) {
             assert_ne!(Meaning::of(name).class, Some(Class::Genuine), "{name}");
         }
     }

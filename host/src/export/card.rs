@@ -33,9 +33,9 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
     ));
     line(format_args!("## What it is for\n"));
     line(format_args!(
-        "Telling pictures like those it was trained on from counterfeits of them, at a false-alarm rate of {} % that was \
-         calibrated on {} genuine pictures it never trained on; up to {:.0} % more of the genuine are *unsure*. It takes {} region(s) of a \
-         picture, {}x{} {:?}.\n",
+        "It tells genuine pictures like those it was trained on from counterfeits of them. Its false-alarm rate is {} %, calibrated on {} \
+         genuine pictures that it was not trained on; up to {:.0} % more of the genuine pictures are *unsure*. It looks at {} region(s) of a \
+         picture, each scaled to {}x{} {:?}.\n",
         100.0 * calibration.alpha(),
         calibration.scores().len(),
         100.0 * (calibration.unsure_up_to() - calibration.alpha()),
@@ -46,10 +46,10 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
     ));
     if let Some(enrolment) = enrolment {
         line(format_args!(
-            "It also holds pictures to references of one item or writer (`counterfoil-edge enroll`), at the same rate, calibrated on \
-             held-out pictures of items or writers it never trained on; those of one group resemble each other, so they are worth fewer:\n"
+            "It can also compare a picture with enrolled references of one item or writer (`counterfoil-edge enroll`), at the same rate. This is \
+             calibrated on held-out items or writers. Pictures of one group resemble each other, so they are worth fewer independent ones:\n"
         ));
-        line(format_args!("| references | pictures | groups | worth |\n|---|---|---|---|"));
+        line(format_args!("| references | pictures | groups | independent pictures |\n|---|---|---|---|"));
         for level in &enrolment.levels {
             let pictures = level.calibration.scores().len();
             line(format_args!("| {} | {pictures} | {} | {:.0} |", level.references, level.groups, level.effective));
@@ -59,7 +59,7 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
     line(format_args!("## What it measured\n"));
     match measurement {
         None => line(format_args!(
-            "Nothing yet: it was exported without `--measure`. `counterfoil eval --bundle ... --genuine ... --fake ...` measures it.\n"
+            "Nothing yet: it was exported without `--measure`. Measure it with `counterfoil eval --bundle ... --genuine ... --fake ...`.\n"
         )),
         Some(measurement) => {
             line(format_args!(
@@ -83,7 +83,7 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
             line(format_args!(""));
         }
     }
-    line(format_args!("Engines that gave the same numbers when it was made:\n"));
+    line(format_args!("Engines that agreed when it was exported:\n"));
     for engine in engines {
         line(format_args!(
             "- {} {}: {} pictures, at most {:.1e} apart",
@@ -92,10 +92,10 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
     }
     line(format_args!("\n## What it must not be used for\n"));
     line(format_args!(
-        "Deciding alone about anything that matters to somebody, people's signatures before all. *Genuine* is no proof: it says that nothing \
-         was unlike the training pictures. It has not been shown other articles, other cameras or other light than those; a forger it \
-         catches poorly is in the table above, and there are forgers that are not. Calibrate it again on pictures from the camera it will \
-         look through. The whole page: docs/not-for.md in Counterfoil's source."
+        "It must not decide alone about anything that matters to a person, least of all about signatures. *Genuine* is no proof: it means that \
+         nothing was unlike the training pictures. It knows no other article, camera or light than those of its training pictures. The table \
+         above shows which counterfeits it catches poorly, and other forgers are not in the table. Calibrate it again on pictures from the \
+         camera that it will use. The whole page is docs/not-for.md in Counterfoil's source."
     ));
     text
 }
@@ -105,5 +105,41 @@ fn cell(estimate: Estimate) -> String {
         format!("{:.3} ({:.3} to {:.3})", estimate.value, estimate.low, estimate.high)
     } else {
         "–".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use counterfoil_models::{Bundle, Verdict};
+
+    use super::*;
+    use crate::eval::{Bootstrap, Scored, evaluate};
+
+    /// Scores 0 to 1 of genuine pictures and -0.5 to 0.5 of counterfeits.
+    fn evaluation() -> Evaluation {
+        let one = |index: usize, family: Option<&str>, score: f32| Scored {
+            path: index.to_string(),
+            family: family.map(str::to_owned),
+            group: None,
+            score,
+            p_value: f64::from(score.clamp(0.001, 1.0)),
+            verdict: if score < 0.05 { Verdict::Counterfeit } else { Verdict::Genuine },
+        };
+        let genuine = (0..100).map(|index| one(index, None, index as f32 / 100.0));
+        let fakes = (0..100).map(|index| one(index, Some(["rescan", "toner"][index % 2]), index as f32 / 100.0 - 0.5));
+        evaluate(&genuine.chain(fakes).collect::<Vec<_>>(), Bootstrap::default()).unwrap()
+    }
+
+    #[test]
+    fn the_card_reads_well_with_a_measurement_and_without() {
+        let pretrained = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pretrained/specimen-note-statistics");
+        let mut manifest = Bundle::open(&pretrained).unwrap().manifest().clone();
+        manifest.training.revision = "0.0.0 (0000000)".to_owned();
+        let baseline = Baseline { name: "best single number".to_owned(), evaluation: evaluation(), scored: Vec::new() };
+        let measurement = Measurement { on: "specimen notes".to_owned(), own: evaluation(), baselines: vec![baseline] };
+        insta::assert_snapshot!("measured", card(&manifest, Some(&measurement)));
+        insta::assert_snapshot!("unmeasured", card(&manifest, None));
     }
 }

@@ -61,7 +61,7 @@ pub enum Error {
         now: String,
     },
     /// A number in training is no longer finite.
-    #[error("the game stopped being finite at step {step}: lower lr_g and lr_d, or try loss = \"hinge\"; {}", saved(last.as_deref()))]
+    #[error("the GAN stopped being finite at step {step}: lower lr_g and lr_d, or try loss = \"hinge\"; {}", saved(last.as_deref()))]
     NotFinite {
         /// The step in which this happened.
         step: u64,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use counterfoil_models::game::Outcome;
 use serde::Serialize;
 
-use crate::drift::Curve;
 use crate::eval::{Baseline, Evaluation, Kinship, Scored, SingleNumbers};
+use crate::judging::drift::Curve;
 
 /// Number of last probes that show how steady a detector is.
 const LAST: usize = 20;

@@ -9,10 +9,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::drift::{Curve, Kind, STRENGTHS};
 use crate::eval::{
     Baseline, Bootstrap, Kinship, Measured, Scored, StatisticTable, best_single_number, caught, evaluate, hardest,
 };
+use crate::judging::drift::{Curve, Kind, STRENGTHS};
 
 const FAMILIES: [(&str, f64); 6] = [
     ("coarse halftone", 2.9),
@@ -124,7 +124,11 @@ fn drift() -> Vec<Curve> {
     let curve = |(kind, speed): (Kind, f64)| {
         let point = |strength: u8| {
             let far = speed * f64::from(strength);
-            crate::drift::Point { strength, false_alarm_rate: 1.0 - 0.99 * (-far).exp(), mean_p: 0.5 * (-far).exp() }
+            crate::judging::drift::Point {
+                strength,
+                false_alarm_rate: 1.0 - 0.99 * (-far).exp(),
+                mean_p: 0.5 * (-far).exp(),
+            }
         };
         Curve { kind, points: (0..=STRENGTHS).map(point).collect() }
     };
@@ -243,6 +247,28 @@ fn shows_everything_and_fetches_nothing() {
     let drawn: String = html.split("<svg").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
     assert!(!drawn.contains("=\"#") && !drawn.contains("NaN") && !drawn.contains("inf"));
     assert_eq!(html.matches("data:image/png;base64,").count(), 2 + 2 * 12);
+}
+
+/// The page without what is drawn: charts, pictures and the style sheet.
+fn text_of(html: &str) -> String {
+    let mut text = html.to_owned();
+    for (start, end, stands_for) in
+        [("<svg", "</svg>", "[chart]"), ("<style", "</style>", "[style]"), ("data:image", "\"", "[picture]\"")]
+    {
+        let mut rest = text.as_str();
+        let mut without = String::new();
+        while let Some((before, drawn)) = rest.split_once(start) {
+            without = without + before + stands_for;
+            rest = drawn.split_once(end).unwrap().1;
+        }
+        text = without + rest;
+    }
+    text
+}
+
+#[test]
+fn the_page_reads_as_it_did() {
+    insta::assert_snapshot!(text_of(&render(&report()).unwrap()));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! RUN/statistics.onnx, strokes.onnx                              instead of those, for detectives fitted without a GAN
 //! ```
 
+pub mod backup;
 mod prepare;
 mod record;
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use counterfoil_edge::Detector;
 use counterfoil_host::data::Item;
 use counterfoil_host::eval::{Bootstrap, Claim, Estimate, auroc, detection_rate, eer, false_alarm_rate, over_draws};
-use counterfoil_host::judge::ReferenceTrials;
+use counterfoil_host::judging::ReferenceTrials;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 

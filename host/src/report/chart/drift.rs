@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::{Chart, ChartError, Ink, Key, draw, frame, line, mesh};
-use crate::drift::{Curve, Point, STRENGTHS};
+use crate::judging::drift::{Curve, Point, STRENGTHS};
 use crate::report::number;
 
 const SIZE: (u32, u32) = (480, 290);

@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::data::{Dataset, Part};
-    use crate::zoo::{FAMILIES, chosen};
+    use crate::synthetic::zoo::{FAMILIES, chosen};
 
     /// A folder of rings and bars, each slightly different.
     fn genuine(dir: &Path, count: u32) {

@@ -7,15 +7,15 @@ use image::{DynamicImage, GrayImage};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 
 /// Blurs the original, like a camera out of focus.
-pub(in crate::zoo) fn blur(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn blur(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     original.blurred(rng.random_range(0.6..1.5))
 }
 
 /// Samples the original on a coarser grid and enlarges it again, smoothly or in squares.
-pub(in crate::zoo) fn pixelate(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn pixelate(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let cell = rng.random_range(1.4..2.6_f32);
     let squares = rng.random_bool(0.5);
     let shift: [f32; 2] = [rng.random_range(0.0..cell), rng.random_range(0.0..cell)];
@@ -40,7 +40,7 @@ pub(in crate::zoo) fn pixelate(original: &Picture, rng: &mut ChaCha8Rng) -> Pict
 }
 
 /// Encodes the original as JPEG at low quality and decodes it again.
-pub(in crate::zoo) fn jpeg(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn jpeg(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     Picture::of(&through_jpeg(&original.image(), rng.random_range(4..=30)))
 }
 

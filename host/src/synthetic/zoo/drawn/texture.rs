@@ -4,10 +4,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::math::random::normal;
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 
 /// Adds noise over ink and ground, fine or coarse, like a grainy sensor.
-pub(in crate::zoo) fn noise(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn noise(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let sigma = rng.random_range(0.05..0.2);
     let draws = normal(rng, original.ink.len());
     let grain = Picture { ink: draws, ..*original };
@@ -20,7 +20,7 @@ pub(in crate::zoo) fn noise(original: &Picture, rng: &mut ChaCha8Rng) -> Picture
 }
 
 /// Prints the picture as a halftone: round dots whose size depends on the tone.
-pub(in crate::zoo) fn halftone(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn halftone(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     /// Samples per pixel along each axis.
     const FINE: usize = 4;
     let period = rng.random_range(1.8..3.2_f32);
@@ -41,7 +41,7 @@ pub(in crate::zoo) fn halftone(original: &Picture, rng: &mut ChaCha8Rng) -> Pict
 }
 
 /// Adds dirt: specks of ink on the ground, and specks where ink is missing.
-pub(in crate::zoo) fn specks(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn specks(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let specks: Vec<[f32; 4]> = (0..rng.random_range(4..=16))
         .map(|_| {
             let [x, y] = [original.width, original.height].map(|side| rng.random_range(0.0..side as f32));

@@ -7,33 +7,33 @@ use super::ForgerInput;
 use crate::gan::{Config, DataLoader, Error, GanTrainer, GeneratorSampler, Net};
 use crate::math::random::{normal, stream};
 use crate::nn::loss::Loss;
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 
 /// Number of pictures generated in one batch.
 const BATCH: usize = 100;
 
 /// DCGAN after 400 steps. With fewer steps it makes fog.
-pub(in crate::zoo) fn dcgan_early(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn dcgan_early(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     generated(input, Config::new(Net::Dcgan), 400)
 }
 
 /// The same DCGAN after 3,000 steps.
-pub(in crate::zoo) fn dcgan_late(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn dcgan_late(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     generated(input, Config::new(Net::Dcgan), 3000)
 }
 
 /// DCGAN with the least-squares loss after 1,000 steps.
-pub(in crate::zoo) fn lsgan(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn lsgan(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     generated(input, Config { loss: Loss::LeastSquares, ..Config::new(Net::Dcgan) }, 1000)
 }
 
 /// MLP GAN after 400 steps.
-pub(in crate::zoo) fn mlp_gan_early(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn mlp_gan_early(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     generated(input, Config::new(Net::Mlp), 400)
 }
 
 /// The same MLP GAN after 2,000 steps.
-pub(in crate::zoo) fn mlp_gan_late(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn mlp_gan_late(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     generated(input, Config::new(Net::Mlp), 2000)
 }
 

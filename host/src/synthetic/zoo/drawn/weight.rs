@@ -3,18 +3,18 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 
 /// Number of directions in which the neighbourhood of a pixel is sampled.
 const DIRECTIONS: usize = 12;
 
 /// Dilates the ink: lines become thicker.
-pub(in crate::zoo) fn thick(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn thick(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     extreme(original, rng.random_range(0.8..1.8), f32::max)
 }
 
 /// Erodes the ink: lines become thinner.
-pub(in crate::zoo) fn thin(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn thin(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     extreme(original, rng.random_range(0.5..1.1), f32::min)
 }
 

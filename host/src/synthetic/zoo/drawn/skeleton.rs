@@ -3,7 +3,7 @@
 //! Ink is thinned to lines of one pixel, and the lines are followed from their ends.
 
 use crate::math::thinning;
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 
 /// Points in pixels, in order.
 pub(super) type Path = Vec<[f32; 2]>;

@@ -8,7 +8,7 @@ use crate::data::Samples;
 use crate::gan::Error;
 use crate::math::pca::Pca;
 use crate::math::random::stream;
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 
 /// Maximum number of genuine pictures to which the components are fitted.
 const SEEN: usize = 2000;
@@ -16,7 +16,7 @@ const SEEN: usize = 2000;
 const COMPONENTS: usize = 40;
 
 /// Copies the originals with 12 to 40 components.
-pub(in crate::zoo) fn pca(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn pca(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     let subspace = components(input.samples, input.seed)?;
     let copied = |(i, original): (usize, &Picture)| {
         let used = stream(input.seed, "zoo pca", i as u64).random_range(12..=COMPONENTS);

@@ -1,8 +1,6 @@
 //! Judges the pictures of a data set with the same detector code as the box, and computes the best single number for
 //! comparison. The results are [`Scored`] records.
 
-mod trials;
-
 use std::collections::HashMap;
 
 use anyhow::Context;
@@ -13,8 +11,6 @@ use crate::data::{DataError, Fingerprint, Item, is_same, near_duplicates, partit
 use crate::eval::{
     Bootstrap, EvalError, Evaluation, Measured, Scored, SingleNumbers, StatisticTable, best_single_number, evaluate,
 };
-
-pub use trials::ReferenceTrials;
 
 /// A judged data set.
 #[derive(Debug)]

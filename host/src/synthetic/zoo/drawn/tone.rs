@@ -3,10 +3,10 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 
 /// Changes the tone curve: another gamma, faded ink, and a ground that is not clean.
-pub(in crate::zoo) fn contrast(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn contrast(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let gamma = rng.random_range(0.35..0.9_f32).exp2();
     let gamma = if rng.random_bool(0.5) { gamma } else { 1.0 / gamma };
     let (ground, top) = (rng.random_range(0.0..0.06), rng.random_range(0.65..0.95));
@@ -14,13 +14,13 @@ pub(in crate::zoo) fn contrast(original: &Picture, rng: &mut ChaCha8Rng) -> Pict
 }
 
 /// Reduces the ink to three to five levels.
-pub(in crate::zoo) fn posterise(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn posterise(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let steps = rng.random_range(2..=4_u8);
     original.toned(|v| (v * f32::from(steps)).round() / f32::from(steps))
 }
 
 /// Sharpens and then thresholds to almost black and white, like a copier at its hardest setting.
-pub(in crate::zoo) fn threshold(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn threshold(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let (amount, slope, edge) =
         (rng.random_range(0.5..2.0), rng.random_range(3.0..16.0_f32), rng.random_range(0.35..0.6));
     let soft = original.blurred(1.0);

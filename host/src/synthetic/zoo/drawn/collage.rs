@@ -4,13 +4,13 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 
 /// Number of pictures that are searched for one that resembles the original.
 const LOOKED_AT: usize = 100;
 
 /// Cuts the original into tiles and exchanges a few of them.
-pub(in crate::zoo) fn jigsaw(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn jigsaw(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let across = rng.random_range(2..=4_usize);
     let mut places: Vec<usize> = (0..across * across).collect();
     // Of many tiles, only a few change places.
@@ -32,7 +32,7 @@ pub(in crate::zoo) fn jigsaw(original: &Picture, rng: &mut ChaCha8Rng) -> Pictur
 }
 
 /// Joins one part of the original with the other part of another picture, along a straight cut at a random angle.
-pub(in crate::zoo) fn stitched(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn stitched(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
     let other = any(original, pool, rng);
     let (sine, cosine) = rng.random_range(0.0..std::f32::consts::TAU).sin_cos();
     let [cx, cy] = original.middle();
@@ -45,7 +45,7 @@ pub(in crate::zoo) fn stitched(original: &Picture, pool: &[Picture], rng: &mut C
 }
 
 /// Blends the original with a picture that resembles it.
-pub(in crate::zoo) fn crossfade(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn crossfade(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
     let candidates: Vec<&Picture> = (0..LOOKED_AT).map(|_| any(original, pool, rng)).collect();
     let near = |a: &&&Picture, b: &&&Picture| original.distance(a).total_cmp(&original.distance(b));
     let other = candidates.iter().filter(|other| **other != original).min_by(near).copied().unwrap_or(original);
@@ -57,7 +57,7 @@ pub(in crate::zoo) fn crossfade(original: &Picture, pool: &[Picture], rng: &mut 
 }
 
 /// Covers the area around the middle with a patch of another picture.
-pub(in crate::zoo) fn patch(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn patch(original: &Picture, pool: &[Picture], rng: &mut ChaCha8Rng) -> Picture {
     let other = any(original, pool, rng);
     let middle = original.middle();
     let half = [original.width, original.height].map(|side| rng.random_range(0.12..0.24) * side as f32);

@@ -7,7 +7,7 @@ use crate::gan::{Batch, Config, Error, Net};
 use crate::math::random::{Deck, normal, stream};
 use crate::nn::adam::Adam;
 use crate::nn::{Activation, Block, LinearOp, Network, Pass, dcgan};
-use crate::zoo::picture::Picture;
+use crate::synthetic::zoo::picture::Picture;
 use counterfoil_kernels::Window;
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
@@ -21,17 +21,17 @@ const NOISE: f64 = 0.8;
 const PIXEL: f64 = 0.35;
 
 /// Copies the originals through a code of twelve numbers.
-pub(in crate::zoo) fn autoencoder(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn autoencoder(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     bottleneck(input, 1500)
 }
 
 /// Adds noise to the originals and restores them.
-pub(in crate::zoo) fn denoiser(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn denoiser(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     restored(input, 800)
 }
 
 /// Decodes random codes: samples of a variational autoencoder.
-pub(in crate::zoo) fn vae(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
+pub(in crate::synthetic::zoo) fn vae(input: &ForgerInput) -> Result<Vec<Picture>, Error> {
     variational(input, 1500)
 }
 

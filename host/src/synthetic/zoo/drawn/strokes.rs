@@ -5,24 +5,24 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::skeleton::{Path, paths, simplified, smoothed};
-use crate::specimen::{Canvas, Typeface, centred};
-use crate::zoo::picture::Picture;
+use crate::synthetic::specimen::{Canvas, Typeface, centred};
+use crate::synthetic::zoo::picture::Picture;
 
 /// Traces the lines with a round pen of constant width.
-pub(in crate::zoo) fn pen(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn pen(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let lines: Vec<Path> = paths(original).iter().map(|path| smoothed(path)).collect();
     inked(original, &lines, rng)
 }
 
 /// Traces the lines with a ruler: curves become corners.
-pub(in crate::zoo) fn polygon(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn polygon(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let slack = rng.random_range(1.2..2.5);
     let lines: Vec<Path> = paths(original).iter().map(|path| simplified(path, slack)).collect();
     inked(original, &lines, rng)
 }
 
 /// Makes gaps in the lines, like a worn plate.
-pub(in crate::zoo) fn broken(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn broken(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let line: Path = paths(original).concat();
     let gaps: Vec<([f32; 2], f32)> =
         (0..rng.random_range(1..=4)).filter_map(|_| Some((*line.choose(rng)?, rng.random_range(1.2..2.4)))).collect();
@@ -35,7 +35,7 @@ pub(in crate::zoo) fn broken(original: &Picture, rng: &mut ChaCha8Rng) -> Pictur
 }
 
 /// Sets a random printed figure in place of the ink, as high as the ink.
-pub(in crate::zoo) fn typeface(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
+pub(in crate::synthetic::zoo) fn typeface(original: &Picture, rng: &mut ChaCha8Rng) -> Picture {
     let stem = rng.random_range(0.05..0.12);
     let face = Typeface {
         stem,
