@@ -16,6 +16,17 @@ const MAX_STORED_ALPHA: f64 = 0.2;
 const ROUNDING: f64 = 1e-12;
 
 /// Scores of held-out genuine pictures, and the false-alarm rate at which they are used.
+///
+/// ```
+/// use counterfoil_models::{Calibration, Score, Verdict};
+///
+/// // 99 genuine pictures support a false-alarm rate of 1 %.
+/// let calibration = Calibration::new(0.01, (0..99).map(|score| score as f32).collect())?;
+/// let judgement = calibration.judge(Score::new(-1.0)?); // below all of them: p = 1 / 100
+/// assert_eq!((judgement.p_value(), judgement.verdict()), (0.01, Verdict::Counterfeit));
+/// assert_eq!(calibration.judge(Score::new(50.0)?).verdict(), Verdict::Genuine);
+/// # Ok::<(), counterfoil_models::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
 pub struct Calibration {

@@ -174,6 +174,11 @@ impl Outcome {
 }
 
 /// The Wilson score interval of a proportion at 95 % (Wilson 1927); `(0, 1)` when nothing was counted.
+///
+/// ```
+/// let (low, high) = counterfoil_models::game::wilson(8, 10);
+/// assert!((low - 0.490).abs() < 1e-3 && (high - 0.943).abs() < 1e-3);
+/// ```
 #[must_use]
 pub fn wilson(successes: u64, all: u64) -> (f64, f64) {
     if all == 0 {

@@ -30,6 +30,21 @@ const AARCH64: &str = "aarch64-unknown-linux-gnu/box/counterfoil-edge";
 /// processor has SVE, which no Raspberry Pi has and which makes the emulation ten times slower.
 const EMULATOR: [&str; 5] = ["qemu-aarch64-static", "-cpu", "cortex-a72", "-L", "/usr/aarch64-linux-gnu"];
 
+/// Time between two looks at something that is waited for.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Waits until `holds` returns true, and looks every 10 ms.
+///
+/// # Panics
+/// When it does not hold within `limit`; `what` is what was waited for.
+pub fn until(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < limit, "waited {} s in vain: {what}", limit.as_secs());
+        thread::sleep(PAUSE);
+    }
+}
+
 /// Flags for a training that takes only a moment: a small network and small pictures.
 pub const SMALL: [&str; 8] = ["--batch", "8", "--width", "4", "--latent", "8", "--size", "28"];
 

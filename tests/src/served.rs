@@ -2,18 +2,18 @@
 //! ([`Served`]).
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{edge, skip, target};
+use crate::{PAUSE, edge, skip, target, until};
 
 /// Environment variables for a program: names and values.
 pub type Environment = [(&'static str, String)];
@@ -42,6 +42,8 @@ pub struct Watching {
     child: Child,
     lines: Mutex<Receiver<Value>>,
     talk: Arc<Mutex<String>>,
+    /// The threads that read stdout and stderr; they end with the program.
+    readers: Vec<JoinHandle<()>>,
     /// Stdin of the program, until it is closed.
     pub stdin: Option<ChildStdin>,
 }
@@ -61,7 +63,7 @@ impl Watching {
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (send, lines) = mpsc::channel();
-        thread::spawn(move || {
+        let reads_stdout = thread::spawn(move || {
             for line in BufReader::new(stdout.expect("it is piped")).lines().map_while(Result::ok) {
                 let parsed = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 if send.send(parsed).is_err() {
@@ -71,14 +73,28 @@ impl Watching {
         });
         let talk = Arc::new(Mutex::new(String::new()));
         let heard = Arc::clone(&talk);
-        thread::spawn(move || {
+        let reads_stderr = thread::spawn(move || {
             for line in BufReader::new(stderr.expect("it is piped")).lines().map_while(Result::ok) {
                 let mut heard = heard.lock().expect("nobody panics with it");
                 *heard += &line;
                 heard.push('\n');
             }
         });
-        Self { child, lines: Mutex::new(lines), talk, stdin }
+        Self { child, lines: Mutex::new(lines), talk, readers: vec![reads_stdout, reads_stderr], stdin }
+    }
+
+    /// Writes a picture to the program's `camera` every 300 ms until it prints a line. Returns the line.
+    ///
+    /// # Panics
+    /// When no line comes within one minute, or the program does not read.
+    pub fn next_while_filming(&self, camera: &mut ChildStdin, picture: &[u8]) -> Value {
+        let mut line = None;
+        until(STUCK, "a verdict on what is filmed", || {
+            camera.write_all(picture).expect("the program reads its stdin");
+            line = self.lines.lock().expect("nobody panics with it").recv_timeout(Duration::from_millis(300)).ok();
+            line.is_some()
+        });
+        line.expect("it was waited for")
     }
 
     /// The next line of stdout, parsed as JSON; a line that is not JSON becomes a string.
@@ -113,8 +129,8 @@ impl Watching {
     pub fn hears(&self, text: &str) {
         let begun = Instant::now();
         while !self.talk().contains(text) {
-            assert!(begun.elapsed() < STUCK, "expected to hear {text:?}\n{}", self.talk());
-            thread::sleep(Duration::from_millis(10));
+            assert!(begun.elapsed() < STUCK, "expected {text:?} on stderr\n{}", self.talk());
+            thread::sleep(PAUSE);
         }
     }
 
@@ -139,10 +155,11 @@ impl Watching {
                 break status;
             }
             assert!(begun.elapsed() < STUCK, "it does not end\n{}", self.talk());
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(PAUSE);
         };
-        // The threads that read stdout and stderr may be one line behind.
-        thread::sleep(Duration::from_millis(100));
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader does not panic");
+        }
         (status.code(), self.talk())
     }
 }

@@ -66,6 +66,16 @@ impl Window {
 }
 
 /// A large map [B, H, W, L], a small map [B, h, w, S] and the window that links them.
+///
+/// ```
+/// use counterfoil_kernels::{Finish, Maps, Window, Workspace};
+///
+/// // A 2x2 window that sums the pixels of a 4x4 picture, one channel each.
+/// let window = Window { kernel: 2, stride: 2, padding: 0 };
+/// let maps = Maps { large: (4, 4), small: (2, 2), channels: (1, 1), window };
+/// let sums = maps.down(&Workspace::default(), &[1.0; 16], &[1.0; 4], Finish::NONE); // [1, 2, 2, 1]
+/// assert_eq!(sums[..], [4.0; 4]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Maps {
     /// Height and width of the large map.

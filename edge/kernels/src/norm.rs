@@ -17,9 +17,9 @@ pub const EPSILON: f32 = 1e-5;
 /// Mean and inverse standard deviation of each channel of some rows.
 #[derive(Clone, Debug)]
 pub struct BatchStats {
-    /// [C]
+    /// `[C]`
     pub mean: Vec<f32>,
-    /// 1 / sqrt(variance + epsilon), with the biased variance: [C]
+    /// 1 / sqrt(variance + epsilon), with the biased variance: `[C]`
     pub inverse: Vec<f32>,
 }
 
@@ -42,7 +42,7 @@ impl BatchStats {
         Self { mean, inverse: squares.into_iter().map(|square| 1.0 / (square / total + EPSILON).sqrt()).collect() }
     }
 
-    /// The norm as one factor [C] and one offset [C] for its input.
+    /// The norm as one factor `[C]` and one offset `[C]` for its input.
     #[must_use]
     pub fn fold(&self, scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let factor: Vec<f32> = self.inverse.iter().zip(scale).map(|(inverse, scale)| inverse * scale).collect();

@@ -62,11 +62,12 @@ impl Idx {
         }
         let size = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let (count, height, width) = (size(4), size(8), size(12));
-        let expected = u64::from(count) * u64::from(height) * u64::from(width);
+        // Three sizes of 32 bits can ask for more than 64 bits can count.
+        let expected = u128::from(count) * u128::from(height) * u128::from(width);
         let pixels = bytes.split_off(16);
-        if height == 0 || width == 0 || pixels.len() as u64 != expected {
+        if height == 0 || width == 0 || pixels.len() as u128 != expected {
             return Err(wrong(format!(
-                "it promises {count} pictures of {width}x{height}, {expected} bytes, and holds {}",
+                "its header says {count} pictures of {width}x{height}, {expected} bytes, and it has {} bytes",
                 pixels.len()
             )));
         }
@@ -148,6 +149,10 @@ mod tests {
         std::fs::write(&path, bytes(3)).unwrap();
         let message = Idx::read(&path).unwrap_err().to_string();
         assert!(message.contains("cut-idx3-ubyte") && message.contains("3 pictures"), "{message}");
+        let mut huge = bytes(2);
+        huge[4..16].fill(0xFF);
+        std::fs::write(&path, huge).unwrap();
+        assert!(Idx::read(&path).unwrap_err().to_string().contains("and it has 12 bytes"));
         std::fs::write(&path, b"not an idx file at all").unwrap();
         assert!(Idx::read(&path).unwrap_err().to_string().contains("does not begin"));
     }

@@ -2,7 +2,7 @@
 //!
 //! The rules are those of [`counterfoil_models::game`]. The exhibits are mixed and sealed before the game. Every
 //! [`Contestant`] is shown the same bytes at the same time and answers against the referee's clock.
-//! [`record`](super::record) stores the game, and [`scoreboard`](super::scoreboard) shows it.
+//! [`record`] stores the game, and [`super::scoreboard`] shows it.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;

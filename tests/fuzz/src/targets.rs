@@ -9,6 +9,7 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, ensure};
@@ -22,9 +23,11 @@ use counterfoil_host::data::{Idx, Samples};
 use counterfoil_host::game::record;
 use counterfoil_host::gan::{self, Net};
 use counterfoil_host::onnx::{Attribute, Dim, Graph};
-use counterfoil_models::protocol::{Begin, CameraStatement, Confirm, DetectResponse, Exchange, Refusal, Status};
-use counterfoil_models::{Bundle, Frame, Name, Overlay};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use counterfoil_models::protocol::{
+    Begin, Bounds, CameraStatement, Confirm, DetectResponse, Exchange, Model, Refusal, Status,
+};
+use counterfoil_models::{Bundle, Frame, Name, Overlay, Verdict};
+use image::{ColorType, DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde::de::DeserializeOwned;
 
 /// One parser.
@@ -52,10 +55,12 @@ pub(crate) const TARGETS: [Target; 11] = [
     Target { name: "checkpoint", seeds: checkpoints, run: reopen },
 ];
 
-/// The outcome as one class of outcomes: numbers, and the names of temporary files, are left out.
+/// The outcome as one class of outcomes: the plain words of a message. Numbers, and most of what an input put into the
+/// message, are left out.
 fn outcome<T: Into<String>, E: std::fmt::Display>(result: Result<T, E>) -> String {
     let text = result.map_or_else(|error| error.to_string(), Into::into);
-    text.chars().filter(|c| !c.is_ascii_digit()).take(200).collect()
+    let is_plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || b",.:;()".contains(&byte));
+    text.split_ascii_whitespace().filter(is_plain).take(30).collect::<Vec<_>>().join(" ")
 }
 
 /// A small picture with an edge and a gradient, so that encoders write more than one kind of block.
@@ -70,11 +75,12 @@ fn pictures(_: &Path) -> Result<Vec<Vec<u8>>> {
     let mut seeds = Vec::new();
     for format in formats {
         for picture in [drawing(), drawing().to_luma8().into()] {
-            if format == ImageFormat::WebP && picture.color() != image::ColorType::Rgb8 {
-                continue;
-            }
             let mut bytes = Cursor::new(Vec::new());
-            picture.write_to(&mut bytes, format).with_context(|| format!("cannot write {format:?}"))?;
+            // GIF and WebP have no grey.
+            match picture.write_to(&mut bytes, format) {
+                Err(_) if picture.color() == ColorType::L8 => continue,
+                written => written.with_context(|| format!("cannot write {format:?}"))?,
+            }
             seeds.push(bytes.into_inner());
         }
     }
@@ -179,18 +185,23 @@ const REFERENCE: &str = "ada";
 
 fn overlays(folder: &Path) -> Result<Vec<Vec<u8>>> {
     let bundle = pretrained_bundle()?;
-    let overlay = Overlay::of(folder, &bundle);
+    let overlay = Overlay::of(folder, bundle);
     overlay.calibrate(&bundle.manifest().calibration)?;
     Ok(vec![fs::read(overlay.calibration_file())?])
 }
 
-fn pretrained_bundle() -> Result<Bundle> {
-    Ok(Bundle::open(&pretrained(""))?)
+/// The pretrained bundle, opened once.
+fn pretrained_bundle() -> Result<&'static Bundle> {
+    static BUNDLE: OnceLock<Bundle> = OnceLock::new();
+    if BUNDLE.get().is_none() {
+        let _ = BUNDLE.set(Bundle::open(&pretrained(""))?);
+    }
+    BUNDLE.get().context("it was set above")
 }
 
 /// The input is the site's calibration and an enrolled reference.
 fn overlay(bytes: &[u8], folder: &Path) -> String {
-    let overlay = Overlay::of(folder, &pretrained_bundle().expect("the pretrained bundle opens"));
+    let overlay = Overlay::of(folder, pretrained_bundle().expect("the pretrained bundle opens"));
     let file = overlay.calibration_file();
     let enrolled = file.with_file_name("enrolled");
     fs::create_dir_all(&enrolled).expect("the temporary folder can be written to");
@@ -202,52 +213,66 @@ fn overlay(bytes: &[u8], folder: &Path) -> String {
 }
 
 fn messages(_: &Path) -> Result<Vec<Vec<u8>>> {
-    let all = [
-        r#"{"name":"ann"}"#,
-        r#"{"id":"0123456789abcdef","message":"00ff"}"#,
-        r#"{"id":"0123456789abcdef","proof":"00ff"}"#,
-        r#"{"verdict":"genuine","p_value":0.5,"score":1.25,"seconds":0.01,"model":"0123"}"#,
-        r#"{"error":"no"}"#,
-        r#"{"name":"till","model":{"id":"0","name":"label","counter":1},"camera":"none","frames":3}"#,
-    ];
-    Ok(all.iter().map(|text| text.as_bytes().to_vec()).collect())
+    let (p_value, score) = (0.25, 1.5);
+    let model = Model { name: "label".into(), counter: 1, id: "ab".repeat(32) };
+    let seen = CameraStatement {
+        said: "genuine".into(),
+        p_value: Some(p_value),
+        score: Some(score),
+        why: None,
+        picture: Some("cd".repeat(32)),
+        file: Some("note.jpg".into()),
+    };
+    let status = Status {
+        name: "till".into(),
+        version: "0.1.0".into(),
+        model,
+        source: "rpicam".into(),
+        fault: Some("unplugged".into()),
+        seen: Some(seen.clone()),
+        frames: 3,
+        frame_ms: 20.5,
+        judged: 1,
+        uptime: 60,
+        bounds: Some(Bounds { counterfeit: 0.01, unsure: 0.05 }),
+    };
+    let judged = DetectResponse { verdict: Verdict::Genuine, p_value, score, seconds: 0.01, model: "ab".repeat(32) };
+    Ok(vec![
+        serde_json::to_vec(&Begin { name: "ann".into() })?,
+        serde_json::to_vec(&Exchange { id: "01".repeat(16), message: "02".repeat(33) })?,
+        serde_json::to_vec(&Confirm { id: "01".repeat(16), proof: "03".repeat(32) })?,
+        serde_json::to_vec(&judged)?,
+        serde_json::to_vec(&seen)?,
+        serde_json::to_vec(&status)?,
+        serde_json::to_vec(&Refusal { error: "busy".into() })?,
+    ])
 }
 
-/// As the body of each request, and as the answer of a box.
+/// As the body of each request, and as each answer of a box.
 fn message(bytes: &[u8], folder: &Path) -> String {
-    fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-        serde_json::from_slice(bytes).ok()
+    fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
     }
     let pairing = Pairing::new(Tokens::of(folder), "00".repeat(32));
-    let mut said = String::new();
-    if let Some(begin) = read::<Begin>(bytes) {
-        let begun = pairing.begin(&begin.name);
-        if let Ok((id, _)) = &begun {
-            let exchanged = pairing.exchange(id, &begin.name);
-            said += &outcome(exchanged.map(|_| "exchanged").map_err(|error| error.to_string()));
-            said += &outcome(pairing.confirm(id, &begin.name).map(|_| "confirmed"));
-        }
-        said += &outcome(begun.map(|_| "begun"));
-    }
-    if let Some(exchange) = read::<Exchange>(bytes) {
-        said += &outcome(pairing.exchange(&exchange.id, &exchange.message).map(|_| "exchanged"));
-    }
-    if let Some(confirm) = read::<Confirm>(bytes) {
-        said += &outcome(pairing.confirm(&confirm.id, &confirm.proof).map(|_| "confirmed"));
-    }
-    said += match (
-        read::<DetectResponse>(bytes),
-        read::<CameraStatement>(bytes),
-        read::<Status>(bytes),
-        read::<Refusal>(bytes),
-    ) {
-        (Some(_), ..) => "judged",
-        (_, Some(seen), ..) => seen.verdict().map_or("seen", |_| "a verdict"),
-        (.., Some(_), _) => "status",
-        (.., Some(_)) => "refusal",
-        _ => "none",
-    };
-    said
+    let begun = read::<Begin>(bytes).and_then(|Begin { name }| {
+        let (id, _) = pairing.begin(&name).map_err(|error| error.to_string())?;
+        pairing.exchange(&id, &name).map_err(|error| error.to_string())
+    });
+    let exchanged = read::<Exchange>(bytes)
+        .and_then(|Exchange { id, message }| pairing.exchange(&id, &message).map_err(|error| error.to_string()));
+    let confirmed = read::<Confirm>(bytes)
+        .and_then(|Confirm { id, proof }| pairing.confirm(&id, &proof).map_err(|error| error.to_string()));
+    let seen = read::<CameraStatement>(bytes).map(|seen| format!("{:?}", seen.verdict()));
+    [
+        outcome(begun),
+        outcome(exchanged),
+        outcome(confirmed.map(|_| "confirmed")),
+        outcome(seen),
+        outcome(read::<DetectResponse>(bytes).map(|_| "judged")),
+        outcome(read::<Status>(bytes).map(|_| "status")),
+        outcome(read::<Refusal>(bytes).map(|_| "refused")),
+    ]
+    .join(" / ")
 }
 
 fn configurations(_: &Path) -> Result<Vec<Vec<u8>>> {

@@ -5,10 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::Duration;
 
-use counterfoil_tests::{Ran, built, counterfoil, edge, root, skip};
+use counterfoil_tests::{Ran, built, counterfoil, edge, root, skip, until};
 
 /// A real sshd on a free port. The current user can log in with a key that was made for the test.
 struct Sshd {
@@ -48,11 +47,7 @@ impl Sshd {
         let daemon =
             Command::new(program).arg("-D").arg("-f").arg(path("config")).stderr(Stdio::null()).spawn().unwrap();
         let sshd = Self { folder, daemon, port };
-        let up = (0..100).any(|_| {
-            thread::sleep(Duration::from_millis(50));
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        assert!(up, "sshd does not listen");
+        until(Duration::from_secs(20), "sshd listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         Some(sshd)
     }
 

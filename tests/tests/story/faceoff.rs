@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use counterfoil_tests::{
     Environment, Served, Stage, at_another_time, counterfoil, counterfoil_killed, counterfoil_reading, found_in, jpeg,
-    root, status_and_answer,
+    root, status_and_answer, until,
 };
 use serde_json::{Value, json};
 
@@ -39,9 +39,8 @@ fn two_boxes() -> (Served, Served, String) {
 
 /// Waits until the record of the game in this folder has at least this number of lines.
 fn wait_for_lines(game: &Path, lines: usize) {
-    while fs::read_to_string(game.join("transcript.jsonl")).unwrap_or_default().lines().count() < lines {
-        thread::sleep(Duration::from_millis(5));
-    }
+    let recorded = || fs::read_to_string(game.join("transcript.jsonl")).unwrap_or_default().lines().count();
+    until(Duration::from_mins(2), "the game's record grows", || recorded() >= lines);
 }
 
 fn exhibits() -> String {
@@ -346,19 +345,18 @@ fn plays_along(hall: &str, name: &str, says: &[bool]) {
         let json = ["--json", &what, "--silent", "--write-out", "\n%{http_code}", &url];
         status_and_answer(&Command::new("curl").args(json).output().unwrap().stdout)
     };
-    let until = |wanted: u16, path: &str, what: &Value| {
-        for _ in 0..1200 {
-            let (status, answer) = asks(path, what);
-            if status == wanted {
-                return answer;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        panic!("the hall never took {path} {what}");
+    let accepted = |wanted: u16, path: &str, what: &Value| {
+        let mut answer = Value::Null;
+        until(Duration::from_mins(1), &format!("the scoreboard takes {path} {what}"), || {
+            let (status, said) = asks(path, what);
+            answer = said;
+            status == wanted
+        });
+        answer
     };
-    let id = until(200, "join", &json!({ "name": name }))["id"].clone();
+    let id = accepted(200, "join", &json!({ "name": name }))["id"].clone();
     for (number, genuine) in says.iter().enumerate() {
-        until(204, "answer", &json!({ "id": id, "round": number + 1, "genuine": genuine }));
+        accepted(204, "answer", &json!({ "id": id, "round": number + 1, "genuine": genuine }));
     }
 }
 

@@ -7,9 +7,11 @@ use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use counterfoil_tests::{Served, Stage, Watching, built, counterfoil, counterfoil_reading, edge, jpeg, root, skip};
+use counterfoil_tests::{
+    Served, Stage, Watching, built, counterfoil, counterfoil_reading, edge, jpeg, root, skip, until,
+};
 use serde_json::Value;
 
 fn bundle() -> String {
@@ -107,14 +109,14 @@ fn a_code_that_the_box_shows_pairs_and_another_does_not() {
     let pair = |typed: &dyn Fn(&str) -> String| {
         let before = served.watching.talk().matches("the code is").count();
         counterfoil_reading(["pair", &served.address, "--visitor", "desk", "--boxes", &boxes], || {
-            let code = loop {
+            let mut code = None;
+            until(Duration::from_mins(1), "the box shows a code", || {
                 let talk = served.watching.talk();
-                if let Some(line) = talk.lines().filter(|line| line.contains("the code is")).nth(before) {
-                    break line.rsplit(' ').next().unwrap().to_owned();
-                }
-                thread::sleep(Duration::from_millis(20));
-            };
-            typed(&code) + "\n"
+                let line = talk.lines().filter(|line| line.contains("the code is")).nth(before);
+                code = line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned);
+                code.is_some()
+            });
+            typed(&code.unwrap()) + "\n"
         })
     };
     let wrong = |code: &str| format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
@@ -148,19 +150,12 @@ fn who_dawdles_or_floods_holds_up_nobody() {
         dawdlers.push(stream);
     }
     let mut camera = served.watching.stdin.take().unwrap();
-    for _ in 0..6 {
-        camera.write_all(&jpeg).unwrap();
-        thread::sleep(Duration::from_millis(300));
-    }
-    assert!(served.watching.next()["said"].is_string(), "the camera's loop goes on");
+    let seen = served.watching.next_while_filming(&mut camera, &jpeg);
+    assert!(seen["said"].is_string(), "the camera's loop goes on: {seen}");
     // Another address still gets a connection. This address gets one again when the idle connections are closed.
     let elsewhere = served.asks("/v1/detect", &["--interface", "127.0.0.2", "--data-binary", &format!("@{}", note())]);
     assert_eq!(elsewhere.0, 200, "{}", elsewhere.1);
-    let begun = Instant::now();
-    while served.reads("/v1/status").0 != 200 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "dawdlers are never thrown out");
-        thread::sleep(Duration::from_millis(500));
-    }
+    until(Duration::from_secs(30), "idle connections are closed", || served.reads("/v1/status").0 == 200);
     for mut stream in dawdlers {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut rest = Vec::new();
@@ -208,23 +203,19 @@ fn a_fault_is_left_on_the_network_too() {
     let inbox = dir.path().join("inbox");
     let source = format!("dir:{}", inbox.display());
     let served = Served::start("till", &["--source", &source, "--bundle", &bundle()]);
-    let until = |what: &str, holds: &dyn Fn(&Value) -> bool| {
-        let begun = Instant::now();
-        while !holds(&served.reads("/v1/status").1) {
-            assert!(begun.elapsed() < Duration::from_secs(30), "{what}: {}", served.reads("/v1/status").1);
-            thread::sleep(Duration::from_millis(100));
-        }
+    let status_until = |what: &str, holds: &dyn Fn(&Value) -> bool| {
+        until(Duration::from_secs(30), what, || holds(&served.reads("/v1/status").1));
     };
-    until("a fault", &|status| status["fault"].as_str().is_some_and(|fault| fault.contains("cannot be listed")));
+    status_until("a fault", &|status| status["fault"].as_str().is_some_and(|fault| fault.contains("cannot be listed")));
     assert_eq!(served.reads("/v1/status").1["seen"]["said"], "fault");
     assert!(served.text("/metrics").contains("counterfoil_camera_fault 1"));
     fs::create_dir(&inbox).unwrap();
-    until("no fault, with nothing to judge", &|status| {
+    status_until("no fault, with nothing to judge", &|status| {
         status["fault"].is_null() && status["seen"]["said"] == "nothing"
     });
     assert!(served.text("/metrics").contains("counterfoil_camera_fault 0"));
     fs::copy(note(), inbox.join("a.png")).unwrap();
-    until("the file's verdict, by its name", &|status| {
+    status_until("the file's verdict, by its name", &|status| {
         status["seen"]["file"] == "a.png" && status["seen"]["p_value"].is_f64()
     });
 }
@@ -264,11 +255,9 @@ fn a_bundle_comes_over_the_network_only_if_it_is_signed_by_a_key_of_the_box() {
     let (status, installed) = put(&signed);
     assert_eq!(status, 200, "{installed}");
     // The new model is activated, and the old one can be activated again.
-    let begun = Instant::now();
-    while served.reads("/v1/status").1["model"]["id"] != installed["model"]["id"] {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it never runs");
-        thread::sleep(Duration::from_millis(200));
-    }
+    until(Duration::from_secs(20), "the new model runs", || {
+        served.reads("/v1/status").1["model"]["id"] == installed["model"]["id"]
+    });
     assert_eq!(
         fs::read_dir(&served.state)
             .unwrap()
@@ -298,11 +287,7 @@ fn a_home_automation_hears_of_the_box() {
     fs::write(&config, text).unwrap();
     let mut watching = Watching::start(["watch", "--config", &config.display().to_string(), "--json"], &[]);
     let mut camera = watching.stdin.take().unwrap();
-    for _ in 0..6 {
-        thread::sleep(Duration::from_millis(400));
-        camera.write_all(&jpeg).unwrap();
-    }
-    let said = watching.next()["said"].clone();
+    let said = watching.next_while_filming(&mut camera, &jpeg)["said"].clone();
     let heard = |topic: &str| {
         let output = Command::new("mosquitto_sub")
             .args(["-p", &port, "-t", topic, "-C", "1", "-W", "20"])
@@ -329,6 +314,7 @@ fn a_home_automation_hears_of_the_box() {
     let devices = String::from_utf8(devices.stdout).unwrap();
     let topics: std::collections::BTreeSet<&str> = devices.lines().collect();
     assert_eq!(topics.len(), 2, "{devices}");
+    // Two clients that throw each other out do so as fast as they connect. That it does not happen takes time to see.
     thread::sleep(Duration::from_secs(6));
     assert!(
         !watching.talk().contains("MQTT") && !second.talk().contains("MQTT"),
@@ -339,11 +325,7 @@ fn a_home_automation_hears_of_the_box() {
     drop(second);
     // When the power of a box is cut, its last will reports it as offline.
     watching.signal("KILL");
-    let begun = Instant::now();
-    while heard(&online) != "offline" {
-        assert!(begun.elapsed() < Duration::from_mins(1));
-        thread::sleep(Duration::from_millis(500));
-    }
+    until(Duration::from_mins(1), "the last will", || heard(&online) == "offline");
     broker.kill().unwrap();
     broker.wait().unwrap();
 }
