@@ -1,35 +1,23 @@
-//! Writes files atomically: the bytes go to a temporary file in the same folder and to the disk, and then the file is
-//! renamed.
+//! Writes the files of a run folder atomically: the bytes go to a temporary file in the same folder and to the disk, and
+//! then the file is renamed. A kill, a power failure or a full disk at any moment leaves the old file or the new one.
 //!
-//! The files of a run folder are written this way, so that a kill, a power failure or a full disk at any moment
-//! leaves either the old file or the new one.
+//! One process has a run folder to itself, so the temporary file has one name and a kill leaves at most one checkpoint of
+//! remains. For folders into which others write see [`counterfoil_models::write_whole`] (decision 11).
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Name of the temporary file. There is one name for each folder, so that a file left by a killed process is
 /// overwritten by the folder's next write.
 pub(crate) const PART: &str = ".part";
 
-/// Writes `bytes` to `path` and replaces an existing file.
+/// Writes `bytes` to `path` and replaces an existing file. No other thread or process may write into the folder.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_as(path, bytes, 0o644)
-}
-
-/// Does the same as `write` for a file that only this user may read.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_as(path, bytes, 0o600)
-}
-
-fn write_as(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let part = folder.join(PART);
     let written = File::create(&part)
         .and_then(|mut file| {
-            // The mode is set before the file has any content; a file left by a killed process may have another mode.
-            file.set_permissions(Permissions::from_mode(mode))?;
             file.write_all(bytes).and_then(|()| file.sync_all())
         })
         .and_then(|()| fs::rename(&part, path))

@@ -13,16 +13,28 @@ use crate::{Error, Result};
 
 /// Writes `bytes` to `path`, replaces what is there, and creates missing folders.
 ///
-/// When it returns, the write is on the disk: a power cut does not undo it.
+/// When it returns, the write is on the disk: a power cut does not undo it. Several threads and processes may write into
+/// one folder. Everyone may read the file: the box may run as a different user from the one who wrote it.
 ///
 /// # Errors
 /// [`Error::Io`], for example when the disk is full; what was at `path` is then unchanged.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, 0o644)
+}
+
+/// Does the same as [`write_whole`] for a file that only this user may read.
+///
+/// # Errors
+/// The same as of [`write_whole`].
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, 0o600)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let folder = parent(path);
     let made = make_folder(folder)?;
-    // The box may run as a different user from the one who wrote the file.
     let mut part = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o644))
+        .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)
         .map_err(Error::io("create a file in", folder))?;
     part.write_all(bytes).and_then(|()| part.as_file().sync_all()).map_err(Error::io("write", path))?;
@@ -109,6 +121,8 @@ mod tests {
         write_whole(&path, b"old").unwrap();
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+        write_private(&path, b"secret").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         // A folder is in the place of the target: the rename fails, also for root.
         fs::create_dir_all(dir.path().join("folder/full")).unwrap();
         assert!(write_whole(&dir.path().join("folder"), b"new").is_err());

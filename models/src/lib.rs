@@ -48,7 +48,7 @@ pub use calibration::Calibration;
 pub use clarity::{Exposure, Light, SHARP, sharpness};
 pub use digest::sha256_hex;
 pub use distance::{Distance, EmbeddingPart};
-pub use durable::{ensure_folder_free, ensure_free, lock_folder, sync, write_whole};
+pub use durable::{ensure_folder_free, ensure_free, lock_folder, sync, write_private, write_whole};
 pub use enrolment::{Enrolment, ReferenceLevel, Scale};
 pub use error::{Error, NotFound, Result};
 pub use frame::{DecodedFrame, FileKind, Frame, KIND_BYTES};

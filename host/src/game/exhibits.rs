@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use counterfoil_models::{Frame, random, sha256_hex};
+use counterfoil_models::{Frame, random, sha256_hex, write_whole};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -88,7 +88,7 @@ impl Collection {
             let (frame, name) = self.frame(&candidate)?;
             let png = frame.to_png()?;
             let file = format!("{:04}.png", number + 1);
-            crate::durable::write(&folder.join(&file), &png).with_context(|| format!("cannot write {file}"))?;
+            write_whole(&folder.join(&file), &png)?;
             exhibits.push(Exhibit { file, sha256: sha256_hex(&png), genuine, name });
         }
         Ok(exhibits)

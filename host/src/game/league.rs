@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use counterfoil_models::Verdict;
+use counterfoil_models::{Verdict, write_whole};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use skillratings::Outcomes;
@@ -116,8 +116,7 @@ impl Matches {
                 let pair = Pair { generator: forger.name().into(), detective: detective.name().into(), matches };
                 tell(&pair);
                 self.pairs.push(pair);
-                crate::durable::write(path, &serde_json::to_vec_pretty(self)?)
-                    .with_context(|| format!("cannot write {}", path.display()))?;
+                write_whole(path, &serde_json::to_vec_pretty(self)?)?;
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use counterfoil_models::game::{Answer, Seal};
-use counterfoil_models::{ensure_folder_free, lock_folder, secret, sync};
+use counterfoil_models::{ensure_folder_free, lock_folder, secret, sync, write_private};
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -23,7 +23,6 @@ use super::exhibits::Exhibit;
 use super::record::{Begin, End, Entry, Round, Transcript};
 use super::scoreboard::{GameView, Stage};
 use super::{cards, record};
-use crate::durable;
 
 /// Name of the record's file in a game's folder.
 pub const TRANSCRIPT: &str = "transcript.jsonl";
@@ -119,7 +118,7 @@ impl Game {
             look: !matches!(show, Show::Pictures(_)),
         };
         let secret = Secret { begin, seal, show };
-        durable::write_private(&draft.path().join(SECRET), &serde_json::to_vec(&secret)?).with_context(written)?;
+        write_private(&draft.path().join(SECRET), &serde_json::to_vec(&secret)?)?;
         Transcript::create(&draft.path().join(TRANSCRIPT))?.write(&Entry::Begin(secret.begin))?;
         // Temporary folders are private, but a game's folder must be readable by everyone who verifies it.
         fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(written)?;

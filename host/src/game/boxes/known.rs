@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use counterfoil_models::protocol::{PORT, SERVICE};
+use counterfoil_models::write_private;
 use mdns_sd::{ServiceDaemon, ServiceEvent};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
@@ -118,13 +119,7 @@ impl Boxes {
         boxes.retain(|other| other.name != known.name);
         boxes.push(known);
         let text = toml::to_string(&File { boxes }).context("a list of boxes is TOML")?;
-        let wrote = || {
-            if let Some(folder) = self.path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            crate::durable::write_private(&self.path, text.as_bytes())
-        };
-        wrote().with_context(|| format!("cannot write {}", self.path.display()))
+        Ok(write_private(&self.path, text.as_bytes())?)
     }
 }
 

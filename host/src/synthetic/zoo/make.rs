@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use counterfoil_models::ensure_folder_free;
+use counterfoil_models::{ensure_folder_free, write_whole};
 use image::{GrayImage, ImageFormat};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -17,7 +17,6 @@ use super::picture::Picture;
 use super::sheet::{COLUMNS, sheet};
 use super::{Error, Result};
 use crate::data::{Idx, Samples, ZooIndex};
-use crate::durable;
 use crate::math::random::stream;
 
 /// Genuine pictures set aside in each fold per forgery of a family: one as the original, one as material to cut from.
@@ -78,7 +77,7 @@ pub fn make(data: &Path, out: &Path, plan: &Plan, mut said: impl FnMut(&str)) ->
 
     // Written last: a folder that contains this file is a complete zoo.
     let path = out.join("zoo.toml");
-    durable::write(&path, index.text().as_bytes()).map_err(Error::io("write", &path))?;
+    write_whole(&path, index.text().as_bytes())?;
     Ok(index)
 }
 
