@@ -17,9 +17,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let part = folder.join(PART);
     let written = File::create(&part)
-        .and_then(|mut file| {
-            file.write_all(bytes).and_then(|()| file.sync_all())
-        })
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&part, path))
         .and_then(|()| File::open(folder)?.sync_all());
     if written.is_err() {

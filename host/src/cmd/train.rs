@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use counterfoil_edge::signals;
 use counterfoil_host::data::{self, HELD_OUT, InputRule, StorageLimits};
 use counterfoil_host::detector::Kind;
@@ -15,6 +16,7 @@ use counterfoil_host::nn::loss::Loss;
 use counterfoil_host::run::backup::Backup;
 use counterfoil_host::run::{self, Prepared, Record};
 use counterfoil_models::{Article, Calibration, Color, JoinRule, Region, Resize};
+use serde::de::DeserializeOwned;
 
 /// Minutes of training when neither a flag nor the configuration sets an end.
 const DEFAULT_MINUTES: f64 = 5.0;
@@ -87,8 +89,8 @@ pub(crate) struct Train {
     #[arg(long)]
     lr_d: Option<f64>,
     /// How the scores of the regions are joined [default: shortfall]
-    #[arg(long, value_enum)]
-    join: Option<JoinArgument>,
+    #[arg(long, value_parser = one_of::<JoinRule>(JOIN))]
+    join: Option<JoinRule>,
     /// Share of the genuine pictures held out for calibration [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f64>,
@@ -103,73 +105,61 @@ pub(crate) struct Train {
 #[derive(Args, Debug)]
 pub(crate) struct InputArguments {
     /// Colour of the network's input [default: as dataset.toml says, or as the pictures are]
-    #[arg(long, value_enum)]
-    color: Option<ColorArgument>,
+    #[arg(long, value_parser = one_of::<Color>(COLOR))]
+    color: Option<Color>,
     /// Size of the network's input, as N or WxH; a dcgan takes 28 to 64 [default: as dataset.toml says, or 32]
     #[arg(long, value_parser = size)]
     size: Option<[u32; 2]>,
     /// What to do with pictures of another shape
-    #[arg(long, value_enum)]
-    resize: Option<ResizeArgument>,
+    #[arg(long, value_parser = one_of::<Resize>(RESIZE))]
+    resize: Option<Resize>,
     /// Where the article is in a picture [default: whole]
-    #[arg(long, value_enum)]
-    article: Option<ArticleArgument>,
+    #[arg(long, value_parser = one_of::<Article>(ARTICLE))]
+    article: Option<Article>,
     /// A crop as fractions x,y,width,height of the picture; repeat it for several
     #[arg(long = "region", value_parser = region, value_name = "X,Y,W,H")]
     regions: Vec<Region>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum JoinArgument {
-    /// The mean over the regions
-    Mean,
-    /// The lowest score of all regions
-    Min,
-    /// The mean over regions of the squared shortfall ln(1 + exp(-z))
-    Shortfall,
-}
+/// Values of a setting, by the names that manifests use, and what each means.
+type Choices = &'static [(&'static str, &'static str)];
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ColorArgument {
-    Grey,
-    Rgb,
-}
+const JOIN: Choices = &[
+    ("mean", "The mean over the regions"),
+    ("min", "The lowest score of all regions"),
+    ("shortfall", "The mean over regions of the squared shortfall ln(1 + exp(-z))"),
+];
+const COLOR: Choices = &[("grey", "One channel"), ("rgb", "Three channels")];
+const RESIZE: Choices = &[
+    ("stretch", "Scale each side on its own"),
+    ("pad", "Keep the aspect ratio, pad with white"),
+    ("ink", "Crop to the ink, keep the aspect ratio, centre on its centre of mass; for drawings on light paper"),
+];
+const ARTICLE: Choices = &[
+    ("whole", "The whole picture: scans, or a guide frame that the article fills"),
+    (
+        "outlined",
+        "The article found in the picture: outlined, turned and straightened; for photos on a table or in a hand",
+    ),
+];
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ResizeArgument {
-    /// Scale each side on its own
-    Stretch,
-    /// Keep the aspect ratio, pad with white
-    Pad,
-    /// Crop to the ink, keep the aspect ratio, centre on its centre of mass; for drawings on light paper
-    Ink,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ArticleArgument {
-    /// The whole picture: scans, or a guide frame that the article fills
-    Whole,
-    /// The article found in the picture: outlined, turned and straightened; for photos on a table or in a hand
-    Outlined,
+/// Parses one of `choices`. The types belong to the bundle's contract, which knows no command line; their names do too.
+fn one_of<T>(choices: Choices) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    let values = choices.iter().map(|(name, help)| PossibleValue::new(name).help(help));
+    let read = |name: String| serde_json::from_value(name.into()).expect("every choice is a name in the contract");
+    PossibleValuesParser::new(values).map(read)
 }
 
 impl InputArguments {
     fn resolve(&self) -> InputRule {
         InputRule {
-            color: self.color.map(|color| match color {
-                ColorArgument::Grey => Color::Grey,
-                ColorArgument::Rgb => Color::Rgb,
-            }),
+            color: self.color,
             size: self.size,
-            resize: self.resize.map(|resize| match resize {
-                ResizeArgument::Stretch => Resize::Stretch,
-                ResizeArgument::Pad => Resize::Pad,
-                ResizeArgument::Ink => Resize::Ink,
-            }),
-            article: self.article.map(|article| match article {
-                ArticleArgument::Whole => Article::Whole,
-                ArticleArgument::Outlined => Article::Outlined,
-            }),
+            resize: self.resize,
+            article: self.article,
             regions: (!self.regions.is_empty()).then(|| self.regions.clone()),
         }
     }
@@ -229,7 +219,7 @@ impl Train {
         }
         asked.group = self.group.clone().or(asked.group);
         asked.held_out_share = self.held_out.unwrap_or(asked.held_out_share);
-        asked.join = self.join.map_or(asked.join, JoinArgument::rule);
+        asked.join = self.join.unwrap_or(asked.join);
         asked.input = self.look.resolve().over(asked.input);
         let unsure = self.unsure.as_deref().map(labelled).transpose()?;
         if let Some((more, _)) = &unsure {
@@ -271,7 +261,7 @@ impl Train {
             known_fakes: begun.map_or(&known_fakes, |record| &record.known_fakes),
             more: begun.map_or(&more, |record| &record.more),
             look: &look,
-            join: begun.map_or(self.join.unwrap_or(JoinArgument::Shortfall).rule(), |record| record.join),
+            join: begun.map_or(self.join.unwrap_or(JoinRule::Shortfall), |record| record.join),
             held_out: begun.map_or(self.held_out.unwrap_or(HELD_OUT), |record| record.held_out_share),
             seed: begun.map_or(seed, |record| record.seed),
             room: StorageLimits::of(&self.out),
@@ -420,16 +410,6 @@ fn read_config(path: &Path, net: Option<Net>) -> Result<Config> {
     Config::from_toml(&read(path)?, net).with_context(|| format!("in {}", path.display()))
 }
 
-impl JoinArgument {
-    fn rule(self) -> JoinRule {
-        match self {
-            Self::Mean => JoinRule::Mean,
-            Self::Min => JoinRule::Min,
-            Self::Shortfall => JoinRule::Shortfall,
-        }
-    }
-}
-
 /// Parses a size: `32`, or `64x48` with the width first.
 fn size(text: &str) -> Result<[u32; 2], String> {
     let (width, height) = text.split_once('x').unwrap_or((text, text));
@@ -458,4 +438,19 @@ fn labelled(folder: &Path) -> Result<Labelled> {
         folder.display()
     );
     Ok((real, fake))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_choice_is_a_name_in_the_contract() {
+        fn parsed<T: DeserializeOwned>(choices: Choices) -> usize {
+            choices.iter().filter(|(name, _)| serde_json::from_value::<T>((*name).into()).is_ok()).count()
+        }
+        let found =
+            [parsed::<JoinRule>(JOIN), parsed::<Color>(COLOR), parsed::<Resize>(RESIZE), parsed::<Article>(ARTICLE)];
+        assert_eq!(found, [JOIN, COLOR, RESIZE, ARTICLE].map(<[_]>::len));
+    }
 }
