@@ -97,7 +97,7 @@ pub enum Error {
     },
 
     /// A bundle has no signature that this box accepts.
-    #[error("{}: {what}; sign it with `counterfoil key sign`, or install the public key of whoever signed it", bundle.display())]
+    #[error("{}: {what}; sign it with `counterfoil key sign`, or install the public key of the person who signed it", bundle.display())]
     Untrusted {
         /// The folder of the bundle.
         bundle: PathBuf,

@@ -163,7 +163,7 @@ impl Outcome {
     #[must_use]
     pub fn sentence(&self) -> String {
         match self.standings.first() {
-            None => "nobody played".to_owned(),
+            None => "no contestant played".to_owned(),
             Some(first) if self.decided => format!("{} wins (McNemar p = {:.2e})", first.name, self.p_value),
             Some(first) if self.standings.len() == 1 => format!("{} played alone", first.name),
             Some(first) => {

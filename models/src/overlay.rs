@@ -170,7 +170,7 @@ impl Overlay {
 
     fn unknown(&self, name: &Name) -> Result<Error> {
         let names: Vec<String> = self.names()?.iter().map(ToString::to_string).collect();
-        let known = if names.is_empty() { "nobody is".to_owned() } else { format!("there are {}", names.join(", ")) };
+        let known = if names.is_empty() { "no name is".to_owned() } else { format!("there are {}", names.join(", ")) };
         Ok(Error::Overlay {
             path: self.state.clone(),
             what: format!("{name} is not enrolled in it with this bundle ({known})"),
@@ -245,7 +245,7 @@ mod tests {
         let overlay = overlay(dir.path(), "aa");
         let references = References::new(vec![vec![1.0]]).unwrap();
         let error = overlay.references(&name("ada")).unwrap_err().to_string();
-        assert!(error.contains("nobody is"), "{error}");
+        assert!(error.contains("no name is"), "{error}");
         for who in ["bob", "ada"] {
             overlay.enroll(&name(who), &references).unwrap();
         }

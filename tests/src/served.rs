@@ -41,7 +41,7 @@ pub fn at_another_time(time: &str) -> Option<[(&'static str, String); 3]> {
 pub struct Watching {
     child: Child,
     lines: Mutex<Receiver<Value>>,
-    talk: Arc<Mutex<String>>,
+    messages: Arc<Mutex<String>>,
     /// The threads that read stdout and stderr; they end with the program.
     readers: Vec<JoinHandle<()>>,
     /// Stdin of the program, until it is closed.
@@ -71,16 +71,16 @@ impl Watching {
                 }
             }
         });
-        let talk = Arc::new(Mutex::new(String::new()));
-        let heard = Arc::clone(&talk);
+        let messages = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&messages);
         let reads_stderr = thread::spawn(move || {
             for line in BufReader::new(stderr.expect("it is piped")).lines().map_while(Result::ok) {
-                let mut heard = heard.lock().expect("nobody panics with it");
+                let mut heard = heard.lock().expect("no thread panics with it");
                 *heard += &line;
                 heard.push('\n');
             }
         });
-        Self { child, lines: Mutex::new(lines), talk, readers: vec![reads_stdout, reads_stderr], stdin }
+        Self { child, lines: Mutex::new(lines), messages, readers: vec![reads_stdout, reads_stderr], stdin }
     }
 
     /// Writes a picture to the program's `camera` every 300 ms until it prints a line. Returns the line.
@@ -91,7 +91,7 @@ impl Watching {
         let mut line = None;
         until(STUCK, "a verdict on what is filmed", || {
             camera.write_all(picture).expect("the program reads its stdin");
-            line = self.lines.lock().expect("nobody panics with it").recv_timeout(Duration::from_millis(300)).ok();
+            line = self.lines.lock().expect("no thread panics with it").recv_timeout(Duration::from_millis(300)).ok();
             line.is_some()
         });
         line.expect("it was waited for")
@@ -104,9 +104,9 @@ impl Watching {
     pub fn next(&self) -> Value {
         self.lines
             .lock()
-            .expect("nobody panics with it")
+            .expect("no thread panics with it")
             .recv_timeout(STUCK)
-            .unwrap_or_else(|_| panic!("it says nothing\n{}", self.talk()))
+            .unwrap_or_else(|_| panic!("it says nothing\n{}", self.messages()))
     }
 
     /// The remaining lines of stdout, read until none comes for the time `moment`.
@@ -118,18 +118,18 @@ impl Watching {
     ///
     /// # Panics
     /// When the thread that reads stderr panicked.
-    pub fn talk(&self) -> String {
-        self.talk.lock().expect("nobody panics with it").clone()
+    pub fn messages(&self) -> String {
+        self.messages.lock().expect("no thread panics with it").clone()
     }
 
     /// Waits until stderr contains a text.
     ///
     /// # Panics
     /// When stderr does not contain it within one minute.
-    pub fn hears(&self, text: &str) {
+    pub fn wait_for_message(&self, text: &str) {
         let begun = Instant::now();
-        while !self.talk().contains(text) {
-            assert!(begun.elapsed() < STUCK, "expected {text:?} on stderr\n{}", self.talk());
+        while !self.messages().contains(text) {
+            assert!(begun.elapsed() < STUCK, "expected {text:?} on stderr\n{}", self.messages());
             thread::sleep(PAUSE);
         }
     }
@@ -154,13 +154,13 @@ impl Watching {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 break status;
             }
-            assert!(begun.elapsed() < STUCK, "it does not end\n{}", self.talk());
+            assert!(begun.elapsed() < STUCK, "it does not end\n{}", self.messages());
             thread::sleep(PAUSE);
         };
         for reader in self.readers.drain(..) {
             reader.join().expect("a reader does not panic");
         }
-        (status.code(), self.talk())
+        (status.code(), self.messages())
     }
 }
 
@@ -239,9 +239,9 @@ impl Served {
         let config = config.display().to_string();
         let all = ["serve", "--config", &config, "--listen", "127.0.0.1:0"];
         let watching = Watching::start(all.iter().chain(arguments), environment);
-        watching.hears("listening on https://");
-        let talk = watching.talk();
-        let address = talk.split("https://").nth(1).and_then(|rest| rest.split(';').next()).expect("it says where");
+        watching.wait_for_message("listening on https://");
+        let messages = watching.messages();
+        let address = messages.split("https://").nth(1).and_then(|rest| rest.split(';').next()).expect("it says where");
         Self {
             address: address.to_owned(),
             name: name.to_owned(),

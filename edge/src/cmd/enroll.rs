@@ -22,7 +22,7 @@ Examples:
   counterfoil-edge enroll --bundle signatures --state /var/lib/counterfoil --list
 
 The false-alarm rate for each number of references was worked out at export, on items or writers the training never saw;
-a bundle whose training knew none (`counterfoil train --group`) enrols nobody.")]
+a bundle whose training knew none (`counterfoil train --group`) cannot enrol.")]
 pub(crate) struct Cmd {
     #[command(flatten)]
     bundle: BundleOption,

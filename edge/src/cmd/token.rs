@@ -59,7 +59,7 @@ impl Cmd {
             }
             Action::Revoke { name } => {
                 if !tokens.revoke(&name)? {
-                    bail!("nobody called {name} has a token; `counterfoil-edge token list` says who has");
+                    bail!("{name} has no token; `counterfoil-edge token list` lists those who have one");
                 }
                 writeln!(out, "{name} is out")?;
             }

@@ -79,7 +79,7 @@ impl Certificate {
         let trouble = |what: String| Error::State {
             path: folder.clone(),
             what,
-            remedy: "make room on the disk, or give the folder to whoever runs this",
+            remedy: "make room on the disk, or give the folder to the user who runs this program",
         };
         let io = |e: io::Error| trouble(format!("cannot be written ({e})"));
         let made = |e: rcgen::Error| trouble(format!("gets no certificate ({e})"));

@@ -166,7 +166,7 @@ impl FaceOff {
         for bundle in &self.bundles {
             contestants.push(Contestant::bundle(bundle)?);
         }
-        ensure!(!contestants.is_empty(), "nobody plays; name contestants with --box or --bundle");
+        ensure!(!contestants.is_empty(), "there are no contestants; name some with --box or --bundle");
         let mut names: Vec<&str> = contestants.iter().map(Contestant::name).collect();
         names.sort_unstable();
         if let Some([twice, _]) = names.array_windows().find(|[one, other]| one == other) {

@@ -93,7 +93,7 @@ fn new(out: &Path, password_file: Option<&Path>) -> Result<()> {
         .with_context(|| format!("cannot write {}", secret.display()))?;
     write_whole(&public, pk.to_box().context("no keys could be made")?.into_string().as_bytes())?;
     eprintln!(
-        "{} signs and is nobody else's; {} goes to the boxes: counterfoil-edge key install",
+        "keep {} secret, it signs; {} goes to the boxes: counterfoil-edge key install",
         secret.display(),
         public.display()
     );

@@ -16,7 +16,7 @@ const MATCHES: &str = "matches.json";
 #[command(after_help = "Example:
   counterfoil league runs/*/bundle --genuine digits/real --out league
 
-Ratings (Glicko-2, with their deviations) compare those who played in this league, and nobody else.")]
+Ratings (Glicko-2, with their deviations) compare only those who played in this league.")]
 pub(crate) struct League {
     /// Bundles; those without a generator play as detectives only
     #[arg(required = true, value_name = "BUNDLE")]

@@ -192,7 +192,7 @@ impl Train {
             prepared.write(&self.out, config.as_ref())?;
         }
         let ended = match config {
-            Some(config) => play(&config, &prepared, &self.out, self.resume, backup.as_mut()),
+            Some(config) => train_gan(&config, &prepared, &self.out, self.resume, backup.as_mut()),
             None => self.fit(&prepared, backup.as_mut()),
         };
         if let Some(why) = backup.as_ref().and_then(Backup::behind) {
@@ -320,7 +320,13 @@ impl Train {
 }
 
 /// Trains the GAN until its end or Ctrl-C, and prints a summary.
-fn play(config: &Config, prepared: &Prepared, out: &Path, resume: bool, mut backup: Option<&mut Backup>) -> Result<()> {
+fn train_gan(
+    config: &Config,
+    prepared: &Prepared,
+    out: &Path,
+    resume: bool,
+    mut backup: Option<&mut Backup>,
+) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     signals::listen(move |_| {
@@ -433,7 +439,7 @@ fn labelled(folder: &Path) -> Result<Labelled> {
     let (real, fake) = data::sides(folder).with_context(|| format!("--unsure {}", folder.display()))?;
     ensure!(
         !real.is_empty() || !fake.is_empty(),
-        "--unsure {}: nobody has labelled these pictures yet; move those that are genuine into real/ in that folder, and those that are not \
+        "--unsure {}: these pictures are not labelled yet; move those that are genuine into real/ in that folder, and those that are not \
          into fake/",
         folder.display()
     );

@@ -45,7 +45,7 @@ pub enum BoxError {
     },
     /// A box with another certificate answers at the box's address.
     #[error(
-        "{box_} shows another certificate than the one it was paired with; if it was set up anew, `counterfoil pair` it again, otherwise somebody sits between"
+        "{box_} shows another certificate than the one it was paired with; if it was set up anew, `counterfoil pair` it again, otherwise another machine pretends to be the box"
     )]
     NotThisBox {
         /// Name of the box.

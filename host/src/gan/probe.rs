@@ -100,8 +100,8 @@ mod tests {
         assert_eq!((alone[0].counterfeit.len(), beside[0].counterfeit.len()), (256, 384));
         assert_eq!(alone[0].counterfeit, beside[1].counterfeit[..256], "known fakes come on top");
 
-        let game = GanTrainer::new(&config, &genuine).unwrap();
-        let detective = game.detective.as_ref().unwrap();
+        let trainer = GanTrainer::new(&config, &genuine).unwrap();
+        let detective = trainer.detective.as_ref().unwrap();
         let [first, second] = [&beside[0], &beside[1]].map(|probe| probe.of(detective).unwrap().unwrap());
         assert!((first - second).abs() < f64::EPSILON && (0.0..=1.0).contains(&first), "{first} {second}");
     }

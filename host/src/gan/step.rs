@@ -82,7 +82,7 @@ impl GanTrainer {
             return Err(Error::Value { key: "detective", value: "true".to_owned(), expected });
         }
         let (generator, discriminator) = networks(config, samples.shape())?;
-        let mut game = Self::with(config, samples, &generator, &discriminator, &generator)?;
+        let mut trainer = Self::with(config, samples, &generator, &discriminator, &generator)?;
         if config.detective {
             let regions = samples.regions();
             let pictures = samples.len() / regions;
@@ -90,10 +90,11 @@ impl GanTrainer {
             let some = Deck::new(config.seed, pictures).batch(0, some);
             let rows = some.into_iter().flat_map(|picture| picture * regions..(picture + 1) * regions);
             let rows = rows.map(|row| samples.row(row)).collect::<Result<Vec<_>, _>>()?;
-            let genuine = (&maps(&rows, game.shape)?, regions);
-            game.detective = Some(Detective::new(config.seed, game.shape, config.width, &config.without, genuine)?);
+            let genuine = (&maps(&rows, trainer.shape)?, regions);
+            trainer.detective =
+                Some(Detective::new(config.seed, trainer.shape, config.width, &config.without, genuine)?);
         }
-        Ok(game)
+        Ok(trainer)
     }
 
     /// A trainer at step 0 with copies of these networks and without a detective.
@@ -249,11 +250,13 @@ mod tests {
             let [one, three] = [1, 3].map(|threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
-                    let (mut game, mut deck) =
+                    let (mut trainer, mut deck) =
                         (GanTrainer::new(&config, &samples).unwrap(), Deck::new(0, samples.len()));
                     (0..3)
                         .map(|step| {
-                            game.train_step(&Batch::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap()
+                            trainer
+                                .train_step(&Batch::of(&config, (&samples).into(), &mut deck, step).unwrap())
+                                .unwrap()
                         })
                         .last()
                 })
@@ -267,16 +270,16 @@ mod tests {
         let samples = Samples::new(1, 28, 28, vec![90; 20 * 784]).unwrap();
         for net in [Net::Mlp, Net::Dcgan] {
             let config = Config { batch: 6, width: 4, latent: 8, ..Config::new(net) };
-            let (mut game, mut deck) =
+            let (mut trainer, mut deck) =
                 (GanTrainer::new(&config, &samples).unwrap(), Deck::new(config.seed, samples.len()));
             // It runs on one thread, so that the number of panels in use at once is the same every time.
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
             let mut free = |rounds| {
                 for _ in 0..rounds {
-                    let draw = Batch::of(&config, (&samples).into(), &mut deck, game.step()).unwrap();
-                    pool.install(|| game.train_step(&draw)).unwrap();
+                    let batch = Batch::of(&config, (&samples).into(), &mut deck, trainer.step()).unwrap();
+                    pool.install(|| trainer.train_step(&batch)).unwrap();
                 }
-                game.generator.workspace().free() + game.discriminator.workspace().free()
+                trainer.generator.workspace().free() + trainer.discriminator.workspace().free()
             };
             let first = free(4);
             assert!(first > 0 && free(20) == first, "{net:?}");
@@ -293,8 +296,8 @@ mod tests {
             theirs.discriminator = theirs.discriminator.on_candle();
             let mut deck = Deck::new(config.seed, samples.len());
             for step in 0..5 {
-                let draw = Batch::of(&config, (&samples).into(), &mut deck, step).unwrap();
-                let (a, b) = (ours.train_step(&draw).unwrap(), theirs.train_step(&draw).unwrap());
+                let batch = Batch::of(&config, (&samples).into(), &mut deck, step).unwrap();
+                let (a, b) = (ours.train_step(&batch).unwrap(), theirs.train_step(&batch).unwrap());
                 let pairs = [(a.loss_d, b.loss_d), (a.loss_g, b.loss_g), (a.norm_d, b.norm_d), (a.norm_g, b.norm_g)];
                 assert!(
                     pairs.iter().all(|(a, b)| (a - b).abs() < 2e-3 * (1.0 + b.abs())),

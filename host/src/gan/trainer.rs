@@ -231,7 +231,7 @@ mod tests {
         Config { batch: 8, width: 4, latent: 16, checkpoint_every: 1000, steps: Some(steps), ..Config::new(net) }
     }
 
-    fn play(config: &Config, samples: &Samples, run: &Path, resume: bool) -> Result<Outcome, Error> {
+    fn run_training(config: &Config, samples: &Samples, run: &Path, resume: bool) -> Result<Outcome, Error> {
         train(config, samples.into(), run, resume, &AtomicBool::new(false), true, &mut || ())
     }
 
@@ -245,11 +245,11 @@ mod tests {
             let (samples, folder) = (samples(shape), tempfile::tempdir().unwrap());
             let [whole, parts, other] = ["whole", "parts", "other"].map(|name| folder.path().join(name));
             let config = |steps| Config { checkpoint_every: 10, ..config(net, steps) };
-            let outcome = play(&config(20), &samples, &whole, false).unwrap();
+            let outcome = run_training(&config(20), &samples, &whole, false).unwrap();
             assert_eq!((outcome.steps, outcome.finished), (20, true));
-            play(&config(12), &samples, &parts, false).unwrap();
-            play(&config(20), &samples, &parts, true).unwrap();
-            play(&Config { seed: 1, ..config(20) }, &samples, &other, false).unwrap();
+            run_training(&config(12), &samples, &parts, false).unwrap();
+            run_training(&config(20), &samples, &parts, true).unwrap();
+            run_training(&Config { seed: 1, ..config(20) }, &samples, &other, false).unwrap();
             for file in ["checkpoints/step-00000020.safetensors", "metrics.jsonl", "samples/step-00000020.png"] {
                 assert!(bytes(&whole, file) == bytes(&parts, file), "{file} differs");
                 assert!(bytes(&whole, file) != bytes(&other, file), "{file} does not depend on the seed");
@@ -269,14 +269,14 @@ mod tests {
     fn a_stopped_run_is_saved_and_says_so() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let minutes = Config { steps: None, minutes: Some(0.01), ..config(Net::Mlp, 1) };
-        let timed = play(&minutes, &samples, run.path(), false).unwrap();
+        let timed = run_training(&minutes, &samples, run.path(), false).unwrap();
         assert!(timed.finished && timed.steps > 0 && timed.images_per_second > 0.0);
         let stopped =
             train(&minutes, (&samples).into(), run.path(), true, &AtomicBool::new(true), true, &mut || ()).unwrap();
         assert_eq!((stopped.steps, stopped.finished), (timed.steps, false));
 
         let again = run.path().join("again");
-        play(&config(Net::Mlp, timed.steps), &samples, &again, false).unwrap();
+        run_training(&config(Net::Mlp, timed.steps), &samples, &again, false).unwrap();
         let file = format!("checkpoints/step-{:08}.safetensors", timed.steps);
         assert!(bytes(run.path(), &file) == bytes(&again, &file), "a timed run is not what its steps give");
     }
@@ -288,15 +288,15 @@ mod tests {
         let steps = |run: &Path| grids(run).iter().map(|grid| step_of(grid).unwrap()).collect::<Vec<_>>();
         // An epoch is 5 steps of 8 of the 40 pictures. The runs: shorter than an epoch; off the schedule; stopped
         // at once; continued.
-        play(&config(Net::Mlp, 3), &samples, &run, false).unwrap();
+        run_training(&config(Net::Mlp, 3), &samples, &run, false).unwrap();
         assert_eq!(steps(&run), [0, 3]);
-        play(&config(Net::Mlp, 7), &samples, &run, true).unwrap();
+        run_training(&config(Net::Mlp, 7), &samples, &run, true).unwrap();
         assert_eq!(steps(&run), [0, 5, 7]);
         let stopped = AtomicBool::new(true);
         train(&config(Net::Mlp, 9), (&samples).into(), &run, true, &stopped, true, &mut || ()).unwrap();
         assert_eq!(steps(&run), [0, 5, 7]);
-        play(&config(Net::Mlp, 10), &samples, &run, true).unwrap();
-        play(&config(Net::Mlp, 10), &samples, &whole, false).unwrap();
+        run_training(&config(Net::Mlp, 10), &samples, &run, true).unwrap();
+        run_training(&config(Net::Mlp, 10), &samples, &whole, false).unwrap();
         assert_eq!((steps(&run), steps(&whole)), (vec![0, 5, 10], vec![0, 5, 10]));
         assert!(bytes(&run, "samples/step-00000010.png") == bytes(&whole, "samples/step-00000010.png"));
     }
@@ -305,7 +305,7 @@ mod tests {
     fn a_damaged_checkpoint_falls_back_to_the_one_before() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let config = Config { checkpoint_every: 2, keep: 2, ..config(Net::Mlp, 6) };
-        play(&config, &samples, run.path(), false).unwrap();
+        run_training(&config, &samples, run.path(), false).unwrap();
         let file = checkpoint::path(run.path(), 6);
         let good = fs::read(&file).unwrap();
         let mut nan = good.clone();
@@ -318,9 +318,9 @@ mod tests {
             assert!(warnings[0].contains("step-00000006.safetensors"), "{}", warnings[0]);
         }
         let short = Config { steps: Some(5), keep: 1, ..config.clone() };
-        play(&short, &samples, run.path(), true).unwrap();
+        run_training(&short, &samples, run.path(), true).unwrap();
         assert!(checkpoint::path(run.path(), 5).exists(), "a damaged file must not push out a good one");
-        play(&config, &samples, run.path(), true).unwrap();
+        run_training(&config, &samples, run.path(), true).unwrap();
         assert!(fs::read(&file).unwrap() == good, "resumed from before, step 6 has other bytes");
     }
 
@@ -333,8 +333,8 @@ mod tests {
         {
             fs::write(killed.join(file), left).unwrap();
         }
-        play(&config(Net::Mlp, 10), &samples, &killed, true).unwrap();
-        play(&config(Net::Mlp, 10), &samples, &whole, false).unwrap();
+        run_training(&config(Net::Mlp, 10), &samples, &killed, true).unwrap();
+        run_training(&config(Net::Mlp, 10), &samples, &whole, false).unwrap();
         assert_eq!(bytes(&whole, "metrics.jsonl"), bytes(&killed, "metrics.jsonl"));
         assert_eq!(grids(&whole).len(), grids(&killed).len());
     }
@@ -344,9 +344,9 @@ mod tests {
         let (samples, folder) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
         let config = |steps| Config { checkpoint_every: 4, keep: 2, ..config(Net::Mlp, steps) };
-        play(&config(40), &samples, &whole, false).unwrap();
-        play(&config(9), &samples, &parts, false).unwrap();
-        play(&config(40), &samples, &parts, true).unwrap();
+        run_training(&config(40), &samples, &whole, false).unwrap();
+        run_training(&config(9), &samples, &parts, false).unwrap();
+        run_training(&config(40), &samples, &parts, true).unwrap();
         let names =
             |run: &Path| checkpoints(run).iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&whole), names(&parts));
@@ -395,12 +395,13 @@ mod tests {
     #[test]
     fn runs_that_do_not_fit_are_refused_in_words() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
-        let refusal = |config: &Config, resume| play(config, &samples, run.path(), resume).unwrap_err().to_string();
+        let refusal =
+            |config: &Config, resume| run_training(config, &samples, run.path(), resume).unwrap_err().to_string();
         assert!(refusal(&config(Net::Dcgan, 2), false).contains("8x8"));
         let tiny = Samples::new(1, 2, 2, vec![7; 40 * 4]).unwrap();
         let watched = Config { detective: true, ..config(Net::Mlp, 2) };
-        assert!(play(&watched, &tiny, run.path(), false).unwrap_err().to_string().contains("3x3"));
-        play(&config(Net::Mlp, 2), &samples, run.path(), false).unwrap();
+        assert!(run_training(&watched, &tiny, run.path(), false).unwrap_err().to_string().contains("3x3"));
+        run_training(&config(Net::Mlp, 2), &samples, run.path(), false).unwrap();
         assert!(refusal(&config(Net::Mlp, 2), false).contains("--resume"));
         let other = refusal(&Config { lr_g: 0.001, ..config(Net::Mlp, 4) }, true);
         assert!(other.contains("lr_g = 0.0002, not 0.001"), "{other}");
@@ -409,10 +410,10 @@ mod tests {
     #[test]
     fn a_disk_that_refuses_ends_the_run_in_words_and_leaves_the_last_checkpoint() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
-        play(&config(Net::Mlp, 2), &samples, run.path(), false).unwrap();
+        run_training(&config(Net::Mlp, 2), &samples, run.path(), false).unwrap();
         // A folder where the next checkpoint's file must go: even root cannot write that.
         fs::create_dir_all(run.path().join("checkpoints/.part")).unwrap();
-        let error = play(&config(Net::Mlp, 4), &samples, run.path(), true).unwrap_err().to_string();
+        let error = run_training(&config(Net::Mlp, 4), &samples, run.path(), true).unwrap_err().to_string();
         assert!(error.contains("step-00000004") && error.contains("step-00000002"), "{error}");
         assert_eq!(load(run.path(), CheckpointSelector::Newest).unwrap().steps, 2);
     }
@@ -421,19 +422,19 @@ mod tests {
     fn losses_that_are_not_finite_end_the_run_with_remedies() {
         let (samples, run) = (samples((1, 8, 8)), tempfile::tempdir().unwrap());
         let wild = Config { loss: crate::nn::loss::Loss::LeastSquares, ..config(Net::Mlp, 4) };
-        let mut game = GanTrainer::new(&wild, &samples).unwrap();
+        let mut trainer = GanTrainer::new(&wild, &samples).unwrap();
         let huge = |(name, weight): (&String, &candle_core::Tensor)| (name.clone(), weight.affine(1e25, 1e25).unwrap());
-        let weights = game.discriminator.parameters().iter().map(huge).collect();
-        game.discriminator = game.discriminator.with_parameters(&weights).unwrap();
+        let weights = trainer.discriminator.parameters().iter().map(huge).collect();
+        trainer.discriminator = trainer.discriminator.with_parameters(&weights).unwrap();
         fs::create_dir_all(run.path().join("checkpoints")).unwrap();
         let quality = |x: f64| BTreeMap::from([(quality::DISTANCE.to_owned(), x)]);
-        checkpoint::save(&game, &quality(0.0), run.path()).unwrap();
-        let broken = checkpoint::save(&game, &quality(f64::NAN), run.path()).unwrap_err();
+        checkpoint::save(&trainer, &quality(0.0), run.path()).unwrap();
+        let broken = checkpoint::save(&trainer, &quality(f64::NAN), run.path()).unwrap_err();
         assert!(
             matches!(broken, Error::NotFinite { step: 0, .. }),
             "a checkpoint that would not open is not written: {broken}"
         );
-        let error = play(&wild, &samples, run.path(), true).unwrap_err().to_string();
+        let error = run_training(&wild, &samples, run.path(), true).unwrap_err().to_string();
         assert!(error.contains("step 1") && error.contains("lr_g") && error.contains("step-00000000"), "{error}");
     }
 
@@ -443,23 +444,23 @@ mod tests {
         let ramp: Vec<u8> = (0..64).map(|i| 20 + 3 * i).collect();
         let samples = Samples::new(1, 8, 8, ramp.repeat(16)).unwrap();
         let config = Config { batch: 16, lr_g: 1e-3, lr_d: 1e-3, ..config(Net::Mlp, 300) };
-        let mut game = GanTrainer::new(&config, &samples).unwrap();
-        let distance = |game: &GanTrainer| {
+        let mut trainer = GanTrainer::new(&config, &samples).unwrap();
+        let distance = |trainer: &GanTrainer| {
             let z = crate::math::random::normal(&mut stream(5, "z", 0), 16 * 16);
             let z = candle_core::Tensor::from_vec(z, (16, 16), &candle_core::Device::Cpu).unwrap();
-            let pictures = crate::nn::infer(&game.average.layers().unwrap(), &z).unwrap();
+            let pictures = crate::nn::infer(&trainer.average.layers().unwrap(), &z).unwrap();
             let pictures = pictures.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let target = |i: usize| f32::from(ramp[i % 64]) / 127.5 - 1.0;
             pictures.iter().enumerate().map(|(i, x)| (x - target(i)).abs()).sum::<f32>() / pictures.len() as f32
         };
-        let before = distance(&game);
+        let before = distance(&trainer);
         let mut deck = crate::math::random::Deck::new(config.seed, samples.len());
         for step in 0..300 {
-            game.train_step(&Batch::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap();
+            trainer.train_step(&Batch::of(&config, (&samples).into(), &mut deck, step).unwrap()).unwrap();
         }
-        let after = distance(&game);
+        let after = distance(&trainer);
         let fresh = GanTrainer::new(&config, &samples).unwrap();
-        let [far, near] = [&fresh, &game].map(|game| measured(game, &samples));
+        let [far, near] = [&fresh, &trainer].map(|trainer| measured(trainer, &samples));
         assert!(near < far / 3.0, "kernel distance {far} before, {near} after");
         assert!(after < 0.15 && after < before / 3.0, "mean distance {before} before, {after} after");
     }

@@ -220,7 +220,7 @@ fn what_cannot_be_played_is_said_before_the_game() {
     let out = dir.path().join("game").display().to_string();
     let say =
         |arguments: &[&str]| counterfoil(["faceoff", "--boxes", &boxes, "--out", &out].iter().chain(arguments)).code(2);
-    say(&["--exhibits", &exhibits()]).says("nobody plays");
+    say(&["--exhibits", &exhibits()]).says("there are no contestants");
     say(&["--box", "other", "--exhibits", &exhibits()]).says("counterfoil pair other");
     say(&["--box", "till", "--box", "till", "--exhibits", &exhibits()]).says("two contestants are called till");
     say(&["--box", "till"]).says("nothing is shown");

@@ -35,12 +35,12 @@ fn a_running_box_takes_another_model_without_a_pause() {
     model(&state, &["install", &one, "--select"]).ok();
     let kept = state.display().to_string();
     let watching = Watching::start(["watch", "--source", "stdin", "--state", &kept, "--lights", "none"], &[]);
-    watching.hears("by specimen-note-statistics (number 1)");
+    watching.wait_for_message("by specimen-note-statistics (number 1)");
     model(&state, &["install", &two, "--select"]).ok();
-    watching.hears("judging by specimen-note-statistics (number 2)");
+    watching.wait_for_message("judging by specimen-note-statistics (number 2)");
     model(&state, &["rollback"]).ok();
     watching.signal("HUP");
-    watching.hears("judging by specimen-note-statistics (number 1)");
+    watching.wait_for_message("judging by specimen-note-statistics (number 1)");
     assert_eq!(watching.end().0, Some(2), "stdin ended without a picture");
 
     // The SD card loses a file: the box starts with the previous model.

@@ -107,12 +107,12 @@ fn a_code_that_the_box_shows_pairs_and_another_does_not() {
     let served = Served::start("till", &["--source", "none", "--bundle", &bundle()]);
     let boxes = served.state.join("boxes.toml").display().to_string();
     let pair = |typed: &dyn Fn(&str) -> String| {
-        let before = served.watching.talk().matches("the code is").count();
+        let before = served.watching.messages().matches("the code is").count();
         counterfoil_reading(["pair", &served.address, "--visitor", "desk", "--boxes", &boxes], || {
             let mut code = None;
             until(Duration::from_mins(1), "the box shows a code", || {
-                let talk = served.watching.talk();
-                let line = talk.lines().filter(|line| line.contains("the code is")).nth(before);
+                let messages = served.watching.messages();
+                let line = messages.lines().filter(|line| line.contains("the code is")).nth(before);
                 code = line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned);
                 code.is_some()
             });
@@ -317,10 +317,10 @@ fn a_home_automation_hears_of_the_box() {
     // Two clients that throw each other out do so as fast as they connect. That it does not happen takes time to see.
     thread::sleep(Duration::from_secs(6));
     assert!(
-        !watching.talk().contains("MQTT") && !second.talk().contains("MQTT"),
+        !watching.messages().contains("MQTT") && !second.messages().contains("MQTT"),
         "{}{}",
-        watching.talk(),
-        second.talk()
+        watching.messages(),
+        second.messages()
     );
     drop(second);
     // When the power of a box is cut, its last will reports it as offline.
@@ -376,9 +376,9 @@ fn a_box_is_found_by_its_name_from_another_machine() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&played.stdout);
-    let talk = String::from_utf8_lossy(&played.stderr);
+    let messages = String::from_utf8_lossy(&played.stderr);
     let box_says = fs::read_to_string(dir.path().join("talk")).unwrap_or_default();
-    assert!(played.status.success() && said.lines().count() == 3, "{said}{talk}{box_says}");
+    assert!(played.status.success() && said.lines().count() == 3, "{said}{messages}{box_says}");
     for line in said.lines().take(2) {
         let line: Value = serde_json::from_str(line).unwrap();
         assert!(line["answers"]["till"]["verdict"].is_string(), "{line}");

@@ -127,7 +127,7 @@ fn pictures_a_box_was_unsure_of_come_back_once_a_person_labelled_them() {
             [&["train", "--data", &notes, "--out", &run, "--unsure", &kept, "--steps", "2"], &SMALL[..]].concat(),
         )
     };
-    train().code(2).says("nobody has labelled").says("real/");
+    train().code(2).says("are not labelled yet").says("real/");
     let mut fakes: Vec<_> = walk(&stage.path("test/fake"));
     for (label, picture) in [("real", walk(&stage.path("test/real")).remove(0)), ("fake", fakes.remove(0))] {
         std::fs::create_dir(unsure.join(label)).unwrap();

@@ -63,11 +63,11 @@ fn frames_that_agree_are_a_verdict_and_one_that_does_not_is_none() {
     let said: Vec<_> = [watching.next(), watching.next()].iter().map(|line| line["said"].clone()).collect();
     assert_eq!(said, ["genuine", "counterfeit"]);
     assert!(watching.rest(MOMENT).is_empty(), "nothing else was said");
-    let (code, talk) = watching.end();
-    assert_eq!(code, Some(0), "{talk}");
-    assert!(talk.contains("frames judged"), "{talk}");
-    let (lit, dark) = (talk.rfind("[green on]").unwrap(), talk.rfind("[green off]").unwrap());
-    assert!(lit < dark && talk.contains("[red on]"), "{talk}");
+    let (code, messages) = watching.end();
+    assert_eq!(code, Some(0), "{messages}");
+    assert!(messages.contains("frames judged"), "{messages}");
+    let (lit, dark) = (messages.rfind("[green on]").unwrap(), messages.rfind("[green off]").unwrap());
+    assert!(lit < dark && messages.contains("[red on]"), "{messages}");
 }
 
 /// The arguments of a box that watches a folder.
@@ -83,7 +83,7 @@ fn a_folder_is_watched_and_every_verdict_written_down() {
     fs::write(inbox.join("old.jpg"), judged("genuine")).unwrap();
     let [source, kept, bundle] = [format!("dir:{}", inbox.display()), state.display().to_string(), bundle()];
     let watching = Watching::start(in_folder(&source, &kept, &bundle).iter().chain(&["--lights", "console"]), &[]);
-    watching.hears("1 files were in");
+    watching.wait_for_message("1 files were in");
     fs::write(inbox.join("1.jpg"), judged("counterfeit")).unwrap();
     assert_eq!(watching.next()["said"], "counterfeit");
     fs::write(inbox.join("2.jpg"), "no picture").unwrap();
@@ -92,15 +92,15 @@ fn a_folder_is_watched_and_every_verdict_written_down() {
     // The folder disappears and comes back. The fault ends as soon as the folder can be listed again.
     let elsewhere = dir.path().join("elsewhere");
     fs::rename(&inbox, &elsewhere).unwrap();
-    watching.hears("cannot be listed");
+    watching.wait_for_message("cannot be listed");
     fs::write(elsewhere.join("3.jpg"), judged("genuine")).unwrap();
     fs::rename(&elsewhere, &inbox).unwrap();
-    watching.hears("there are pictures again");
+    watching.wait_for_message("there are pictures again");
     let line = watching.next();
     assert!(line["said"] == "genuine" && line["path"].as_str().unwrap().ends_with("3.jpg"), "{line}");
     watching.signal("TERM");
-    let (code, talk) = watching.end();
-    assert_eq!(code, Some(0), "{talk}");
+    let (code, messages) = watching.end();
+    assert_eq!(code, Some(0), "{messages}");
 
     let journal = edge(["journal", "--state", &kept]).ok().stdout();
     let verdicts: Vec<_> = journal.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
@@ -115,7 +115,7 @@ fn each_file_of_a_folder_has_a_verdict_of_its_own() {
     fs::create_dir(&inbox).unwrap();
     let [source, kept, bundle] = [format!("dir:{}", inbox.display()), state.display().to_string(), bundle()];
     let watching = Watching::start(in_folder(&source, &kept, &bundle), &[]);
-    watching.hears("0 files were in");
+    watching.wait_for_message("0 files were in");
     let (genuine, fake) = (judged("genuine"), judged("counterfeit"));
     // Sixty files in quick succession, equal and different ones, each renamed into place.
     for number in 0..60 {
@@ -147,19 +147,19 @@ fn half_a_file_is_not_judged() {
     fs::create_dir(&inbox).unwrap();
     let [source, kept, bundle] = [format!("dir:{}", inbox.display()), state.display().to_string(), bundle()];
     let watching = Watching::start(in_folder(&source, &kept, &bundle), &[]);
-    watching.hears("0 files were in");
+    watching.wait_for_message("0 files were in");
     let picture = judged("genuine");
     let mut copy = fs::File::create(inbox.join("slow.jpg")).unwrap();
     let (first, rest) = picture.split_at(picture.len() / 2);
     copy.write_all(first).unwrap();
-    watching.hears("slow.jpg is cut short; waiting for the rest");
+    watching.wait_for_message("slow.jpg is cut short; waiting for the rest");
     assert!(watching.rest(MOMENT).is_empty(), "half a file has no verdict");
     copy.write_all(rest).unwrap();
     let line = watching.next();
     assert!(line["said"] == "genuine" && line["path"].as_str().unwrap().ends_with("slow.jpg"), "{line}");
     watching.signal("TERM");
-    let (code, talk) = watching.end();
-    assert!(code == Some(0) && talk.matches("cut short").count() == 1, "{talk}");
+    let (code, messages) = watching.end();
+    assert!(code == Some(0) && messages.matches("cut short").count() == 1, "{messages}");
 }
 
 #[test]
@@ -181,20 +181,21 @@ fn damaged_frames_are_counted_and_are_no_part_of_a_verdict() {
         show(&genuine, 1);
     }
     assert_eq!(watching.next()["said"], "genuine");
-    assert!(!watching.talk().contains("trying again"), "{}", watching.talk());
+    assert!(!watching.messages().contains("trying again"), "{}", watching.messages());
     // Only damaged frames for a while are a fault. Intact frames end it.
     show(damaged, 16);
-    watching.hears("every frame has been damaged for 5 s");
-    watching.hears("check the camera's cable");
+    watching.wait_for_message("every frame has been damaged for 5 s");
+    watching.wait_for_message("check the camera's cable");
     show(&genuine, 3);
-    watching.hears("there are pictures again");
+    watching.wait_for_message("there are pictures again");
     assert_eq!(watching.next()["said"], "genuine");
     assert!(watching.rest(MOMENT).is_empty(), "nothing was said of damaged frames");
     drop(camera);
-    let (code, talk) = watching.end();
-    assert_eq!(code, Some(0), "{talk}");
-    let counted = talk.split(" were damaged").next().and_then(|before| before.rsplit(' ').next()?.parse::<u32>().ok());
-    assert!(counted.is_some_and(|counted| (20..=22).contains(&counted)), "{talk}");
+    let (code, messages) = watching.end();
+    assert_eq!(code, Some(0), "{messages}");
+    let counted =
+        messages.split(" were damaged").next().and_then(|before| before.rsplit(' ').next()?.parse::<u32>().ok());
+    assert!(counted.is_some_and(|counted| (20..=22).contains(&counted)), "{messages}");
 }
 
 #[test]
@@ -202,24 +203,24 @@ fn a_stream_that_is_no_mjpeg_is_a_fault_with_a_remedy() {
     let source = ["watch", "--source", "stdin", "--json", "--bundle", &bundle()];
     // Stdin that stays open without a byte and then ends without a picture.
     let watching = Watching::start(source, &[]);
-    watching.hears("stdin has given nothing for 5 s; start what feeds it");
-    let (code, talk) = watching.end();
-    assert!(code == Some(2) && talk.contains("stdin ended without a byte"), "{talk}");
+    watching.wait_for_message("stdin has given nothing for 5 s; start what feeds it");
+    let (code, messages) = watching.end();
+    assert!(code == Some(2) && messages.contains("stdin ended without a byte"), "{messages}");
     let mut watching = Watching::start(source, &[]);
     let mut film = vec![0x5A; 100_000];
     film[..8].copy_from_slice(b"\0\0\0\x01\x67\x42\0\x1f");
     watching.stdin.as_mut().unwrap().write_all(&film).unwrap();
-    watching.hears("stdin gives H.264 video and no JPEG pictures; start what feeds it");
-    watching.hears("ffmpeg -i INPUT -f mjpeg -");
+    watching.wait_for_message("stdin gives H.264 video and no JPEG pictures; start what feeds it");
+    watching.wait_for_message("ffmpeg -i INPUT -f mjpeg -");
     watching.stdin.as_mut().unwrap().write_all(&judged("genuine").repeat(3)).unwrap();
-    watching.hears("there are pictures again");
-    let (code, talk) = watching.end();
-    assert_eq!(code, Some(0), "{talk}");
+    watching.wait_for_message("there are pictures again");
+    let (code, messages) = watching.end();
+    assert_eq!(code, Some(0), "{messages}");
     // An endless stream of bytes that contains no picture.
     let mut watching = Watching::start(source, &[]);
     let mut pipe = watching.stdin.take().unwrap();
     let feeding = std::thread::spawn(move || while pipe.write_all(&b"\xFF\xD8\xFF\x00".repeat(1 << 14)).is_ok() {});
-    watching.hears("stdin has given no whole JPEG picture for 5 s or 2 MB");
+    watching.wait_for_message("stdin has given no whole JPEG picture for 5 s or 2 MB");
     watching.signal("TERM");
     assert_eq!(watching.end().0, Some(0), "a flood of bytes does not hold it up");
     feeding.join().unwrap();
@@ -240,11 +241,11 @@ fn a_fault_is_left_though_only_the_button_has_pictures_judged() {
         &[found_in(&bin)],
     );
     for times in 1..3 {
-        while watching.talk().matches("the camera's program ended").count() < times {
+        while watching.messages().matches("the camera's program ended").count() < times {
             std::thread::sleep(Duration::from_millis(20));
         }
         fs::write(&plugged, "").unwrap();
-        while watching.talk().matches("there are pictures again").count() < times {
+        while watching.messages().matches("there are pictures again").count() < times {
             std::thread::sleep(Duration::from_millis(20));
         }
         fs::remove_file(&plugged).unwrap();
@@ -268,12 +269,12 @@ fn a_cameras_program_that_dies_is_started_again() {
         &[found_in(&bin)],
     );
     assert_eq!(watching.next()["said"], "genuine");
-    watching.hears("the cable is loose");
+    watching.wait_for_message("the cable is loose");
     assert_eq!(watching.next()["said"], "genuine", "another start, another verdict");
     // A fault blinks red and never shows green.
-    let talk = watching.talk();
-    let fault = &talk[talk.find("cable is loose").unwrap()..];
-    assert!(!fault[..fault.find("[red on]").unwrap_or(fault.len())].contains("[green on]"), "{talk}");
+    let messages = watching.messages();
+    let fault = &messages[messages.find("cable is loose").unwrap()..];
+    assert!(!fault[..fault.find("[red on]").unwrap_or(fault.len())].contains("[green on]"), "{messages}");
     watching.signal("INT");
     assert_eq!(watching.end().0, Some(0));
 }
@@ -285,23 +286,24 @@ fn a_cameras_raw_pictures_are_judged_as_they_are() {
     let bin = rpicam(dir.path(), "head -c 3456000 /dev/zero | tr '\\000' '\\200'; sleep 60");
     let arguments = ["watch", "--source", "rpicam:yuv420", "--json", "--bundle", &bundle()];
     let watching = Watching::start(arguments, &[found_in(&bin)]);
-    watching.hears("watching rpicam:yuv420");
+    watching.wait_for_message("watching rpicam:yuv420");
     std::thread::sleep(Duration::from_secs(3));
     watching.signal("TERM");
-    let (code, talk) = watching.end();
-    assert_eq!(code, Some(0), "{talk}");
+    let (code, messages) = watching.end();
+    assert_eq!(code, Some(0), "{messages}");
     assert!(
-        talk.contains("2 frames judged") || talk.contains("1 frames judged") && talk.contains("1 were dropped"),
-        "{talk}"
+        messages.contains("2 frames judged")
+            || messages.contains("1 frames judged") && messages.contains("1 were dropped"),
+        "{messages}"
     );
 }
 
 #[test]
 fn what_is_missing_is_said_once_and_tried_again() {
     let watching = Watching::start(["watch", "--source", "v4l2:/dev/video-nowhere", "--bundle", &bundle()], &[]);
-    watching.hears("there is no camera at /dev/video-nowhere; plug it in");
+    watching.wait_for_message("there is no camera at /dev/video-nowhere; plug it in");
     std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(watching.talk().matches("no camera").count(), 1, "{}", watching.talk());
+    assert_eq!(watching.messages().matches("no camera").count(), 1, "{}", watching.messages());
     watching.signal("TERM");
     assert_eq!(watching.end().0, Some(0));
     edge(["watch", "--source", "webcam", "--bundle", "x"]).code(2).says("expected rpicam");
@@ -405,10 +407,10 @@ fn pictures_worth_learning_from_are_captured_and_others_said_why_not() {
     let mut glare = Vec::new();
     JpegEncoder::new(&mut glare).encode(&white, 640, 480, ExtendedColorType::Rgb8).unwrap();
     show(&glare);
-    let (code, talk) = watching.end();
-    assert_eq!(code, Some(0), "{talk}");
+    let (code, messages) = watching.end();
+    assert_eq!(code, Some(0), "{messages}");
     for expected in ["too dark", "the same as the last", "too bright"] {
-        assert!(talk.contains(expected), "{expected}: {talk}");
+        assert!(messages.contains(expected), "{expected}: {messages}");
     }
     let taken = fs::read_dir(dir.path().join("photos"))
         .unwrap()

@@ -67,7 +67,10 @@ impl Pairing {
         let confirm = Confirm { id: self.id, proof: agreed.proof() };
         let paired: Paired = ask(&mut self.sender, Method::POST, &self.address, "/v1/pair/confirm", &confirm).await?;
         if !agreed.accepts(&paired.proof) {
-            bail!("whoever answers at {} does not know the code itself: somebody sits between", self.address);
+            bail!(
+                "the machine that answers at {} does not know the code: it is not the box that shows it",
+                self.address
+            );
         }
         Ok(Known { name: self.name, address: self.address, fingerprint: self.fingerprint, token: paired.token })
     }

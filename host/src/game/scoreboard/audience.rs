@@ -18,7 +18,7 @@ pub enum Refused {
     #[error("a name has 1 to {NAME} letters")]
     Name,
     /// Another person or a contestant has this name.
-    #[error("somebody is called {0} already")]
+    #[error("the name {0} is taken")]
     Taken(String),
     /// The game has as many people as it takes.
     #[error("{MOST} people play already")]
@@ -33,7 +33,7 @@ pub enum Refused {
     #[error("you have said it already")]
     Twice,
     /// The system gives no random bytes for an id.
-    #[error("nobody can join just now")]
+    #[error("no one can join just now")]
     Shut,
 }
 

@@ -67,13 +67,17 @@ pub(in super::super) fn path(run: &Path, step: u64) -> PathBuf {
 }
 
 /// Saves a trainer together with its generator's quality metrics. Returns the path of the file.
-pub(in super::super) fn save(game: &GanTrainer, quality: &BTreeMap<String, f64>, run: &Path) -> Result<PathBuf, Error> {
-    let path = path(run, game.step);
-    durable::write(&path, &serialize(game, quality)?).map_err(Error::io("save the checkpoint", &path))?;
+pub(in super::super) fn save(
+    trainer: &GanTrainer,
+    quality: &BTreeMap<String, f64>,
+    run: &Path,
+) -> Result<PathBuf, Error> {
+    let path = path(run, trainer.step);
+    durable::write(&path, &serialize(trainer, quality)?).map_err(Error::io("save the checkpoint", &path))?;
     Ok(path)
 }
 
-fn serialize(game: &GanTrainer, quality: &BTreeMap<String, f64>) -> Result<Vec<u8>, Error> {
+fn serialize(trainer: &GanTrainer, quality: &BTreeMap<String, f64>) -> Result<Vec<u8>, Error> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     let mut finite = quality.values().all(|x| x.is_finite());
     let mut add = |name: String, shape: &[usize], data: &[f32]| {
@@ -81,14 +85,14 @@ fn serialize(game: &GanTrainer, quality: &BTreeMap<String, f64>) -> Result<Vec<u
         tensors.push((name, shape.to_vec(), data.iter().flat_map(|x| x.to_le_bytes()).collect()));
     };
     let mut networks = vec![
-        ("g".to_owned(), &game.generator),
-        ("d".to_owned(), &game.discriminator),
-        ("ema".to_owned(), &game.average),
+        ("g".to_owned(), &trainer.generator),
+        ("d".to_owned(), &trainer.discriminator),
+        ("ema".to_owned(), &trainer.average),
     ];
-    let mut adams = vec![("adam.g".to_owned(), &game.adam_g), ("adam.d".to_owned(), &game.adam_d)];
-    if let Some(detective) = &game.detective {
-        for (part, [player, average]) in detective.parts() {
-            networks.push((format!("detective.{part}"), player));
+    let mut adams = vec![("adam.g".to_owned(), &trainer.adam_g), ("adam.d".to_owned(), &trainer.adam_d)];
+    if let Some(detective) = &trainer.detective {
+        for (part, [weights, average]) in detective.parts() {
+            networks.push((format!("detective.{part}"), weights));
             networks.push((format!("detective.ema.{part}"), average));
         }
         for ((part, _), adam) in detective.parts().into_iter().zip(&detective.adams) {
@@ -112,9 +116,9 @@ fn serialize(game: &GanTrainer, quality: &BTreeMap<String, f64>) -> Result<Vec<u
     }
     if !finite {
         // Such a file could not be opened again, and it must not displace one that can.
-        return Err(Error::NotFinite { step: game.step, last: None });
+        return Err(Error::NotFinite { step: trainer.step, last: None });
     }
-    let (step, shape, config) = (game.step, game.shape, game.config.recipe());
+    let (step, shape, config) = (trainer.step, trainer.shape, trainer.config.recipe());
     let header = Header { format: FORMAT, step, shape, config, quality: quality.clone() };
     let header = serde_json::to_string(&header).expect("a header of numbers and names is JSON");
     let numbers = tensors.iter().map(|(name, shape, bytes)| {
@@ -204,11 +208,11 @@ impl Checkpoint {
             }
             let found = blank
                 .parts()
-                .map(|(part, [player, average])| {
+                .map(|(part, [weights, average])| {
                     Ok((
-                        network(&format!("detective.{part}"), player)?,
+                        network(&format!("detective.{part}"), weights)?,
                         network(&format!("detective.ema.{part}"), average)?,
-                        moments(&format!("detective.adam.{part}"), player)?,
+                        moments(&format!("detective.adam.{part}"), weights)?,
                     ))
                 })
                 .into_iter()
@@ -231,12 +235,12 @@ impl Checkpoint {
 
     /// The trainer at this step, to continue with `config`.
     pub(in super::super) fn into_trainer(self, config: &Config, samples: &Samples) -> Result<GanTrainer, Error> {
-        let mut game = GanTrainer::with(config, samples, &self.generator, &self.discriminator, &self.average)?;
-        game.step = self.step;
-        game.adam_g.resume(self.step, self.moments_g);
-        game.adam_d.resume(self.step, self.moments_d);
-        game.detective = self.detective;
-        Ok(game)
+        let mut trainer = GanTrainer::with(config, samples, &self.generator, &self.discriminator, &self.average)?;
+        trainer.step = self.step;
+        trainer.adam_g.resume(self.step, self.moments_g);
+        trainer.adam_d.resume(self.step, self.moments_d);
+        trainer.detective = self.detective;
+        Ok(trainer)
     }
 }
 
