@@ -321,6 +321,12 @@ mod tests {
     }
 
     #[test]
+    fn a_pin_of_minus_one_is_left_alone() {
+        let pins = Config::parse("[pins]\nbuzzer = -1\nbutton = -1").unwrap().pins;
+        assert_eq!(pins, Pins { buzzer: None, button: None, ..Pins::default() });
+    }
+
+    #[test]
     fn a_mistyped_key_is_refused_with_the_nearest_one() {
         let error = Config::parse("mode = \"always\"\nlihgts = \"none\"").unwrap_err();
         assert!(error.contains("line 2") && error.contains("did you mean `lights`?"), "{error}");
@@ -335,6 +341,7 @@ mod tests {
             ("agree = [2, 5]", "more than half"),
             ("mode = \"sometimes\"", "`always`"),
             ("journal = 1", "expected a boolean"),
+            ("[pins]\nbuzzer = 300", "-1 for none"),
             ("guide = [0.5, 0.5, 0.6, 0.5]", "inside the picture"),
             ("[network]\npage = \"0.0.0.0:80\"\npublic = false", "leave one of them out"),
             ("[mqtt]\nbroker = \"here:there\"", "expected HOST or HOST:PORT"),

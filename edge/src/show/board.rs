@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorKind, ErrorType, InputPin, OutputPin};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::Result;
 use crate::show::button::Button;
@@ -60,7 +61,7 @@ impl FromStr for Kind {
     }
 }
 
-/// BCM numbers of the pins on the header; `None` for a part that is not wired.
+/// BCM numbers of the pins on the header; `None`, in a file -1, for a pin that is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pins {
@@ -69,9 +70,21 @@ pub struct Pins {
     /// Pin of the red light.
     pub red: u8,
     /// Pin of the buzzer.
+    #[serde(deserialize_with = "pin_or_none")]
     pub buzzer: Option<u8>,
     /// Pin of the button.
+    #[serde(deserialize_with = "pin_or_none")]
     pub button: Option<u8>,
+}
+
+/// Reads a pin's number; -1 stands for none, since TOML has no null.
+fn pin_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u8>, D::Error> {
+    match i64::deserialize(from)? {
+        -1 => Ok(None),
+        pin => u8::try_from(pin)
+            .map(Some)
+            .map_err(|_| D::Error::custom(format!("{pin} is no pin: expected 0 to 255, or -1 for none"))),
+    }
 }
 
 impl Default for Pins {
