@@ -9,12 +9,13 @@ use super::{Estimate, Evaluation, Family, Resampled};
 
 /// Whether a judged family resembles a family of the other folds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Kinship {
     /// Another fold holds a family of the same kind, so a detector trained on the other folds was trained on
     /// something similar.
+    #[serde(rename = "kin")]
     Seen,
     /// No other fold holds a family of the same kind.
+    #[serde(rename = "alien")]
     Unseen,
 }
 

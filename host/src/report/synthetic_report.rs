@@ -224,7 +224,7 @@ fn shows_everything_and_fetches_nothing() {
         "too close to call",
         "sharpness, low",
         "the last 20 probes, since step 19650: 0.96",
-        "Kin of a family in another fold (3)",
+        "Families of a kind that another fold has (3)",
         "mean AUROC",
         "and caught",
     ] {

@@ -26,7 +26,7 @@ pub(super) fn parts(report: &Report) -> Vec<Part<'_>> {
     let Some(kinship) = &report.kinship else { return Vec::new() };
     let summed: Vec<(&Detector, ZooSummary)> =
         report.detectors.iter().map(|detector| (detector, ZooSummary::of(&detector.evaluation, kinship))).collect();
-    let headings = ["Every family", "Kin of a family in another fold", "Aliens"];
+    let headings = ["Every family", "Families of a kind that another fold has", "Families of an unseen kind"];
     let part = |(place, heading): (usize, &str)| {
         let families = summed.iter().map(|(_, zoo)| zoo.parts()[place].1.families).max().filter(|&count| count > 0)?;
         let rows = summed.iter().map(|(detector, zoo)| row(detector, zoo.parts()[place].1)).collect();
