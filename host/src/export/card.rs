@@ -137,6 +137,9 @@ mod tests {
         let pretrained = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pretrained/specimen-note-statistics");
         let mut manifest = Bundle::open(&pretrained).unwrap().manifest().clone();
         manifest.training.revision = "0.0.0 (0000000)".to_owned();
+        for engine in &mut manifest.engines {
+            (engine.version, engine.max_difference) = ("1.0.0".to_owned(), 2e-5);
+        }
         let baseline = Baseline { name: "best single number".to_owned(), evaluation: evaluation(), scored: Vec::new() };
         let measurement = Measurement { on: "specimen notes".to_owned(), own: evaluation(), baselines: vec![baseline] };
         insta::assert_snapshot!("measured", card(&manifest, Some(&measurement)));
