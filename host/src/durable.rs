@@ -1,8 +1,10 @@
-//! Writes the files of a run folder atomically: the bytes go to a temporary file in the same folder and to the disk, and
-//! then the file is renamed. A kill, a power failure or a full disk at any moment leaves the old file or the new one.
+//! Writes the files of a run folder atomically: the bytes go to a temporary file in the same folder and to the
+//! disk, and then the file is renamed. A kill, a power failure or a full disk at any moment leaves the old file or
+//! the new one.
 //!
-//! One process has a run folder to itself, so the temporary file has one name and a kill leaves at most one checkpoint of
-//! remains. For folders into which others write see [`counterfoil_models::write_whole`] (decision 11).
+//! One process has a run folder to itself, so the temporary file has one name and a kill leaves at most one
+//! checkpoint of remains. For folders into which others write see [`counterfoil_models::write_whole`] (decision
+//! 11).
 
 use std::fs::{self, File};
 use std::io::{self, Write};

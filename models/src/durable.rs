@@ -13,8 +13,9 @@ use crate::{Error, Result};
 
 /// Writes `bytes` to `path`, replaces what is there, and creates missing folders.
 ///
-/// When it returns, the write is on the disk: a power cut does not undo it. Several threads and processes may write into
-/// one folder. Everyone may read the file: the box may run as a different user from the one who wrote it.
+/// When it returns, the write is on the disk: a power cut does not undo it. Several threads and processes may
+/// write into one folder. Everyone may read the file: the box may run as a different user from the one who wrote
+/// it.
 ///
 /// # Errors
 /// [`Error::Io`], for example when the disk is full; what was at `path` is then unchanged.

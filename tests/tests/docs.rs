@@ -1,5 +1,5 @@
-//! The documentation is true: its links lead somewhere, the book has every page, and every command in it is one that the
-//! programs take.
+//! The documentation is true: its links lead somewhere, the book has every page, and every command in it is one
+//! that the programs take.
 
 #![expect(clippy::unwrap_used, reason = "a document that cannot be read has failed")]
 

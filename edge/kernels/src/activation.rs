@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 /// Rows that one task sums, independent of the number of threads, so that the order of a sum never changes.
-pub const CHUNK: usize = 256;
+pub(crate) const CHUNK: usize = 256;
 /// Numbers that one task changes in an element-wise operation.
 const SPAN: usize = 16 * 1024;
 /// Number of columns below which several rows are summed side by side, so that vector registers are full.
@@ -68,8 +68,7 @@ impl Activation {
 
 /// A leaky rectifier with this slope below zero. NaN stays NaN.
 #[inline(always)]
-#[must_use]
-pub fn leaky_relu(x: f32, slope: f32) -> f32 {
+pub(crate) fn leaky_relu(x: f32, slope: f32) -> f32 {
     if x > 0.0 { x } else { slope * x }
 }
 
@@ -118,8 +117,7 @@ fn tanh_with_simd<'a, S: Simd>(_: S, x: &'a mut [f32]) {
 }
 
 /// The sum of rows of `columns` numbers, in the order of the rows.
-#[must_use]
-pub fn add_up(rows: &[Vec<f32>], columns: usize) -> Vec<f32> {
+pub(crate) fn add_up(rows: &[Vec<f32>], columns: usize) -> Vec<f32> {
     rows.iter().fold(vec![0.0; columns], |mut sum, row| {
         sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
         sum

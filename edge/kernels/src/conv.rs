@@ -57,7 +57,8 @@ impl Window {
         ((small - 1) * self.stride + self.kernel).saturating_sub(2 * self.padding)
     }
 
-    /// For one offset in the kernel, the small coordinates for which the pixel at that offset is inside the large side.
+    /// For one offset in the kernel, the small coordinates for which the pixel at that offset is inside the large
+    /// side.
     fn inside(self, offset: usize, large: usize, small: usize) -> std::ops::Range<usize> {
         let first = self.padding.saturating_sub(offset).div_ceil(self.stride);
         let end = (large + self.padding).saturating_sub(offset).div_ceil(self.stride).min(small);

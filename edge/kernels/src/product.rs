@@ -1,13 +1,13 @@
 //! The two matrix products under every layer, on pictures and panels of weights.
 //!
-//! With channels-last maps, a window of a convolution is a few runs of adjacent numbers. So nothing is
-//! unfolded: [`window_product`] reads the left-hand rows of its product directly from the maps, and [`weight_gradient_product`] sums the
-//! weights' gradient directly over them.
+//! With channels-last maps, a window of a convolution is a few runs of adjacent numbers. So nothing is unfolded:
+//! [`window_product`] reads the left-hand rows of its product directly from the maps, and
+//! [`weight_gradient_product`] sums the weights' gradient directly over them.
 //!
 //! | product | left | right | out |
 //! |---|---|---|---|
-//! | [`window_product`] | windows of each picture | weights | one pixel each: a convolution, its transpose, a linear layer |
-//! | [`weight_gradient_product`] | windows of each picture, transposed | the other side's gradients | the weights' gradient |
+//! | [`window_product`] | windows | weights | one pixel each: a convolution, its transpose, a linear layer |
+//! | [`weight_gradient_product`] | windows, transposed | gradients of the other side | the weights' gradient |
 //!
 //! Both keep a tile of M pictures (or channels) by two vectors of columns in registers. M is chosen so that the
 //! tile fits: 8 for AVX-512, 4 elsewhere. The vectors are those of `pulp`: AVX-512, AVX2 with FMA, NEON or plain
@@ -29,8 +29,8 @@ use crate::workspace::{Buffer, Workspace};
 
 /// Number of channels in a tile of [`weight_gradient_product`].
 const TILE: usize = 8;
-/// Places over which [`weight_gradient_product`] sums before it goes to the next tile. Their part of both sides stays in the
-/// first-level cache.
+/// Places over which [`weight_gradient_product`] sums before it goes to the next tile. Their part of both sides
+/// stays in the first-level cache.
 const PLACES: usize = 128;
 
 /// A run of adjacent numbers in a picture, as many as the plan has channels, and the rows of weights that it is
@@ -174,8 +174,8 @@ impl GatherTask<'_> {
         let (zero, slope) = (simd.splat_f32s(0.0), simd.splat_f32s(finish.slope));
         let pictures = &self.input[image * plan.input..(image + M) * plan.input];
         for (place, taps) in &plan.places {
-            // SAFETY: `window_product` has checked every tap against one picture and the panel's rows; `pictures` has M
-            // whole pictures.
+            // SAFETY: `window_product` has checked every tap against one picture and the panel's rows; `pictures`
+            // has M whole pictures.
             let sums = unsafe { dot::<S, M>(simd, start, pictures, plan, &plan.taps[taps.clone()], panel) };
             for (i, mut sum) in sums.into_iter().enumerate() {
                 if finish.slope != 1.0 {
@@ -336,8 +336,8 @@ impl OuterTask<'_> {
         let Self { plan, input, panels, .. } = *self;
         let first = panel * panels.width;
         let columns = panels.width.min(panels.columns - first);
-        // SAFETY: `weight_gradient_product` has checked every window against one picture and the panels' rows; channel + M is at most
-        // the plan's.
+        // SAFETY: `weight_gradient_product` has checked every window against one picture and the panels' rows;
+        // channel + M is at most the plan's.
         let sums =
             unsafe { walk::<S, M>(simd, plan, &plan.taps[tap], images, &input[channel..], panels.packed(panel)) };
         for (i, sum) in sums.into_iter().enumerate() {

@@ -201,7 +201,7 @@ impl Album {
         // pictures from a training.
         ensure_folder_free(folder, &[SETTINGS])?;
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let lock_folder = lock_folder(folder)?;
+        let claim = lock_folder(folder)?;
         let settings = folder.join(SETTINGS);
         let wanted = match article {
             Article::Whole => "article = \"whole\"\n",
@@ -223,7 +223,7 @@ impl Album {
             })
             .collect();
         Ok(Self {
-            _claim: lock_folder,
+            _claim: claim,
             folder: folder.to_path_buf(),
             held: numbers.len(),
             next: numbers.into_iter().max().map_or(1, |last| last + 1),

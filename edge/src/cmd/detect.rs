@@ -164,7 +164,7 @@ impl Count {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Line<'a> {
-    PictureResult {
+    Judged {
         path: &'a str,
         #[serde(flatten)]
         judgement: &'a Judgement,
@@ -180,7 +180,7 @@ enum Line<'a> {
 fn write_json(out: &mut impl Write, judged: &PictureResult, basis: Option<&Basis>) -> io::Result<()> {
     let path = &judged.path.to_string_lossy();
     let line = match &judged.outcome {
-        Ok(judgement) => Line::PictureResult { path, judgement, basis },
+        Ok(judgement) => Line::Judged { path, judgement, basis },
         Err(error) => Line::Error { path, error: error.to_string() },
     };
     writeln!(out, "{}", serde_json::to_string(&line)?)

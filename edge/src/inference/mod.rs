@@ -235,7 +235,8 @@ impl Engine {
         Self::load_with(&Tract, onnx, [rows, channels, height, width])
     }
 
-    /// Loads a discriminator with the given backend. Its input `image` is float32 of the shape `[R, C, H, W]`, in 0..1.
+    /// Loads a discriminator with the given backend. Its input `image` is float32 of the shape `[R, C, H, W]`, in
+    /// 0..1.
     ///
     /// # Errors
     /// As [`load`](Self::load).

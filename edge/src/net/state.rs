@@ -45,10 +45,10 @@ impl AppState {
             frame_ms: now.tally.frame_ms(),
             judged: self.judged.load(Ordering::Relaxed),
             uptime: self.live.uptime().as_secs(),
-            bounds: detector.calibration().ok().map(|with_standard| Bounds {
-                counterfeit: with_standard.alpha(),
-                unsure: with_standard.unsure_up_to(),
-            }),
+            bounds: detector
+                .calibration()
+                .ok()
+                .map(|calibration| Bounds { counterfeit: calibration.alpha(), unsure: calibration.unsure_up_to() }),
         }
     }
 }

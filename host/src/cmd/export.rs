@@ -93,14 +93,14 @@ fn measure(bundle: &Path, data: &Path) -> Result<Measurement> {
 
 /// For each number of references: the pictures and groups that its false-alarm rate is based on.
 fn told_levels(enrolment: &Enrolment) -> String {
-    let error_text = enrolment.levels.iter().map(|level| {
+    let levels = enrolment.levels.iter().map(|level| {
         let pictures = level.calibration.scores().len();
         format!(
             "{} (from {pictures} pictures of {} groups, worth {:.0})",
             level.references, level.groups, level.effective
         )
     });
-    format!("references: {}", error_text.collect::<Vec<_>>().join(", "))
+    format!("references: {}", levels.collect::<Vec<_>>().join(", "))
 }
 
 /// Describes the new bundle on stderr.

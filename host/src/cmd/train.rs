@@ -143,7 +143,8 @@ const ARTICLE: Choices = &[
     ),
 ];
 
-/// Parses one of `choices`. The types belong to the bundle's contract, which knows no command line; their names do too.
+/// Parses one of `choices`. The types belong to the bundle's contract, which knows no command line; their names do
+/// too.
 fn one_of<T>(choices: Choices) -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + Clone + Send + Sync + 'static,

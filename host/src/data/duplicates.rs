@@ -108,8 +108,8 @@ pub(crate) fn twins_across(
             found[twin.first].get_or_insert(number * AT_A_TIME + twin.second);
         }
     }
-    let near_duplicate_pairs = found.into_iter().enumerate();
-    Ok(near_duplicate_pairs.filter_map(|(first, second)| Some(NearDuplicate { first, second: second? })).collect())
+    let pairs = found.into_iter().enumerate();
+    Ok(pairs.filter_map(|(first, second)| Some(NearDuplicate { first, second: second? })).collect())
 }
 
 /// Whether two planes of the same layout show the same picture.

@@ -113,8 +113,8 @@ pub(crate) fn own_color(usual: Traits) -> Color {
     if usual.colored { Color::Rgb } else { Color::Grey }
 }
 
-/// Determines the usual colour and size from up to [`PREVIEW_PICTURES`] pictures spread evenly over the list, or from the
-/// first one that can be read.
+/// Determines the usual colour and size from up to [`PREVIEW_PICTURES`] pictures spread evenly over the list, or
+/// from the first one that can be read.
 ///
 /// # Errors
 /// [`DataError::Unreadable`] when no picture can be read; `data` is the folder that the message names.

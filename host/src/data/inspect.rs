@@ -38,6 +38,7 @@ pub struct Inspection {
     /// Pairs of near-duplicate genuine pictures in different groups.
     pub duplicates: Vec<[String; 2]>,
     /// For each family, the single number that separates it best from the genuine pictures.
+    #[serde(rename = "cues")]
     pub simple_statistics: BTreeMap<String, BestStatistic>,
 }
 
@@ -83,8 +84,8 @@ pub fn inspect(data: &Dataset) -> Result<Inspection, EvalError> {
     let simple_statistics = if families.is_empty() {
         BTreeMap::new()
     } else {
-        let simple_statistics = StatisticTable { names, pictures: genuine.iter().chain(&fake).map(measured).collect() };
-        best_single_number(&simple_statistics, Bootstrap::default())?.families
+        let table = StatisticTable { names, pictures: genuine.iter().chain(&fake).map(measured).collect() };
+        best_single_number(&table, Bootstrap::default())?.families
     };
     Ok(Inspection {
         understood: data.understood.to_string(),
@@ -174,5 +175,9 @@ mod tests {
         assert_eq!(found.duplicates, [["real/03.png".to_owned(), "real/copy.png".to_owned()]]);
         assert!(found.unreadable[0].contains("broken.png"));
         assert_eq!(found.leaks().map(|(family, _)| family).collect::<Vec<_>>(), ["bright"]);
+        assert!(
+            serde_json::to_value(&found).unwrap()["cues"]["bright"].is_object(),
+            "`--json` has had this key before"
+        );
     }
 }

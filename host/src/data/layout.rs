@@ -285,15 +285,14 @@ impl Layout {
         self.add(at, kind.clone(), part.or(own));
         let meanings: Vec<(&str, Meaning)> =
             tree.folders.keys().map(|name| (name.as_str(), Meaning::of(name))).collect();
-        let partition_results =
-            [Part::Train, Part::Test].iter().all(|part| meanings.iter().any(|(_, m)| m.part == Some(*part)));
+        let parted = [Part::Train, Part::Test].iter().all(|part| meanings.iter().any(|(_, m)| m.part == Some(*part)));
         for (name, meaning) in meanings {
             match (kind, meaning) {
                 (Kind::Genuine, Meaning { class: Some(Class::Fake), .. }) => {
                     return Err(LayoutError::Within { folder: shown(&at.join(name)) });
                 }
                 (_, Meaning { mask: true, .. }) => self.add(at.join(name), Kind::Skipped("masks"), None),
-                (_, Meaning { part: Some(own), .. }) if partition_results && part.is_none() => {
+                (_, Meaning { part: Some(own), .. }) if parted && part.is_none() => {
                     self.add(at.join(name), kind.clone(), Some(own));
                 }
                 _ => {}

@@ -68,13 +68,13 @@ fn steps(claims: &[Claim], times: &[u64]) -> Vec<Step> {
             last = claim.score;
         }
         let (step, count) = (steps.last_mut().expect("the first score is equal to no NaN"), times[claim.group]);
-        let called_counterfeit = if claim.called_counterfeit { count } else { 0 };
+        let called = if claim.called_counterfeit { count } else { 0 };
         if claim.genuine {
             step.genuine += count;
-            step.false_alarms += called_counterfeit;
+            step.false_alarms += called;
         } else {
             step.fakes += count;
-            step.detections += called_counterfeit;
+            step.detections += called;
         }
     }
     steps

@@ -164,15 +164,15 @@ impl Place {
 pub(super) mod tests {
     use super::*;
 
-    /// A sample of genuine and counterfeit scores; every picture that scores below `called_counterfeit` is judged counterfeit.
-    pub(in crate::eval) fn sample(genuine: &[f64], fakes: &[f64], called_counterfeit: f64) -> Sample {
+    /// A sample of genuine and counterfeit scores; every picture that scores below `threshold` is judged counterfeit.
+    pub(in crate::eval) fn sample(genuine: &[f64], fakes: &[f64], threshold: f64) -> Sample {
         let seen = |family| {
             move |&score: &f64| Observation {
                 path: "a.png",
                 family,
                 group: None,
                 score,
-                called_counterfeit: score < called_counterfeit,
+                called_counterfeit: score < threshold,
             }
         };
         let observations = genuine.iter().map(seen(None)).chain(fakes.iter().map(seen(Some("rescan"))));

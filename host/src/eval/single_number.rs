@@ -113,22 +113,18 @@ impl SingleNumbers {
 /// # Errors
 /// When there are no names or no genuine pictures, when a picture has a different number of values, or when a value
 /// is not finite.
-pub fn best_single_number(
-    simple_statistics: &StatisticTable,
-    bootstrap: Bootstrap,
-) -> Result<SingleNumbers, EvalError> {
-    if let Some(odd) = simple_statistics.pictures.iter().find(|one| one.values.len() != simple_statistics.names.len()) {
+pub fn best_single_number(table: &StatisticTable, bootstrap: Bootstrap) -> Result<SingleNumbers, EvalError> {
+    if let Some(odd) = table.pictures.iter().find(|one| one.values.len() != table.names.len()) {
         return Err(EvalError::CueCount {
             path: odd.path.clone(),
             found: odd.values.len(),
-            expected: simple_statistics.names.len(),
+            expected: table.names.len(),
         });
     }
     let best = |keep: &dyn Fn(&str) -> bool| -> Result<BestStatistic, EvalError> {
-        let kept: Vec<&Measured> =
-            simple_statistics.pictures.iter().filter(|one| one.family.as_deref().is_none_or(keep)).collect();
+        let kept: Vec<&Measured> = table.pictures.iter().filter(|one| one.family.as_deref().is_none_or(keep)).collect();
         let mut best: Option<(f64, usize, Side, Sample)> = None;
-        for column in 0..simple_statistics.names.len() {
+        for column in 0..table.names.len() {
             for side in [Side::Low, Side::High, Side::Far] {
                 let sample = sample(&kept, column, side)?;
                 let area = auroc(&sample.steps());
@@ -140,17 +136,17 @@ pub fn best_single_number(
         }
         let (_, column, side, sample) = best.ok_or(EvalError::NoGenuine)?;
         let (metrics, ranking) = Metrics::ranked(&sample, bootstrap);
-        Ok(BestStatistic { cue: simple_statistics.names[column].clone(), side, metrics, ranking })
+        Ok(BestStatistic { cue: table.names[column].clone(), side, metrics, ranking })
     };
     let mut fakes: BTreeMap<String, usize> = BTreeMap::new();
-    for family in simple_statistics.pictures.iter().filter_map(|one| one.family.clone()) {
+    for family in table.pictures.iter().filter_map(|one| one.family.clone()) {
         *fakes.entry(family).or_default() += 1;
     }
     let families = fakes.keys().map(|name| Ok((name.clone(), best(&|other| other == name)?)));
     Ok(SingleNumbers {
         overall: best(&|_| true)?,
         families: families.collect::<Result<_, EvalError>>()?,
-        genuine: simple_statistics.pictures.len() - fakes.values().sum::<usize>(),
+        genuine: table.pictures.len() - fakes.values().sum::<usize>(),
         fakes,
     })
 }
@@ -189,7 +185,7 @@ mod tests {
     use super::*;
 
     /// Cue 0 is noise; cue 1 is low for one family and spread out for the other.
-    fn simple_statistics() -> StatisticTable {
+    fn table() -> StatisticTable {
         let noise = |index: usize| (index as f64 * 0.618_034).fract();
         let one = |family: Option<&str>, values: Vec<f64>| Measured {
             path: family.unwrap_or("real").to_owned(),
@@ -208,7 +204,7 @@ mod tests {
 
     #[test]
     fn finds_the_cue_and_its_side() {
-        let found = best_single_number(&simple_statistics(), Bootstrap::default()).unwrap();
+        let found = best_single_number(&table(), Bootstrap::default()).unwrap();
         let (dark, wild) = (&found.families["dark"], &found.families["wild"]);
         assert_eq!((dark.cue.as_str(), dark.side), ("mean", Side::Low));
         assert_eq!((wild.cue.as_str(), wild.side), ("mean", Side::Far));
@@ -221,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_ragged_table_is_refused() {
-        let mut ragged = simple_statistics();
+        let mut ragged = table();
         ragged.pictures[103].values.pop();
         let message = best_single_number(&ragged, Bootstrap::default()).unwrap_err().to_string();
         assert!(message.starts_with("dark: it has 1 cues, expected 2"), "{message}");

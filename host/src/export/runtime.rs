@@ -1,8 +1,8 @@
 //! A second engine for comparison: ONNX Runtime through `ort`, loaded at run time, so that the program starts and
 //! trains without it. It is only used to check whether it agrees with tract.
 //!
-//! A library of a version outside `TESTED_MINOR_VERSIONS` is refused before any of its code runs: version 1.22 was seen to abort the
-//! whole program.
+//! A library of a version outside `TESTED_MINOR_VERSIONS` is refused before any of its code runs: version 1.22 was
+//! seen to abort the whole program.
 
 use std::ffi::OsStr;
 use std::ops::RangeInclusive;

@@ -96,8 +96,8 @@ impl Remote {
     /// a new one is opened before anything is sent. A request that fails while it is sent is not repeated.
     ///
     /// # Errors
-    /// Returns a [`BoxError`] when the box cannot be reached, has another certificate, refuses, or does not answer with
-    /// a `T`.
+    /// Returns a [`BoxError`] when the box cannot be reached, has another certificate, refuses, or does not answer
+    /// with a `T`.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,

@@ -118,7 +118,7 @@ impl Game {
             look: !matches!(show, Show::Pictures(_)),
         };
         let secret = Secret { begin, seal, show };
-        write_private(&draft.path().join(SECRET), &serde_json::to_vec(&secret)?)?;
+        write_private(&draft.path().join(SECRET), &serde_json::to_vec(&secret)?).with_context(written)?;
         Transcript::create(&draft.path().join(TRANSCRIPT))?.write(&Entry::Begin(secret.begin))?;
         // Temporary folders are private, but a game's folder must be readable by everyone who verifies it.
         fs::set_permissions(draft.path(), Permissions::from_mode(0o755)).with_context(written)?;
@@ -134,7 +134,7 @@ impl Game {
     /// # Errors
     /// Returns an error when the game is finished, changed, played by other contestants, or in use by another referee.
     pub fn resume(folder: &Path, contestants: &[Contestant]) -> Result<Self> {
-        let lock_folder = lock_folder(folder)?;
+        let claim = lock_folder(folder)?;
         let path = folder.join(SECRET);
         let text = fs::read(&path).with_context(|| {
             format!("{} holds no game to go on with: it was finished, or is no game's folder", folder.display())
@@ -157,7 +157,7 @@ impl Game {
             }
         }
         let folder = folder.to_path_buf();
-        let mut game = Self { folder, _claim: lock_folder, secret, transcript, rounds: Vec::new(), opened: Vec::new() };
+        let mut game = Self { folder, _claim: claim, secret, transcript, rounds: Vec::new(), opened: Vec::new() };
         for round in rounds {
             let genuine = game.truth(round.round, round.card.as_ref())?;
             game.rounds.push(round);

@@ -1,4 +1,5 @@
-//! GAN training: takes a configuration and samples, and leaves a run folder with a trained generator and its detective.
+//! GAN training: takes a configuration and samples, and leaves a run folder with a trained generator and its
+//! detective.
 //!
 //! A run folder holds RUN/metrics.jsonl, RUN/samples/step-*.png and RUN/checkpoints/step-*.safetensors. `step` is
 //! one training step. `trainer` decides when training stops, when it is saved and when the observers are called.

@@ -1,5 +1,5 @@
-//! A detector's results on pictures: scores by the box's own code, trials with references, drift of the camera, and the
-//! baselines that a detector has to beat. Knows no report and no subcommand.
+//! A detector's results on pictures: scores by the box's own code, trials with references, drift of the camera,
+//! and the baselines that a detector has to beat. Knows no report and no subcommand.
 
 pub mod baseline;
 pub mod drift;

@@ -96,15 +96,14 @@ pub fn rates(judged: &Judged) -> Result<Evaluation, EvalError> {
 pub fn single_number(items: &[Item]) -> Result<SingleNumbers, EvalError> {
     let read: Vec<_> =
         items.par_iter().filter_map(|item| Some((item, simple_statistics(&*item.frame().ok()?)))).collect();
-    let names = read.first().map_or_else(Vec::new, |(_, simple_statistics)| {
-        simple_statistics.iter().map(|(name, _)| (*name).to_owned()).collect()
-    });
-    let measured = |(item, simple_statistics): (&Item, Vec<(&str, f64)>)| Measured {
+    let names =
+        read.first().map_or_else(Vec::new, |(_, values)| values.iter().map(|(name, _)| (*name).to_owned()).collect());
+    let measured = |(item, values): (&Item, Vec<(&str, f64)>)| Measured {
         path: item.name.clone(),
         family: item.family.clone(),
         group: Some(item.group.clone()),
-        values: simple_statistics.into_iter().map(|(_, value)| value).collect(),
+        values: values.into_iter().map(|(_, value)| value).collect(),
     };
-    let simple_statistics = StatisticTable { names, pictures: read.into_iter().map(measured).collect() };
-    best_single_number(&simple_statistics, Bootstrap::default())
+    let table = StatisticTable { names, pictures: read.into_iter().map(measured).collect() };
+    best_single_number(&table, Bootstrap::default())
 }

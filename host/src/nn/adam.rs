@@ -74,7 +74,8 @@ impl Adam {
         self.memory = moments.into_iter().map(|(name, moments)| (name, Memory::Main(moments))).collect();
     }
 
-    /// Updates every parameter in place by its gradient. Returns the norm of all gradients together, before the update.
+    /// Updates every parameter in place by its gradient. Returns the norm of all gradients together, before the
+    /// update.
     ///
     /// # Errors
     /// When a parameter has no gradient or no moments of its size; the message names it.

@@ -3,12 +3,9 @@
 //! Features are [B, N] and maps [B, H, W, C], channels last. Blocks are plain data and hold no weights.
 
 use candle_core::{Result, Tensor};
+use counterfoil_kernels::{Activation, Buffer, Finish, Maps, Window, Workspace};
 
 use super::layer::Layer;
-use counterfoil_kernels::Finish;
-use counterfoil_kernels::activation::Activation;
-use counterfoil_kernels::conv::{Maps, Window};
-use counterfoil_kernels::{Buffer, Workspace};
 
 /// One block of a network in training form: a product, a bias or a batch norm, an activation and a dropout.
 ///
@@ -30,14 +27,15 @@ pub struct Block {
 }
 
 impl Block {
-    /// A block with a bias, without dropout, and with He's standard deviation for the initial weights, see [`LinearOp::he`].
+    /// A block with a bias, without dropout, and with He's standard deviation for the initial weights, see
+    /// [`LinearOp::he`].
     #[must_use]
     pub fn new(name: &str, map: LinearOp, activation: Activation) -> Self {
         Self { name: name.to_owned(), map, norm: false, activation, dropout: 0.0, deviation: map.he(activation) }
     }
 
-    /// Length of a bias, a scale or a shift: one number per channel or output feature. The bias of [`LinearOp::LinearToMap`]
-    /// has one number for each value of its maps.
+    /// Length of a bias, a scale or a shift: one number per channel or output feature. The bias of
+    /// [`LinearOp::LinearToMap`] has one number for each value of its maps.
     pub(super) fn channels(&self) -> usize {
         match self.map {
             LinearOp::LinearToMap(_, (channels, height, width)) if !self.norm => channels * height * width,

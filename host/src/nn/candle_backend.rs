@@ -5,12 +5,13 @@
 //! different remainders under its stride (28x56 pictures).
 
 use candle_core::{Result, Tensor};
+use counterfoil_kernels::Activation;
+use counterfoil_kernels::activation::drop_out;
+use counterfoil_kernels::norm::EPSILON;
 use rand_chacha::ChaCha8Rng;
 
 use super::block::{Block, LinearOp};
 use super::network::Network;
-use counterfoil_kernels::activation::{Activation, drop_out};
-use counterfoil_kernels::norm::EPSILON;
 
 /// Runs `network` on x as in training, with dropout masks from `rng`.
 pub(super) fn pass(network: &Network, x: &Tensor, rng: &mut ChaCha8Rng) -> Result<Tensor> {

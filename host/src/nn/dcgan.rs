@@ -4,9 +4,9 @@
 //! other pictures of its batch, but a detector must judge each picture by itself. So its initial weights are He's,
 //! which keep the signal's size without a norm.
 
+use counterfoil_kernels::{Activation, Window};
+
 use super::block::{Block, LinearOp};
-use counterfoil_kernels::activation::Activation;
-use counterfoil_kernels::conv::Window;
 
 /// The discriminator's leaky rectifier, with the slope of 1511.06434, section 3.
 const LEAKY_RELU: Activation = Activation::LeakyRelu(0.2);

@@ -1,13 +1,13 @@
 //! A network as inference layers: batch norms are folded into weights, and dropout is removed.
 
 use candle_core::{Device, Result, Tensor};
+use counterfoil_kernels::Activation;
 
 use super::block::{Block, LinearOp};
 use super::layer::Layer;
 use super::network::Network;
 use super::pass::step;
 use crate::math::random::{normal, stream};
-use counterfoil_kernels::activation::Activation;
 
 /// Number of latents from which a generator's batch norm statistics are computed for inference.
 const STATISTICS_BATCH: usize = 256;

@@ -1,7 +1,8 @@
 //! The fully connected GAN of the well-known articles: two lists of blocks for a latent length and a picture's shape.
 
+use counterfoil_kernels::Activation;
+
 use super::block::{Block, LinearOp};
-use counterfoil_kernels::activation::Activation;
 
 /// The leaky rectifiers, with the slope of 1511.06434, section 3.
 const LEAKY_RELU: Activation = Activation::LeakyRelu(0.2);

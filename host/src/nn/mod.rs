@@ -2,9 +2,9 @@
 //! gradients, or to inference layers.
 //!
 //! `mlp` and `dcgan` define lists of blocks (`block`). `network` holds such a list with its weights and can freeze
-//! them. `pass` runs it forward and backward over `counterfoil_kernels`, or `candle_backend` does so with candle's own
-//! operations, and `fold` turns it into inference layers. `layer` is the inference form for the ONNX writer. `loss` has
-//! the losses of the GAN, `adam` the optimiser.
+//! them. `pass` runs it forward and backward over `counterfoil_kernels`, or `candle_backend` does so with candle's
+//! own operations, and `fold` turns it into inference layers. `layer` is the inference form for the ONNX writer.
+//! `loss` has the losses of the GAN, `adam` the optimiser.
 
 pub mod adam;
 pub mod average;

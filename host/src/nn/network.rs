@@ -1,14 +1,15 @@
-//! A network: a list of blocks and their weights. `pass` and `candle_backend` run it, and `fold` turns it into inference layers.
+//! A network: a list of blocks and their weights. `pass` and `candle_backend` run it, and `fold` turns it into
+//! inference layers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, Var, bail};
+use counterfoil_kernels::Workspace;
 
 use super::block::Block;
 use super::floats::with_floats;
 use crate::math::random::{normal, stream};
-use counterfoil_kernels::Workspace;
 
 /// A network: its blocks, and its parameters by name in the order of the names.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@
 //! 5, strides of 1 and 2 and any padding.
 
 use candle_core::{Device, Tensor, Var};
+use counterfoil_kernels::{Activation, Window};
 use proptest::prelude::*;
 use rand::Rng;
 
@@ -14,8 +15,6 @@ use super::candle_backend;
 use super::network::Network;
 use super::pass::Gradient;
 use crate::math::random::{normal, stream};
-use counterfoil_kernels::activation::Activation;
-use counterfoil_kernels::conv::Window;
 
 /// Step of the central differences. Their error is of the order of its square, and f64 leaves ten digits of it.
 const STEP: f64 = 1e-5;

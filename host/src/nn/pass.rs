@@ -9,16 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use counterfoil_kernels::activation::{drop_out, drop_out_backward};
+use counterfoil_kernels::norm::{BatchStats, norm_activate, norm_gradients};
+use counterfoil_kernels::{Buffer, Finish};
 use rand_chacha::ChaCha8Rng;
 
 use super::block::{Block, Geometry};
 use super::candle_backend;
 use super::floats::with_floats;
 use super::network::Network;
-use counterfoil_kernels::Buffer;
-use counterfoil_kernels::Finish;
-use counterfoil_kernels::activation::{drop_out, drop_out_backward};
-use counterfoil_kernels::norm::{BatchStats, norm_activate, norm_gradients};
 
 /// Gradients of a network's parameters, by name.
 pub type Gradients = BTreeMap<String, Gradient>;

@@ -100,7 +100,8 @@ impl Filters {
     }
 }
 
-/// The unbiased squared maximum mean discrepancy of two sets (equation 4 of 1801.01401). It can be a little below zero.
+/// The unbiased squared maximum mean discrepancy of two sets (equation 4 of 1801.01401). It can be a little below
+/// zero.
 fn discrepancy<const D: usize>(a: &[[f32; D]], b: &[[f32; D]]) -> f64 {
     within(a) + within(b) - 2.0 * mean(a, |_| b)
 }

@@ -14,12 +14,12 @@ pub(super) struct Finding<'a> {
     pub(super) bad: bool,
     pub(super) name: &'a str,
     pub(super) sentence: String,
-    pub(super) against: Vec<BaselineInput<'a>>,
+    pub(super) against: Vec<Comparison<'a>>,
 }
 
 /// One detector compared with one baseline.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct BaselineInput<'a> {
+pub(super) struct Comparison<'a> {
     pub(super) bad: bool,
     /// The verb between the two names, such as "beats".
     pub(super) verb: &'static str,
@@ -70,7 +70,7 @@ impl<'a> Measured<'a> {
     }
 }
 
-fn compare<'a>(ours: &Measured, baseline: &Measured<'a>) -> BaselineInput<'a> {
+fn compare<'a>(ours: &Measured, baseline: &Measured<'a>) -> Comparison<'a> {
     let evaluations = [ours, baseline].map(|one| &one.detector.evaluation);
     let lead = match (&ours.zoo, &baseline.zoo) {
         (Some(own), Some(other)) => Lead::in_zoo(own, other),
@@ -85,7 +85,7 @@ fn compare<'a>(ours: &Measured, baseline: &Measured<'a>) -> BaselineInput<'a> {
         (0, _) => String::new(),
         (all, ahead) => format!("{ahead} of {all}"),
     };
-    BaselineInput {
+    Comparison {
         bad: !lead.beats,
         verb: lead.verb(),
         name: &baseline.detector.name,

@@ -77,8 +77,8 @@ fn single_number() -> Detector {
     for (family, shift) in FAMILIES {
         pictures.extend(rows(Some(family), 80, shift));
     }
-    let simple_statistics = StatisticTable { names: vec!["mean".to_owned(), "sharpness".to_owned()], pictures };
-    Detector::single_numbers(&best_single_number(&simple_statistics, Bootstrap::default()).unwrap())
+    let table = StatisticTable { names: vec!["mean".to_owned(), "sharpness".to_owned()], pictures };
+    Detector::single_numbers(&best_single_number(&table, Bootstrap::default()).unwrap())
 }
 
 /// A rosette, `size` pixels wide.

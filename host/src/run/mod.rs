@@ -1,11 +1,11 @@
 //! A run folder: the input of a training run, so that resuming and exporting need nothing else.
 //!
 //! ```text
-//! RUN/held-out.safetensors   planes of held-out genuine pictures, [P, R, C, H, W] bytes; group of each, [P], if known
-//! RUN/config.toml            the GAN's configuration
-//! RUN/run.json               source, preprocessing and split of the pictures; written last, marks the start of a run
-//! RUN/metrics.jsonl, samples/, checkpoints/                      (written by `train`)
-//! RUN/statistics.onnx, strokes.onnx                              instead of those, for detectives fitted without a GAN
+//! RUN/held-out.safetensors   planes of held-out genuine pictures, [P, R, C, H, W] bytes; group of each, [P], if
+//! known RUN/config.toml            the GAN's configuration RUN/run.json               source, preprocessing and
+//! split of the pictures; written last, marks the start of a run RUN/metrics.jsonl, samples/, checkpoints/
+//! (written by `train`) RUN/statistics.onnx, strokes.onnx                              instead of those, for
+//! detectives fitted without a GAN
 //! ```
 
 pub mod backup;

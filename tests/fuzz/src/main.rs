@@ -1,10 +1,10 @@
-//! Feeds every parser of bytes from elsewhere with mutations of good files, and fails on a panic, an abort, a hang or more
-//! memory than a parser may take.
+//! Feeds every parser of bytes from elsewhere with mutations of good files, and fails on a panic, an abort, a hang
+//! or more memory than a parser may take.
 //!
-//! Every target runs in a child process with a limit on its address space. The child writes each input down before it is
-//! tried, so that an input that kills it is kept as well. On stable Rust there is no coverage to steer by: an input with a
-//! new outcome (the parser's message, without numbers) becomes a seed instead. A run is a function of the seed and the
-//! number of executions.
+//! Every target runs in a child process with a limit on its address space. The child writes each input down before
+//! it is tried, so that an input that kills it is kept as well. On stable Rust there is no coverage to steer by:
+//! an input with a new outcome (the parser's message, without numbers) becomes a seed instead. A run is a function
+//! of the seed and the number of executions, but for the key of the target `bundle`, which is new in each run.
 
 mod mutation;
 mod targets;

@@ -1,5 +1,6 @@
-//! The parsers of bytes that come from elsewhere. Each target has seeds, which are good files, and a function that feeds
-//! an input to the parser the way the programs do, and tells the outcome in words. New outcomes become seeds.
+//! The parsers of bytes that come from elsewhere. Each target has seeds, which are good files, and a function that
+//! feeds an input to the parser the way the programs do, and tells the outcome in words. New outcomes become
+//! seeds.
 
 #![expect(
     clippy::unnecessary_wraps,
@@ -8,7 +9,7 @@
 
 use std::fs;
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
@@ -26,8 +27,9 @@ use counterfoil_host::onnx::{Attribute, Dim, Graph};
 use counterfoil_models::protocol::{
     Begin, Bounds, CameraStatement, Confirm, DetectResponse, Exchange, Model, Refusal, Status,
 };
-use counterfoil_models::{Bundle, Frame, Name, Overlay, Verdict};
+use counterfoil_models::{Bundle, Draft, Frame, MANIFEST, Name, Overlay, SIGNATURE, Verdict};
 use image::{ColorType, DynamicImage, ImageFormat, Rgb, RgbImage};
+use minisign::KeyPair;
 use serde::de::DeserializeOwned;
 
 /// One parser.
@@ -61,6 +63,13 @@ fn outcome<T: Into<String>, E: std::fmt::Display>(result: Result<T, E>) -> Strin
     let text = result.map_or_else(|error| error.to_string(), Into::into);
     let is_plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || b",.:;()".contains(&byte));
     text.split_ascii_whitespace().filter(is_plain).take(30).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes a file into a target's folder and returns its path.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, bytes).expect("the temporary folder can be written to");
+    path
 }
 
 /// A small picture with an edge and a gradient, so that encoders write more than one kind of block.
@@ -135,28 +144,29 @@ fn load(bytes: &[u8], _: &Path) -> String {
 }
 
 /// A file of the pretrained bundle.
-fn pretrained(name: &str) -> std::path::PathBuf {
+fn pretrained(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/pretrained/specimen-note-statistics").join(name)
 }
 
-/// Links a whole bundle into the folder, so that a mutated manifest stands beside the files it names.
+/// Copies a whole bundle into the folder and installs a key, so that the mutated file stands beside good ones and
+/// a signature is looked at.
 fn manifests(folder: &Path) -> Result<Vec<Vec<u8>>> {
-    let bundle = folder.join("bundle");
-    fs::create_dir_all(bundle.join("golden"))?;
-    fs::write(bundle.join("discriminator.onnx"), fs::read(pretrained("discriminator.onnx"))?)?;
-    fs::write(bundle.join("README.md"), fs::read(pretrained("README.md"))?)?;
-    for picture in fs::read_dir(pretrained("golden"))? {
-        let picture = picture?;
-        fs::write(bundle.join("golden").join(picture.file_name()), fs::read(picture.path())?)?;
-    }
-    Ok(vec![fs::read(pretrained("manifest.json"))?])
+    Draft::copy(pretrained_bundle()?, &folder.join("bundle"))?;
+    let KeyPair { pk, sk } = KeyPair::generate_unencrypted_keypair()?;
+    Trust::install(folder, &write(folder, "key.pub", pk.to_box()?.into_string().as_bytes()))?;
+    let manifest = fs::read(pretrained(MANIFEST))?;
+    let signature = minisign::sign(None, &sk, &manifest[..], None, None)?.into_string().into_bytes();
+    Ok(vec![manifest, signature])
 }
 
-/// The input is the manifest, and the signature too.
+/// JSON is the manifest, anything else the signature of the good one.
 fn open(bytes: &[u8], folder: &Path) -> String {
     let dir = folder.join("bundle");
-    for name in ["manifest.json", "manifest.json.minisig"] {
-        fs::write(dir.join(name), bytes).expect("the temporary folder can be written to");
+    if bytes.starts_with(b"{") {
+        write(&dir, MANIFEST, bytes);
+    } else {
+        fs::copy(pretrained(MANIFEST), dir.join(MANIFEST)).expect("the temporary folder can be written to");
+        write(&dir, SIGNATURE, bytes);
     }
     let signed = |bundle: Bundle| {
         outcome(Trust::of(folder).and_then(|trust| trust.check(&bundle)).map(|()| "opened and trusted"))
@@ -206,7 +216,7 @@ fn overlay(bytes: &[u8], folder: &Path) -> String {
     let enrolled = file.with_file_name("enrolled");
     fs::create_dir_all(&enrolled).expect("the temporary folder can be written to");
     fs::write(&file, bytes).expect("the temporary folder can be written to");
-    fs::write(enrolled.join(format!("{REFERENCE}.json")), bytes).expect("the temporary folder can be written to");
+    write(&enrolled, &format!("{REFERENCE}.json"), bytes);
     let name: Name = REFERENCE.parse().expect("it is a name");
     let references = outcome(overlay.references(&name).map(|_| "references"));
     format!("{} / {references}", outcome(overlay.calibration().map(|_| "calibration")))
@@ -284,8 +294,7 @@ fn configurations(_: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 fn configure(bytes: &[u8], folder: &Path) -> String {
-    let file = folder.join("edge.toml");
-    fs::write(&file, bytes).expect("the temporary folder can be written to");
+    let file = write(folder, "edge.toml", bytes);
     outcome(Config::read(&file).map(|config| config.without_effect().concat()))
 }
 
@@ -316,8 +325,7 @@ fn transcripts(folder: &Path) -> Result<Vec<Vec<u8>>> {
 
 /// As a record that is verified, and as one that is resumed.
 fn verify(bytes: &[u8], folder: &Path) -> String {
-    let file = folder.join("resumed.jsonl");
-    fs::write(&file, bytes).expect("the temporary folder can be written to");
+    let file = write(folder, "resumed.jsonl", bytes);
     let resumed = outcome(record::Transcript::resume(&file).map(|_| "resumed").map_err(|error| format!("{error:#}")));
     format!(
         "{} / {resumed}",
@@ -333,9 +341,7 @@ fn digits(_: &Path) -> Result<Vec<Vec<u8>>> {
 
 fn read_digits(bytes: &[u8], folder: &Path) -> String {
     let read = |name: &str| {
-        let file = folder.join(name);
-        fs::write(&file, bytes).expect("the temporary folder can be written to");
-        outcome(Idx::read(&file).map(|idx| {
+        outcome(Idx::read(&write(folder, name, bytes)).map(|idx| {
             (0..idx.len().min(50)).for_each(|index| drop(idx.picture(index)));
             "read"
         }))
@@ -359,7 +365,6 @@ fn checkpoints(folder: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 fn reopen(bytes: &[u8], folder: &Path) -> String {
-    let file = folder.join("step-00000001.safetensors");
-    fs::write(&file, bytes).expect("the temporary folder can be written to");
+    let file = write(folder, "step-00000001.safetensors", bytes);
     outcome(gan::Checkpoint::open(&file).map(|_| "opened"))
 }

@@ -121,8 +121,8 @@ fn killed_at_random_moments_a_run_loses_nothing_and_comes_to_the_same_bytes() {
                 [start(&run), vec!["--backup".to_owned(), backup.clone()]].concat()
             };
             let ran = if kills < wanted {
-                // Before the first checkpoint a run is killed sooner. Every second kill waits, after its random moment,
-                // until a file is half written.
+                // Before the first checkpoint a run is killed sooner. Every second kill waits, after its random
+                // moment, until a file is half written.
                 let span = if saved.is_none() { span / 3.0 } else { span };
                 let watch = if kills % 2 == 1 { &folders[..] } else { &[] };
                 counterfoil_killed(arguments, Duration::from_secs_f64(moments.random_range(0.0..span)), watch)

@@ -53,7 +53,7 @@ pub(super) fn text(detector: &Detector, items: &[Item], asked: &Asked, as_json: 
 
 fn row(detector: &Detector, trials: &ReferenceTrials, k: usize, asked: &Asked) -> Result<Row> {
     let draws = (0..asked.draws).map(|draw| trials.claims(k, draw, asked.seed)).collect::<Result<Vec<_>>>()?;
-    let count = |genuine| draws[0].iter().filter(|lock_folder| lock_folder.genuine == genuine).count();
+    let count = |genuine| draws[0].iter().filter(|claim| claim.genuine == genuine).count();
     let (genuine, fake) = (count(true), count(false));
     let level = detector.bundle().manifest().enrolment()?.level(k);
     Ok(Row {

@@ -417,24 +417,19 @@ fn join_channels(maps: &Tensor, more: &Tensor) -> Result<Tensor> {
     let (batch, height, width, some) = maps.dims4()?;
     let (others, area) = (more.dim(1)?, height * width);
     let all = some + others;
-    let mut join_channels = vec![0f32; batch * area * all];
+    let mut joined = vec![0f32; batch * area * all];
     with_floats(maps, "weaving", |maps| {
         with_floats(more, "weaving", |more| {
-            let pictures = join_channels.par_chunks_mut(area * all).zip(maps.par_chunks(area * some));
-            pictures.zip(more.par_chunks(area * others)).for_each(|((join_channels, maps), more)| {
-                for (pixel, (join_channels, maps)) in
-                    join_channels.chunks_exact_mut(all).zip(maps.chunks_exact(some)).enumerate()
-                {
-                    join_channels[..some].copy_from_slice(maps);
-                    join_channels[some..]
-                        .iter_mut()
-                        .zip(more[pixel..].iter().step_by(area))
-                        .for_each(|(to, x)| *to = *x);
+            let pictures = joined.par_chunks_mut(area * all).zip(maps.par_chunks(area * some));
+            pictures.zip(more.par_chunks(area * others)).for_each(|((joined, maps), more)| {
+                for (pixel, (joined, maps)) in joined.chunks_exact_mut(all).zip(maps.chunks_exact(some)).enumerate() {
+                    joined[..some].copy_from_slice(maps);
+                    joined[some..].iter_mut().zip(more[pixel..].iter().step_by(area)).for_each(|(to, x)| *to = *x);
                 }
             });
         })
     })??;
-    Tensor::from_vec(join_channels, (batch, height, width, all), &Device::Cpu)
+    Tensor::from_vec(joined, (batch, height, width, all), &Device::Cpu)
 }
 
 /// The results of `see` for the first rows, [N, ...], up to `most`, a chunk of rows at a time: [N, F].

@@ -24,7 +24,8 @@ const THRESHOLDS: [f32; 5] = [0.1, 0.3, 0.5, 0.7, 0.9];
 /// Width of the ramp over which a pixel passes from below to above a threshold.
 const RAMP: f32 = 0.1;
 
-/// Side in pixels of the blocks that are averaged first: about the root of a plane's side, which balances the two sums.
+/// Side in pixels of the blocks that are averaged first: about the root of a plane's side, which balances the two
+/// sums.
 const BLOCK: usize = 16;
 
 /// Upper ends of the spectrum's rings, as parts of the Nyquist frequency: octaves, the topmost one divided in two.

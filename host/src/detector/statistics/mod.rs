@@ -18,7 +18,8 @@ use crate::onnx::{Dim, Graph};
 
 pub use features::MIN_SIDE;
 
-/// Longest side of the input, in pixels. Statistics are taken over the whole picture at its own size, up to this limit.
+/// Longest side of the input, in pixels. Statistics are taken over the whole picture at its own size, up to this
+/// limit.
 const MAX_SIDE: u32 = 384;
 
 /// The recipe of the statistics detector.

@@ -1,9 +1,10 @@
 //! RUN/checkpoints/step-NNNNNNNN.safetensors: saves a trainer and restores it bit for bit.
 //!
-//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments); for a
-//! detective, `detective.*` in the same way and its constants. One metadata entry, `counterfoil`, holds format, step,
-//! shape, configuration and the generator's quality metrics as JSON. There is no random state, since the streams have
-//! none. A file appears under its name only when it is complete and on disk. `retention` decides which files stay.
+//! Tensors: `g.*`, `d.*` and `ema.*` (weights), `adam.g.m.*`, `adam.g.v.*`, `adam.d.m.*`, `adam.d.v.*` (moments);
+//! for a detective, `detective.*` in the same way and its constants. One metadata entry, `counterfoil`, holds
+//! format, step, shape, configuration and the generator's quality metrics as JSON. There is no random state, since
+//! the streams have none. A file appears under its name only when it is complete and on disk. `retention` decides
+//! which files stay.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

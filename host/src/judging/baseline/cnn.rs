@@ -15,8 +15,7 @@ use crate::gan::GeneratorSampler;
 use crate::math::random::{Deck, normal, stream};
 use crate::nn::adam::Adam;
 use crate::nn::loss::Loss;
-use crate::nn::{Activation, Block, LinearOp, Network};
-use counterfoil_kernels::Window;
+use crate::nn::{Activation, Block, LinearOp, Network, Window};
 
 /// Number of channels after the first convolution. Each further convolution doubles it, up to [`WIDEST`].
 const WIDTH: usize = 16;

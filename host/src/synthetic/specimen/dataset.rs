@@ -39,8 +39,8 @@ pub fn write_dataset(dir: &Path, seed: u64, real: usize, fakes_per_family: usize
     std::fs::write(&description, toml()).map_err(|error| at(&description, &error))
 }
 
-/// Writes a zoo of notes (see [`crate::synthetic::zoo`]) into `dir`: `train` genuine notes for training, `judge` other genuine
-/// notes for judging, and `fakes_per_family` notes of each forger family in its fold.
+/// Writes a zoo of notes (see [`crate::synthetic::zoo`]) into `dir`: `train` genuine notes for training, `judge`
+/// other genuine notes for judging, and `fakes_per_family` notes of each forger family in its fold.
 ///
 /// # Errors
 /// Returns an error that names the folder or file that cannot be written.

@@ -3,8 +3,8 @@
 //! The pipeline: `plates` (the fixed art: `canvas`, `glyphs`, `lettering`, `guilloche`, `emblem`) -> `piece` (the
 //! differences between notes, including `wear`) -> `forge` (the forger's mistake) -> `press` (ink on paper) ->
 //! `channel` (the camera) -> a picture. `dataset` writes folders of pictures, `sheet` a page to print. The test
-//! `hardness` checks that no single number of `data::simple_statistics` can detect a forgery, and that a supervised classifier
-//! can.
+//! `hardness` checks that no single number of `data::simple_statistics` can detect a forgery, and that a
+//! supervised classifier can.
 //!
 //! The same seed gives the same bytes on one platform. On another platform, a mathematics library or a JPEG decoder
 //! may change a pixel by a grey level.

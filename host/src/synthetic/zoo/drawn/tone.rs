@@ -1,4 +1,5 @@
-//! Tone families: correct lines with wrong tones. Only the threshold family also uses a pixel's neighbours, to sharpen.
+//! Tone families: correct lines with wrong tones. Only the threshold family also uses a pixel's neighbours, to
+//! sharpen.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;

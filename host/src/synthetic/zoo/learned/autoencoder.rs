@@ -6,9 +6,8 @@ use super::{ForgerInput, pictures, tensor};
 use crate::gan::{Batch, Config, Error, Net};
 use crate::math::random::{Deck, normal, stream};
 use crate::nn::adam::Adam;
-use crate::nn::{Activation, Block, LinearOp, Network, Pass, dcgan};
+use crate::nn::{Activation, Block, LinearOp, Network, Pass, Window, dcgan};
 use crate::synthetic::zoo::picture::Picture;
-use counterfoil_kernels::Window;
 
 const LEAK: Activation = Activation::LeakyRelu(0.2);
 const LEARNING_RATE: f64 = 1e-3;
@@ -110,12 +109,12 @@ fn decoder(shape: (usize, usize, usize)) -> Vec<Block> {
     ]
 }
 
-/// Trains `networks` on batches of the samples. `play` returns a step's loss and one pass per network, in order.
+/// Trains `networks` on batches of the samples. `loss` returns a step's loss and one pass per network, in order.
 fn learn(
     input: &ForgerInput,
     networks: &[&Network],
     steps: u64,
-    play: impl Fn(&Tensor, u64) -> candle_core::Result<(Tensor, Vec<Pass>)>,
+    loss: impl Fn(&Tensor, u64) -> candle_core::Result<(Tensor, Vec<Pass>)>,
 ) -> Result<(), Error> {
     let config = Config { seed: input.seed, detective: false, ..Config::new(Net::Dcgan) };
     let mut deck = Deck::new(config.seed, input.samples.len());
@@ -123,8 +122,8 @@ fn learn(
         networks.iter().map(|network| Adam::new(network.parameters(), LEARNING_RATE, 0.9, 0.999)).collect();
     for step in 0..steps {
         let real = Batch::of(&config, input.samples.into(), &mut deck, step)?.real; // [B, H, W, C]
-        let (loss, passes) = play(&real, step)?;
-        let store = loss.backward()?;
+        let (value, passes) = loss(&real, step)?;
+        let store = value.backward()?;
         for ((network, adam), pass) in networks.iter().zip(&mut optimisers).zip(&passes) {
             adam.update(network.parameters(), &pass.gradients(&store))?;
         }
