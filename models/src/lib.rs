@@ -53,7 +53,7 @@ pub use enrolment::{Enrolment, ReferenceLevel, Scale};
 pub use error::{Error, NotFound, Result};
 pub use frame::{DecodedFrame, FileKind, Frame, KIND_BYTES};
 pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};
-pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training};
+pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training, WholePicture};
 pub use memory::{DEFAULT_MEMORY, limit_memory, read_file};
 pub use overlay::{Name, Overlay};
 pub use preprocess::{Article, Color, Layout, Plane, Preprocess, Resize, unit};

@@ -55,6 +55,13 @@ impl Manifest {
         self.enrolment.as_ref().map_or(Ok(()), Enrolment::validate)
     }
 
+    /// Width and height of the pictures that the game was played with: those of the input, or of the detector's smaller
+    /// view of it.
+    #[must_use]
+    pub fn game_size(&self) -> [u32; 2] {
+        self.training.whole_picture.as_ref().map_or([self.input.width, self.input.height], |whole| whole.detector)
+    }
+
     /// How pictures are compared with references.
     ///
     /// # Errors
@@ -98,6 +105,23 @@ pub struct Training {
     pub revision: String,
     /// Metrics measured on the detector, by name.
     pub metrics: BTreeMap<String, Measured>,
+    /// What judges whole pictures beside the detector; `None` for a detector that judges alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_picture: Option<WholePicture>,
+}
+
+/// What judges whole pictures beside a detector that sees fewer pixels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WholePicture {
+    /// Width and height of the detector's own view of the picture, in pixels.
+    pub detector: [u32; 2],
+    /// How much the camera may change from shot to shot: `none`, `scanner`, `fixed` or `handheld`.
+    pub tolerance: String,
+    /// Multiply-adds for one picture.
+    pub multiply_adds: u64,
+    /// Share of the calibration pictures that is called counterfeit when they are changed as much as each of these
+    /// allows.
+    pub false_alarms: BTreeMap<String, Measured>,
 }
 
 /// A measured value with its 95 % interval.

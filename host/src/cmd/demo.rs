@@ -14,6 +14,7 @@ use counterfoil_edge::Detector;
 use counterfoil_edge::detector::faceoff::{Played, Rules, play};
 use counterfoil_host::data::{Dataset, HELD_OUT, InputRule, StorageLimits};
 use counterfoil_host::detector::Kind;
+use counterfoil_host::detector::appearance::Tolerance;
 use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::gan::{self, CheckpointSelector, Config};
 use counterfoil_host::report::{FaceOff, Fact, Report, Role, Training};
@@ -120,6 +121,7 @@ impl Demo {
         let run = self.out.join(RUNS).join(kind.to_string());
         let prepared = run::prepare(
             &run::Request {
+                tolerance: Tolerance::default(),
                 net: kind,
                 data: notes,
                 group: None,

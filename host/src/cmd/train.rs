@@ -10,6 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use counterfoil_edge::signals;
 use counterfoil_host::data::{self, HELD_OUT, InputRule, StorageLimits};
 use counterfoil_host::detector::Kind;
+use counterfoil_host::detector::appearance::Tolerance;
 use counterfoil_host::export::supported_alpha;
 use counterfoil_host::gan::{self, Compute, Config, Net};
 use counterfoil_host::nn::loss::Loss;
@@ -91,6 +92,9 @@ pub(crate) struct Train {
     /// How the scores of the regions are joined [default: shortfall]
     #[arg(long, value_parser = one_of::<JoinRule>(JOIN))]
     join: Option<JoinRule>,
+    /// How much the camera may differ from one shot to the next [default: fixed]
+    #[arg(long, value_enum)]
+    tolerate: Option<Tolerance>,
     /// Share of the genuine pictures held out for calibration [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f64>,
@@ -162,6 +166,7 @@ impl InputArguments {
             resize: self.resize,
             article: self.article,
             regions: (!self.regions.is_empty()).then(|| self.regions.clone()),
+            pool: None,
         }
     }
 }
@@ -221,6 +226,7 @@ impl Train {
         asked.group = self.group.clone().or(asked.group);
         asked.held_out_share = self.held_out.unwrap_or(asked.held_out_share);
         asked.join = self.join.unwrap_or(asked.join);
+        asked.tolerance = self.tolerate.unwrap_or(asked.tolerance);
         asked.input = self.look.resolve().over(asked.input);
         let unsure = self.unsure.as_deref().map(labelled).transpose()?;
         if let Some((more, _)) = &unsure {
@@ -262,6 +268,7 @@ impl Train {
             known_fakes: begun.map_or(&known_fakes, |record| &record.known_fakes),
             more: begun.map_or(&more, |record| &record.more),
             look: &look,
+            tolerance: begun.map_or(self.tolerate.unwrap_or_default(), |record| record.tolerance),
             join: begun.map_or(self.join.unwrap_or(JoinRule::Shortfall), |record| record.join),
             held_out: begun.map_or(self.held_out.unwrap_or(HELD_OUT), |record| record.held_out_share),
             seed: begun.map_or(seed, |record| record.seed),
@@ -340,6 +347,7 @@ fn train_gan(
 
     // The backup also runs before the first step, so that a mistyped folder is reported now.
     mirror(backup.as_deref_mut());
+    prepared.fit_beside(out)?;
     let mut on_save = || mirror(backup.as_deref_mut());
     let outcome = gan::train(config, prepared.training_set(), out, resume, &stop, false, &mut on_save)?;
     eprintln!(
@@ -389,10 +397,10 @@ fn tell_data(prepared: &Prepared) -> Result<()> {
 
 /// The smallest false-alarm rate that a run's held-out pictures support.
 fn supported(record: &Record) -> Result<f64> {
-    let (held_out, regions) = (record.held_out, record.input.rows());
-    supported_alpha(held_out, regions).with_context(|| {
-        // With several regions, a quarter of the held-out pictures is used to scale the regions.
-        let enough = (held_out..2 * Calibration::FEWEST).find(|n| supported_alpha(*n, regions).is_some());
+    let (held_out, regions, is_scaled) = (record.held_out, record.input.rows(), record.is_scaled());
+    supported_alpha(held_out, is_scaled).with_context(|| {
+        // Where scores are joined, a quarter of the held-out pictures sets their scale.
+        let enough = (held_out..2 * Calibration::FEWEST).find(|n| supported_alpha(*n, is_scaled).is_some());
         let enough = enough.unwrap_or(2 * Calibration::FEWEST);
         format!(
             "{held_out} held-out pictures of {regions} region(s) support no false-alarm rate, so this run could not be exported: add pictures, \
@@ -404,7 +412,7 @@ fn supported(record: &Record) -> Result<f64> {
 /// Prints the command that exports a finished run.
 fn tell_next(run: &Path, record: &Record) {
     let alpha =
-        supported_alpha(record.held_out, record.input.rows()).filter(|alpha| *alpha > Calibration::DEFAULT_ALPHA);
+        supported_alpha(record.held_out, record.is_scaled()).filter(|alpha| *alpha > Calibration::DEFAULT_ALPHA);
     let alpha = alpha.map_or(String::new(), |alpha| format!(" --alpha {alpha}"));
     eprintln!("next: counterfoil export {} --out BUNDLE{alpha}", run.display());
 }

@@ -33,6 +33,23 @@ pub enum DefaultSize {
     Fixed([u32; 2]),
     /// The usual size of the pictures, scaled down so that the longer side has at most this many pixels.
     Own(u32),
+    /// A row of this many pixels a side, made of a picture of several times as many: up to this area, with the usual
+    /// aspect ratio of the pictures and sides that are multiples of the row's.
+    Detailed {
+        /// Width and height of a row.
+        side: u32,
+        /// Largest area of the picture.
+        area: u32,
+    },
+}
+
+/// How pictures become a network's input, resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedInput {
+    /// The preprocessing of a picture.
+    pub input: Preprocess,
+    /// Width and height of the blocks of the picture's pixels that are averaged into one pixel of a row.
+    pub pool: [usize; 2],
 }
 
 /// The preprocessing that command-line flags ask for; `None` where there is no flag.
@@ -48,6 +65,8 @@ pub struct InputRule {
     pub article: Option<Article>,
     /// The crops of the article that the network judges.
     pub regions: Option<Vec<Region>>,
+    /// The blocks of pixels that are averaged, of a run that is resumed.
+    pub pool: Option<[usize; 2]>,
 }
 
 impl InputRule {
@@ -79,33 +98,61 @@ impl InputRule {
         settings: &Settings,
         defaults: &InputDefaults,
         usual: impl FnOnce() -> Result<Traits>,
-    ) -> Result<Preprocess> {
+    ) -> Result<ResolvedInput> {
         let of_set = defaults.data_set;
+        let regions = self.regions.clone().or(settings.regions.clone().filter(|_| of_set));
         let size = self.size.or(settings.size.filter(|_| of_set));
         let size = match defaults.size {
             DefaultSize::Fixed(fixed) => size.or(Some(fixed)),
-            DefaultSize::Own(_) => size,
+            // Regions are a person's own choice of the detail.
+            DefaultSize::Detailed { side, .. } if regions.is_some() => size.or(Some([side; 2])),
+            DefaultSize::Own(_) | DefaultSize::Detailed { .. } => size,
         };
+        let mut pool = self.pool.unwrap_or([1, 1]);
         let (color, [width, height]) = match (self.color(settings, defaults), size) {
             (Some(color), Some(size)) => (color, size),
             (color, size) => {
                 let usual = usual()?;
-                let longest = usual.width.max(usual.height).max(1);
-                let most = if let DefaultSize::Own(most) = defaults.size { most } else { longest };
-                let scaled = |side: u32| (side * most.min(longest)).div_ceil(longest);
-                (color.unwrap_or(own_color(usual)), size.unwrap_or([scaled(usual.width), scaled(usual.height)]))
+                let own = || match defaults.size {
+                    DefaultSize::Fixed(size) => size,
+                    DefaultSize::Own(most) => longest(usual, most),
+                    DefaultSize::Detailed { side, area } => {
+                        let blocks = blocks(usual, side, area);
+                        pool = blocks.map(|block| block as usize);
+                        blocks.map(|block| block * side)
+                    }
+                };
+                (color.unwrap_or(own_color(usual)), size.unwrap_or_else(own))
             }
         };
-        let regions = self.regions.clone().or(settings.regions.clone().filter(|_| of_set));
-        Ok(Preprocess {
+        let input = Preprocess {
             width,
             height,
             color,
             resize: self.resize.or(defaults.resize).or(settings.resize).unwrap_or(Resize::Stretch),
             article: self.article.or(settings.article).unwrap_or_default(),
             regions: regions.unwrap_or_else(|| vec![Region::WHOLE]),
-        })
+        };
+        Ok(ResolvedInput { input, pool })
     }
+}
+
+/// The usual size, scaled down so that the longer side has at most `most` pixels.
+fn longest(usual: Traits, most: u32) -> [u32; 2] {
+    let longest = usual.width.max(usual.height).max(1);
+    [usual.width, usual.height].map(|side| (side * most.min(longest)).div_ceil(longest))
+}
+
+/// Width and height of the blocks of which a row of `side` pixels is made: as many pixels as a picture of the usual
+/// size has, up to `area` in all, with about its aspect ratio.
+fn blocks(usual: Traits, side: u32, area: u32) -> [u32; 2] {
+    let (width, height) = (f64::from(usual.width.max(1)), f64::from(usual.height.max(1)));
+    let scale = (f64::from(area) / (width * height)).sqrt().min(1.0) / f64::from(side);
+    let most = area / (side * side);
+    // The shorter axis first, so that rounding it up to one block does not exceed the area.
+    let shorter = ((width.min(height) * scale).round() as u32).clamp(1, most);
+    let longer = ((width.max(height) * scale).round() as u32).clamp(1, most / shorter);
+    if width < height { [shorter, longer] } else { [longer, shorter] }
 }
 
 /// The input colour for pictures with these usual traits.

@@ -24,8 +24,8 @@ pub struct Known {
 }
 
 impl Known {
-    /// Reads the counterfeits in the folders. Families with the same name are merged. `tell` receives a text about
-    /// how each folder was interpreted.
+    /// Reads the counterfeits in the folders, in rows of which blocks of `pool` pixels are averaged. Families with the
+    /// same name are merged. `tell` receives a text about how each folder was interpreted.
     ///
     /// # Errors
     /// When a folder cannot be opened or holds no counterfeit, when none of the pictures can be read, when a picture
@@ -34,6 +34,7 @@ impl Known {
         folders: &[PathBuf],
         genuine: &Decoded,
         input: &Preprocess,
+        pool: [usize; 2],
         room: &StorageLimits,
         tell: &dyn Fn(&str),
     ) -> Result<Self> {
@@ -56,7 +57,7 @@ impl Known {
             hashes.extend(found);
             if rows.len() > 0 {
                 let all = (0..rows.len()).collect();
-                known.families.push(Samples::of(rows, (channels, height, width), all, regions));
+                known.families.push(Samples::of(rows, (channels, height, width), all, regions).pooled(pool));
             }
         }
         match folders.first() {
@@ -120,7 +121,7 @@ mod tests {
         let folders: Vec<PathBuf> = ["a", "b"].iter().map(|name| dir.path().join(name)).collect();
         let room = StorageLimits::of(dir.path());
         let read = |folders: &[PathBuf], genuine: Vec<Item>| {
-            Known::read(folders, &decode(genuine, &input, &room).unwrap(), &input, &room, &|_| ())
+            Known::read(folders, &decode(genuine, &input, &room).unwrap(), &input, [1, 1], &room, &|_| ())
         };
         let known = read(&folders, Vec::new()).unwrap();
         assert_eq!(known.families.iter().map(Samples::len).collect::<Vec<_>>(), [3, 1]);

@@ -48,6 +48,8 @@ pub struct Samples {
     chosen: Vec<usize>,
     /// Number of consecutive rows that belong to one picture.
     regions: usize,
+    /// Width and height of the blocks of stored pixels that are averaged into one pixel of a row.
+    pool: [usize; 2],
 }
 
 impl Samples {
@@ -69,7 +71,7 @@ impl Samples {
             return Err(SamplesError::Bytes { bytes: pixels.len(), row });
         }
         let rows = Rows::from_bytes(row, pixels);
-        Ok(Self { channels, height, width, chosen: (0..rows.len()).collect(), rows, regions: 1 })
+        Ok(Self { channels, height, width, chosen: (0..rows.len()).collect(), rows, regions: 1, pool: [1, 1] })
     }
 
     /// Makes samples of those rows of `[C, H, W]` whose indices are in `chosen`, at least one; the other rows are not
@@ -81,12 +83,26 @@ impl Samples {
         regions: usize,
     ) -> Self {
         assert!(!chosen.is_empty(), "a split leaves something to train on");
-        Self { channels, height, width, rows, chosen, regions }
+        Self { channels, height, width, rows, chosen, regions, pool: [1, 1] }
+    }
+
+    /// The same pictures in rows of fewer pixels: blocks of `pool` (width, height) pixels are averaged. The sides must
+    /// be multiples of the blocks' sides.
+    #[must_use]
+    pub(crate) fn pooled(self, pool: [usize; 2]) -> Self {
+        assert!(self.width.is_multiple_of(pool[0]) && self.height.is_multiple_of(pool[1]), "blocks fill a row");
+        Self { pool, ..self }
     }
 
     /// Channels, height and width of every row.
     #[must_use]
     pub fn shape(&self) -> (usize, usize, usize) {
+        (self.channels, self.height / self.pool[1], self.width / self.pool[0])
+    }
+
+    /// Channels, height and width of the pictures as they are stored, before blocks are averaged.
+    #[must_use]
+    pub fn full_shape(&self) -> (usize, usize, usize) {
         (self.channels, self.height, self.width)
     }
 
@@ -117,6 +133,18 @@ impl Samples {
     /// # Panics
     /// When there is no row `i`.
     pub fn row(&self, i: usize) -> Result<Vec<u8>> {
+        let full = self.full_row(i)?;
+        Ok(if self.pool == [1, 1] { full } else { pool(&full, self.full_shape(), self.pool) })
+    }
+
+    /// Row `i` as it is stored, before blocks are averaged.
+    ///
+    /// # Errors
+    /// The same as of [`row`](Self::row).
+    ///
+    /// # Panics
+    /// When there is no row `i`.
+    pub fn full_row(&self, i: usize) -> Result<Vec<u8>> {
         let mut row = vec![0; self.channels * self.height * self.width];
         self.rows.read(self.chosen[i], &mut row)?;
         Ok(row)
@@ -135,9 +163,33 @@ impl Samples {
     }
 }
 
+/// Averages blocks of `[width, height]` pixels of a row `[C, H, W]` and rounds to whole levels, a half upwards. The
+/// sides must be multiples of the blocks' sides.
+#[must_use]
+pub fn pool(row: &[u8], (channels, height, width): (usize, usize, usize), [across, down]: [usize; 2]) -> Vec<u8> {
+    let (rows, columns, area) = (height / down, width / across, across * down);
+    let mut sums = vec![0usize; channels * rows * columns];
+    for (line, pixels) in row.chunks_exact(width).enumerate() {
+        let sums = &mut sums[line / down * columns..][..columns];
+        for (sum, block) in sums.iter_mut().zip(pixels.chunks_exact(across)) {
+            *sum += block.iter().map(|pixel| usize::from(*pixel)).sum::<usize>();
+        }
+    }
+    sums.into_iter().map(|sum| ((2 * sum + area) / (2 * area)) as u8).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_are_averaged_and_rounded() {
+        let samples = Samples::new(1, 2, 4, vec![1, 2, 9, 9, 3, 4, 0, 0]).unwrap().pooled([2, 2]);
+        assert_eq!((samples.shape(), samples.full_shape()), ((1, 1, 2), (1, 2, 4)));
+        assert_eq!((samples.row(0).unwrap(), samples.full_row(0).unwrap().len()), (vec![3, 5], 8));
+        let colors = Samples::new(3, 1, 2, vec![10, 20, 30, 40, 50, 60]).unwrap().pooled([2, 1]);
+        assert_eq!(colors.row(0).unwrap(), [15, 35, 55]);
+    }
 
     #[test]
     fn only_the_chosen_rows_are_there_in_their_order() {

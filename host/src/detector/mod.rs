@@ -3,7 +3,9 @@
 //! To add a kind: write a module here that implements [`Recipe`], and add a variant to [`Kind`]. This module does
 //! not depend on run folders or bundles.
 
+pub mod appearance;
 pub mod detective;
+mod plane;
 pub mod statistics;
 pub mod strokes;
 
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{InputDefaults, Samples};
 use crate::nn::Net;
+use appearance::Tolerance;
 use detective::Gan;
 use statistics::Statistics;
 use strokes::Strokes;
@@ -107,6 +110,15 @@ pub trait Recipe: Sync {
     /// # Errors
     /// When the detector cannot be fitted to these pictures, and always for a kind that is trained with a GAN.
     fn fit(&self, pictures: &FitData) -> Result<Vec<u8>>;
+
+    /// Fits what judges beside a detector that is trained with a GAN, and returns its file for the run folder; `None`
+    /// for a kind that judges alone.
+    ///
+    /// # Errors
+    /// When it cannot be fitted to these pictures.
+    fn fit_beside(&self, _pictures: &FitData, _tolerance: Tolerance, _seed: u64) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 
     /// Which of the detector's outputs are used when pictures are compared with references. A picture's embedding
     /// has `length` numbers; `learned` is true if the detector was trained on known fakes.

@@ -8,8 +8,10 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use counterfoil_edge::inference::{Backend as _, Engine, NamedOutput, Tract};
 use counterfoil_models as contract;
+use counterfoil_models::game::wilson;
 use counterfoil_models::{
-    Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Training, unit,
+    Bundle, Calibration, DISCRIMINATOR, Draft, GENERATOR, Join, Manifest, Measured, SCHEMA, Score, Training, Verdict,
+    WholePicture, unit,
 };
 use rayon::prelude::*;
 
@@ -18,16 +20,20 @@ use super::enrolment::{self, Known};
 use super::golden::{self, Drawn};
 use super::parity::{Agreement, EngineOutputs, compare, compare_judgements};
 use super::runtime::Runtime;
-use crate::detector::detective::{DetectorOutput, InferenceModel};
+use crate::data;
+use crate::detector::appearance::{Appearance, Tolerance};
+use crate::detector::detective::{Beside, DetectorOutput, InferenceModel};
 use crate::gan::{self, CheckpointSelector, Trained};
+use crate::math::random::stream;
 use crate::nn::{Layer, embedding, infer};
 use crate::onnx;
 use crate::run::{Record, revision};
 
 /// Maximum number of pictures on which the engines are compared.
 const PARITY_PICTURES: usize = 64;
-/// Share of the held-out pictures that scales the regions. Calibrating on the same pictures would be optimistic.
-const JOIN_SHARE: f64 = 0.25;
+/// Share of the held-out pictures that sets the scale of scores which are joined. Calibrating on the same pictures
+/// would be optimistic.
+const SCALE_SHARE: f64 = 0.25;
 /// Versions of the engines that this program is built with.
 const CANDLE: &str = env!("CANDLE_VERSION");
 const TRACT: &str = env!("TRACT_VERSION");
@@ -60,6 +66,10 @@ struct Exported {
     generator: Option<Vec<u8>>,
     /// The discriminator in candle; `None` for a detective that is fitted directly as an ONNX graph.
     own: Option<CandleDetector>,
+    /// Multiply-adds of what judges the whole picture beside the detective, if anything does.
+    multiply_adds: Option<usize>,
+    /// Width and height of the blocks of a picture's pixels that candle's discriminator gets as one pixel.
+    pool: [usize; 2],
     latent: Option<usize>,
     steps: u64,
     config: serde_json::Value,
@@ -105,7 +115,7 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         ("counterfoil.input".to_owned(), serde_json::to_string(&record.input)?),
         ("counterfoil.rows".to_owned(), rows_of_a_picture(record.input.rows())),
     ];
-    let exported = networks(request, &record, &metadata)?;
+    let exported = networks(request, &record, &held_out, &metadata)?;
 
     let [rows, c, h, w] = record.input.shape();
     let engine = Engine::load(&exported.discriminator, rows, c, h, w)?;
@@ -128,6 +138,17 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         }
     };
 
+    let whole_picture = exported.multiply_adds.map(|multiply_adds| {
+        let pictures = &held_out[for_scale(held_out.len(), true)..];
+        let [across, down] = record.pool;
+        Ok::<_, anyhow::Error>(WholePicture {
+            detector: [(w / across) as u32, (h / down) as u32],
+            tolerance: record.tolerance.to_string(),
+            multiply_adds: multiply_adds as u64,
+            false_alarms: false_alarms(&engine, &calibration, pictures, (c, h, w), record.seed)?,
+        })
+    });
+    let whole_picture = whole_picture.transpose()?;
     let drawn = golden::draw(&record.input, &engine, &join, &calibration)?;
     let engines = Engines { runtime: request.runtime, exported: &exported, engine: &engine, shape: [rows, c, h, w] };
     let agreements = engines.agree(&blends(&held_out), &join, &calibration)?;
@@ -151,6 +172,7 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
             config: exported.config.clone(),
             revision: revision(),
             metrics: BTreeMap::new(),
+            whole_picture,
         },
         input: record.input,
         engines: agreements.iter().map(engine_entry).collect(),
@@ -183,6 +205,29 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
     publish(manifest, request.out, request.force, Some(&measurement))
 }
 
+/// The share of genuine pictures that is called counterfeit when each is changed as another shot of it may differ, for
+/// each tolerance. These are the pictures of the calibration, so without a change the share is the stated rate.
+fn false_alarms(
+    engine: &Engine,
+    calibration: &Calibration,
+    pictures: &[Vec<u8>],
+    shape: (usize, usize, usize),
+    seed: u64,
+) -> Result<BTreeMap<String, Measured>> {
+    let rate = |tolerance: Tolerance| {
+        let is_alarm = |(index, plane): (usize, &Vec<u8>)| {
+            let shot = tolerance.vary(plane, shape, &mut stream(seed, "calibration shot", index as u64));
+            let score = Score::new(engine.run(&unit(&shot))?.score[0])?;
+            Ok(calibration.judge(score).verdict() == Verdict::Counterfeit)
+        };
+        let found = pictures.par_iter().enumerate().map(is_alarm).collect::<Result<Vec<bool>>>()?;
+        let (alarms, all) = (found.iter().filter(|is_alarm| **is_alarm).count(), found.len());
+        let (low, high) = wilson(alarms as u64, all as u64);
+        Ok((tolerance.to_string(), Measured { value: alarms as f64 / all as f64, low, high }))
+    };
+    Tolerance::ALL.into_iter().map(rate).collect()
+}
+
 /// The layout of the batch, for an engine that knows nothing of bundles.
 fn rows_of_a_picture(regions: usize) -> String {
     match regions {
@@ -191,8 +236,14 @@ fn rows_of_a_picture(regions: usize) -> String {
     }
 }
 
-fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -> Result<Exported> {
+fn networks(
+    request: &Request,
+    record: &Record,
+    held_out: &[Vec<u8>],
+    metadata: &[(String, String)],
+) -> Result<Exported> {
     let [_, c, h, w] = record.input.shape();
+    let pool = record.pool;
     if let Some(file) = record.net.fitted_file() {
         ensure!(
             request.checkpoint == CheckpointSelector::Newest,
@@ -204,14 +255,32 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
         let discriminator = std::fs::read(&path)
             .with_context(|| format!("cannot read {}; the training did not finish: run it again", path.display()))?;
         let config = serde_json::json!({ "net": record.net, "seed": record.seed });
-        return Ok(Exported { discriminator, generator: None, own: None, latent: None, steps: 0, config });
+        return Ok(Exported {
+            discriminator,
+            generator: None,
+            own: None,
+            multiply_adds: None,
+            pool,
+            latent: None,
+            steps: 0,
+            config,
+        });
     }
     let Trained { config, generator, discriminator, detective, steps } = gan::load(request.run, request.checkpoint)?;
     let layers = discriminator.layers()?;
+    let appearance = record.appearance(request.run)?;
+    let multiply_adds = appearance.as_ref().map(Appearance::multiply_adds);
     let (written, own) = if let Some(detective) = detective {
         let model = detective.inference()?;
         let plain = (!request.lean).then_some(layers.as_slice());
-        (model.to_onnx(plain, metadata)?, CandleDetector::Detective(Box::new(model)))
+        let beside = appearance.map(|appearance| {
+            let scaling = &held_out[..for_scale(held_out.len(), record.is_scaled())];
+            let rows: Vec<Vec<u8>> = scaling.iter().map(|plane| data::pool(plane, (c, h, w), pool)).collect();
+            let judged = model.judge(&centred(&rows, (c, h / pool[1], w / pool[0]))?)?;
+            Ok::<_, anyhow::Error>(Beside::new(appearance, pool, &judged.score.to_vec1()?))
+        });
+        let beside = beside.transpose()?;
+        (model.to_onnx(beside.as_ref(), plain, metadata)?, CandleDetector::Detective(Box::new(model)))
     } else {
         let cut = embedding(&layers)?;
         (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, CandleDetector::Plain(layers, cut))
@@ -223,28 +292,31 @@ fn networks(request: &Request, record: &Record, metadata: &[(String, String)]) -
             .map(|z| onnx::generator(&generator.layers()?, z, metadata).map_err(anyhow::Error::from))
             .transpose()?,
         own: Some(own),
+        multiply_adds,
+        pool,
         latent,
         steps,
         config: serde_json::to_value(&config)?,
     })
 }
 
-/// Number of held-out pictures that scale the regions.
-fn for_join(held_out: usize, regions: usize) -> usize {
-    if regions == 1 { 0 } else { (held_out as f64 * JOIN_SHARE).round() as usize }
+/// Number of held-out pictures that set the scale of scores, if any do.
+fn for_scale(held_out: usize, is_scaled: bool) -> usize {
+    if is_scaled { (held_out as f64 * SCALE_SHARE).round() as usize } else { 0 }
 }
 
-/// Returns the smallest false-alarm rate, as a user would type it, that a run with `held_out` held-out pictures of
-/// `regions` regions each can be exported with; `None` if the pictures are too few for any rate.
+/// Returns the smallest false-alarm rate, as a user would type it, that a run with `held_out` held-out pictures can be
+/// exported with, of which some set the scale of scores if it `is_scaled` ([`Record::is_scaled`]); `None` if the
+/// pictures are too few for any rate.
 #[must_use]
-pub fn supported_alpha(held_out: usize, regions: usize) -> Option<f64> {
-    Calibration::supported_alpha(held_out - for_join(held_out, regions))
+pub fn supported_alpha(held_out: usize, is_scaled: bool) -> Option<f64> {
+    Calibration::supported_alpha(held_out - for_scale(held_out, is_scaled))
 }
 
-/// Scales the regions on one part of the held-out pictures and calibrates on the other part.
+/// Scales the regions, if there are several, on one part of the held-out pictures and calibrates on the other part.
 fn calibrate(record: &Record, scores: &[Vec<f32>], alpha: f64) -> Result<(Join, Calibration)> {
-    let (scaling, rest) = scores.split_at(for_join(scores.len(), record.input.rows()));
-    let join = if scaling.is_empty() { Join::single() } else { Join::fit(record.join, scaling)? };
+    let (scaling, rest) = scores.split_at(for_scale(scores.len(), record.is_scaled()));
+    let join = if record.input.rows() == 1 { Join::single() } else { Join::fit(record.join, scaling)? };
     let joined = rest.iter().map(|rows| Ok(join.join(rows)?.get())).collect::<Result<Vec<f32>>>()?;
     let calibration = Calibration::new(alpha, joined)
         .with_context(|| format!("{} of {} held-out pictures are left to calibrate on", rest.len(), scores.len()))?;
@@ -276,9 +348,10 @@ impl Engines<'_> {
     fn agree(&self, pictures: &[Vec<u8>], join: &Join, calibration: &Calibration) -> Result<Vec<Agreement>> {
         ensure!(!pictures.is_empty(), "no picture was held out, so nothing can be compared");
         let opinions = self.opinions(pictures)?;
-        let joined = opinions.iter().map(|opinion| self.joined(opinion, join)).collect::<Result<Vec<_>>>()?;
+        let scored: Vec<&EngineOutputs> = opinions.iter().filter(|opinion| score(opinion).is_some()).collect();
+        let joined = scored.iter().map(|opinion| self.joined(opinion, join)).collect::<Result<Vec<_>>>()?;
         let named: Vec<(&str, &[f32])> =
-            opinions.iter().zip(&joined).map(|(o, scores)| (o.engine.as_str(), scores.as_slice())).collect();
+            scored.iter().zip(&joined).map(|(o, scores)| (o.engine.as_str(), scores.as_slice())).collect();
         let agreements = compare(&opinions[0], &opinions[1..])?;
         compare_judgements(named[0], &named[1..], calibration)?;
         Ok(agreements)
@@ -287,8 +360,8 @@ impl Engines<'_> {
     /// Runs the bundle's self test on every engine, as the box does.
     fn pass(&self, drawn: &[Drawn], join: &Join, calibration: &Calibration) -> Result<()> {
         let planes: Vec<Vec<u8>> = drawn.iter().map(|drawn| drawn.plane.bytes().to_vec()).collect();
-        for opinion in self.opinions(&planes)? {
-            for (rows, Drawn { golden, plane, .. }) in self.rows(&opinion)?.zip(drawn) {
+        for opinion in self.opinions(&planes)?.iter().filter(|opinion| score(opinion).is_some()) {
+            for (rows, Drawn { golden, plane, .. }) in self.rows(opinion)?.zip(drawn) {
                 let judgement = calibration.judge(join.join(rows)?);
                 if let Err(what) = golden.check(plane, rows, &judgement) {
                     bail!("{} fails the bundle's self test: {what}; report this with the run", opinion.engine);
@@ -306,10 +379,17 @@ impl Engines<'_> {
 
         let mut opinions = Vec::new();
         if let Some(own) = &self.exported.own {
-            let x = Tensor::from_slice(&all, (n, c, h, w), &Device::Cpu)?.affine(2.0, -1.0)?; // in -1..1
-            let DetectorOutput { embedding, logit, score } = own.judge(&x)?; // [P * R, E], [P * R] twice
-            let width = embedding.dim(1)?;
-            let outputs = outputs(n, score.to_vec1()?, logit.to_vec1()?, embedding.flatten_all()?.to_vec1()?, width);
+            let pool = self.exported.pool;
+            let rows = pictures.iter().flat_map(|plane| plane.chunks_exact(c * h * w));
+            let rows: Vec<Vec<u8>> = rows.map(|row| data::pool(row, (c, h, w), pool)).collect();
+            let judged = own.judge(&centred(&rows, (c, h / pool[1], w / pool[0]))?)?;
+            let DetectorOutput { embedding, logit, score } = judged; // [P * R, E], [P * R] twice
+            let (width, is_alone) = (embedding.dim(1)?, pool == [1, 1]);
+            // Beside an appearance, which only the graph defines, the detector's score is the logit.
+            let logit = if is_alone { logit } else { score.clone() };
+            let mut outputs =
+                outputs(n, score.to_vec1()?, logit.to_vec1()?, embedding.flatten_all()?.to_vec1()?, width);
+            outputs.retain(|output| is_alone || output.name != "score");
             opinions.push(EngineOutputs { engine: "candle".to_owned(), version: CANDLE.to_owned(), outputs });
         }
         let mut tract = (Vec::new(), Vec::new(), Vec::new());
@@ -334,14 +414,23 @@ impl Engines<'_> {
 
     /// The scores of each picture's regions, picture by picture.
     fn rows<'o>(&self, opinion: &'o EngineOutputs) -> Result<impl Iterator<Item = &'o [f32]>> {
-        let score = opinion.outputs.iter().find(|output| output.name == "score");
-        Ok(score.context("an engine gave no `score`")?.values.chunks_exact(self.shape[0]))
+        Ok(score(opinion).context("an engine gave no `score`")?.values.chunks_exact(self.shape[0]))
     }
 
     /// One joined score for each picture.
     fn joined(&self, opinion: &EngineOutputs, join: &Join) -> Result<Vec<f32>> {
         self.rows(opinion)?.map(|rows| Ok(join.join(rows)?.get())).collect()
     }
+}
+
+fn score(opinion: &EngineOutputs) -> Option<&NamedOutput> {
+    opinion.outputs.iter().find(|output| output.name == "score")
+}
+
+/// Rows of `[C, H, W]` bytes as a tensor `[N, C, H, W]` in -1..1.
+fn centred(rows: &[Vec<u8>], (c, h, w): (usize, usize, usize)) -> Result<Tensor> {
+    let unit: Vec<f32> = rows.iter().flat_map(|row| unit(row)).collect();
+    Ok(Tensor::from_vec(unit, (rows.len(), c, h, w), &Device::Cpu)?.affine(2.0, -1.0)?)
 }
 
 fn outputs(n: usize, score: Vec<f32>, logit: Vec<f32>, embedding: Vec<f32>, width: usize) -> Vec<NamedOutput> {

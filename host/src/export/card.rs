@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use counterfoil_models::Manifest;
+use counterfoil_models::{Manifest, Measured};
 
+use crate::detector::appearance::Tolerance;
 use crate::eval::{Baseline, Estimate, Evaluation};
 
 /// The measurements for a bundle's card and manifest, made before the bundle is written.
@@ -44,6 +45,24 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
         input.height,
         input.color
     ));
+    if let Some(whole) = &training.whole_picture {
+        let [width, height] = whole.detector;
+        line(format_args!(
+            "The detective sees the picture at {width}x{height}. The appearance of the whole picture is compared with the genuine ones, too. \
+             One picture takes {:.0} million multiply-adds. The camera may change as `{}` allows. This share of the {} calibration pictures \
+             is called counterfeit when they are changed as another camera would:\n",
+            whole.multiply_adds as f64 / 1e6,
+            whole.tolerance,
+            calibration.scores().len()
+        ));
+        line(format_args!("| `--tolerate` | called counterfeit |\n|---|---|"));
+        for tolerance in Tolerance::ALL.map(|tolerance| tolerance.to_string()) {
+            if let Some(Measured { value, low, high }) = whole.false_alarms.get(&tolerance) {
+                line(format_args!("| {tolerance} | {value:.3} ({low:.3} to {high:.3}) |"));
+            }
+        }
+        line(format_args!(""));
+    }
     if let Some(enrolment) = enrolment {
         line(format_args!(
             "It can also compare a picture with enrolled references of one item or writer (`counterfoil-edge enroll`), at the same rate. This is \

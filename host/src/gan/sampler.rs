@@ -51,11 +51,12 @@ impl GeneratorSampler {
         let Some(latent) = manifest.latent else { return Ok(None) };
         let graph = Graph::load(&bundle.read(GENERATOR)?, &[1, latent])
             .with_context(|| format!("the generator of {}", bundle.dir().display()))?;
-        let [_, channels, height, width] = manifest.input.shape();
+        let channels = manifest.input.channels();
+        let [width, height] = manifest.game_size().map(|side| side as usize);
         match graph.outputs().next() {
             Some((_, [1, c, h, w])) if [*c, *h, *w] == [channels, height, width] => {}
             Some((_, shape)) => bail!(
-                "{GENERATOR} draws pictures of shape {shape:?} where the manifest's input is {channels}x{height}x{width}; export the bundle again"
+                "{GENERATOR} draws pictures of shape {shape:?} where the manifest's game has {channels}x{height}x{width}; export the bundle again"
             ),
             None => bail!("the generator of {} draws no pictures", bundle.dir().display()),
         }

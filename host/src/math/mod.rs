@@ -5,5 +5,6 @@ pub mod dft;
 pub mod luma;
 pub mod pca;
 pub mod random;
+pub(crate) mod tail;
 pub mod thinning;
 pub(crate) mod whitening;

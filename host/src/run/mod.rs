@@ -1,11 +1,12 @@
 //! A run folder: the input of a training run, so that resuming and exporting need nothing else.
 //!
 //! ```text
-//! RUN/held-out.safetensors   planes of held-out genuine pictures, [P, R, C, H, W] bytes; group of each, [P], if
-//! known RUN/config.toml            the GAN's configuration RUN/run.json               source, preprocessing and
-//! split of the pictures; written last, marks the start of a run RUN/metrics.jsonl, samples/, checkpoints/
-//! (written by `train`) RUN/statistics.onnx, strokes.onnx                              instead of those, for
-//! detectives fitted without a GAN
+//! RUN/held-out.safetensors    planes of held-out genuine pictures, [P, R, C, H, W] bytes; group of each, [P], if known
+//! RUN/config.toml             the GAN's configuration
+//! RUN/run.json                source, preprocessing and split of the pictures; written last, marks the start of a run
+//! RUN/appearance.safetensors  what judges beside the detective, fitted before the first step
+//! RUN/metrics.jsonl, samples/, checkpoints/   written by `train`
+//! RUN/statistics.onnx, strokes.onnx           instead of those, for detectors fitted without a GAN
 //! ```
 
 pub mod backup;
@@ -26,6 +27,8 @@ pub use record::Record;
 
 pub(crate) const RECORD: &str = "run.json";
 pub(crate) const HELD_OUT: &str = "held-out.safetensors";
+/// What is fitted beside a detector that is trained with a GAN.
+pub(crate) const BESIDE: &str = "appearance.safetensors";
 /// File name of the GAN's configuration in a run folder.
 pub const CONFIG: &str = "config.toml";
 
@@ -48,7 +51,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Refuses a folder that holds anything but an earlier attempt, which may have ended before it was recorded.
 pub(crate) fn vacant_run(run: &Path) -> Result<()> {
-    Ok(counterfoil_models::ensure_folder_free(run, &[RECORD, HELD_OUT, durable::PART])?)
+    Ok(counterfoil_models::ensure_folder_free(run, &[RECORD, HELD_OUT, BESIDE, durable::PART])?)
 }
 
 fn make(run: &Path) -> Result<()> {

@@ -8,11 +8,12 @@ use counterfoil_models::{Article, JoinRule, sha256_hex};
 use safetensors::{Dtype, tensor::TensorView};
 
 use super::record::{FORMAT, Record};
-use super::{CONFIG, HELD_OUT, RECORD, ensure_free, make, remove, write};
+use super::{BESIDE, CONFIG, HELD_OUT, RECORD, ensure_free, make, remove, write};
 use crate::data::{
-    DataError, Dataset, Decoded, InputRule, Item, Known, Rows, Samples, Split, StorageLimits, TrainingSet, Traits,
-    decode, differing, own_color, twins_across, unread, usual,
+    DataError, Dataset, Decoded, InputRule, Item, Known, ResolvedInput, Rows, Samples, Series, Split, StorageLimits,
+    TrainingSet, Traits, decode, differing, own_color, series, twins_across, unread, usual,
 };
+use crate::detector::appearance::Tolerance;
 use crate::detector::{FitData, Kind};
 use crate::gan::Config;
 
@@ -51,6 +52,8 @@ pub struct Request<'a> {
     pub more: &'a [PathBuf],
     /// How the pictures are preprocessed.
     pub look: &'a InputRule,
+    /// How much the camera may change.
+    pub tolerance: Tolerance,
     /// How the scores of regions are joined.
     pub join: JoinRule,
     /// Share of the genuine pictures to hold out, between 0 and 1.
@@ -81,7 +84,8 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         request.held_out
     );
     let defaults = request.net.recipe().input();
-    let mut input = request.look.resolve(&data.settings, &defaults, || usual(&data.genuine, request.data))?;
+    let resolved = request.look.resolve(&data.settings, &defaults, || usual(&data.genuine, request.data))?;
+    let ResolvedInput { mut input, pool } = resolved;
     input.validate()?;
     let by_pictures = request.look.color(&data.settings, &defaults).is_none();
 
@@ -103,14 +107,28 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
             tell(&line);
         }
     }
-    let known = Known::read(request.known_fakes, &decoded, &input, &request.room, tell)?;
+    let known = Known::read(request.known_fakes, &decoded, &input, pool, &request.room, tell)?;
     let Decoded { items, rows, hashes, prints, mut unreadable, .. } = decoded;
     unreadable.extend(known.unreadable);
     for line in unread(&unreadable, "learned from") {
         tell(&line);
     }
     let own = items.iter().filter(|item| !item.is_more()).count();
-    let mut split = Split::by_group(&items[..own], request.held_out, request.seed)?;
+    let ungrouped = items[..own].iter().all(|item| item.group == item.name);
+    let found = if ungrouped && request.data.is_dir() { series(&items[..own], &prints)? } else { None };
+    let mut split = match &found {
+        None => Split::by_group(&items[..own], request.held_out, request.seed)?,
+        Some(Series { runs, alike }) => {
+            tell(&format!(
+                "pictures that follow each other by name are alike ({:.0} % are more like the next one than half of all pairs are): shots of one \
+                 item are not divided between learning and calibration; if you know which belong together, give --group",
+                100.0 * alike
+            ));
+            let mut grouped = items[..own].to_vec();
+            grouped.iter_mut().zip(runs).for_each(|(item, run)| item.group = format!("series {run}"));
+            Split::by_group(&grouped, request.held_out, request.seed)?
+        }
+    };
     split.train.extend(own..items.len());
     refuse_twins(&items, &prints, &split)?;
 
@@ -122,7 +140,7 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
     };
     let held_out = split.held_out.iter().map(plane).collect::<Result<Vec<_>, _>>()?;
     let train = split.train.iter().flat_map(|i| i * regions..(i + 1) * regions).collect();
-    let samples = Samples::of(rows, (channels, height, width), train, regions);
+    let samples = Samples::of(rows, (channels, height, width), train, regions).pooled(pool);
     let record = Record {
         format: FORMAT,
         net: request.net,
@@ -131,6 +149,8 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         held_out_share: request.held_out,
         seed: request.seed,
         input,
+        pool,
+        tolerance: request.tolerance,
         join: request.join,
         data_sha256: sha256_hex(hashes.as_bytes()),
         genuine: split.train.len(),
@@ -199,6 +219,23 @@ impl Prepared {
             write(&run.join(CONFIG), config.to_toml()?.as_bytes())?;
         }
         write(&run.join(RECORD), &serde_json::to_vec_pretty(&self.record)?)
+    }
+
+    /// Fits what judges beside a detector that is trained with a GAN, unless the run's folder holds it already.
+    ///
+    /// # Errors
+    /// When it cannot be fitted or written.
+    pub fn fit_beside(&self, run: &Path) -> Result<()> {
+        let path = run.join(BESIDE);
+        if self.record.pool == [1, 1] || path.exists() {
+            return Ok(());
+        }
+        let groups = self.train_groups.as_deref().unwrap_or_default();
+        let pictures = FitData { genuine: &self.samples, groups, known: &self.known };
+        match self.record.net.recipe().fit_beside(&pictures, self.record.tolerance, self.record.seed)? {
+            Some(file) => write(&path, &file),
+            None => Ok(()),
+        }
     }
 
     /// Fits the detective of a kind that is not trained with a GAN, and writes it into the run's folder.

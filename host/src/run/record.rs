@@ -9,9 +9,10 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{HELD_OUT, RECORD};
+use super::{BESIDE, HELD_OUT, RECORD};
 use crate::data::InputRule;
 use crate::detector::Kind;
+use crate::detector::appearance::{Appearance, Tolerance};
 use crate::gan::difference;
 
 /// Version of the format of [`Record`].
@@ -34,6 +35,12 @@ pub struct Record {
     pub seed: u64,
     /// How pictures are preprocessed.
     pub input: Preprocess,
+    /// Width and height of the blocks of a plane's pixels that are averaged into one pixel of the GAN's rows.
+    #[serde(default = "single", skip_serializing_if = "is_single")]
+    pub pool: [usize; 2],
+    /// How much the camera may change.
+    #[serde(default)]
+    pub tolerance: Tolerance,
     /// How the scores of regions will be joined.
     pub join: JoinRule,
     /// SHA-256 over the hashes of the training pictures' planes.
@@ -51,6 +58,14 @@ pub struct Record {
     /// SHA-256 over the hashes of the known fakes' planes; `None` without known fakes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_sha256: Option<String>,
+}
+
+fn single() -> [usize; 2] {
+    [1, 1]
+}
+
+fn is_single(pool: &[usize; 2]) -> bool {
+    *pool == single()
 }
 
 impl Record {
@@ -79,6 +94,28 @@ impl Record {
         }
         record.input.validate()?;
         Ok(record)
+    }
+
+    /// Whether a share of the held-out pictures sets the scale of scores: those of the regions, or those of the
+    /// detective beside the appearance.
+    #[must_use]
+    pub fn is_scaled(&self) -> bool {
+        self.input.rows() > 1 || !is_single(&self.pool)
+    }
+
+    /// Reads what was fitted beside the detector, if it was.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn appearance(&self, run: &Path) -> Result<Option<Appearance>> {
+        let path = run.join(BESIDE);
+        if is_single(&self.pool) {
+            return Ok(None);
+        }
+        let bytes = fs::read(&path)
+            .with_context(|| format!("cannot read {}; the training did not begin: train again", path.display()))?;
+        let appearance = Appearance::from_bytes(&bytes);
+        Ok(Some(appearance.with_context(|| format!("{} is damaged; train again", path.display()))?))
     }
 
     /// Reads a run's held-out planes, each `[R, C, H, W]` bytes.
@@ -118,12 +155,12 @@ impl Record {
     /// The arguments of the run, by the flags that set them.
     #[must_use]
     pub fn flags(&self) -> Map<String, Value> {
-        let Self { net, group, held_out_share, seed, join, input, known_fakes, more, .. } = self;
+        let Self { net, group, held_out_share, seed, join, input, tolerance, known_fakes, more, .. } = self;
         let Preprocess { width, height, color, resize, article, regions } = input;
         let flags = json!({
             "--net": net, "--group": group, "--held-out": held_out_share, "--seed": seed, "--join": join,
             "--known-fakes": known_fakes, "--unsure": more, "--color": color, "--size": [width, height],
-            "--resize": resize, "--article": article, "--region": regions,
+            "--resize": resize, "--article": article, "--region": regions, "--tolerate": tolerance,
         });
         flags.as_object().cloned().unwrap_or_default()
     }
@@ -148,6 +185,7 @@ impl Record {
             resize: Some(self.input.resize),
             article: Some(self.input.article),
             regions: Some(self.input.regions.clone()),
+            pool: Some(self.pool),
         }
     }
 }

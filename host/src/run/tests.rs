@@ -2,6 +2,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::data::{InputRule, Samples, StorageLimits};
+use crate::detector::appearance::Tolerance;
 use crate::detector::statistics;
 use crate::gan::{Config, Net, train};
 use counterfoil_models::{Article, Color, JoinRule, Region, Resize};
@@ -19,6 +20,7 @@ fn folder(pictures: u32) -> tempfile::TempDir {
 fn request<'a>(data: &'a Path, look: &'a InputRule, net: Kind) -> Request<'a> {
     let room = StorageLimits::of(data);
     Request {
+        tolerance: Tolerance::default(),
         net,
         data,
         group: None,

@@ -3,11 +3,13 @@
 
 use candle_core::{Result as TensorResult, Tensor};
 
+use super::super::appearance::{Appearance, level};
 use super::features::pca::{self, PcaFeatures};
 use super::features::{Features, Input};
 use super::{HIDDEN, Part};
+use crate::math::tail::Tail;
 use crate::nn::Layer;
-use crate::onnx::{self, Append, Dim, Eager, Graph, OnnxError, Ops, Value, Var};
+use crate::onnx::{self, Append, Attribute, Dim, Eager, Graph, OnnxError, Ops, Value, Var};
 
 /// All parts of a detector for inference, in the order of computation.
 #[derive(Clone, Debug)]
@@ -28,6 +30,26 @@ pub struct InferenceModel {
     pub(super) head: Vec<Layer>,
     /// Scaled typicality to the term that is added to the logit; the sum is the score.
     pub(super) typicality_head: Vec<Layer>,
+}
+
+/// What judges beside a detector, and how their scores are joined.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    /// The appearance of whole pictures.
+    appearance: Appearance,
+    /// Width and height of the blocks of the picture's pixels that make one pixel of the detector's row.
+    pool: [usize; 2],
+    /// The tail of the detector's own score, negated.
+    tail: Tail,
+}
+
+impl Beside {
+    /// Joins an appearance and a detector whose row is made of blocks of `pool` (width, height) pixels. `scores` are
+    /// the detector's own scores of genuine pictures that it did not see in training.
+    #[must_use]
+    pub fn new(appearance: Appearance, pool: [usize; 2], scores: &[f32]) -> Self {
+        Self { appearance, pool, tail: Tail::fit(scores.iter().map(|score| -score).collect()) }
+    }
 }
 
 /// The outputs of a detector for N rows.
@@ -73,18 +95,35 @@ impl InferenceModel {
     /// the layers of the GAN's own discriminator, the file has a fourth output, `plain` `[N, 1]`: the
     /// discriminator's logit, for comparison. An engine that does not compute this output leaves its layers out.
     ///
+    /// With `beside`, the input is the whole picture, of which blocks are averaged for the detector. `score` is then
+    /// minus the sum of the levels of both (see [`crate::detector::appearance`]), and `logit` is the detector's score.
+    ///
     /// # Errors
     /// Returns an [`OnnxError`] when a layer cannot be written, or when `plain` does not end in one number.
-    pub fn to_onnx(&self, plain: Option<&[Layer]>, metadata: &[(String, String)]) -> Result<Vec<u8>, OnnxError> {
+    pub fn to_onnx(
+        &self,
+        beside: Option<&Beside>,
+        plain: Option<&[Layer]>,
+        metadata: &[(String, String)],
+    ) -> Result<Vec<u8>, OnnxError> {
         let (c, h, w) = self.shape;
         let mut graph = Graph::new("detective");
-        let image = graph.image((c, h, w)); // [N, C, H, W]
+        let [across, down] = beside.map_or([1, 1], |beside| beside.pool);
+        let picture = graph.image((c, h * down, w * across)); // [N, C, H, W]
+        let image = if beside.is_some() { pooled(&mut graph, &picture, [across, down]) } else { picture.clone() };
         let centred = onnx::centred(&mut graph, &image);
         let mut ops = Append::new(&mut graph);
         let (unit, rows) = (ops.var(image), ops.var(centred.clone()));
         let judged = self.express(&mut ops, unit, rows)?;
-        let [embedding, logit, score] =
+        let [embedding, mut logit, mut score] =
             [judged.embedding, judged.logit, judged.score].map(|var| ops.name(var).to_owned());
+        if let Some(Beside { appearance, tail, .. }) = beside {
+            let distance = graph.node("Neg", &[&score], &[]);
+            let own = level(&mut graph, &distance, *tail);
+            let others = appearance.append(&mut graph, &picture);
+            let sum = graph.node("Add", &[&own, &others], &[]);
+            (logit, score) = (score, graph.node("Neg", &[&sum], &[]));
+        }
         let plain = plain.map(|plain| {
             let plain = onnx::append(&mut graph, plain, 0, Value { name: centred, shape: vec![c, h, w] })?;
             Ok::<_, OnnxError>(onnx::flat(&mut graph, &plain)) // [N, 1]
@@ -131,4 +170,16 @@ impl InferenceModel {
         }
         Ok(OutputVars { embedding, logit, score })
     }
+}
+
+/// Appends the averages of blocks of pixels, rounded to whole levels as [`crate::data::pool`] does. The rounding is
+/// the same in every engine: an average of up to 49 levels is no nearer than 0.01 to the place where it jumps.
+fn pooled(graph: &mut Graph, picture: &str, [across, down]: [usize; 2]) -> String {
+    let block = [down as i64, across as i64];
+    let sides = [("kernel_shape", Attribute::Ints(&block)), ("strides", Attribute::Ints(&block))];
+    let mean = graph.node("AveragePool", &[picture], &sides);
+    let levels = graph.with_number("Mul", &mean, 255.0);
+    let levels = graph.with_number("Add", &levels, 0.51);
+    let levels = graph.node("Floor", &[&levels], &[]);
+    graph.with_number("Mul", &levels, 1.0 / 255.0)
 }

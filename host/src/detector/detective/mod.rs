@@ -12,7 +12,7 @@ mod inference;
 
 pub use augment::negative;
 pub use features::texture::MIN_SIDE;
-pub use inference::{DetectorOutput, InferenceModel};
+pub use inference::{Beside, DetectorOutput, InferenceModel};
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::appearance::{Appearance, Tolerance};
 use super::{FitData, Kind, Recipe, Training};
 use crate::data::{DefaultSize, InputDefaults};
 use crate::math::random::stream;
@@ -61,8 +62,10 @@ const CHUNK_ROWS: usize = 64;
 /// without bound.
 const SCALE_EPSILON: f64 = 0.02;
 
-/// Default side of the input, in pixels.
+/// Default side of a row, in pixels.
 const SIDE: u32 = 32;
+/// Largest area of the picture that the appearance beside the detective sees, in pixels.
+const AREA: u32 = 192 * 192;
 
 /// The recipe of the kinds with a GAN: the detector is a [`Detective`] trained beside the GAN, or the GAN's own
 /// discriminator.
@@ -71,7 +74,16 @@ pub struct Gan(pub Net);
 
 impl Recipe for Gan {
     fn input(&self) -> InputDefaults {
-        InputDefaults { size: DefaultSize::Fixed([SIDE; 2]), color: None, resize: None, data_set: true }
+        let size = match self.0 {
+            Net::Mlp => DefaultSize::Fixed([SIDE; 2]),
+            Net::Dcgan => DefaultSize::Detailed { side: SIDE, area: AREA },
+        };
+        InputDefaults { size, color: None, resize: None, data_set: true }
+    }
+
+    fn fit_beside(&self, pictures: &FitData, tolerance: Tolerance, seed: u64) -> anyhow::Result<Option<Vec<u8>>> {
+        let appearance = Appearance::fit(pictures.genuine, pictures.groups, tolerance, seed)?;
+        Ok(Some(appearance.to_bytes()?))
     }
 
     fn training(&self) -> Training {

@@ -33,7 +33,11 @@ const RINGS: [f64; 5] = [0.125, 0.25, 0.5, 0.75, 1.0];
 
 /// Appends the statistics of `image` (`[N, C, H, W]` in 0..1; C is 1 or 3). Returns their value `[N, K]` and their
 /// K names.
-pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, usize)) -> (String, Vec<String>) {
+pub(in crate::detector) fn append(
+    graph: &mut Graph,
+    image: &str,
+    (c, h, w): (usize, usize, usize),
+) -> (String, Vec<String>) {
     let grey = if c == 1 {
         image.to_owned()
     } else {
@@ -61,7 +65,7 @@ pub(super) fn append(graph: &mut Graph, image: &str, (c, h, w): (usize, usize, u
 /// Averages over planes of one size. A float32 sum of hundreds of similar numbers drifts with the order in which an
 /// engine adds them. So pixels are first averaged in blocks of [`BLOCK`] by two products, whose other terms are
 /// exact zeros; then the blocks are averaged.
-struct Plane {
+pub(in crate::detector) struct Plane {
     /// [H/16, H]
     down: String,
     /// [W, W/16]
@@ -69,7 +73,7 @@ struct Plane {
 }
 
 impl Plane {
-    fn new(graph: &mut Graph, (h, w): (usize, usize)) -> Self {
+    pub(in crate::detector) fn new(graph: &mut Graph, (h, w): (usize, usize)) -> Self {
         let (rows, columns) = (h.div_ceil(BLOCK), w.div_ceil(BLOCK));
         let weight = |count: usize, n: usize, same: bool| if same { count as f32 / n as f32 } else { 0.0 };
         let down: Vec<f32> = (0..rows * h).map(|i| weight(rows, h, i % h / BLOCK == i / h)).collect();
@@ -79,7 +83,7 @@ impl Plane {
     }
 
     /// The mean of each plane: [N, C, H, W] -> [N, C, 1, 1].
-    fn mean(&self, graph: &mut Graph, value: &str) -> String {
+    pub(in crate::detector) fn mean(&self, graph: &mut Graph, value: &str) -> String {
         let blocks = graph.node("MatMul", &[value, &self.across], &[]); // [N, C, H, W/16]
         let blocks = graph.node("MatMul", &[&self.down, &blocks], &[]); // [N, C, H/16, W/16]
         let rows = graph.mean_over(&blocks, 3);
@@ -96,7 +100,7 @@ impl Plane {
 }
 
 /// The natural logarithm of `value` + `floor`.
-fn log(graph: &mut Graph, value: &str, floor: f32) -> String {
+pub(in crate::detector) fn log(graph: &mut Graph, value: &str, floor: f32) -> String {
     let raised = graph.with_number("Add", value, floor);
     graph.node("Log", &[&raised], &[])
 }

@@ -5,7 +5,7 @@
 //! The statistics are defined once, as ONNX nodes in `features`. Fitting runs the same graph through the box's
 //! engine, so the box computes exactly what was fitted.
 
-mod features;
+pub(super) mod features;
 
 use counterfoil_edge::inference::{EngineError, Graph as Runnable};
 use counterfoil_models::unit;
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::{FitData, Recipe, Training};
 use crate::data::{DataError, DefaultSize, InputDefaults, Samples};
-use crate::math::whitening::Whitening;
+use crate::math::whitening::{Shrinkage, Whitening};
 use crate::onnx::{Dim, Graph};
 
 pub use features::MIN_SIDE;
@@ -88,7 +88,8 @@ pub fn fit(samples: &Samples, metadata: &[(String, String)]) -> Result<Vec<u8>, 
         return Err(StatisticsError::Rows(samples.len()));
     }
     let statistics = measure(samples)?;
-    let whitening = Whitening::fit(&statistics, 1.0);
+    let rows: Vec<&[f32]> = statistics.iter().map(Vec::as_slice).collect();
+    let whitening = Whitening::fit(&rows, Shrinkage::Prior(1.0));
 
     let (mut graph, image) = open((c, h, w));
     let (statistics, names) = features::append(&mut graph, &image, (c, h, w)); // [N, K]

@@ -50,7 +50,9 @@ impl Detective {
 
     /// The verdict on a generated picture. The generator makes one row per region of the detector's input.
     pub(super) fn judge_forgery(&self, forger: &FaceoffGenerator, number: u64) -> Result<Verdict> {
-        let [rows, c, h, w] = self.detector.bundle().manifest().input.shape();
+        let manifest = self.detector.bundle().manifest();
+        let (rows, c) = (manifest.input.rows(), manifest.input.channels());
+        let [w, h] = manifest.game_size().map(|side| side as usize);
         ensure!(
             forger.shape() == (c, h, w),
             "{} draws {:?} and {} judges {:?}; a league is of bundles that were trained on pictures of one size and colour",
@@ -59,6 +61,9 @@ impl Detective {
             self.name,
             [c, h, w]
         );
+        if manifest.training.whole_picture.is_some() {
+            return self.judge(&forger.picture(number)?);
+        }
         Ok(self.detector.judge_outputs(&self.detector.run(&forger.rows(number, rows)?)?)?.verdict())
     }
 }

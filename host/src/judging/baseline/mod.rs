@@ -14,6 +14,7 @@ mod statistics;
 
 use anyhow::Result;
 use counterfoil_edge::Detector;
+use counterfoil_models::Preprocess;
 
 use crate::data::Item;
 use crate::eval::{Baseline, Scored};
@@ -76,8 +77,13 @@ pub fn rows(against: &BaselineInput) -> Rows {
     rows.add("hand statistics", statistics::scores(against.items, chosen.as_deref()).map(Some));
     rows.add("PCA reconstruction", fit::scores(&eval_planes, reference, Pca::fit).map(Some));
     rows.add("nearest neighbours", fit::scores(&eval_planes, reference, |planes| Ok(Neighbours::of(planes))).map(Some));
-    let supervised = cnn::fakes(bundle, against.fakes, eval_planes.input()).and_then(|(fakes, which)| {
-        Ok((fit::scores(&eval_planes, reference, |planes| Cnn::train(planes, &fakes))?, which))
+    // The supervised network sees what the game was played with, because it learns from the generator's pictures.
+    let [width, height] = bundle.manifest().game_size();
+    let game = Preprocess { width, height, ..eval_planes.input().clone() };
+    let supervised = cnn::fakes(bundle, against.fakes, &game).and_then(|(fakes, which)| {
+        let eval_planes = EvalPlanes::of(against.items, &game);
+        let reference = chosen.as_deref().map(|chosen| EvalPlanes::of(chosen, &game));
+        Ok((fit::scores(&eval_planes, reference.as_ref(), |planes| Cnn::train(planes, &fakes))?, which))
     });
     match supervised {
         Ok((scored, which)) => rows.add(&format!("CNN on {which}"), Ok(Some(scored))),

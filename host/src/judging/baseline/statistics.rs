@@ -19,6 +19,7 @@ pub(super) fn scores(items: &[Item], reference: Option<&[Item]>) -> Result<Vec<S
     let input = InputRule::default().resolve(&Settings::default(), &Kind::Statistics.recipe().input(), || {
         usual(items, Path::new("what is judged"))
     })?;
+    let input = input.input;
     let eval_planes = EvalPlanes::of(items, &input);
     let reference = reference.map(|reference| EvalPlanes::of(reference, &input));
     fit::scores(&eval_planes, reference.as_ref(), Statistics::fit)

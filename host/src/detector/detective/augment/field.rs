@@ -4,7 +4,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::plane::{Plane, between};
+use crate::detector::plane::{Plane, between};
 
 /// Squared distance in pixels of position `index` from the centre of a square window of side 2 * `radius` + 1.
 pub(super) fn square_distance(index: usize, radius: usize) -> f32 {

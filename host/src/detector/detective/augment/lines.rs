@@ -1,6 +1,6 @@
 //! The strokes of a picture: their centre lines, one pixel wide, and their mean breadth.
 
-use super::plane::Plane;
+use crate::detector::plane::Plane;
 use crate::math::thinning::thin;
 
 /// The strokes of a picture.

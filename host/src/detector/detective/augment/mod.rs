@@ -3,6 +3,5 @@
 mod field;
 mod lines;
 mod negatives;
-mod plane;
 
 pub use negatives::negative;

@@ -11,7 +11,7 @@ use rand_distr::StandardNormal;
 
 use super::field;
 use super::lines::Lines;
-use super::plane::Plane;
+use crate::detector::plane::Plane;
 
 /// One kind of damage. It changes a plane, given another genuine plane and a random stream.
 type Operation = fn(&mut Plane, &Plane, &mut ChaCha8Rng);

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::super::{Part, by_chunks, round_to_f16};
 use super::spectrum::{self, Bands};
 use super::{Feature, Input, Shape};
-use crate::math::whitening::Whitening;
+use crate::math::whitening::{Shrinkage, Whitening};
 use crate::onnx::{Eager, Ops, Var};
 
 /// Most squares along a side of a row.
@@ -22,7 +22,7 @@ const SQUARES: usize = 6;
 const FEWEST: usize = 8;
 /// Number of genuine pictures to fit to; more are not used.
 pub(in super::super) const WANTED: usize = 512;
-/// Weight of the prior, in uncorrelated rows per statistic, see [`Whitening::fit`].
+/// Weight of the prior, in uncorrelated rows per statistic, see [`Shrinkage::Prior`].
 const PRIOR: f64 = 0.1;
 /// Added to the mean square of a whitened row before the logarithm is taken.
 const FLOOR: f64 = 1e-3;
@@ -61,8 +61,8 @@ impl GaussianFit {
         let kinds = self.mean.dim(0)?;
         let numbers: Vec<Vec<f32>> = numbers.to_vec2()?;
         let fit = |kind: usize| {
-            let own: Vec<Vec<f32>> = numbers.iter().skip(kind).step_by(kinds).cloned().collect();
-            Whitening::fit(&own, PRIOR)
+            let own: Vec<&[f32]> = numbers.iter().skip(kind).step_by(kinds).map(Vec::as_slice).collect();
+            Whitening::fit(&own, Shrinkage::Prior(PRIOR))
         };
         let found: Vec<Whitening> = (0..kinds).into_par_iter().map(fit).collect();
         let mean = found.iter().flat_map(|kind| kind.mean.iter().copied());

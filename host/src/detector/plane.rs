@@ -3,24 +3,24 @@
 
 /// A row as numbers `[C, H, W]` in 0..1. Some operations leave this range; `bytes` clamps.
 #[derive(Clone, Debug)]
-pub(super) struct Plane {
-    pub(super) channels: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-    pub(super) values: Vec<f32>,
+pub(in crate::detector) struct Plane {
+    pub(in crate::detector) channels: usize,
+    pub(in crate::detector) height: usize,
+    pub(in crate::detector) width: usize,
+    pub(in crate::detector) values: Vec<f32>,
 }
 
 impl Plane {
-    pub(super) fn of(row: &[u8], (channels, height, width): (usize, usize, usize)) -> Self {
+    pub(in crate::detector) fn of(row: &[u8], (channels, height, width): (usize, usize, usize)) -> Self {
         Self { channels, height, width, values: row.iter().map(|x| f32::from(*x) / 255.0).collect() }
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(in crate::detector) fn bytes(&self) -> Vec<u8> {
         self.values.iter().map(|x| (x.clamp(0.0, 1.0) * 255.0).round() as u8).collect()
     }
 
     /// The mean of the channels, `[H, W]`.
-    pub(super) fn grey(&self) -> Vec<f32> {
+    pub(in crate::detector) fn grey(&self) -> Vec<f32> {
         let area = self.area();
         let mean = |pixel| (0..self.channels).map(|channel| self.values[channel * area + pixel]).sum::<f32>();
         (0..area).map(|pixel| mean(pixel) / self.channels as f32).collect()
@@ -28,7 +28,7 @@ impl Plane {
 
     /// Whether less than half of the pixels are nearer to the brightest than to the darkest value: bright lines on
     /// a dark ground.
-    pub(super) fn is_bright_on_dark(&self) -> bool {
+    pub(in crate::detector) fn is_bright_on_dark(&self) -> bool {
         let grey = self.grey();
         let (low, high) = grey.iter().fold((1.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
         grey.iter().filter(|x| **x > f32::midpoint(low, high)).count() * 2 < grey.len()
@@ -36,7 +36,7 @@ impl Plane {
 
     /// Redraws each channel with its own brightest value on its darkest, or the other way round. `drawn` is the
     /// share (0..1) of ink at each pixel.
-    pub(super) fn paint(&mut self, drawn: &[f32], bright: bool) {
+    pub(in crate::detector) fn paint(&mut self, drawn: &[f32], bright: bool) {
         let area = self.area();
         for values in self.values.chunks_exact_mut(area) {
             let (low, high) = values.iter().fold((1.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
@@ -48,34 +48,34 @@ impl Plane {
     }
 
     /// Number of pixels of one channel.
-    pub(super) fn area(&self) -> usize {
+    pub(in crate::detector) fn area(&self) -> usize {
         self.height * self.width
     }
 
     /// Mean absolute difference between two planes of one shape.
-    pub(super) fn distance(&self, other: &Self) -> f32 {
+    pub(in crate::detector) fn distance(&self, other: &Self) -> f32 {
         let gaps = self.values.iter().zip(&other.values).map(|(a, b)| (a.clamp(0.0, 1.0) - b).abs());
         gaps.sum::<f32>() / self.values.len() as f32
     }
 
     /// Applies `change` to every value and clamps the result to 0..1.
-    pub(super) fn each(&mut self, mut change: impl FnMut(f32) -> f32) {
+    pub(in crate::detector) fn each(&mut self, mut change: impl FnMut(f32) -> f32) {
         self.values.iter_mut().for_each(|x| *x = change(*x).clamp(0.0, 1.0));
     }
 
     /// Applies `change` to every pixel's index and value, and clamps the result to 0..1.
-    pub(super) fn each_pixel(&mut self, change: impl Fn(usize, f32) -> f32) {
+    pub(in crate::detector) fn each_pixel(&mut self, change: impl Fn(usize, f32) -> f32) {
         let area = self.area();
         self.values.iter_mut().enumerate().for_each(|(i, x)| *x = change(i % area, *x).clamp(0.0, 1.0));
     }
 
     /// Replaces each value by `join` of it and the value of `other`.
-    pub(super) fn merge(&mut self, other: &Self, join: impl Fn(f32, f32) -> f32) {
+    pub(in crate::detector) fn merge(&mut self, other: &Self, join: impl Fn(f32, f32) -> f32) {
         self.values.iter_mut().zip(&other.values).for_each(|(a, b)| *a = join(*a, *b));
     }
 
     /// Blends in `other` by a share (0..1) for each pixel's index.
-    pub(super) fn blend(&mut self, other: &Self, share: impl Fn(usize) -> f32) {
+    pub(in crate::detector) fn blend(&mut self, other: &Self, share: impl Fn(usize) -> f32) {
         let area = self.area();
         for (i, (a, b)) in self.values.iter_mut().zip(&other.values).enumerate() {
             *a += share(i % area) * (b - *a);
@@ -84,7 +84,7 @@ impl Plane {
 
     /// Replaces each pixel (x, y) by the pixel at position `from(x, y)`, with bilinear interpolation. Positions
     /// beyond the border are moved onto it.
-    pub(super) fn sample(&mut self, from: impl Fn(f32, f32) -> (f32, f32)) {
+    pub(in crate::detector) fn sample(&mut self, from: impl Fn(f32, f32) -> (f32, f32)) {
         let (w, h, area) = (self.width, self.height, self.area());
         let before = self.values.clone();
         for pixel in 0..area {
@@ -98,7 +98,7 @@ impl Plane {
     }
 
     /// Convolves with a 5x5 kernel of sum s and adds 1 - s times the original value. Clamps the result to 0..1.
-    pub(super) fn convolve(&mut self, kernel: &[f32]) {
+    pub(in crate::detector) fn convolve(&mut self, kernel: &[f32]) {
         let keep = 1.0 - kernel.iter().sum::<f32>();
         let (w, h, area) = (self.width as isize, self.height as isize, self.area());
         let before = self.values.clone();
@@ -119,7 +119,7 @@ impl Plane {
 
     /// Replaces each value by the largest or least value around it: in a cross (`shape` 0), a 3x3 square (1) or a
     /// 2x2 square (2).
-    pub(super) fn extreme(&mut self, largest: bool, shape: usize) {
+    pub(in crate::detector) fn extreme(&mut self, largest: bool, shape: usize) {
         let around: &[(isize, isize)] = match shape {
             0 => &[(0, -1), (-1, 0), (1, 0), (0, 1)],
             1 => &[(-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1)],
@@ -140,7 +140,7 @@ impl Plane {
     /// Redraws each channel in two tones, its darkest and its brightest value. The edge is where the
     /// interpolated value crosses `level` (0..1) of the way between them, and `hardness` is its steepness.
     /// Pixels on the edge get a share of both tones.
-    pub(super) fn stencil(&mut self, level: f32, hardness: f32) {
+    pub(in crate::detector) fn stencil(&mut self, level: f32, hardness: f32) {
         let (w, h, area) = (self.width, self.height, self.area());
         for values in self.values.chunks_exact_mut(area) {
             let (low, high) = values.iter().fold((1.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
@@ -161,7 +161,7 @@ impl Plane {
 
     /// Swaps two tiles, given by (x, y) of their first pixel and (width, height). They must not overlap,
     /// unless they are the same tile.
-    pub(super) fn swap(&mut self, a: (usize, usize), b: (usize, usize), (wide, high): (usize, usize)) {
+    pub(in crate::detector) fn swap(&mut self, a: (usize, usize), b: (usize, usize), (wide, high): (usize, usize)) {
         let (area, width) = (self.area(), self.width);
         for row in 0..self.channels * high {
             let (channel, y) = (row / high, row % high);
@@ -174,7 +174,7 @@ impl Plane {
 
     /// Averages over a grid `factor` times as coarse, and enlarges it again: by bilinear interpolation if
     /// `is_smooth`, else in squares.
-    pub(super) fn resample(&mut self, factor: f32, is_smooth: bool) {
+    pub(in crate::detector) fn resample(&mut self, factor: f32, is_smooth: bool) {
         let (w, h, area) = (self.width, self.height, self.area());
         let (cols, rows) = (((w as f32 / factor) as usize).max(2), ((h as f32 / factor) as usize).max(2));
         for values in self.values.chunks_exact_mut(area) {
@@ -204,7 +204,7 @@ impl Plane {
 
 /// Bilinear interpolation at (x, y), both at least 0, between the four grid points around it. `at` must also
 /// accept indices one beyond the last.
-pub(super) fn between(at: impl Fn(usize, usize) -> f32, x: f32, y: f32) -> f32 {
+pub(in crate::detector) fn between(at: impl Fn(usize, usize) -> f32, x: f32, y: f32) -> f32 {
     let (left, top, u, v) = (x as usize, y as usize, x.fract(), y.fract());
     let upper = at(left, top) * (1.0 - u) + at(left + 1, top) * u;
     let lower = at(left, top + 1) * (1.0 - u) + at(left + 1, top + 1) * u;

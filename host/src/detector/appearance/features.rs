@@ -1,0 +1,155 @@
+//! The features of a whole picture, as nodes of an ONNX graph: the only definition. Fitting runs them in the box's engine.
+
+use anyhow::Result;
+use counterfoil_edge::inference::Graph as Runnable;
+use counterfoil_models::unit;
+use rayon::prelude::*;
+
+use super::super::statistics::features as statistics;
+use super::{CELL, Shape, patterns, trunk};
+use crate::data::Samples;
+use crate::math::luma::luma;
+use crate::onnx::{Attribute, Dim, Graph};
+
+/// Channels of all maps of the trunk that are used.
+pub(super) const CHANNELS: usize = trunk::TAPS[0].1 + trunk::TAPS[1].1 + trunk::TAPS[2].1;
+/// Features of a cell: the mean and the deviation of every channel.
+pub(super) const FEATURES: usize = 2 * CHANNELS;
+/// Genuine pictures from which the scale of the trunk's channels is computed.
+const SCALING: usize = 64;
+/// Added to a variance of scaled maps before the root is taken.
+const FLOOR: f32 = 1e-3;
+/// The mean grey to which the light of every picture is brought, 0..1.
+const LIGHT: f32 = 0.45;
+/// Least mean grey of a picture, 0..1, by which it is divided.
+const DARK: f32 = 0.02;
+
+/// Mean and inverse deviation of the trunk's channels over genuine pictures, `[C]` each.
+pub(super) type ChannelScales = [Vec<f32>; 2];
+
+/// The values of a graph that hold a picture's features.
+pub(super) struct FeatureValues {
+    /// `[N, FEATURES, H / 32, W / 32]`
+    pub(super) cells: String,
+    /// `[N, FEATURES]`
+    pub(super) pooled: String,
+    /// `[N, K]`
+    pub(super) statistics: String,
+    /// K
+    pub(super) count: usize,
+}
+
+/// Appends the features of `image`, `[N, C, H, W]` in 0..1. Its light is evened first: every picture is brought to
+/// the same mean grey. `scales` are those of [`channel_scales`].
+pub(super) fn append(graph: &mut Graph, image: &str, shape: Shape, [means, inverses]: &ChannelScales) -> FeatureValues {
+    let (channels, height, width) = shape;
+    let [image, grey] = evened(graph, image, channels);
+    let (mut first, mut second, mut from) = (Vec::new(), Vec::new(), 0);
+    for (map, (_, taken, stride)) in trunk::append(graph, &image, channels).into_iter().zip(trunk::TAPS) {
+        let mut constant = |numbers: &[f32]| graph.constant(&[taken, 1, 1], &numbers[from..from + taken]);
+        let (mean, inverse) = (constant(means), constant(inverses));
+        let centred = graph.node("Sub", &[&map, &mean], &[]);
+        let mut scaled = graph.node("Mul", &[&centred, &inverse], &[]);
+        let mut stride = stride;
+        if stride == 4 {
+            // The first maps are as fine as single pixels and their noise.
+            (scaled, stride) = (pool(graph, &scaled, 2), 8);
+        }
+        let square = graph.node("Mul", &[&scaled, &scaled], &[]);
+        first.push(pool(graph, &scaled, CELL / stride));
+        second.push(pool(graph, &square, CELL / stride));
+        from += taken;
+    }
+    let (first, second) = (graph.concat(&first), graph.concat(&second)); // [N, C, H / 32, W / 32]
+    let cells = with_deviation(graph, &first, &second);
+    let (first, second) = (over_picture(graph, &first), over_picture(graph, &second)); // [N, C, 1, 1]
+    let pooled = with_deviation(graph, &first, &second);
+    let pooled = graph.node("Flatten", &[&pooled], &[("axis", Attribute::Int(1))]);
+    let (statistics, names) = statistics::append(graph, &image, shape);
+    let patterns = patterns::append(graph, &grey, (height, width));
+    let patterns = graph.node("Flatten", &[&patterns], &[("axis", Attribute::Int(1))]);
+    let statistics = graph.concat(&[&statistics, &patterns]);
+    FeatureValues { cells, pooled, statistics, count: names.len() + patterns::COUNT }
+}
+
+/// Mean and inverse deviation of each of the trunk's channels over some genuine pictures.
+pub(super) fn channel_scales(samples: &Samples, chosen: &[usize]) -> Result<ChannelScales> {
+    let (channels, height, width) = samples.full_shape();
+    let mut graph = Graph::new("trunk");
+    let image = graph.image((channels, height, width));
+    let [even, _] = evened(&mut graph, &image, channels);
+    for (map, (block, channels, _)) in trunk::append(&mut graph, &even, channels).iter().zip(trunk::TAPS) {
+        let square = graph.node("Mul", &[map, map], &[]);
+        for (value, name) in [(map, "mean"), (&square, "square")] {
+            let mean = graph.mean_over(value, 3);
+            let mean = graph.mean_over(&mean, 2);
+            let one = Dim::Fixed(1);
+            graph.output(&mean, &format!("{name}_{block}"), &[Dim::Batch, Dim::Fixed(channels), one, one]);
+        }
+    }
+    let engine = Runnable::load(&graph.finish(&[]), &[1, channels, height, width])?;
+    let count = chosen.len().min(SCALING);
+    let one = |place: usize| outputs::<6>(&engine, &samples.full_row(chosen[place * chosen.len() / count])?);
+    let pictures = (0..count).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
+    let mean = |output: usize, channel: usize| {
+        pictures.iter().map(|picture| f64::from(picture[output][channel])).sum::<f64>() / count as f64
+    };
+    let mut scales = [Vec::new(), Vec::new()];
+    for (tap, (_, channels, _)) in trunk::TAPS.into_iter().enumerate() {
+        for channel in 0..channels {
+            let (first, second) = (mean(2 * tap, channel), mean(2 * tap + 1, channel));
+            let deviation = (second - first * first).max(0.0).sqrt().max(1e-3 * first.abs().max(1.0));
+            scales[0].push(first as f32);
+            scales[1].push((1.0 / deviation) as f32);
+        }
+    }
+    Ok(scales)
+}
+
+/// The outputs of a graph for one picture's bytes.
+pub(super) fn outputs<const COUNT: usize>(engine: &Runnable, row: &[u8]) -> Result<[Vec<f32>; COUNT]> {
+    let found: Vec<Vec<f32>> = engine.run(&unit(row))?.into_iter().map(|output| output.values).collect();
+    Ok(found.try_into().expect("the graph has these outputs"))
+}
+
+/// A picture `[N, C, H, W]` and its grey `[N, 1, H, W]`, both brought to the mean grey [`LIGHT`].
+fn evened(graph: &mut Graph, image: &str, channels: usize) -> [String; 2] {
+    let grey = grey(graph, image, channels);
+    let light = over_picture(graph, &grey); // [N, 1, 1, 1]
+    let (dark, most) = (graph.constant(&[], &[DARK]), graph.constant(&[], &[1.0]));
+    let light = graph.node("Clip", &[&light, &dark, &most], &[]);
+    [image, &grey].map(|value| {
+        let even = graph.node("Div", &[value, &light], &[]);
+        graph.with_number("Mul", &even, LIGHT)
+    })
+}
+
+/// The grey of a picture, `[N, 1, H, W]`.
+fn grey(graph: &mut Graph, image: &str, channels: usize) -> String {
+    if channels == 1 {
+        return image.to_owned();
+    }
+    let shares = graph.constant(&[1, 3, 1, 1], luma(channels));
+    graph.node("Conv", &[image, &shares], &[])
+}
+
+/// The mean of each map: `[N, C, H, W]` to `[N, C, 1, 1]`.
+fn over_picture(graph: &mut Graph, maps: &str) -> String {
+    let rows = graph.mean_over(maps, 3);
+    graph.mean_over(&rows, 2)
+}
+
+fn pool(graph: &mut Graph, maps: &str, side: usize) -> String {
+    let side = [side as i64; 2];
+    graph.node("AveragePool", &[maps], &[("kernel_shape", Attribute::Ints(&side)), ("strides", Attribute::Ints(&side))])
+}
+
+/// Joins means `[N, C, ..]` and deviations, made of the means of the numbers and of their squares.
+fn with_deviation(graph: &mut Graph, first: &str, second: &str) -> String {
+    let square = graph.node("Mul", &[first, first], &[]);
+    let variance = graph.node("Sub", &[second, &square], &[]);
+    let variance = graph.node("Relu", &[&variance], &[]);
+    let variance = graph.with_number("Add", &variance, FLOOR);
+    let deviation = graph.node("Sqrt", &[&variance], &[]);
+    graph.concat(&[first, &deviation])
+}
