@@ -1,5 +1,6 @@
 //! `counterfoil dataset`: draws the specimen notes, makes the forger zoo, or inspects a folder before training.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -149,8 +150,10 @@ impl Inspect {
         writeln!(text, "genuine   {} pictures in {} groups", found.genuine, found.groups)?;
         let fakes: usize = found.fake.values().sum();
         writeln!(text, "fake      {fakes} pictures in {} families", found.fake.len())?;
-        let sizes = found.sizes.iter().map(|(size, count)| format!("{size} ({count})")).collect::<Vec<_>>();
-        writeln!(text, "sizes     {}", sizes.join(", "))?;
+        writeln!(text, "sizes     {}", sizes(&found.sizes))?;
+        if let Some(series) = &found.series {
+            writeln!(text, "series    {series}")?;
+        }
         found.differing.iter().try_for_each(|line| writeln!(text, "differs   {line}"))?;
         writeln!(text, "twins     {} pairs of pictures in different groups", found.duplicates.len())?;
         for [first, second] in found.duplicates.iter().take(5) {
@@ -171,4 +174,15 @@ impl Inspect {
 /// Parses a count of at least 1.
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected a whole number of at least 1".to_owned())
+}
+
+/// The most frequent sizes, and how many others there are.
+fn sizes(found: &BTreeMap<String, usize>) -> String {
+    const SHOWN: usize = 5;
+    let mut by_count: Vec<_> = found.iter().collect();
+    by_count.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let (most, rest) = by_count.split_at(SHOWN.min(by_count.len()));
+    let text = most.iter().map(|(size, count)| format!("{size} ({count})")).collect::<Vec<_>>().join(", ");
+    let pictures: usize = rest.iter().map(|(_, count)| **count).sum();
+    if rest.is_empty() { text } else { format!("{text} and {} others ({pictures})", rest.len()) }
 }

@@ -236,7 +236,7 @@ impl Dataset {
             // A picture that cannot be read forms a group by itself, whatever its name.
             let (group, place) = match refused {
                 Some(error) => (name.clone(), Place::Refused(file, Arc::new(error))),
-                None => (group_of(&name, pattern.as_ref())?, Place::File(file)),
+                None => (group_of(&name, family.as_deref(), pattern.as_ref())?, Place::File(file)),
             };
             let item = Item { name, group, family, place };
             match &item.family {
@@ -356,13 +356,20 @@ fn compile(pattern: &str) -> Result<Regex> {
     })
 }
 
-/// The group that a file name gives; without a pattern every picture is a group by itself.
-fn group_of(name: &str, pattern: Option<&Regex>) -> Result<String> {
+/// The group that a file name gives. Without a pattern every picture is a group by itself, and so is a counterfeit (of
+/// a `family`) whose name does not match: a pattern describes the genuine items.
+fn group_of(name: &str, family: Option<&str>, pattern: Option<&Regex>) -> Result<String> {
     let Some(pattern) = pattern else { return Ok(name.to_owned()) };
-    let found = pattern.captures(name).ok_or_else(|| DataError::Group {
-        pattern: pattern.as_str().to_owned(),
-        what: format!("it does not match {name}, so that picture would belong nowhere; widen the pattern"),
-    })?;
+    let found = match pattern.captures(name) {
+        Some(found) => found,
+        None if family.is_some() => return Ok(name.to_owned()),
+        None => {
+            return Err(DataError::Group {
+                pattern: pattern.as_str().to_owned(),
+                what: format!("it does not match {name}, so that picture would belong nowhere; widen the pattern"),
+            });
+        }
+    };
     Ok(found.get(1).or_else(|| found.get(0)).map_or("", |m| m.as_str()).to_owned())
 }
 
@@ -436,6 +443,11 @@ mod tests {
         assert_eq!(groups, ["001", "001", "002"]);
         assert!(Dataset::open(dir.path(), Some(r"x(\d+)")).unwrap_err().to_string().contains("w001_01.png"));
         assert!(Dataset::open(dir.path(), Some("(")).unwrap_err().to_string().contains("--group"));
+        // The pattern describes the genuine items: a counterfeit need not match it.
+        let dir = folder(&["real/w001_01.png", "fake/print/x1.png", "fake/print/w001_9.png"]);
+        let data = Dataset::open(dir.path(), Some(r"w(\d+)_")).unwrap();
+        let groups: Vec<&str> = data.fake.iter().map(|i| i.group.as_str()).collect();
+        assert_eq!(groups, ["001", "fake/print/x1.png"]);
     }
 
     #[test]

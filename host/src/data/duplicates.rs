@@ -42,7 +42,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// Length in bytes of a stored fingerprint.
-    pub(super) const BYTES: usize = Self::GREY + (SIDE * SIDE) as usize;
+    pub(crate) const BYTES: usize = Self::GREY + (SIDE * SIDE) as usize;
     /// Place of the grey levels in a stored fingerprint.
     pub(super) const GREY: usize = 8;
 

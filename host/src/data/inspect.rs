@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::duplicates::{Fingerprint, near_duplicates};
-use super::{Dataset, Item, SkippedPictures, Traits, differing, partition_results, simple_statistics};
+use super::{Dataset, Item, SkippedPictures, Traits, differing, partition_results, series, simple_statistics};
 use crate::eval::{BestStatistic, Bootstrap, EvalError, Measured, StatisticTable, best_single_number};
 
 /// AUROC of a single number above which a family leaks: a detector that does as well on such a family proves nothing.
@@ -21,6 +21,8 @@ pub struct Inspection {
     pub genuine: usize,
     /// Number of groups of genuine pictures.
     pub groups: usize,
+    /// What was found about series of shots, as a text; `None` where none was found.
+    pub series: Option<String>,
     /// Number of counterfeits that could be read, by family.
     pub fake: BTreeMap<String, usize>,
     /// Number of pictures of each size, by `WxH` in pixels.
@@ -91,6 +93,7 @@ pub fn inspect(data: &Dataset) -> Result<Inspection, EvalError> {
         understood: data.understood.to_string(),
         genuine: genuine.len(),
         groups: groups.len(),
+        series: series_of(&genuine),
         fake: families,
         sizes,
         colored: genuine.iter().filter(|look| look.traits.colored).count(),
@@ -130,6 +133,12 @@ fn measured(look: &MeasuredPicture) -> Measured {
         group: Some(look.item.group.clone()),
         values: look.simple_statistics.iter().map(|(_, value)| *value).collect(),
     }
+}
+
+fn series_of(genuine: &[MeasuredPicture]) -> Option<String> {
+    let items: Vec<&Item> = genuine.iter().map(|look| look.item).collect();
+    let found = series(&items, |picture| Ok(genuine[picture].fingerprint.to_bytes()));
+    found.ok().flatten().map(|series| series.to_string())
 }
 
 /// Near-duplicates in different groups: a split could put one into the training set and the other into the held-out

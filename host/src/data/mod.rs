@@ -42,7 +42,7 @@ pub use names::Part;
 pub(crate) use rows::Rows;
 pub use rows::StorageLimits;
 pub use samples::{Samples, SamplesError, pool};
-pub(crate) use series::{Series, series};
+pub(crate) use series::series;
 pub use simple_statistics::simple_statistics;
 pub use split::{HELD_OUT, Split};
 pub use training_set::TrainingSet;

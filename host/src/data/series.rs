@@ -4,9 +4,10 @@
 //!
 //! Exact and near duplicates are found elsewhere (`duplicates`): the next shot of an article is no duplicate.
 
+use std::fmt;
+
 use rand::Rng;
 
-use super::rows::Rows;
 use super::{Fingerprint, Item, Result};
 use crate::math::random::stream;
 
@@ -32,22 +33,34 @@ pub(crate) struct Series {
     pub(crate) alike: f64,
 }
 
-/// Looks for series among pictures with these fingerprints. `None` where neighbours by name are no more alike than
-/// others, or where there are fewer than 60 pictures.
+/// Writes what was found and what follows from it.
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "pictures that follow each other by name are alike ({:.0} % are more like the next one than half of all pairs are): shots of one \
+             item are not divided between learning and calibration; if you know which belong together, give --group",
+            100.0 * self.alike
+        )
+    }
+}
+
+/// Looks for series among pictures whose groups nobody named. `print` gives the stored fingerprint of a picture. `None`
+/// where there are groups, where neighbours by name are no more alike than others, or where there are fewer than 60
+/// pictures.
 ///
 /// # Errors
-/// When the fingerprints are in a file and the disk fails.
-pub(crate) fn series(items: &[Item], prints: &Rows) -> Result<Option<Series>> {
-    if items.len() < FEWEST {
+/// The errors of `print`.
+pub(crate) fn series(items: &[&Item], mut print: impl FnMut(usize) -> Result<Vec<u8>>) -> Result<Option<Series>> {
+    let is_file = |item: &&Item| item.path().is_some();
+    if items.len() < FEWEST || !items.iter().all(is_file) || items.iter().any(|item| item.group != item.name) {
         return Ok(None);
     }
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_cached_key(|picture| natural(&items[*picture].name));
     let mut greys = Vec::with_capacity(items.len());
     for picture in &order {
-        let mut bytes = [0; Fingerprint::BYTES];
-        prints.read(*picture, &mut bytes)?;
-        greys.push(quantiles(&bytes));
+        greys.push(quantiles(&print(*picture)?));
     }
     let Some((steps, alike)) = neighbours(&greys) else { return Ok(None) };
     let mut runs = vec![0; items.len()];
@@ -77,7 +90,7 @@ fn natural(name: &str) -> Vec<(String, u64)> {
 }
 
 /// Some greys of a stored fingerprint in ascending order.
-fn quantiles(print: &[u8; Fingerprint::BYTES]) -> [f32; QUANTILES] {
+fn quantiles(print: &[u8]) -> [f32; QUANTILES] {
     let mut greys = print[Fingerprint::GREY..].to_vec();
     greys.sort_unstable();
     std::array::from_fn(|place| f32::from(greys[(2 * place + 1) * greys.len() / (2 * QUANTILES)]))

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use crate::detector::Kind;
 use crate::durable;
 use crate::gan::{Config, METRICS, checkpoints, grids};
-use crate::run::{CONFIG, HELD_OUT, RECORD, remove, vacant_run};
+use crate::run::{BESIDE, CONFIG, HELD_OUT, RECORD, remove, vacant_run};
 
 /// A run and the folder of its copy.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Backup {
         if fs::read(self.dir.join(RECORD)).ok() != fs::read(self.run.join(RECORD)).ok() {
             remove(&self.dir.join(RECORD))?;
         }
-        for file in [HELD_OUT, CONFIG, METRICS].into_iter().chain(Kind::fitted_files()) {
+        for file in [HELD_OUT, CONFIG, BESIDE, METRICS].into_iter().chain(Kind::fitted_files()) {
             bring(&self.run.join(file), &self.dir.join(file))?;
         }
         self.bring_folder("checkpoints", &checkpoints(&self.run), &checkpoints(&self.dir))?;

@@ -10,8 +10,8 @@ use safetensors::{Dtype, tensor::TensorView};
 use super::record::{FORMAT, Record};
 use super::{BESIDE, CONFIG, HELD_OUT, RECORD, ensure_free, make, remove, write};
 use crate::data::{
-    DataError, Dataset, Decoded, InputRule, Item, Known, ResolvedInput, Rows, Samples, Series, Split, StorageLimits,
-    TrainingSet, Traits, decode, differing, own_color, series, twins_across, unread, usual,
+    DataError, Dataset, Decoded, Fingerprint, InputRule, Item, Known, ResolvedInput, Rows, Samples, Split,
+    StorageLimits, TrainingSet, Traits, decode, differing, own_color, series, twins_across, unread, usual,
 };
 use crate::detector::appearance::Tolerance;
 use crate::detector::{FitData, Kind};
@@ -114,18 +114,16 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         tell(&line);
     }
     let own = items.iter().filter(|item| !item.is_more()).count();
-    let ungrouped = items[..own].iter().all(|item| item.group == item.name);
-    let found = if ungrouped && request.data.is_dir() { series(&items[..own], &prints)? } else { None };
+    let found = series(&items[..own].iter().collect::<Vec<_>>(), |picture| {
+        let mut print = vec![0; Fingerprint::BYTES];
+        prints.read(picture, &mut print).map(|()| print)
+    })?;
     let mut split = match &found {
         None => Split::by_group(&items[..own], request.held_out, request.seed)?,
-        Some(Series { runs, alike }) => {
-            tell(&format!(
-                "pictures that follow each other by name are alike ({:.0} % are more like the next one than half of all pairs are): shots of one \
-                 item are not divided between learning and calibration; if you know which belong together, give --group",
-                100.0 * alike
-            ));
+        Some(series) => {
+            tell(&series.to_string());
             let mut grouped = items[..own].to_vec();
-            grouped.iter_mut().zip(runs).for_each(|(item, run)| item.group = format!("series {run}"));
+            grouped.iter_mut().zip(&series.runs).for_each(|(item, run)| item.group = format!("series {run}"));
             Split::by_group(&grouped, request.held_out, request.seed)?
         }
     };

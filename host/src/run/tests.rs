@@ -55,13 +55,14 @@ fn a_resume_under_another_flag_is_refused_by_its_name() {
     let was = prepare(&request(data.path(), &InputRule::default(), Kind::Dcgan), &|_| ()).unwrap().record;
     was.resumable_as(data.path(), &was.clone()).unwrap();
     type Change = fn(&mut Record);
-    let changes: [(&str, Change); 11] = [
+    let changes: [(&str, Change); 12] = [
         ("--net", |r| r.net = Kind::Mlp),
         ("--group", |r| r.group = Some("x".into())),
         ("--held-out", |r| r.held_out_share = 0.3),
         ("--join", |r| r.join = JoinRule::Min),
         ("--known-fakes", |r| r.known_fakes = vec!["x".into()]),
         ("--unsure", |r| r.more = vec!["x".into()]),
+        ("--tolerate", |r| r.tolerance = Tolerance::None),
         ("--color", |r| r.input.color = Color::Grey),
         ("--size", |r| r.input.width = 48),
         ("--resize", |r| r.input.resize = Resize::Pad),
@@ -176,6 +177,35 @@ fn pictures_chosen_for_how_they_look_are_learned_from_and_never_calibrated_on() 
     let with = prepare(&Request { more: &more, ..request(data.path(), &look, Kind::Dcgan) }, &|_| ()).unwrap();
     assert_eq!(with.held_out, plain.held_out);
     assert_eq!((with.record.genuine, &with.record.more[..]), (plain.record.genuine + 3, &more[..]));
+}
+
+/// Twenty items, four shots each: an item is learned from or calibrated on, as with `--group`.
+#[test]
+fn shots_of_one_item_are_not_divided() {
+    let dir = tempfile::tempdir().unwrap();
+    for shot in 0..80u32 {
+        let (item, noise) = (shot / 4 * 37 % 20, shot * 7919 % 5);
+        let level = (40 + item * 9 + noise) as u8;
+        let picture = RgbImage::from_fn(96, 64, |x, y| {
+            let bright = x > 40 + shot * 31 % 4 && y % 8 < 4;
+            Rgb([if bright { 250 } else { level }; 3])
+        });
+        picture.save(dir.path().join(format!("shot{shot}.png"))).unwrap();
+    }
+    let said = std::cell::RefCell::new(String::new());
+    let look = InputRule::default();
+    let prepared = prepare(&request(dir.path(), &look, Kind::Dcgan), &|line| said.borrow_mut().push_str(line)).unwrap();
+    assert!(said.borrow().contains("--group"), "{}", said.borrow());
+    let item = |row: &[u8]| (row.iter().min().unwrap() - 40) / 9;
+    let held_out: Vec<u8> = prepared.held_out.iter().map(|row| item(row)).collect();
+    let learned: Vec<u8> = (0..prepared.samples.len()).map(|i| item(&prepared.samples.full_row(i).unwrap())).collect();
+    assert!(learned.iter().all(|item| !held_out.contains(item)), "{learned:?} and {held_out:?}");
+    let record = prepared.record;
+    assert!((16..=24).contains(&record.held_out), "{}", record.held_out);
+    assert_eq!((record.pool, record.input.width, record.input.height), ([3, 2], 96, 64));
+    assert_eq!(prepared.groups, None, "series are no items to enrol");
+    let again = prepare(&request(dir.path(), &record.look(), Kind::Dcgan), &|_| ()).unwrap();
+    assert_eq!(again.record, record);
 }
 
 #[test]

@@ -146,3 +146,29 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     found.sort();
     found
 }
+
+/// Folders of large pictures without a word about regions: what most people bring.
+#[test]
+fn large_pictures_are_judged_as_a_whole_too() {
+    let notes = Stage::get().path("notes/real").display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let train = |out: &str, more: &[&str]| {
+        counterfoil([&["train", "--data", &notes, "--out", out, "--held-out", "0.4", "--batch", "8"], more].concat())
+    };
+    train(&path("run"), &["--steps", "2"]).ok().says("counterfoil export");
+    let read = |run: &str| fs::read(dir.path().join(run).join("appearance.safetensors")).unwrap();
+    counterfoil(["train", "--out", &path("run"), "--resume", "--steps", "3", "--backup", &path("mirror")]).ok();
+    assert!(read("run") == read("mirror"), "the backup has all that an export needs");
+    train(&path("run"), &["--resume", "--tolerate", "none", "--steps", "4"]).code(2).says("--tolerate = ");
+    counterfoil(["export", &path("mirror"), "--out", &path("bundle"), "--alpha", "0.1"]).ok();
+    let card = fs::read_to_string(dir.path().join("bundle/README.md")).unwrap();
+    assert!(card.contains("million multiply-adds") && card.contains("| handheld | "), "{card}");
+    let [real, fakes] = ["test/real", "test/fake"].map(|name| Stage::get().path(name).display().to_string());
+    let eval = ["eval", "--bundle", &path("bundle"), "--genuine", &real, "--fake", &fakes, "--reference", &notes];
+    let judged = counterfoil([&eval[..], &["--json"]].concat()).ok();
+    let judged: serde_json::Value = serde_json::from_str(&judged.stdout()).unwrap();
+    let rows: Vec<&str> =
+        judged["baselines"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert!(rows.contains(&"CNN on generated fakes") && rows.contains(&"hand statistics"), "{rows:?}");
+}
