@@ -16,8 +16,6 @@ mod layout;
 
 pub use layout::Layout;
 
-/// Largest width and height of a network's input, in pixels.
-const MAX_SIDE: u32 = 1024;
 /// Largest number of regions of one picture: more is a mistake in a manifest.
 const MAX_REGIONS: usize = 256;
 /// Value of the pixels around a padded picture: white paper.
@@ -95,6 +93,9 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
+    /// Largest width and height of a network's input, in pixels.
+    pub const MAX_SIDE: u32 = 1024;
+
     /// A rule that takes the whole picture and scales its width and height independently.
     #[must_use]
     pub fn whole(width: u32, height: u32, color: Color) -> Self {
@@ -108,7 +109,7 @@ impl Preprocess {
     /// [`Error::Setting`] naming the field that is invalid.
     pub fn validate(&self) -> Result<()> {
         let side = |field, side: u32| {
-            if (1..=MAX_SIDE).contains(&side) {
+            if (1..=Self::MAX_SIDE).contains(&side) {
                 Ok(())
             } else {
                 Err(Error::Setting { field, found: side.to_string(), expected: "1 to 1024 pixels" })

@@ -151,8 +151,22 @@ fn blocks(usual: Traits, side: u32, area: u32) -> [u32; 2] {
     let most = area / (side * side);
     // The shorter axis first, so that rounding it up to one block does not exceed the area.
     let shorter = ((width.min(height) * scale).round() as u32).clamp(1, most);
-    let longer = ((width.max(height) * scale).round() as u32).clamp(1, most / shorter);
+    let longest = (most / shorter).min(Preprocess::MAX_SIDE / side);
+    let longer = ((width.max(height) * scale).round() as u32).clamp(1, longest);
     if width < height { [shorter, longer] } else { [longer, shorter] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_keep_the_aspect_ratio_within_the_area() {
+        let of = |width, height| blocks(Traits { width, height, colored: false }, 32, 192 * 192);
+        assert_eq!([of(28, 28), of(60, 40), of(300, 300), of(4000, 3000)], [[1, 1], [2, 1], [6, 6], [7, 5]]);
+        assert_eq!([of(96, 64), of(448, 128), of(128, 448)], [[3, 2], [11, 3], [3, 11]]);
+        assert_eq!([of(20_000, 64), of(9, 65_500)], [[32, 1], [1, 32]], "a strip is squeezed");
+    }
 }
 
 /// The input colour for pictures with these usual traits.

@@ -97,6 +97,25 @@ impl Plane {
         }
     }
 
+    /// The mean of each channel over the outermost pixels.
+    pub(in crate::detector) fn edge(&self) -> Vec<f32> {
+        let (w, h, area) = (self.width, self.height, self.area());
+        let on_edge = |at: &usize| at % w == 0 || at % w == w - 1 || at / w == 0 || at / w == h - 1;
+        let places: Vec<usize> = (0..area).filter(on_edge).collect();
+        let mean = |values: &[f32]| places.iter().map(|at| values[*at]).sum::<f32>() / places.len() as f32;
+        self.values.chunks_exact(area).map(mean).collect()
+    }
+
+    /// Gives the pixels (x, y) for which `is_within` is true the values `color`, one for each channel.
+    pub(in crate::detector) fn fill(&mut self, color: &[f32], is_within: impl Fn(f32, f32) -> bool) {
+        let (w, area) = (self.width, self.area());
+        for at in (0..area).filter(|at| is_within((at % w) as f32, (at / w) as f32)) {
+            for (channel, value) in color.iter().enumerate() {
+                self.values[channel * area + at] = *value;
+            }
+        }
+    }
+
     /// Convolves with a 5x5 kernel of sum s and adds 1 - s times the original value. Clamps the result to 0..1.
     pub(in crate::detector) fn convolve(&mut self, kernel: &[f32]) {
         let keep = 1.0 - kernel.iter().sum::<f32>();

@@ -34,6 +34,8 @@ const PARITY_PICTURES: usize = 64;
 /// Share of the held-out pictures that sets the scale of scores which are joined. Calibrating on the same pictures
 /// would be optimistic.
 const SCALE_SHARE: f64 = 0.25;
+/// Shots of each picture that sets the scale of the detective's scores beside an appearance.
+const SHOTS: usize = 4;
 /// Versions of the engines that this program is built with.
 const CANDLE: &str = env!("CANDLE_VERSION");
 const TRACT: &str = env!("TRACT_VERSION");
@@ -275,7 +277,13 @@ fn networks(
         let plain = (!request.lean).then_some(layers.as_slice());
         let beside = appearance.map(|appearance| {
             let scaling = &held_out[..for_scale(held_out.len(), record.is_scaled())];
-            let rows: Vec<Vec<u8>> = scaling.iter().map(|plane| data::pool(plane, (c, h, w), pool)).collect();
+            // Each picture and some other shots of it, so that the scale holds under the camera's changes, too.
+            let shot = |at: usize| {
+                let (plane, mut rng) = (&scaling[at / SHOTS], stream(record.seed, "scaling shot", at as u64));
+                if at % SHOTS == 0 { plane.clone() } else { record.tolerance.vary(plane, (c, h, w), &mut rng) }
+            };
+            let rows = (0..scaling.len() * SHOTS).map(|at| data::pool(&shot(at), (c, h, w), pool));
+            let rows: Vec<Vec<u8>> = rows.collect();
             let judged = model.judge(&centred(&rows, (c, h / pool[1], w / pool[0]))?)?;
             Ok::<_, anyhow::Error>(Beside::new(appearance, pool, &judged.score.to_vec1()?))
         });

@@ -88,15 +88,26 @@ impl Tolerance {
         let (light, tints) = (1.0 + draw(most.light), [(); 3].map(|()| 1.0 + draw(most.light / 3.0)));
         let (blur, noise) = (draw(most.blur).abs(), draw(most.noise).abs());
         let quality = rng.random_range(most.jpeg..=95);
+        let beyond = Beyond::of(&plane, rng.random_range(0..3u8));
 
         let (cx, cy) = ((width - 1) as f32 / 2.0, (height - 1) as f32 / 2.0);
         let (sin, cos) = turn.sin_cos();
-        plane.sample(|x, y| {
+        let from = |x: f32, y: f32| {
             let (u, v) = (x - cx, y - cy);
             let depth = scale * (1.0 + keystone[0] * u / (2.0 * cx) + keystone[1] * v / (2.0 * cy));
             let (u, v) = (u * depth + dx * width as f32, v * depth + dy * height as f32);
             (cx + cos * u - sin * v, cy + sin * u + cos * v)
+        };
+        plane.sample(|x, y| {
+            let (x, y) = from(x, y);
+            if matches!(beyond, Beyond::Mirror) { (mirrored(x, 2.0 * cx), mirrored(y, 2.0 * cy)) } else { (x, y) }
         });
+        if let Beyond::Ground(ground) = &beyond {
+            plane.fill(ground, |x, y| {
+                let (x, y) = from(x, y);
+                x < -0.5 || y < -0.5 || x > 2.0 * cx + 0.5 || y > 2.0 * cy + 0.5
+            });
+        }
         if blur > 0.2 {
             plane.convolve(&gaussian(blur));
         }
@@ -110,6 +121,32 @@ impl Tolerance {
         }
         compressed(&plane.bytes(), shape, quality)
     }
+}
+
+/// What another shot shows where this picture has ended.
+enum Beyond {
+    /// The picture's edge goes on.
+    Edge,
+    /// The picture is mirrored.
+    Mirror,
+    /// The mean colour of the edge, one number for each channel.
+    Ground(Vec<f32>),
+}
+
+impl Beyond {
+    fn of(plane: &Plane, number: u8) -> Self {
+        match number {
+            0 => Self::Edge,
+            1 => Self::Mirror,
+            _ => Self::Ground(plane.edge()),
+        }
+    }
+}
+
+/// A position reflected into 0..=`last`.
+fn mirrored(position: f32, last: f32) -> f32 {
+    let inside = position.abs();
+    if inside > last { 2.0 * last - inside } else { inside }
 }
 
 /// A 5x5 Gaussian with a sum of 1.

@@ -32,6 +32,10 @@ pub struct InferenceModel {
     pub(super) typicality_head: Vec<Layer>,
 }
 
+/// Weight of the detector's level in the sum beside an appearance, whose views see many times as many pixels. On coins,
+/// solar cells and screws a weight of 1 loses 0.005 of AUROC to none at all, a half loses 0.002.
+const DETECTOR_WEIGHT: f32 = 0.5;
+
 /// What judges beside a detector, and how their scores are joined.
 #[derive(Clone, Debug)]
 pub struct Beside {
@@ -96,7 +100,7 @@ impl InferenceModel {
     /// discriminator's logit, for comparison. An engine that does not compute this output leaves its layers out.
     ///
     /// With `beside`, the input is the whole picture, of which blocks are averaged for the detector. `score` is then
-    /// minus the sum of the levels of both (see [`crate::detector::appearance`]), and `logit` is the detector's score.
+    /// minus the weighted sum of the levels of both (see [`crate::detector::appearance`]), and `logit` is the detector's score.
     ///
     /// # Errors
     /// Returns an [`OnnxError`] when a layer cannot be written, or when `plain` does not end in one number.
@@ -120,6 +124,7 @@ impl InferenceModel {
         if let Some(Beside { appearance, tail, .. }) = beside {
             let distance = graph.node("Neg", &[&score], &[]);
             let own = level(&mut graph, &distance, *tail);
+            let own = graph.with_number("Mul", &own, DETECTOR_WEIGHT);
             let others = appearance.append(&mut graph, &picture);
             let sum = graph.node("Add", &[&own, &others], &[]);
             (logit, score) = (score, graph.node("Neg", &[&sum], &[]));
