@@ -156,19 +156,6 @@ fn blocks(usual: Traits, side: u32, area: u32) -> [u32; 2] {
     if width < height { [shorter, longer] } else { [longer, shorter] }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_keep_the_aspect_ratio_within_the_area() {
-        let of = |width, height| blocks(Traits { width, height, colored: false }, 32, 192 * 192);
-        assert_eq!([of(28, 28), of(60, 40), of(300, 300), of(4000, 3000)], [[1, 1], [2, 1], [6, 6], [7, 5]]);
-        assert_eq!([of(96, 64), of(448, 128), of(128, 448)], [[3, 2], [11, 3], [3, 11]]);
-        assert_eq!([of(20_000, 64), of(9, 65_500)], [[32, 1], [1, 32]], "a strip is squeezed");
-    }
-}
-
 /// The input colour for pictures with these usual traits.
 pub(crate) fn own_color(usual: Traits) -> Color {
     if usual.colored { Color::Rgb } else { Color::Grey }
@@ -187,4 +174,17 @@ pub(crate) fn usual(items: &[Item], data: &Path) -> Result<Traits> {
     let usual = Traits::usual(&traits).or_else(|| items.iter().find_map(|item| glance(item).ok()));
     let reasons = || reasons.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
     Ok(usual.ok_or_else(|| DataError::Unreadable { path: data.to_path_buf(), reasons: reasons() })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_keep_the_aspect_ratio_within_the_area() {
+        let of = |width, height| blocks(Traits { width, height, colored: false }, 32, 192 * 192);
+        assert_eq!([of(28, 28), of(60, 40), of(300, 300), of(4000, 3000)], [[1, 1], [2, 1], [6, 6], [7, 5]]);
+        assert_eq!([of(96, 64), of(448, 128), of(128, 448)], [[3, 2], [11, 3], [3, 11]]);
+        assert_eq!([of(20_000, 64), of(9, 65_500)], [[32, 1], [1, 32]], "a strip is squeezed");
+    }
 }

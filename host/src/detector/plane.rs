@@ -100,7 +100,7 @@ impl Plane {
     /// The mean of each channel over the outermost pixels.
     pub(in crate::detector) fn edge(&self) -> Vec<f32> {
         let (w, h, area) = (self.width, self.height, self.area());
-        let on_edge = |at: &usize| at % w == 0 || at % w == w - 1 || at / w == 0 || at / w == h - 1;
+        let on_edge = |at: &usize| at.is_multiple_of(w) || at % w == w - 1 || at / w == 0 || at / w == h - 1;
         let places: Vec<usize> = (0..area).filter(on_edge).collect();
         let mean = |values: &[f32]| places.iter().map(|at| values[*at]).sum::<f32>() / places.len() as f32;
         self.values.chunks_exact(area).map(mean).collect()

@@ -280,7 +280,7 @@ fn networks(
             // Each picture and some other shots of it, so that the scale holds under the camera's changes, too.
             let shot = |at: usize| {
                 let (plane, mut rng) = (&scaling[at / SHOTS], stream(record.seed, "scaling shot", at as u64));
-                if at % SHOTS == 0 { plane.clone() } else { record.tolerance.vary(plane, (c, h, w), &mut rng) }
+                if at.is_multiple_of(SHOTS) { plane.clone() } else { record.tolerance.vary(plane, (c, h, w), &mut rng) }
             };
             let rows = (0..scaling.len() * SHOTS).map(|at| data::pool(&shot(at), (c, h, w), pool));
             let rows: Vec<Vec<u8>> = rows.collect();
