@@ -347,7 +347,7 @@ fn train_gan(
 
     // The backup also runs before the first step, so that a mistyped folder is reported now.
     mirror(backup.as_deref_mut());
-    prepared.fit_beside(out)?;
+    prepared.fit_beside(out, &super::tell)?;
     let mut on_save = || mirror(backup.as_deref_mut());
     let outcome = gan::train(config, prepared.training_set(), out, resume, &stop, false, &mut on_save)?;
     eprintln!(

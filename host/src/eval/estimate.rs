@@ -1,5 +1,7 @@
 //! A measured value with its interval: the form in which every statistic leaves this module.
 
+use counterfoil_models::game::wilson;
+
 /// A value with its 95 % interval. All three are NaN when there was nothing to measure; JSON shows NaN as `null`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
@@ -27,6 +29,18 @@ impl Estimate {
         Self { value, low: quantile(resamples, 0.025), high: quantile(resamples, 0.975) }
     }
 
+    /// The same estimate of a share among `units`. Every resample of none of them, or of all, gives the same share; then
+    /// the interval is Wilson's (1927) instead of one without width.
+    #[must_use]
+    pub fn of_share(self, units: u64) -> Self {
+        let all = if self.value == 1.0 { units } else { 0 };
+        if self.value != 0.0 && self.value != 1.0 {
+            return self;
+        }
+        let (low, high) = wilson(all, units);
+        Self { low, high, ..self }
+    }
+
     /// Whether there is a value.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -45,6 +59,17 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_none_or_all_has_wilsons_interval() {
+        let none = Estimate::percentile(0.0, &mut [0.0; 9]).of_share(200);
+        assert!(none.low == 0.0 && (0.018..0.019).contains(&none.high), "{none:?}");
+        let all = Estimate::percentile(1.0, &mut [1.0; 9]).of_share(10);
+        assert!((0.72..0.73).contains(&all.low) && all.high > 0.999_999, "{all:?}");
+        let some = Estimate { value: 0.5, low: 0.4, high: 0.6 };
+        assert_eq!(some.of_share(10), some);
+        assert!(!Estimate::UNKNOWN.of_share(0).is_known());
+    }
 
     #[test]
     fn percentiles_are_numpys() {

@@ -5,8 +5,7 @@ use super::Step;
 /// Computes the share of genuine pictures that were judged counterfeit, 0..=1. The verdict *unsure* does not count as
 /// an alarm.
 ///
-/// The bootstrap interval of this rate has no width when there was no alarm: see
-/// [`AlarmInterval`](super::AlarmInterval) for what a correct calibration allows.
+/// See [`AlarmInterval`](super::AlarmInterval) for what a correct calibration allows.
 #[must_use]
 pub fn false_alarm_rate(steps: &[Step]) -> f64 {
     let total = Step::total(steps);

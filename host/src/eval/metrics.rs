@@ -40,8 +40,10 @@ impl Metrics {
     pub fn judged(sample: &Sample, bootstrap: Bootstrap) -> (Self, Ranking) {
         let statistics = [auroc, eer, tpr_at_fpr01, false_alarm_rate, detection_rate];
         let [auroc, eer, tpr_at_fpr01, false_alarm_rate, detection_rate] = bootstrap.resample(sample, statistics);
-        let (ranked, ranking) = Self::of_ranks(auroc, &eer, tpr_at_fpr01);
-        let [false_alarm_rate, detection_rate] = [false_alarm_rate, detection_rate].map(|rate| rate.estimate());
+        let (ranked, ranking) = Self::of_ranks(sample, auroc, &eer, tpr_at_fpr01);
+        let [genuine, fakes] = sample.units();
+        let false_alarm_rate = false_alarm_rate.estimate().of_share(genuine);
+        let detection_rate = detection_rate.estimate().of_share(fakes);
         (Self { false_alarm_rate, detection_rate, ..ranked }, ranking)
     }
 
@@ -50,14 +52,14 @@ impl Metrics {
     #[must_use]
     pub fn ranked(sample: &Sample, bootstrap: Bootstrap) -> (Self, Ranking) {
         let [auroc, eer, tpr_at_fpr01] = bootstrap.resample(sample, [auroc, eer, tpr_at_fpr01]);
-        Self::of_ranks(auroc, &eer, tpr_at_fpr01)
+        Self::of_ranks(sample, auroc, &eer, tpr_at_fpr01)
     }
 
-    fn of_ranks(auroc: Resampled, eer: &Resampled, tpr_at_fpr01: Resampled) -> (Self, Ranking) {
+    fn of_ranks(sample: &Sample, auroc: Resampled, eer: &Resampled, tpr_at_fpr01: Resampled) -> (Self, Ranking) {
         let metrics = Self {
             auroc: auroc.estimate(),
             eer: eer.estimate(),
-            tpr_at_fpr01: tpr_at_fpr01.estimate(),
+            tpr_at_fpr01: tpr_at_fpr01.estimate().of_share(sample.units()[1]),
             false_alarm_rate: Estimate::UNKNOWN,
             detection_rate: Estimate::UNKNOWN,
         };

@@ -125,6 +125,13 @@ impl Sample {
         steps
     }
 
+    /// Number of units that a bootstrap draws: of genuine pictures, and of counterfeits. A group is one unit.
+    #[must_use]
+    pub fn units(&self) -> [u64; 2] {
+        let of = |fake: bool| self.strata.iter().filter(move |stratum| stratum.family.is_some() == fake);
+        [false, true].map(|fake| of(fake).map(|stratum| stratum.units.len() as u64).sum())
+    }
+
     /// Computes the steps of a stratified resample: from each stratum as many units as it has are drawn with
     /// replacement. `draw` gets the stratum's family (`None` for the genuine pictures) and returns a function from
     /// the number of units `n` to an index below `n`.

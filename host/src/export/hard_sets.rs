@@ -142,7 +142,7 @@ fn exported(draw: Draw, times: u32, net: Kind, look: &InputRule) -> anyhow::Resu
     if let Some(gan) = net.gan() {
         let config = Config { batch: 16, width: 4, latent: 8, steps: Some(12), ..Config::new(gan) };
         prepared.write(&run, Some(&config))?;
-        prepared.fit_beside(&run)?;
+        prepared.fit_beside(&run, &|_| ())?;
         train(&config, prepared.training_set(), &run, false, &AtomicBool::new(false), true, &mut || ())?;
     } else {
         prepared.write(&run, None)?;

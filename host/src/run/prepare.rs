@@ -219,15 +219,21 @@ impl Prepared {
         write(&run.join(RECORD), &serde_json::to_vec_pretty(&self.record)?)
     }
 
-    /// Fits what judges beside a detector that is trained with a GAN, unless the run's folder holds it already.
+    /// Fits what judges beside a detector that is trained with a GAN, unless the run's folder holds it already. `tell`
+    /// receives a message before it starts, because it may take a minute.
     ///
     /// # Errors
     /// When it cannot be fitted or written.
-    pub fn fit_beside(&self, run: &Path) -> Result<()> {
+    pub fn fit_beside(&self, run: &Path, tell: &dyn Fn(&str)) -> Result<()> {
         let path = run.join(BESIDE);
         if self.record.pool == [1, 1] || path.exists() {
             return Ok(());
         }
+        let (_, height, width) = self.samples.full_shape();
+        tell(&format!(
+            "learning how genuine pictures look as a whole, at {width}x{height} and under --tolerate {}: about a minute",
+            self.record.tolerance
+        ));
         let groups = self.train_groups.as_deref().unwrap_or_default();
         let pictures = FitData { genuine: &self.samples, groups, known: &self.known };
         match self.record.net.recipe().fit_beside(&pictures, self.record.tolerance, self.record.seed)? {
