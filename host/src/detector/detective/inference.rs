@@ -100,7 +100,7 @@ impl InferenceModel {
     /// discriminator's logit, for comparison. An engine that does not compute this output leaves its layers out.
     ///
     /// With `beside`, the input is the whole picture, of which blocks are averaged for the detector. `score` is then
-    /// minus the weighted sum of the levels of both (see [`crate::detector::appearance`]), and `logit` is the detector's score.
+    /// minus ln(1 + s), where s is the weighted sum of the levels of both (see [`crate::detector::appearance`]), and `logit` is the detector's score.
     ///
     /// # Errors
     /// Returns an [`OnnxError`] when a layer cannot be written, or when `plain` does not end in one number.
@@ -127,7 +127,10 @@ impl InferenceModel {
             let own = graph.with_number("Mul", &own, DETECTOR_WEIGHT);
             let others = appearance.append(&mut graph, &picture);
             let sum = graph.node("Add", &[&own, &others], &[]);
-            (logit, score) = (score, graph.node("Neg", &[&sum], &[]));
+            // Far from the genuine pictures, only the magnitude of the sum is known to the engines' precision.
+            let raised = graph.with_number("Add", &sum, 1.0);
+            let magnitude = graph.node("Log", &[&raised], &[]);
+            (logit, score) = (score, graph.node("Neg", &[&magnitude], &[]));
         }
         let plain = plain.map(|plain| {
             let plain = onnx::append(&mut graph, plain, 0, Value { name: centred, shape: vec![c, h, w] })?;
