@@ -8,7 +8,7 @@
 //! - `pooled`: the same over the whole picture: for an article that lies anyhow.
 //! - `statistics`: hand statistics of the whole picture ([`super::statistics`]) and its local patterns.
 //!
-//! Each view's distance is a Mahalanobis distance (1936) with the covariance of Ledoit and Wolf (2004). A [`Tail`]
+//! Each view's distance is a Mahalanobis distance (1936) with the covariance of Ledoit and Wolf (2004). A tail
 //! makes a level of it, -ln p, with distances of genuine pictures that the distribution did not see (cross-validation).
 //! The levels are added (Fisher 1932). Genuine pictures are varied as a camera varies them ([`Tolerance`]) before
 //! anything is fitted.
