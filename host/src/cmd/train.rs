@@ -191,7 +191,8 @@ impl Train {
         let config = net.gan().map(|gan| self.gan_config(gan, begun.is_some())).transpose()?;
         let seed = config.as_ref().map_or(self.seed.unwrap_or(0), |config| config.seed);
         let mut backup = self.backup.as_deref().map(|dir| Backup::new(&self.out, dir)).transpose()?;
-        let prepared = self.prepare(begun.as_ref(), net, seed)?;
+        let alone = config.as_ref().is_some_and(|config| !config.detective);
+        let prepared = self.prepare(begun.as_ref(), net, seed, alone)?;
         tell_data(&prepared)?;
         let _claim = run::lock_folder(&self.out)?;
         if begun.is_none() {
@@ -252,8 +253,12 @@ impl Train {
         Ok(())
     }
 
-    fn prepare(&self, begun: Option<&Record>, net: Kind, seed: u64) -> Result<Prepared> {
-        let look = begun.map_or_else(|| self.look.resolve(), Record::look);
+    /// Prepares the pictures. A GAN's discriminator that judges `alone` sees no more of a picture than the game does.
+    fn prepare(&self, begun: Option<&Record>, net: Kind, seed: u64, alone: bool) -> Result<Prepared> {
+        let mut look = begun.map_or_else(|| self.look.resolve(), Record::look);
+        if alone {
+            look.pool = Some([1, 1]);
+        }
         let data = match (&self.data, begun) {
             (Some(data), _) => data,
             (None, Some(record)) => &record.data,

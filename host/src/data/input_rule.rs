@@ -65,7 +65,8 @@ pub struct InputRule {
     pub article: Option<Article>,
     /// The crops of the article that the network judges.
     pub regions: Option<Vec<Region>>,
-    /// The blocks of pixels that are averaged, of a run that is resumed.
+    /// The blocks of pixels that are averaged: of a run that is resumed, or `[1, 1]` where nothing is to judge the
+    /// whole picture.
     pub pool: Option<[usize; 2]>,
 }
 
@@ -105,7 +106,9 @@ impl InputRule {
         let size = match defaults.size {
             DefaultSize::Fixed(fixed) => size.or(Some(fixed)),
             // Regions are a person's own choice of the detail.
-            DefaultSize::Detailed { side, .. } if regions.is_some() => size.or(Some([side; 2])),
+            DefaultSize::Detailed { side, .. } if regions.is_some() || self.pool == Some([1, 1]) => {
+                size.or(Some([side; 2]))
+            }
             DefaultSize::Own(_) | DefaultSize::Detailed { .. } => size,
         };
         let mut pool = self.pool.unwrap_or([1, 1]);

@@ -162,6 +162,10 @@ fn large_pictures_are_judged_as_a_whole_too() {
     assert!(read("run") == read("mirror"), "the backup has all that an export needs");
     train(&path("run"), &["--resume", "--tolerate", "none", "--steps", "4"]).code(2).says("--tolerate = ");
     counterfoil(["export", &path("mirror"), "--out", &path("bundle"), "--alpha", "0.1"]).ok();
+    // The GAN's own discriminator judges alone, at the game's size.
+    fs::write(path("alone.toml"), "detective = false").unwrap();
+    train(&path("alone"), &["--config", &path("alone.toml"), "--steps", "1"]).ok();
+    counterfoil(["export", &path("alone"), "--out", &path("plain"), "--alpha", "0.1"]).ok();
     let card = fs::read_to_string(dir.path().join("bundle/README.md")).unwrap();
     assert!(card.contains("million multiply-adds") && card.contains("| handheld | "), "{card}");
     let [real, fakes] = ["test/real", "test/fake"].map(|name| Stage::get().path(name).display().to_string());
