@@ -45,7 +45,7 @@ impl fmt::Display for Series {
     }
 }
 
-/// Looks for series among pictures whose groups nobody named. `print` gives the stored fingerprint of a picture. `None`
+/// Looks for series among pictures without named groups. `print` gives the stored fingerprint of a picture. `None`
 /// where there are groups, where neighbours by name are no more alike than others, or where there are fewer than 60
 /// pictures.
 ///

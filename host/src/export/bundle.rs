@@ -21,7 +21,7 @@ use super::golden::{self, Drawn};
 use super::parity::{Agreement, EngineOutputs, compare, compare_judgements};
 use super::runtime::Runtime;
 use crate::data;
-use crate::detector::appearance::{Appearance, Tolerance};
+use crate::detector::appearance::{Appearance, SHOTS, Tolerance};
 use crate::detector::detective::{Beside, DetectorOutput, InferenceModel};
 use crate::gan::{self, CheckpointSelector, Trained};
 use crate::math::random::stream;
@@ -34,8 +34,6 @@ const PARITY_PICTURES: usize = 64;
 /// Share of the held-out pictures that sets the scale of scores which are joined. Calibrating on the same pictures
 /// would be optimistic.
 const SCALE_SHARE: f64 = 0.25;
-/// Shots of each picture that sets the scale of the detective's scores beside an appearance.
-const SHOTS: usize = 4;
 /// Versions of the engines that this program is built with.
 const CANDLE: &str = env!("CANDLE_VERSION");
 const TRACT: &str = env!("TRACT_VERSION");

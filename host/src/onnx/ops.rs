@@ -340,10 +340,9 @@ impl Ops for Append<'_> {
         Ok(self.node("Conv", &[maps, shares], &[]))
     }
 
-    fn pool(&mut self, maps: Var, (height, width): (usize, usize)) -> Result<Var> {
-        let window = [height as i64, width as i64];
-        let sides = [("kernel_shape", Attribute::Ints(&window)), ("strides", Attribute::Ints(&window))];
-        Ok(self.node("AveragePool", &[maps], &sides))
+    fn pool(&mut self, maps: Var, block: (usize, usize)) -> Result<Var> {
+        let name = self.graph.average_pool(&self.names[maps.0], block);
+        Ok(self.var(name))
     }
 
     fn enlarge(&mut self, maps: Var, channels: usize, side: usize) -> Result<Var> {

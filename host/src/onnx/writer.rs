@@ -117,6 +117,13 @@ impl Graph {
         self.node("ReduceMean", &[value], &[("axes", Attribute::Ints(&axes)), ("keepdims", Attribute::Int(1))])
     }
 
+    /// Adds the averages of blocks of (height, width) pixels: [N, C, H, W] to [N, C, H / height, W / width].
+    pub fn average_pool(&mut self, maps: &str, (height, width): (usize, usize)) -> String {
+        let block = [height as i64, width as i64];
+        let sides = [("kernel_shape", Attribute::Ints(&block)), ("strides", Attribute::Ints(&block))];
+        self.node("AveragePool", &[maps], &sides)
+    }
+
     /// Joins values along axis 1, the first after the batch.
     pub fn concat(&mut self, values: &[impl AsRef<str>]) -> String {
         let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();

@@ -226,12 +226,12 @@ impl Prepared {
     /// When it cannot be fitted or written.
     pub fn fit_beside(&self, run: &Path, tell: &dyn Fn(&str)) -> Result<()> {
         let path = run.join(BESIDE);
-        if self.record.pool == [1, 1] || path.exists() {
+        if !self.record.is_pooled() || path.exists() {
             return Ok(());
         }
         let (_, height, width) = self.samples.full_shape();
         tell(&format!(
-            "learning how genuine pictures look as a whole, at {width}x{height} and under --tolerate {}: about a minute",
+            "learning how genuine pictures look as a whole, at {width}x{height} and under --tolerate {}; it may take a minute",
             self.record.tolerance
         ));
         let groups = self.train_groups.as_deref().unwrap_or_default();

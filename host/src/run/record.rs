@@ -96,11 +96,17 @@ impl Record {
         Ok(record)
     }
 
+    /// Whether something judges the whole picture beside a detector that sees fewer pixels.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        !is_single(&self.pool)
+    }
+
     /// Whether a share of the held-out pictures sets the scale of scores: those of the regions, or those of the
     /// detective beside the appearance.
     #[must_use]
     pub fn is_scaled(&self) -> bool {
-        self.input.rows() > 1 || !is_single(&self.pool)
+        self.input.rows() > 1 || self.is_pooled()
     }
 
     /// Reads what was fitted beside the detector, if it was.
@@ -109,7 +115,7 @@ impl Record {
     /// When the file cannot be read or is damaged.
     pub fn appearance(&self, run: &Path) -> Result<Option<Appearance>> {
         let path = run.join(BESIDE);
-        if is_single(&self.pool) {
+        if !self.is_pooled() {
             return Ok(None);
         }
         let bytes = fs::read(&path)

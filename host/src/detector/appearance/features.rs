@@ -8,7 +8,6 @@ use rayon::prelude::*;
 use super::super::statistics::features as statistics;
 use super::{CELL, Shape, patterns, trunk};
 use crate::data::Samples;
-use crate::math::luma::luma;
 use crate::onnx::{Attribute, Dim, Graph};
 
 /// Channels of all maps of the trunk that are used.
@@ -53,11 +52,12 @@ pub(super) fn append(graph: &mut Graph, image: &str, shape: Shape, [means, inver
         let mut stride = stride;
         if stride == 4 {
             // The first maps are as fine as single pixels and their noise.
-            (scaled, stride) = (pool(graph, &scaled, 2), 8);
+            (scaled, stride) = (graph.average_pool(&scaled, (2, 2)), 8);
         }
         let square = graph.node("Mul", &[&scaled, &scaled], &[]);
-        first.push(pool(graph, &scaled, CELL / stride));
-        second.push(pool(graph, &square, CELL / stride));
+        let side = CELL / stride;
+        first.push(graph.average_pool(&scaled, (side, side)));
+        second.push(graph.average_pool(&square, (side, side)));
         from += taken;
     }
     let (first, second) = (graph.concat(&first), graph.concat(&second)); // [N, C, H / 32, W / 32]
@@ -81,8 +81,7 @@ pub(super) fn channel_scales(samples: &Samples, chosen: &[usize]) -> Result<Chan
     for (map, (block, channels, _)) in trunk::append(&mut graph, &even, channels).iter().zip(trunk::TAPS) {
         let square = graph.node("Mul", &[map, map], &[]);
         for (value, name) in [(map, "mean"), (&square, "square")] {
-            let mean = graph.mean_over(value, 3);
-            let mean = graph.mean_over(&mean, 2);
+            let mean = over_picture(&mut graph, value);
             let one = Dim::Fixed(1);
             graph.output(&mean, &format!("{name}_{block}"), &[Dim::Batch, Dim::Fixed(channels), one, one]);
         }
@@ -114,7 +113,7 @@ pub(super) fn outputs<const COUNT: usize>(engine: &Runnable, row: &[u8]) -> Resu
 
 /// A picture `[N, C, H, W]` and its grey `[N, 1, H, W]`, both brought to the mean grey [`LIGHT`].
 fn evened(graph: &mut Graph, image: &str, channels: usize) -> [String; 2] {
-    let grey = grey(graph, image, channels);
+    let grey = statistics::grey(graph, image, channels);
     let light = over_picture(graph, &grey); // [N, 1, 1, 1]
     let (dark, most) = (graph.constant(&[], &[DARK]), graph.constant(&[], &[1.0]));
     let light = graph.node("Clip", &[&light, &dark, &most], &[]);
@@ -124,24 +123,10 @@ fn evened(graph: &mut Graph, image: &str, channels: usize) -> [String; 2] {
     })
 }
 
-/// The grey of a picture, `[N, 1, H, W]`.
-fn grey(graph: &mut Graph, image: &str, channels: usize) -> String {
-    if channels == 1 {
-        return image.to_owned();
-    }
-    let shares = graph.constant(&[1, 3, 1, 1], luma(channels));
-    graph.node("Conv", &[image, &shares], &[])
-}
-
 /// The mean of each map: `[N, C, H, W]` to `[N, C, 1, 1]`.
 fn over_picture(graph: &mut Graph, maps: &str) -> String {
     let rows = graph.mean_over(maps, 3);
     graph.mean_over(&rows, 2)
-}
-
-fn pool(graph: &mut Graph, maps: &str, side: usize) -> String {
-    let side = [side as i64; 2];
-    graph.node("AveragePool", &[maps], &[("kernel_shape", Attribute::Ints(&side)), ("strides", Attribute::Ints(&side))])
 }
 
 /// Joins means `[N, C, ..]` and deviations, made of the means of the numbers and of their squares.

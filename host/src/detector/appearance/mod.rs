@@ -27,6 +27,7 @@ use counterfoil_edge::inference::Graph as Runnable;
 use half::f16;
 use rayon::prelude::*;
 
+use super::statistics::features::{root_mean_square, whitened};
 use crate::data::Samples;
 use crate::math::pca::Pca;
 use crate::math::random::stream;
@@ -43,8 +44,8 @@ pub const CELL: usize = 32;
 const MAX_PICTURES: usize = 500;
 /// Fewest genuine pictures to fit to.
 const FEWEST: usize = 20;
-/// Shots of each picture beside itself, where the camera may vary.
-const SHOTS: usize = 3;
+/// Shots of each picture, where the camera may vary. The first is the picture itself.
+pub const SHOTS: usize = 4;
 /// Parts of the cross-validation.
 const FOLDS: usize = 5;
 /// Principal components of a cell's features.
@@ -110,7 +111,7 @@ impl Appearance {
         let mut appearance = Self::blank(shape);
         appearance.channels = channel_scales(samples, &chosen)?;
 
-        let shots = if tolerance == Tolerance::None { 1 } else { 1 + SHOTS };
+        let shots = if tolerance == Tolerance::None { 1 } else { SHOTS };
         let engine = appearance.feature_engine()?;
         let one = |at: usize| {
             let (picture, shot) = (chosen[at / shots], at % shots);
@@ -279,18 +280,9 @@ fn rounded(numbers: Vec<f32>) -> Vec<f32> {
     numbers.into_iter().map(|x| f16::from_f32(x).to_f32()).collect()
 }
 
-fn root_mean_square(graph: &mut Graph, value: &str, axis: usize) -> String {
-    let square = graph.node("Mul", &[value, value], &[]);
-    let mean = graph.mean_over(&square, axis);
-    graph.node("Sqrt", &[&mean], &[])
-}
-
 /// The distance of `value`, `[N, K]`, to a distribution: `[N, 1]`.
 fn distance(graph: &mut Graph, value: &str, whitening: &Whitening) -> String {
-    let k = whitening.mean.len();
-    let (mean, matrix) = (graph.constant(&[1, k], &whitening.mean), graph.constant(&[k, k], &whitening.matrix));
-    let centred = graph.node("Sub", &[value, &mean], &[]);
-    let whitened = graph.node("MatMul", &[&centred, &matrix], &[]);
+    let whitened = whitened(graph, value, whitening);
     root_mean_square(graph, &whitened, 1)
 }
 

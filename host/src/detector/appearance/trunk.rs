@@ -117,17 +117,20 @@ fn relu6(graph: &mut Graph, x: &str) -> String {
 
 /// Multiply-adds of the trunk for one picture of `area` pixels.
 pub(super) fn multiply_adds(area: usize, channels: usize) -> usize {
+    let shape = |layer: &str| -> Vec<usize> {
+        WEIGHTS.tensor(&format!("{layer}.weight")).expect("the file holds every layer").shape().to_vec()
+    };
     let mut stride = 2;
-    let stem = tensor("stem.weight").0;
+    let stem = shape("stem");
     let mut sum = stem[0] * channels * 9 * area / (stride * stride);
     for (number, (side, step, _)) in BLOCKS.into_iter().enumerate() {
         let points = |stride: usize| area / (stride * stride);
         if number > 0 {
-            let expand = tensor(&format!("b{number}e.weight")).0;
+            let expand = shape(&format!("b{number}e"));
             sum += expand[0] * expand[1] * points(stride);
         }
         stride *= step;
-        let project = tensor(&format!("b{number}p.weight")).0;
+        let project = shape(&format!("b{number}p"));
         sum += project[1] * (side * side + project[0]) * points(stride);
     }
     sum

@@ -7,6 +7,7 @@
 
 use crate::math::dft::dft;
 use crate::math::luma::{LUMA, TO_BLUE, TO_RED};
+use crate::math::whitening::Whitening;
 use crate::onnx::{Attribute, Graph};
 
 /// Smallest height and width in pixels, so that every ring of the spectrum holds a frequency.
@@ -38,12 +39,7 @@ pub(in crate::detector) fn append(
     image: &str,
     (c, h, w): (usize, usize, usize),
 ) -> (String, Vec<String>) {
-    let grey = if c == 1 {
-        image.to_owned()
-    } else {
-        let luma = graph.constant(&[1, 3, 1, 1], &LUMA);
-        graph.node("Conv", &[image, &luma], &[]) // [N, 1, H, W]
-    };
+    let grey = grey(graph, image, c);
     let plane = Plane::new(graph, (h, w));
     let mean = plane.mean(graph, &grey); // [N, 1, 1, 1]
     let centred = graph.node("Sub", &[&grey, &mean], &[]); // [N, 1, H, W]
@@ -60,6 +56,31 @@ pub(in crate::detector) fn append(
         columns.iter().map(|(value, _)| graph.node("Flatten", &[value], &[("axis", Attribute::Int(1))])).collect();
     let all = graph.concat(&flat); // [N, K]
     (all, columns.into_iter().flat_map(|(_, names)| names).collect())
+}
+
+/// The grey of a picture: [N, C, H, W] -> [N, 1, H, W].
+pub(in crate::detector) fn grey(graph: &mut Graph, image: &str, channels: usize) -> String {
+    if channels == 1 {
+        return image.to_owned();
+    }
+    let luma = graph.constant(&[1, 3, 1, 1], &LUMA);
+    graph.node("Conv", &[image, &luma], &[])
+}
+
+/// Statistics [N, K] without correlations and with unit variance: [N, K].
+pub(in crate::detector) fn whitened(graph: &mut Graph, statistics: &str, whitening: &Whitening) -> String {
+    let k = whitening.mean.len();
+    let mean = graph.constant(&[1, k], &whitening.mean);
+    let matrix = graph.constant(&[k, k], &whitening.matrix);
+    let centred = graph.node("Sub", &[statistics, &mean], &[]);
+    graph.node("MatMul", &[&centred, &matrix], &[])
+}
+
+/// The root of the mean square over one axis, which is kept with length 1.
+pub(in crate::detector) fn root_mean_square(graph: &mut Graph, value: &str, axis: usize) -> String {
+    let square = graph.node("Mul", &[value, value], &[]);
+    let mean = graph.mean_over(&square, axis);
+    graph.node("Sqrt", &[&mean], &[])
 }
 
 /// Averages over planes of one size. A float32 sum of hundreds of similar numbers drifts with the order in which an
@@ -174,16 +195,7 @@ fn chroma(graph: &mut Graph, plane: &Plane, image: &str) -> [(String, Vec<String
 fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String, Vec<String>) {
     let pool = h.max(w).div_ceil(MAX_SPECTRUM_SIDE);
     let (h, w) = (h / pool, w / pool);
-    let x = if pool == 1 {
-        centred.to_owned()
-    } else {
-        let side = [pool as i64, pool as i64];
-        graph.node(
-            "AveragePool",
-            &[centred],
-            &[("kernel_shape", Attribute::Ints(&side)), ("strides", Attribute::Ints(&side))],
-        )
-    }; // [N, 1, H, W]
+    let x = if pool == 1 { centred.to_owned() } else { graph.average_pool(centred, (pool, pool)) }; // [N, 1, H, W]
     // The spectrum of a real picture is symmetric: half of the columns' frequencies is enough.
     let half = w / 2 + 1;
     let right = |g: &mut Graph, wave: fn(f64) -> f64| g.constant(&[w, half], &transposed(&dft(half, w, wave), half));

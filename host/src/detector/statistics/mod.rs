@@ -94,13 +94,8 @@ pub fn fit(samples: &Samples, metadata: &[(String, String)]) -> Result<Vec<u8>, 
     let (mut graph, image) = open((c, h, w));
     let (statistics, names) = features::append(&mut graph, &image, (c, h, w)); // [N, K]
     let k = names.len();
-    let mean = graph.constant(&[1, k], &whitening.mean);
-    let matrix = graph.constant(&[k, k], &whitening.matrix);
-    let centred = graph.node("Sub", &[&statistics, &mean], &[]);
-    let embedding = graph.node("MatMul", &[&centred, &matrix], &[]); // [N, K]
-    let square = graph.node("Mul", &[&embedding, &embedding], &[]);
-    let distance = graph.mean_over(&square, 1); // [N, 1]
-    let distance = graph.node("Sqrt", &[&distance], &[]);
+    let embedding = features::whitened(&mut graph, &statistics, &whitening); // [N, K]
+    let distance = features::root_mean_square(&mut graph, &embedding, 1); // [N, 1]
     let score = graph.node("Neg", &[&distance], &[]);
     graph.output(&score, "score", &[Dim::Batch, Dim::Fixed(1)]);
     graph.output(&score, "logit", &[Dim::Batch, Dim::Fixed(1)]);

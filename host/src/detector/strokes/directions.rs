@@ -36,8 +36,7 @@ pub(super) const LENGTHS: [usize; 2] = [DIRECTIONS * CELLS.0 * CELLS.1, REACH.le
 /// Appends both kinds of histograms of `ink` (`[N, 1, H, W]` in 0..1): directions by cell [N, 324], and for each
 /// distance how often each direction follows each direction, [N, 144].
 pub(super) fn append(graph: &mut Graph, ink: &str, (h, w): (usize, usize)) -> (String, Vec<String>) {
-    let halve = [("kernel_shape", Attribute::Ints(&[2, 2])), ("strides", Attribute::Ints(&[2, 2]))];
-    let ink = graph.node("AveragePool", &[ink], &halve); // [N, 1, H/2, W/2]
+    let ink = graph.average_pool(ink, (2, 2)); // [N, 1, H/2, W/2]
     let double = doubled(graph, &ink); // [N, 2, H/2, W/2]
 
     let length = length(graph, &double); // squared length of the gradient

@@ -14,7 +14,7 @@ mod statistics;
 
 use anyhow::Result;
 use counterfoil_edge::Detector;
-use counterfoil_models::Preprocess;
+use counterfoil_models::{Plane, Preprocess};
 
 use crate::data::Item;
 use crate::eval::{Baseline, Scored};
@@ -81,9 +81,12 @@ pub fn rows(against: &BaselineInput) -> Rows {
     let [width, height] = bundle.manifest().game_size();
     let game = Preprocess { width, height, ..eval_planes.input().clone() };
     let supervised = cnn::fakes(bundle, against.fakes, &game).and_then(|(fakes, which)| {
-        let eval_planes = EvalPlanes::of(against.items, &game);
+        let train = |planes: &[&Plane]| Cnn::train(planes, &fakes);
+        if game == *eval_planes.input() {
+            return Ok((fit::scores(&eval_planes, reference, train)?, which));
+        }
         let reference = chosen.as_deref().map(|chosen| EvalPlanes::of(chosen, &game));
-        Ok((fit::scores(&eval_planes, reference.as_ref(), |planes| Cnn::train(planes, &fakes))?, which))
+        Ok((fit::scores(&EvalPlanes::of(against.items, &game), reference.as_ref(), train)?, which))
     });
     match supervised {
         Ok((scored, which)) => rows.add(&format!("CNN on {which}"), Ok(Some(scored))),
