@@ -1,6 +1,7 @@
 //! A [`Frame`] enters; the [`Outline`] of the article in it leaves, or the reason why there is none: [`NotFound`].
 //!
-//! The article has four sides and lies on a table or in a hand. It may be rotated and tilted, and its print may be
+//! An article of any outline on a plain ground is found by [`Foreground`]. The rest of this module finds an article
+//! that has four sides and lies on a table or in a hand. It may be rotated and tilted, and its print may be
 //! busy. Its outline is first searched in a reduced picture ([`edges`], [`lines`], [`quads`]), then fitted to the
 //! article's rim, its outer edge, in the full picture ([`sides`]), and finally accepted or refused here. A
 //! doubtful outline is refused, because the network would then judge the table. All values are computed in
@@ -8,9 +9,11 @@
 //! find the same corners.
 
 mod edges;
+mod foreground;
 mod halo;
 mod lines;
 mod quads;
+mod reduced;
 #[cfg(test)]
 pub(crate) mod scenes;
 mod sides;
@@ -24,6 +27,7 @@ use lines::Line;
 use quads::{Quad, area, convex};
 use sides::{Fitted, Rim};
 
+pub use foreground::Foreground;
 pub(crate) use sides::Pixels;
 
 /// Smallest share of the frame that an article covers: with less, its print is too coarse to judge.
@@ -65,7 +69,7 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// Finds the article in a frame; of several articles, the largest.
+    /// Finds the article with four sides in a frame; of several articles, the largest.
     ///
     /// # Errors
     /// [`NotFound`] when there is no article, or none that is certain.

@@ -42,7 +42,7 @@ mod straighten;
 mod verdict;
 mod yuv;
 
-pub use article::Outline;
+pub use article::{Foreground, Outline};
 pub use bundle::{Bundle, DISCRIMINATOR, Draft, GENERATOR, MANIFEST, SIGNATURE};
 pub use calibration::Calibration;
 pub use clarity::{Exposure, Light, SHARP, sharpness};

@@ -10,7 +10,7 @@ use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Frame, Outline, Region, Result, SHARP, sha256_hex, sharpness};
+use crate::{Error, Foreground, Frame, Outline, Region, Result, SHARP, sha256_hex, sharpness};
 
 mod layout;
 
@@ -62,12 +62,56 @@ pub enum Article {
     /// The whole picture: a scan, or a guide frame that the article fills.
     #[default]
     Whole,
-    /// The article is outlined in the picture, turned upright and straightened. A picture is not judged when no
-    /// article is found in it or the article is blurred.
+    /// The article has four sides: it is outlined in the picture, turned upright and straightened. A picture is not
+    /// judged when no article is found in it or the article is blurred.
     Outlined,
+    /// The article is the one thing of any outline on a plain ground, as it lies: what is around it is cut off. A
+    /// picture is not judged when nothing stands out from the ground or the article is cut off.
+    Cropped,
+    /// As [`Cropped`](Self::Cropped), and turned by at most 45 degrees, so that its long axis runs along the picture's
+    /// sides.
+    Upright,
+    /// As [`Cropped`](Self::Cropped), and turned so that its long axis is level and its heavier end on the left.
+    Aligned,
 }
 
 impl Article {
+    /// All variants.
+    pub const ALL: [Self; 5] = [Self::Whole, Self::Outlined, Self::Cropped, Self::Upright, Self::Aligned];
+
+    /// The name in manifests, settings and flags.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Outlined => "outlined",
+            Self::Cropped => "cropped",
+            Self::Upright => "upright",
+            Self::Aligned => "aligned",
+        }
+    }
+
+    /// Returns the article in a picture: the picture itself, or the straightened article that is found in it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the article cannot be found, [`Error::Picture`] when an outlined one is blurred.
+    pub fn of(self, frame: &Frame) -> Result<Cow<'_, Frame>> {
+        let outline = match self {
+            Self::Whole => return Ok(Cow::Borrowed(frame)),
+            Self::Outlined => Outline::find(frame)?,
+            Self::Cropped => Foreground::find(frame)?.cropped(),
+            Self::Upright => Foreground::find(frame)?.upright(),
+            Self::Aligned => Foreground::find(frame)?.aligned(),
+        };
+        let article = outline.straighten(frame);
+        match sharpness(&article) {
+            Some(sharp) if self == Self::Outlined && sharp < SHARP => Err(Error::Picture(
+                "the article is blurred; hold it still, move it into the lens's range, or give it more light".into(),
+            )),
+            _ => Ok(Cow::Owned(article)),
+        }
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     fn is_whole(&self) -> bool {
         *self == Self::Whole
@@ -155,21 +199,12 @@ impl Preprocess {
         [self.rows(), self.channels(), self.height as usize, self.width as usize]
     }
 
-    /// Returns the article in a picture: the picture itself, or the straightened article that is found in it.
+    /// Returns the article in a picture, see [`Article::of`].
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the article cannot be found, [`Error::Picture`] when it is blurred.
+    /// The errors of [`Article::of`].
     pub fn article_in<'a>(&self, frame: &'a Frame) -> Result<Cow<'a, Frame>> {
-        if self.article == Article::Whole {
-            return Ok(Cow::Borrowed(frame));
-        }
-        let article = Outline::find(frame)?.straighten(frame);
-        match sharpness(&article) {
-            Some(sharp) if sharp < SHARP => Err(Error::Picture(
-                "the article is blurred; hold it still, move it into the lens's range, or give it more light".into(),
-            )),
-            _ => Ok(Cow::Owned(article)),
-        }
+        self.article.of(frame)
     }
 
     /// Finds the article in a picture, then crops, scales and lays out its regions.

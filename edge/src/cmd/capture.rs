@@ -22,8 +22,7 @@ use counterfoil_edge::show::screen::Words;
 use counterfoil_edge::signals;
 use counterfoil_edge::watch::empty_scene::EmptyScene;
 use counterfoil_models::{
-    Article, Color, Exposure, Frame, Light, Preprocess, Region, Resize, SHARP, ensure_folder_free, lock_folder,
-    sharpness, write_whole,
+    Article, Color, Exposure, Frame, Light, Region, SHARP, ensure_folder_free, lock_folder, sharpness, write_whole,
 };
 
 use super::watch::say;
@@ -52,7 +51,8 @@ pub(crate) struct Cmd {
     /// Number of pictures to take
     #[arg(long, default_value_t = 500)]
     count: usize,
-    /// What the article is in a picture: `whole` (the guide frame) or `outlined` (found, turned and straightened)
+    /// What the article is in a picture: `whole` (the guide frame), `outlined` (four sides: found, turned and
+    /// straightened), or, on a plain ground, `cropped` (as it lies), `upright` or `aligned` (turned along its length)
     #[arg(long, default_value = "whole", value_parser = article)]
     article: Article,
     /// Seconds between two pictures
@@ -64,11 +64,8 @@ pub(crate) struct Cmd {
 }
 
 fn article(text: &str) -> Result<Article, String> {
-    match text {
-        "whole" => Ok(Article::Whole),
-        "outlined" => Ok(Article::Outlined),
-        _ => Err("expected whole or outlined".into()),
-    }
+    let named = Article::ALL.into_iter().find(|article| article.name() == text);
+    named.ok_or_else(|| format!("expected one of {}", Article::ALL.map(Article::name).join(", ")))
 }
 
 impl Cmd {
@@ -152,16 +149,8 @@ impl Guide {
     /// The guide frame of a useful shot, and the scene to compare the next shot with; or a message about what to do.
     fn judge(&self, shot: &Shot, last: Option<&EmptyScene>) -> Result<(Frame, EmptyScene), String> {
         let frame = shot.frame(Color::Rgb).and_then(|frame| Ok(frame.crop(self.region)?)).map_err(|e| e.to_string())?;
-        // The same preprocessing as in training finds the article.
-        let rule = Preprocess {
-            width: 64,
-            height: 64,
-            color: Color::Rgb,
-            resize: Resize::Stretch,
-            article: self.article,
-            regions: vec![Region::WHOLE],
-        };
-        let article = rule.article_in(&frame).map_err(|e| e.to_string())?;
+        // As in training.
+        let article = self.article.of(&frame).map_err(|e| e.to_string())?;
         match Exposure::of(&article).light() {
             Light::TooDark => return Err("too dark: more light".into()),
             Light::TooBright => return Err("too bright: less light, or turn the glare away".into()),
@@ -203,10 +192,7 @@ impl Album {
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let claim = lock_folder(folder)?;
         let settings = folder.join(SETTINGS);
-        let wanted = match article {
-            Article::Whole => "article = \"whole\"\n",
-            Article::Outlined => "article = \"outlined\"\n",
-        };
+        let wanted = format!("article = \"{}\"\n", article.name());
         if !settings.exists() {
             write_whole(&settings, wanted.as_bytes())?;
         } else if !fs::read_to_string(&settings)?.contains(wanted.trim()) {

@@ -117,7 +117,7 @@ pub(crate) struct InputArguments {
     /// What to do with pictures of another shape
     #[arg(long, value_parser = one_of::<Resize>(RESIZE))]
     resize: Option<Resize>,
-    /// Where the article is in a picture [default: whole]
+    /// Where the article is in a picture [default: as dataset.toml says; for pictures above 64 pixels, as they show]
     #[arg(long, value_parser = one_of::<Article>(ARTICLE))]
     article: Option<Article>,
     /// A crop as fractions x,y,width,height of the picture; repeat it for several
@@ -143,8 +143,11 @@ const ARTICLE: Choices = &[
     ("whole", "The whole picture: scans, or a guide frame that the article fills"),
     (
         "outlined",
-        "The article found in the picture: outlined, turned and straightened; for photos on a table or in a hand",
+        "The article with four sides in the picture: outlined, turned and straightened; for photos on a table or in a hand",
     ),
+    ("cropped", "The one thing of any outline on a plain ground, as it lies"),
+    ("upright", "The same, turned by at most 45 degrees: its long axis runs along the picture's side"),
+    ("aligned", "The same, turned: its long axis is level, its heavier end on the left"),
 ];
 
 /// Parses one of `choices`. The types belong to the bundle's contract, which knows no command line; their names do

@@ -1,17 +1,10 @@
 //! Resolves how pictures become a network's input: flags come first, then the kind of detector and `dataset.toml`,
 //! then the pictures themselves.
 
-use std::path::Path;
-
 use anyhow::Result;
 use counterfoil_models::{Article, Color, Preprocess, Region, Resize};
-use rayon::prelude::*;
 
-use super::{DataError, Item, Settings, Traits, partition_results};
-
-/// Number of pictures that are read first to find out colour and size. A few pictures show whether a set is in
-/// colour, and all of them are checked once they are decoded.
-const PREVIEW_PICTURES: usize = 48;
+use super::{Placement, Preview, Settings, Traits};
 
 /// Defaults for the input that a kind of detector sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +43,8 @@ pub struct ResolvedInput {
     pub input: Preprocess,
     /// Width and height of the blocks of the picture's pixels that are averaged into one pixel of a row.
     pub pool: [usize; 2],
+    /// Where the article was found, when the pictures decided that.
+    pub placement: Option<Placement>,
 }
 
 /// The preprocessing that command-line flags ask for; `None` where there is no flag.
@@ -61,7 +56,7 @@ pub struct InputRule {
     pub size: Option<[u32; 2]>,
     /// How a region of another aspect ratio is fitted to the input size.
     pub resize: Option<Resize>,
-    /// Whether the article is the whole picture or is outlined in it first.
+    /// Which part of a picture is the article; `None` leaves it to the data set and the pictures.
     pub article: Option<Article>,
     /// The crops of the article that the network judges.
     pub regions: Option<Vec<Region>>,
@@ -90,16 +85,11 @@ impl InputRule {
         self.color.or(defaults.color).or(settings.color)
     }
 
-    /// Resolves the whole rule. `usual` is called only when the colour or the size depends on the pictures.
+    /// Resolves the whole rule. The pictures are looked at only when something depends on them.
     ///
     /// # Errors
-    /// The errors of `usual`.
-    pub fn resolve(
-        &self,
-        settings: &Settings,
-        defaults: &InputDefaults,
-        usual: impl FnOnce() -> Result<Traits>,
-    ) -> Result<ResolvedInput> {
+    /// The errors of [`Preview::usual`].
+    pub fn resolve(&self, settings: &Settings, defaults: &InputDefaults, preview: &Preview) -> Result<ResolvedInput> {
         let of_set = defaults.data_set;
         let regions = self.regions.clone().or(settings.regions.clone().filter(|_| of_set));
         let size = self.size.or(settings.size.filter(|_| of_set));
@@ -111,11 +101,17 @@ impl InputRule {
             }
             DefaultSize::Own(_) | DefaultSize::Detailed { .. } => size,
         };
+        let stated = self.article.or(settings.article);
+        let placement = match defaults.size {
+            DefaultSize::Detailed { side, .. } if stated.is_none() && size.is_none() => preview.detailed(side),
+            _ => None,
+        };
+        let article = stated.or(placement.map(|placement| placement.article)).unwrap_or_default();
         let mut pool = self.pool.unwrap_or([1, 1]);
         let (color, [width, height]) = match (self.color(settings, defaults), size) {
             (Some(color), Some(size)) => (color, size),
             (color, size) => {
-                let usual = usual()?;
+                let usual = preview.usual(article)?;
                 let own = || match defaults.size {
                     DefaultSize::Fixed(size) => size,
                     DefaultSize::Own(most) => longest(usual, most),
@@ -133,10 +129,10 @@ impl InputRule {
             height,
             color,
             resize: self.resize.or(defaults.resize).or(settings.resize).unwrap_or(Resize::Stretch),
-            article: self.article.or(settings.article).unwrap_or_default(),
+            article,
             regions: regions.unwrap_or_else(|| vec![Region::WHOLE]),
         };
-        Ok(ResolvedInput { input, pool })
+        Ok(ResolvedInput { input, pool, placement })
     }
 }
 
@@ -162,21 +158,6 @@ fn blocks(usual: Traits, side: u32, area: u32) -> [u32; 2] {
 /// The input colour for pictures with these usual traits.
 pub(crate) fn own_color(usual: Traits) -> Color {
     if usual.colored { Color::Rgb } else { Color::Grey }
-}
-
-/// Determines the usual colour and size from up to [`PREVIEW_PICTURES`] pictures spread evenly over the list, or
-/// from the first one that can be read.
-///
-/// # Errors
-/// [`DataError::Unreadable`] when no picture can be read; `data` is the folder that the message names.
-pub(crate) fn usual(items: &[Item], data: &Path) -> Result<Traits> {
-    let count = items.len().min(PREVIEW_PICTURES);
-    let spread: Vec<&Item> = (0..count).map(|place| &items[place * items.len() / count]).collect();
-    let glance = |item: &Item| item.frame().map(|frame| Traits::of(&frame));
-    let (traits, reasons) = partition_results(spread.into_par_iter().map(glance).collect());
-    let usual = Traits::usual(&traits).or_else(|| items.iter().find_map(|item| glance(item).ok()));
-    let reasons = || reasons.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
-    Ok(usual.ok_or_else(|| DataError::Unreadable { path: data.to_path_buf(), reasons: reasons() })?)
 }
 
 #[cfg(test)]

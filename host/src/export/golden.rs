@@ -49,7 +49,7 @@ pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration
         if drawn.len() == COUNT {
             break;
         }
-        let picture = if input.article == Article::Outlined { laid_on_a_table(&picture) } else { picture };
+        let picture = if input.article == Article::Whole { picture } else { laid_on_a_table(&picture) };
         let mut bytes = Vec::new();
         if format == Jpeg {
             JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&picture)?;
@@ -83,7 +83,7 @@ fn steady(score: Score, calibration: &Calibration) -> Result<Option<Verdict>> {
     Ok((low == middle && middle == high).then_some(middle))
 }
 
-/// The picture with a white rim on a grey background, so that its outline can be found.
+/// The picture with a white rim on a plain dark ground, so that it can be found in it.
 fn laid_on_a_table(picture: &RgbImage) -> RgbImage {
     const RIM: u32 = 10;
     RgbImage::from_fn(2 * WIDTH, 2 * HEIGHT, |x, y| {

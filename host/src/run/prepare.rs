@@ -10,8 +10,8 @@ use safetensors::{Dtype, tensor::TensorView};
 use super::record::{FORMAT, Record};
 use super::{BESIDE, CONFIG, HELD_OUT, RECORD, ensure_free, make, remove, write};
 use crate::data::{
-    DataError, Dataset, Decoded, Fingerprint, InputRule, Item, Known, ResolvedInput, Rows, Samples, Split,
-    StorageLimits, TrainingSet, Traits, decode, differing, own_color, series, twins_across, unread, usual,
+    DataError, Dataset, Decoded, Fingerprint, InputRule, Item, Known, Preview, ResolvedInput, Rows, Samples, Split,
+    StorageLimits, TrainingSet, Traits, decode, differing, own_color, series, twins_across, unread,
 };
 use crate::detector::appearance::Tolerance;
 use crate::detector::{FitData, Kind};
@@ -84,8 +84,11 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         request.held_out
     );
     let defaults = request.net.recipe().input();
-    let resolved = request.look.resolve(&data.settings, &defaults, || usual(&data.genuine, request.data))?;
-    let ResolvedInput { mut input, pool } = resolved;
+    let preview = Preview::new(&data.genuine, request.data);
+    let ResolvedInput { mut input, pool, placement } = request.look.resolve(&data.settings, &defaults, &preview)?;
+    if let Some(placement) = placement.filter(|placement| placement.article != Article::Whole) {
+        tell(&placement.to_string());
+    }
     input.validate()?;
     let by_pictures = request.look.color(&data.settings, &defaults).is_none();
 

@@ -1,16 +1,11 @@
 //! A frame enters; the edge pixels of its reduced picture leave, each with its place, strength and direction.
 //!
-//! A file of its own because it alone decides what counts as an edge: the reduction, the colour channel, and how much
-//! stronger than the table's own grain a step must be.
+//! A file of its own because it alone decides what counts as an edge: the colour channel, and how much stronger than
+//! the table's own grain a step must be.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
-use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
-
+use super::reduced::{RING, Reduced, in_ring};
 use crate::Frame;
 
-/// Longest side of the reduced picture, in pixels: lines are found to a pixel of it, and the time needed is bounded.
-const LONGEST: u32 = 320;
 /// Number of directions in a half turn.
 pub(super) const DIRECTIONS: usize = 128;
 /// Marks a pixel that is not an edge.
@@ -19,9 +14,6 @@ const NONE: u8 = u8::MAX;
 const FAINTEST: i32 = 6;
 /// A step of more levels is an edge on any background.
 const PLAIN: i32 = 36;
-/// Width of the outer ring, as a share of the picture's shorter side. The ring shows the table, since an article does
-/// not touch the frame's edge.
-const RING: f64 = 0.06;
 /// Share of the ring's steps that are weaker than the threshold of an edge.
 const RING_SHARE: f64 = 0.92;
 
@@ -57,19 +49,7 @@ pub(super) struct Point {
 impl Edges {
     /// Reduces the frame and finds its edges.
     pub(super) fn of(frame: &Frame) -> Self {
-        let (width, height) = (frame.width(), frame.height());
-        let longest = width.max(height);
-        let side = |side: u32| {
-            let reduced = (u64::from(side) * u64::from(LONGEST) / u64::from(longest)) as u32;
-            if longest > LONGEST { reduced.max(1) } else { side }
-        };
-        let (reduced_width, reduced_height) = (side(width), side(height));
-        let (pixels, channels) = match frame {
-            Frame::Grey(image) => (reduce::<U8>(image.as_raw(), (width, height), (reduced_width, reduced_height)), 1),
-            Frame::Rgb(image) => (reduce::<U8x3>(image.as_raw(), (width, height), (reduced_width, reduced_height)), 3),
-        };
-        let scale = (f64::from(width) / f64::from(reduced_width), f64::from(height) / f64::from(reduced_height));
-        let (width, height) = (reduced_width as usize, reduced_height as usize);
+        let Reduced { pixels, channels, width, height, scale } = Reduced::of(frame);
         let steps = steps(&pixels, channels, width, height);
         let threshold = threshold(&steps, width, height);
         let mut edges =
@@ -185,30 +165,10 @@ fn steps(pixels: &[u8], channels: usize, width: usize, height: usize) -> Vec<Ste
 
 /// The threshold of an edge, in levels: larger than most steps of the ring, which are the table's grain.
 fn threshold(steps: &[Step], width: usize, height: usize) -> i32 {
-    let ring = ((width.min(height) as f64 * RING) as usize).max(2);
-    let mut around: Vec<i32> = steps
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| {
-            let (x, y) = (at % width, at / width);
-            x < ring || y < ring || x + ring >= width || y + ring >= height
-        })
-        .map(|(_, step)| step.squared)
-        .collect();
+    let in_ring = in_ring(width, height);
+    let mut around: Vec<i32> =
+        steps.iter().enumerate().filter(|(at, _)| in_ring(*at)).map(|(_, step)| step.squared).collect();
     let rank = (around.len() as f64 * RING_SHARE) as usize;
     let (_, usual, _) = around.select_nth_unstable(rank);
     (f64::from(*usual).sqrt() / 4.0).ceil().clamp(f64::from(FAINTEST), f64::from(PLAIN)) as i32
-}
-
-fn reduce<P: PixelTrait + InnerPixel<Component = u8>>(
-    pixels: &[u8],
-    (width, height): (u32, u32),
-    (reduced_width, reduced_height): (u32, u32),
-) -> Vec<u8> {
-    let source =
-        TypedImageRef::<P>::from_buffer(width, height, pixels).expect("a frame has a byte a channel and pixel");
-    let mut reduced = TypedImage::<P>::new(reduced_width, reduced_height);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize_typed(&source, &mut reduced, &options).expect("the whole frame is reduced");
-    P::components(reduced.pixels()).to_vec()
 }

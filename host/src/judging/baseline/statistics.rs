@@ -10,16 +10,14 @@ use rayon::prelude::*;
 
 use super::eval_planes::EvalPlanes;
 use super::fit::{self, Scorer};
-use crate::data::{InputRule, Item, Samples, Settings, usual};
+use crate::data::{InputRule, Item, Preview, Samples, Settings};
 use crate::detector::{Kind, statistics};
 use crate::eval::Scored;
 
 /// Scores the pictures with statistics fitted to the reference, or to halves of the judged genuine pictures.
 pub(super) fn scores(items: &[Item], reference: Option<&[Item]>) -> Result<Vec<Scored>> {
-    let input = InputRule::default().resolve(&Settings::default(), &Kind::Statistics.recipe().input(), || {
-        usual(items, Path::new("what is judged"))
-    })?;
-    let input = input.input;
+    let preview = Preview::new(items, Path::new("what is judged"));
+    let input = InputRule::default().resolve(&Settings::default(), &Kind::Statistics.recipe().input(), &preview)?.input;
     let eval_planes = EvalPlanes::of(items, &input);
     let reference = reference.map(|reference| EvalPlanes::of(reference, &input));
     fit::scores(&eval_planes, reference.as_ref(), Statistics::fit)
