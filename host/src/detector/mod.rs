@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{InputDefaults, Samples};
 use crate::nn::Net;
-use appearance::Tolerance;
+use appearance::Camera;
 use detective::Gan;
 use statistics::Statistics;
 use strokes::Strokes;
@@ -116,7 +116,7 @@ pub trait Recipe: Sync {
     ///
     /// # Errors
     /// When it cannot be fitted to these pictures.
-    fn fit_beside(&self, _pictures: &FitData, _tolerance: Tolerance, _seed: u64) -> Result<Option<Vec<u8>>> {
+    fn fit_beside(&self, _pictures: &FitData, _camera: Camera, _seed: u64) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }
 

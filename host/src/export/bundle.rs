@@ -21,7 +21,7 @@ use super::golden::{self, Drawn};
 use super::parity::{Agreement, EngineOutputs, compare, compare_judgements};
 use super::runtime::Runtime;
 use crate::data;
-use crate::detector::appearance::{Appearance, SHOTS, Tolerance};
+use crate::detector::appearance::{Appearance, Camera, SHOTS, Tolerance};
 use crate::detector::detective::{Beside, DetectorOutput, InferenceModel};
 use crate::gan::{self, CheckpointSelector, Trained};
 use crate::math::random::stream;
@@ -125,7 +125,11 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         Ok((outputs.score, if groups.is_some() { outputs.embedding } else { Vec::new() }))
     });
     let (scores, embeddings): (Vec<Vec<f32>>, Vec<Vec<f32>>) = outputs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    let (join, calibration) = calibrate(&record, &scores, request.alpha)?;
+    // Where the whole picture is judged, the stated rate is to hold under the camera's changes, too.
+    let camera = record.camera();
+    let shots =
+        record.is_pooled().then(|| shots(&engine, &held_out, camera, (c, h, w), ("calibration shot", record.seed)));
+    let (join, calibration) = calibrate(&record, shots.transpose()?.as_ref().unwrap_or(&scores), request.alpha)?;
     let enrolment = match &groups {
         None => None,
         Some(groups) => {
@@ -145,7 +149,7 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
             detector: [(w / across) as u32, (h / down) as u32],
             tolerance: record.tolerance.to_string(),
             multiply_adds: multiply_adds as u64,
-            false_alarms: false_alarms(&engine, &calibration, pictures, (c, h, w), record.seed)?,
+            false_alarms: false_alarms(&engine, &calibration, pictures, (c, h, w), (camera, record.seed))?,
         })
     });
     let whole_picture = whole_picture.transpose()?;
@@ -205,25 +209,37 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
     publish(manifest, request.out, request.force, Some(&measurement))
 }
 
+/// The scores of other shots of pictures, one shot of each. The stream is named for what the shots are for.
+fn shots(
+    engine: &Engine,
+    pictures: &[Vec<u8>],
+    camera: Camera,
+    shape: (usize, usize, usize),
+    (name, seed): (&str, u64),
+) -> Result<Vec<Vec<f32>>> {
+    let judge = |(index, plane): (usize, &Vec<u8>)| {
+        let shot = camera.vary(plane, shape, &mut stream(seed, name, index as u64));
+        Ok(engine.run(&unit(&shot))?.score)
+    };
+    pictures.par_iter().enumerate().map(judge).collect()
+}
+
 /// The share of genuine pictures that is called counterfeit when each is changed as another shot of it may differ, for
-/// each tolerance. These are the pictures of the calibration, so without a change the share is the stated rate.
+/// each tolerance. The calibration used other shots of the same pictures.
 fn false_alarms(
     engine: &Engine,
     calibration: &Calibration,
     pictures: &[Vec<u8>],
     shape: (usize, usize, usize),
-    seed: u64,
+    (camera, seed): (Camera, u64),
 ) -> Result<BTreeMap<String, Measured>> {
     let rate = |tolerance: Tolerance| {
-        let is_alarm = |(index, plane): (usize, &Vec<u8>)| {
-            let shot = tolerance.vary(plane, shape, &mut stream(seed, "calibration shot", index as u64));
-            let score = Score::new(engine.run(&unit(&shot))?.score[0])?;
-            Ok(calibration.judge(score).verdict() == Verdict::Counterfeit)
-        };
-        let found = pictures.par_iter().enumerate().map(is_alarm).collect::<Result<Vec<bool>>>()?;
-        let (alarms, all) = (found.iter().filter(|is_alarm| **is_alarm).count(), found.len());
-        let (low, high) = wilson(alarms as u64, all as u64);
-        Ok((tolerance.to_string(), Measured { value: alarms as f64 / all as f64, low, high }))
+        let scores = shots(engine, pictures, Camera { tolerance, ..camera }, shape, ("false alarm shot", seed))?;
+        let verdicts = scores.iter().map(|rows| Ok(calibration.judge(Score::new(rows[0])?).verdict()));
+        let verdicts = verdicts.collect::<Result<Vec<_>>>()?;
+        let alarms = verdicts.iter().filter(|verdict| **verdict == Verdict::Counterfeit).count();
+        let (low, high) = wilson(alarms as u64, verdicts.len() as u64);
+        Ok((tolerance.to_string(), Measured { value: alarms as f64 / verdicts.len() as f64, low, high }))
     };
     Tolerance::ALL.into_iter().map(rate).collect()
 }
@@ -278,7 +294,7 @@ fn networks(
             // Each picture and some other shots of it, so that the scale holds under the camera's changes, too.
             let shot = |at: usize| {
                 let (plane, mut rng) = (&scaling[at / SHOTS], stream(record.seed, "scaling shot", at as u64));
-                if at.is_multiple_of(SHOTS) { plane.clone() } else { record.tolerance.vary(plane, (c, h, w), &mut rng) }
+                if at.is_multiple_of(SHOTS) { plane.clone() } else { record.camera().vary(plane, (c, h, w), &mut rng) }
             };
             let rows = (0..scaling.len() * SHOTS).map(|at| data::pool(&shot(at), (c, h, w), pool));
             let rows: Vec<Vec<u8>> = rows.collect();

@@ -239,7 +239,7 @@ impl Prepared {
         ));
         let groups = self.train_groups.as_deref().unwrap_or_default();
         let pictures = FitData { genuine: &self.samples, groups, known: &self.known };
-        match self.record.net.recipe().fit_beside(&pictures, self.record.tolerance, self.record.seed)? {
+        match self.record.net.recipe().fit_beside(&pictures, self.record.camera(), self.record.seed)? {
             Some(file) => write(&path, &file),
             None => Ok(()),
         }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{BESIDE, HELD_OUT, RECORD};
 use crate::data::InputRule;
 use crate::detector::Kind;
-use crate::detector::appearance::{Appearance, Tolerance};
+use crate::detector::appearance::{Appearance, Camera, Tolerance};
 use crate::gan::difference;
 
 /// Version of the format of [`Record`].
@@ -107,6 +107,12 @@ impl Record {
     #[must_use]
     pub fn is_scaled(&self) -> bool {
         self.input.rows() > 1 || self.is_pooled()
+    }
+
+    /// What may differ between two shots of one article.
+    #[must_use]
+    pub fn camera(&self) -> Camera {
+        Camera { tolerance: self.tolerance, article: self.input.article }
     }
 
     /// Reads what was fitted beside the detector, if it was.

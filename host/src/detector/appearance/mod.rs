@@ -10,7 +10,7 @@
 //!
 //! Each view's distance is a Mahalanobis distance (1936) with the covariance of Ledoit and Wolf (2004). A tail
 //! makes a level of it, -ln p, with distances of genuine pictures that the distribution did not see (cross-validation).
-//! The levels are added (Fisher 1932). Genuine pictures are varied as a camera varies them ([`Tolerance`]) before
+//! The levels are added (Fisher 1932). Genuine pictures are varied as a camera varies them ([`Camera`]) before
 //! anything is fitted.
 //!
 //! Features are computed by the exported graph itself, in the box's engine.
@@ -36,7 +36,7 @@ use crate::math::whitening::{Shrinkage, Whitening};
 use crate::onnx::{Attribute, Dim, Graph};
 
 use features::{ChannelScales, FEATURES, channel_scales, outputs};
-pub use variation::Tolerance;
+pub use variation::{Camera, Tolerance};
 
 /// Side of a cell, in pixels. A picture's sides must be multiples of it.
 pub const CELL: usize = 32;
@@ -93,7 +93,7 @@ impl Appearance {
     ///
     /// # Errors
     /// When the pictures are fewer than 20, their sides are no multiples of [`CELL`], or a picture cannot be read.
-    pub fn fit(samples: &Samples, groups: &[u32], tolerance: Tolerance, seed: u64) -> Result<Self> {
+    pub fn fit(samples: &Samples, groups: &[u32], camera: Camera, seed: u64) -> Result<Self> {
         let shape = samples.full_shape();
         ensure!(
             shape.1.is_multiple_of(CELL) && shape.2.is_multiple_of(CELL) && cells_of(shape) > 0,
@@ -111,13 +111,13 @@ impl Appearance {
         let mut appearance = Self::blank(shape);
         appearance.channels = channel_scales(samples, &chosen)?;
 
-        let shots = if tolerance == Tolerance::None { 1 } else { SHOTS };
+        let shots = if camera.tolerance == Tolerance::None { 1 } else { SHOTS };
         let engine = appearance.feature_engine()?;
         let one = |at: usize| {
             let (picture, shot) = (chosen[at / shots], at % shots);
             let row = samples.full_row(picture)?;
             let mut rng = stream(seed, "appearance shot", at as u64);
-            let row = if shot == 0 { row } else { tolerance.vary(&row, shape, &mut rng) };
+            let row = if shot == 0 { row } else { camera.vary(&row, shape, &mut rng) };
             let [cells, pooled, statistics]: [Vec<f32>; 3] = outputs(&engine, &row)?;
             Ok(Features { cells, pooled, statistics })
         };
@@ -338,7 +338,8 @@ mod tests {
 
     #[test]
     fn a_fault_is_unlike_the_genuine_pictures_and_the_camera_is_not() {
-        let fit = |tolerance| Appearance::fit(&samples(60), &[], tolerance, 1).unwrap();
+        let camera = |tolerance| Camera { tolerance, ..Camera::default() };
+        let fit = |tolerance| Appearance::fit(&samples(60), &[], camera(tolerance), 1).unwrap();
         let appearance = fit(Tolerance::Fixed);
         let mut genuine = levels(&appearance, (1000..1040).map(|i| picture(i, false)));
         let faulty = levels(&appearance, (2000..2040).map(|i| picture(i, true)));
@@ -347,7 +348,7 @@ mod tests {
         assert!(found >= 36, "{found} of 40 faults are found");
         // The same pictures by another shot: few are beyond what the fit took for usual.
         let shots = |appearance: &Appearance| {
-            let vary = |i| Tolerance::Fixed.vary(&picture(i, false), (1, SIDE, SIDE), &mut stream(3, "other shot", i));
+            let vary = |i| Camera::default().vary(&picture(i, false), (1, SIDE, SIDE), &mut stream(3, "other shot", i));
             let levels = levels(appearance, (1000..1040).map(vary));
             levels.iter().filter(|level| **level > genuine[39].max(12.0)).count()
         };
@@ -362,11 +363,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_fitted_or_read_is_refused() {
-        let few = Appearance::fit(&samples(19), &[], Tolerance::None, 1).unwrap_err().to_string();
+        let few = Appearance::fit(&samples(19), &[], Camera::default(), 1).unwrap_err().to_string();
         assert!(few.contains("19 genuine pictures"), "{few}");
         let odd = Samples::new(1, 40, 64, vec![9; 40 * 64 * 30]).unwrap();
-        assert!(Appearance::fit(&odd, &[], Tolerance::None, 1).unwrap_err().to_string().contains("64 x 40"));
-        let bytes = Appearance::fit(&samples(20), &[], Tolerance::None, 1).unwrap().to_bytes().unwrap();
+        assert!(Appearance::fit(&odd, &[], Camera::default(), 1).unwrap_err().to_string().contains("64 x 40"));
+        let bytes = Appearance::fit(&samples(20), &[], Camera::default(), 1).unwrap().to_bytes().unwrap();
         for damaged in [&bytes[..100], &[]] {
             assert!(Appearance::from_bytes(damaged).is_err());
         }
@@ -375,7 +376,7 @@ mod tests {
     #[test]
     fn equal_pictures_are_finite() {
         let flat = Samples::new(1, SIDE, SIDE, vec![0; SIDE * SIDE * 24]).unwrap();
-        let appearance = Appearance::fit(&flat, &[], Tolerance::Fixed, 1).unwrap();
+        let appearance = Appearance::fit(&flat, &[], Camera::default(), 1).unwrap();
         let found = levels(&appearance, [vec![0; SIDE * SIDE], vec![255; SIDE * SIDE], picture(1, true)].into_iter());
         assert!(found.iter().all(|level| level.is_finite()), "{found:?}");
     }

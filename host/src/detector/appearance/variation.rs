@@ -3,6 +3,7 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use counterfoil_models::Article;
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, GrayImage, RgbImage};
 use rand::Rng;
@@ -73,6 +74,32 @@ impl Tolerance {
                 Some(Extent { turn: 6.0, shift: 0.03, scale: 0.06, light: 0.35, blur: 1.1, noise: 0.02, jpeg: 50 })
             }
         }
+    }
+}
+
+/// What may differ between two shots of one article.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Camera {
+    /// How much the camera may change.
+    pub tolerance: Tolerance,
+    /// Which part of a picture is the article. Where it is found in the picture, little is left of a shift, and of a
+    /// turn if it is turned.
+    pub article: Article,
+}
+
+/// What is left of a turn, a shift or a change of scale of an article that is found in the picture.
+const LEFT: f32 = 1.0 / 3.0;
+
+impl Camera {
+    fn extent(self) -> Option<Extent> {
+        let most = self.tolerance.extent()?;
+        Some(match self.article {
+            Article::Whole => most,
+            Article::Cropped => Extent { shift: most.shift * LEFT, scale: most.scale * LEFT, ..most },
+            Article::Outlined | Article::Upright | Article::Aligned => {
+                Extent { turn: most.turn * LEFT, shift: most.shift * LEFT, scale: most.scale * LEFT, ..most }
+            }
+        })
     }
 
     /// A row `[C, H, W]` of bytes as another shot would give it. Turn, light, blur, noise and JPEG are each drawn for
@@ -192,7 +219,8 @@ mod tests {
             let shape = (channels, 48, 64);
             let row: Vec<u8> = (0..channels * 48 * 64).map(|i| if i / 8 % 3 == 0 { 40 } else { 200 }).collect();
             let mean = |tolerance: Tolerance| {
-                let shots = (0..8).map(|i| tolerance.vary(&row, shape, &mut stream(1, "shot", i)));
+                let camera = Camera { tolerance, ..Camera::default() };
+                let shots = (0..8).map(|i| camera.vary(&row, shape, &mut stream(1, "shot", i)));
                 shots.map(|shot| distance(&shot, &row)).sum::<f32>() / 8.0
             };
             let [none, scanner, fixed, handheld] =

@@ -22,7 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::appearance::{Appearance, Tolerance};
+use super::appearance::{Appearance, Camera};
 use super::{FitData, Kind, Recipe, Training};
 use crate::data::{DefaultSize, InputDefaults};
 use crate::math::random::stream;
@@ -81,8 +81,8 @@ impl Recipe for Gan {
         InputDefaults { size, color: None, resize: None, data_set: true }
     }
 
-    fn fit_beside(&self, pictures: &FitData, tolerance: Tolerance, seed: u64) -> anyhow::Result<Option<Vec<u8>>> {
-        let appearance = Appearance::fit(pictures.genuine, pictures.groups, tolerance, seed)?;
+    fn fit_beside(&self, pictures: &FitData, camera: Camera, seed: u64) -> anyhow::Result<Option<Vec<u8>>> {
+        let appearance = Appearance::fit(pictures.genuine, pictures.groups, camera, seed)?;
         Ok(Some(appearance.to_bytes()?))
     }
 
