@@ -28,6 +28,7 @@ use quads::{Quad, area, convex};
 use sides::{Fitted, Rim};
 
 pub use foreground::Foreground;
+pub(crate) use reduced::reduce;
 pub(crate) use sides::Pixels;
 
 /// Smallest share of the frame that an article covers: with less, its print is too coarse to judge.
@@ -104,6 +105,11 @@ impl Outline {
             }
         }
         Err(if cut.is_some() { NotFound::CutOff } else { refused })
+    }
+
+    /// The outline with these corners, which go clockwise from the article's upper left.
+    pub(crate) fn of_corners(corners: [(f64, f64); 4]) -> Self {
+        Self { corners }
     }
 
     /// The four corners, clockwise from the upper left, in pixels of the frame.

@@ -299,6 +299,7 @@ mod tests {
                 color: Color::Grey,
                 resize: Resize::Stretch,
                 article: crate::Article::Whole,
+                reference: None,
                 regions: vec![Region::WHOLE],
             },
             join: Join::single(),

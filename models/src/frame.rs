@@ -182,6 +182,17 @@ impl Frame {
         Ok(bytes.into_inner())
     }
 
+    /// The picture with every level of every channel replaced.
+    #[must_use]
+    pub(crate) fn map(mut self, level: impl Fn(u8) -> u8) -> Self {
+        let bytes: &mut [u8] = match &mut self {
+            Self::Grey(image) => image,
+            Self::Rgb(image) => image,
+        };
+        bytes.iter_mut().for_each(|byte| *byte = level(*byte));
+        self
+    }
+
     /// The picture in grey, as full-range BT.601 luma: `(77 R + 150 G + 29 B + 128) >> 8`.
     ///
     /// This is the only definition of grey for RGB pixels.

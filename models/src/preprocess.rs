@@ -10,7 +10,7 @@ use fast_image_resize::pixels::{InnerPixel, U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Foreground, Frame, Outline, Region, Result, SHARP, sha256_hex, sharpness};
+use crate::{Error, Foreground, Frame, NotFound, Outline, Reference, Region, Result, SHARP, sha256_hex, sharpness};
 
 mod layout;
 
@@ -62,6 +62,9 @@ pub enum Article {
     /// The whole picture: a scan, or a guide frame that the article fills.
     #[default]
     Whole,
+    /// The whole picture, moved, turned and lit a little so that it lies over the mean genuine picture, the
+    /// [`Reference`]. Where that does not succeed, it is taken as it is.
+    Registered,
     /// The article has four sides: it is outlined in the picture, turned upright and straightened. A picture is not
     /// judged when no article is found in it or the article is blurred.
     Outlined,
@@ -77,13 +80,15 @@ pub enum Article {
 
 impl Article {
     /// All variants.
-    pub const ALL: [Self; 5] = [Self::Whole, Self::Outlined, Self::Cropped, Self::Upright, Self::Aligned];
+    pub const ALL: [Self; 6] =
+        [Self::Whole, Self::Registered, Self::Outlined, Self::Cropped, Self::Upright, Self::Aligned];
 
     /// The name in manifests, settings and flags.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Whole => "whole",
+            Self::Registered => "registered",
             Self::Outlined => "outlined",
             Self::Cropped => "cropped",
             Self::Upright => "upright",
@@ -91,18 +96,13 @@ impl Article {
         }
     }
 
-    /// Returns the article in a picture: the picture itself, or the straightened article that is found in it.
+    /// Returns the article in a picture: the picture itself, or the straightened article that is found in it. A
+    /// registered picture is returned as it is, because that needs a reference.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the article cannot be found, [`Error::Picture`] when an outlined one is blurred.
     pub fn of(self, frame: &Frame) -> Result<Cow<'_, Frame>> {
-        let outline = match self {
-            Self::Whole => return Ok(Cow::Borrowed(frame)),
-            Self::Outlined => Outline::find(frame)?,
-            Self::Cropped => Foreground::find(frame)?.cropped(),
-            Self::Upright => Foreground::find(frame)?.upright(),
-            Self::Aligned => Foreground::find(frame)?.aligned(),
-        };
+        let Some(outline) = self.outline(frame)? else { return Ok(Cow::Borrowed(frame)) };
         let article = outline.straighten(frame);
         match sharpness(&article) {
             Some(sharp) if self == Self::Outlined && sharp < SHARP => Err(Error::Picture(
@@ -110,6 +110,20 @@ impl Article {
             )),
             _ => Ok(Cow::Owned(article)),
         }
+    }
+
+    /// The outline of the article in a picture; `None` when it is the whole picture, or registered.
+    ///
+    /// # Errors
+    /// [`NotFound`] when the article cannot be found.
+    pub fn outline(self, frame: &Frame) -> Result<Option<Outline>, NotFound> {
+        Ok(Some(match self {
+            Self::Whole | Self::Registered => return Ok(None),
+            Self::Outlined => Outline::find(frame)?,
+            Self::Cropped => Foreground::find(frame)?.cropped(),
+            Self::Upright => Foreground::find(frame)?.upright(),
+            Self::Aligned => Foreground::find(frame)?.aligned(),
+        }))
     }
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
@@ -132,6 +146,9 @@ pub struct Preprocess {
     /// Which part of a picture is the article.
     #[serde(default, skip_serializing_if = "Article::is_whole")]
     pub article: Article,
+    /// The mean genuine picture, for [`Article::Registered`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// The regions of the article; each becomes a row of the batch, in this order.
     pub regions: Vec<Region>,
 }
@@ -144,7 +161,7 @@ impl Preprocess {
     #[must_use]
     pub fn whole(width: u32, height: u32, color: Color) -> Self {
         let (resize, article, regions) = (Resize::Stretch, Article::Whole, vec![Region::WHOLE]);
-        Self { width, height, color, resize, article, regions }
+        Self { width, height, color, resize, article, reference: None, regions }
     }
 
     /// Checks the values that a manifest or a flag states.
@@ -175,6 +192,13 @@ impl Preprocess {
                 expected: "the whole picture as the one region: the ink is cropped by where it lies",
             });
         }
+        if (self.article == Article::Registered) != self.reference.is_some() {
+            return Err(Error::Setting {
+                field: "input.reference",
+                found: if self.reference.is_some() { "given" } else { "missing" }.into(),
+                expected: "a mean genuine picture beside `article: registered`, and nothing beside any other",
+            });
+        }
         for region in &self.regions {
             region.validate("input.regions")?;
         }
@@ -199,12 +223,15 @@ impl Preprocess {
         [self.rows(), self.channels(), self.height as usize, self.width as usize]
     }
 
-    /// Returns the article in a picture, see [`Article::of`].
+    /// Returns the article in a picture, see [`Article::of`]; with a reference, the picture that is laid over it.
     ///
     /// # Errors
     /// The errors of [`Article::of`].
     pub fn article_in<'a>(&self, frame: &'a Frame) -> Result<Cow<'a, Frame>> {
-        self.article.of(frame)
+        match &self.reference {
+            Some(reference) => Ok(Cow::Owned(reference.lay_under(frame))),
+            None => self.article.of(frame),
+        }
     }
 
     /// Finds the article in a picture, then crops, scales and lays out its regions.
@@ -328,7 +355,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn rule(width: u32, height: u32, color: Color, resize: Resize, regions: Vec<Region>) -> Preprocess {
-        Preprocess { width, height, color, resize, article: Article::Whole, regions }
+        Preprocess { width, height, color, resize, article: Article::Whole, reference: None, regions }
     }
 
     #[test]

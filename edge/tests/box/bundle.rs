@@ -66,6 +66,7 @@ impl Fixture {
                 color: Color::Grey,
                 resize: Resize::Stretch,
                 article: Article::Whole,
+                reference: None,
                 regions: vec![Region::WHOLE],
             },
             join: Join::single(),

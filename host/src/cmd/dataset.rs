@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use counterfoil_host::data::{self, LEAK, inspect};
+use counterfoil_host::data::{self, InputRule, Inspection, LEAK, Preview, ResolvedInput, inspect};
+use counterfoil_host::detector::Kind;
 use counterfoil_host::synthetic::specimen;
 use counterfoil_host::synthetic::zoo::{self, Plan};
-use counterfoil_models::ensure_folder_free;
+use counterfoil_models::{Preprocess, ensure_folder_free, ensure_free};
+use serde::Serialize;
 
 /// Draws or inspects pictures to train on
 #[derive(Debug, Subcommand)]
@@ -79,6 +81,9 @@ pub(crate) struct Inspect {
     /// Regular expression on file names; its first capture is the group, such as 'w(\d+)_'
     #[arg(long, value_name = "REGEX")]
     group: Option<String>,
+    /// Draw what a detector would see of some pictures, with the defaults of `train`, into this PNG file
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -143,14 +148,29 @@ impl Inspect {
         for line in data::unread(&found.unreadable, "counted") {
             super::tell(&line);
         }
+        let seen = self.seen(&dataset)?;
+        if let Some(file) = &self.sheet {
+            draw_sheet(file, &dataset, seen.as_ref())?;
+        }
         if self.json {
-            return super::print(&format!("{}\n", serde_json::to_string(&found)?));
+            let input = seen.as_ref().map(|seen| &seen.input);
+            return super::print(&format!("{}\n", serde_json::to_string(&Json { found: &found, input })?));
         }
         let mut text = String::new();
         writeln!(text, "genuine   {} pictures in {} groups", found.genuine, found.groups)?;
         let fakes: usize = found.fake.values().sum();
         writeln!(text, "fake      {fakes} pictures in {} families", found.fake.len())?;
         writeln!(text, "sizes     {}", sizes(&found.sizes))?;
+        if let Some(ResolvedInput { input, pool, placement }) = &seen {
+            let [across, down] = *pool;
+            let color = if input.channels() == 1 { "grey" } else { "rgb" };
+            let size = format!("{}x{} {color}", input.width, input.height);
+            let regions = if input.rows() > 1 { format!(", {} regions", input.rows()) } else { String::new() };
+            let game = (input.width as usize / across, input.height as usize / down);
+            let game = if *pool == [1, 1] { String::new() } else { format!(", {}x{} for the game", game.0, game.1) };
+            writeln!(text, "input     {size}{regions}{game}, with the defaults of `train`")?;
+            placement.iter().try_for_each(|placement| writeln!(text, "article   {placement}"))?;
+        }
         if let Some(series) = &found.series {
             writeln!(text, "series    {series}")?;
         }
@@ -169,6 +189,38 @@ impl Inspect {
         }
         super::print(&text)
     }
+}
+
+/// What `dataset inspect --json` prints.
+#[derive(Serialize)]
+struct Json<'a> {
+    #[serde(flatten)]
+    found: &'a Inspection,
+    /// How `train` would make its input of the pictures; `None` without genuine pictures.
+    input: Option<&'a Preprocess>,
+}
+
+impl Inspect {
+    /// How `train` would see the genuine pictures; `None` when there are none that can be read.
+    fn seen(&self, dataset: &data::Dataset) -> Result<Option<ResolvedInput>> {
+        let defaults = Kind::Dcgan.recipe().input();
+        let preview = Preview::new(&dataset.genuine, &self.path);
+        if dataset.genuine.iter().all(|item| item.frame().is_err()) {
+            return Ok(None);
+        }
+        InputRule::default().resolve(&dataset.settings, &defaults, &preview).map(Some)
+    }
+}
+
+/// Draws what a detector sees of some genuine pictures and of some counterfeits.
+fn draw_sheet(file: &Path, dataset: &data::Dataset, seen: Option<&ResolvedInput>) -> Result<()> {
+    let seen = seen.context("--sheet: there are no genuine pictures that can be read")?;
+    ensure_free(file, false)?;
+    let fakes = dataset.fake.len().min(data::SHEET_PICTURES / 2);
+    let genuine = data::spread(&dataset.genuine, data::SHEET_PICTURES - fakes);
+    let items: Vec<&data::Item> = genuine.chain(data::spread(&dataset.fake, fakes)).collect();
+    let sheet = data::sheet(&items, &seen.input, seen.pool).context("--sheet: no article was found in any picture")?;
+    sheet.save(file).with_context(|| format!("cannot write {}; give a name that ends in .png", file.display()))
 }
 
 /// Parses a count of at least 1.

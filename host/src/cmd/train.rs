@@ -141,6 +141,7 @@ const RESIZE: Choices = &[
 ];
 const ARTICLE: Choices = &[
     ("whole", "The whole picture: scans, or a guide frame that the article fills"),
+    ("registered", "The whole picture, moved, turned and lit a little so that it lies over the mean genuine one"),
     (
         "outlined",
         "The article with four sides in the picture: outlined, turned and straightened; for photos on a table or in a hand",

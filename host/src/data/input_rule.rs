@@ -76,6 +76,7 @@ impl InputRule {
             color: self.color.unwrap_or(rule.color),
             resize: self.resize.unwrap_or(rule.resize),
             article: self.article.unwrap_or(rule.article),
+            reference: rule.reference,
             regions: self.regions.unwrap_or(rule.regions),
         }
     }
@@ -103,7 +104,7 @@ impl InputRule {
         };
         let stated = self.article.or(settings.article);
         let placement = match defaults.size {
-            DefaultSize::Detailed { side, .. } if stated.is_none() && size.is_none() => preview.detailed(side),
+            DefaultSize::Detailed { side, .. } if stated.is_none() => preview.detailed(side, size.is_none()),
             _ => None,
         };
         let article = stated.or(placement.map(|placement| placement.article)).unwrap_or_default();
@@ -129,6 +130,7 @@ impl InputRule {
             height,
             color,
             resize: self.resize.or(defaults.resize).or(settings.resize).unwrap_or(Resize::Stretch),
+            reference: preview.reference(article)?,
             article,
             regions: regions.unwrap_or_else(|| vec![Region::WHOLE]),
         };

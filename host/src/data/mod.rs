@@ -17,6 +17,7 @@ mod preview;
 mod rows;
 mod samples;
 mod series;
+mod sheet;
 mod simple_statistics;
 mod split;
 mod training_set;
@@ -25,7 +26,7 @@ mod understood;
 mod zoo_index;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use dataset::{Dataset, Item, Settings, sides};
@@ -40,11 +41,12 @@ pub use inspect::{Inspection, LEAK, inspect};
 pub use known::Known;
 pub use layout::{LayoutError, Side};
 pub use names::Part;
-pub use preview::{Placement, Preview};
+pub use preview::{Placement, Preview, spread};
 pub(crate) use rows::Rows;
 pub use rows::StorageLimits;
 pub use samples::{Samples, SamplesError, pool};
 pub(crate) use series::series;
+pub use sheet::{MOST as SHEET_PICTURES, sheet};
 pub use simple_statistics::simple_statistics;
 pub use split::{HELD_OUT, Split};
 pub use training_set::TrainingSet;
@@ -103,8 +105,8 @@ pub enum DataError {
         /// What was skipped instead, in words.
         passed: String,
     },
-    /// None of the pictures can be read.
-    #[error("none of the genuine pictures in {} can be read: {reasons}", path.display())]
+    /// None of the pictures can be read, or the article is found in none.
+    #[error("none of the genuine pictures in {} can be learned from: {reasons}", path.display())]
     Unreadable {
         /// The folder.
         path: PathBuf,
@@ -196,6 +198,14 @@ pub enum DataError {
         /// The error of the reader or the decoder.
         source: counterfoil_edge::Error,
     },
+}
+
+impl DataError {
+    /// [`DataError::Unreadable`] with the first few of the reasons.
+    pub(crate) fn unreadable(path: &Path, reasons: &[String]) -> Self {
+        let reasons = reasons.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
+        Self::Unreadable { path: path.to_path_buf(), reasons }
+    }
 }
 
 fn more(found: usize) -> String {

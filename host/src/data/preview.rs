@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use anyhow::Result;
-use counterfoil_models::{Article, Foreground, Frame, Outline};
+use anyhow::{Context, Result};
+use counterfoil_models::{Article, Foreground, Frame, Outline, Reference};
 use rayon::prelude::*;
 
 use super::{DataError, Item, Traits, partition_results};
@@ -24,6 +24,8 @@ const FILLS: f64 = 0.7;
 const LONG: f64 = 1.3;
 /// Largest sine of the angle between the long axis and a side of the picture, for an article that lies along it.
 const LEVEL: f64 = 0.35;
+/// Smallest correlation of a picture with the mean genuine picture, for an article that has its place in the picture.
+const ALIKE: f64 = 0.7;
 /// Largest relative difference between the areas of the foreground and of the four-sided outline in it.
 const SAME_AREA: f64 = 0.1;
 
@@ -54,8 +56,7 @@ impl<'a> Preview<'a> {
     }
 
     fn first(&self) -> impl IndexedParallelIterator<Item = &'a Item> {
-        let (items, count) = (self.items, self.items.len().min(PICTURES));
-        (0..count).into_par_iter().map(move |place| &items[place * items.len() / count])
+        spread(self.items, PICTURES).collect::<Vec<_>>().into_par_iter()
     }
 
     /// The usual colour and size of the articles in the pictures, or those of the first one that can be read.
@@ -69,14 +70,48 @@ impl<'a> Preview<'a> {
         };
         let (traits, reasons) = partition_results(self.first().map(glance).collect());
         let usual = Traits::usual(&traits).or_else(|| self.items.iter().find_map(|item| glance(item).ok()));
-        let reasons = || reasons.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
-        Ok(usual.ok_or_else(|| DataError::Unreadable { path: self.data.to_path_buf(), reasons: reasons() })?)
+        Ok(usual.ok_or_else(|| DataError::unreadable(self.data, &reasons))?)
     }
 
-    /// Where the article lies, in pictures of more than twice `side` pixels; `None` for smaller ones.
-    pub(super) fn detailed(&self, side: u32) -> Option<Placement> {
+    /// Where the article lies, in pictures of more than twice `side` pixels; `None` for smaller ones. It is cut out only
+    /// where that is allowed.
+    pub(super) fn detailed(&self, side: u32, may_cut: bool) -> Option<Placement> {
         let usual = self.usual(Article::Whole).ok()?;
-        (usual.width.min(usual.height) > 2 * side).then(|| self.placement())
+        if usual.width.min(usual.height) <= 2 * side {
+            return None;
+        }
+        let placement = self.placement();
+        if may_cut && placement.article != Article::Whole {
+            return Some(placement);
+        }
+        let (_, agreement) = self.mean().ok()?;
+        let found = agreement.iter().filter(|correlation| **correlation >= ALIKE).count();
+        let article = if found as f64 >= MOST * agreement.len() as f64 { Article::Registered } else { Article::Whole };
+        Some(Placement { article, found, of: agreement.len() })
+    }
+
+    /// The mean genuine picture, where the article is laid over it.
+    ///
+    /// # Errors
+    /// [`DataError::Unreadable`] when no picture can be read.
+    pub(super) fn reference(&self, article: Article) -> Result<Option<Reference>> {
+        if article == Article::Registered { self.mean().map(|(reference, _)| Some(reference)) } else { Ok(None) }
+    }
+
+    /// The mean of the pictures, each laid over the mean of them as they are, and the correlation of each with it.
+    fn mean(&self) -> Result<(Reference, Vec<f64>)> {
+        let usual = self.usual(Article::Whole)?;
+        let (width, height) = Reference::size_for(usual.width, usual.height);
+        let reduced = |of: &(dyn Fn(&Frame) -> Frame + Sync)| -> Vec<Vec<u8>> {
+            let one = |item: &Item| Some(Reference::reduced(&of(&*item.frame().ok()?), width, height));
+            self.first().filter_map(one).collect()
+        };
+        let mean = |pictures: &[Vec<u8>]| Reference::mean(width, height, pictures).context("no picture was read");
+        let rough = mean(&reduced(&Frame::clone))?;
+        let sharp = mean(&reduced(&|frame| rough.lay_under(frame)))?;
+        let agreement = self.first().filter_map(|item| Some(sharp.register(&*item.frame().ok()?).correlation));
+        let agreement = agreement.collect();
+        Ok((sharp, agreement))
     }
 
     /// Where the article lies.
@@ -85,6 +120,12 @@ impl<'a> Preview<'a> {
         let lies: Vec<Option<Lie>> = self.first().filter_map(look).collect();
         Placement::of(&lies)
     }
+}
+
+/// At most `most` of some items, evenly over the list.
+pub fn spread<T>(items: &[T], most: usize) -> impl Iterator<Item = &T> {
+    let count = items.len().min(most);
+    (0..count).map(move |place| &items[place * items.len() / count])
 }
 
 /// How the one thing on a plain ground lies in a picture.
@@ -139,6 +180,13 @@ impl fmt::Display for Placement {
         let Self { article, found, of } = self;
         let how = match article {
             Article::Whole => return f.write_str("the whole picture is the article"),
+            Article::Registered => {
+                return write!(
+                    f,
+                    "the article has its place in {found} of {of} pictures looked at; each picture is moved, turned and lit a little, so \
+                     that it lies over the mean one (--article registered; --article whole judges the pictures as they are)"
+                );
+            }
             Article::Outlined => "has four sides: it is outlined and straightened",
             Article::Cropped => "is cut out as it lies",
             Article::Upright => "is cut out and its long axis laid along the picture's side",

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use counterfoil_models::{Manifest, Measured};
+use counterfoil_models::{Article, Manifest, Measured};
 
 use crate::detector::appearance::Tolerance;
 use crate::eval::{Baseline, Estimate, Evaluation};
@@ -45,6 +45,16 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
         input.height,
         input.color
     ));
+    match input.article {
+        Article::Whole => {}
+        Article::Registered => line(format_args!(
+            "Each picture is moved, turned and lit a little first, so that it lies over the mean genuine picture.\n"
+        )),
+        article => line(format_args!(
+            "The article is found in the picture first (`{}`). A picture in which it is not found is not judged.\n",
+            article.name()
+        )),
+    }
     if let Some(whole) = &training.whole_picture {
         let [width, height] = whole.detector;
         line(format_args!(

@@ -49,7 +49,11 @@ pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration
         if drawn.len() == COUNT {
             break;
         }
-        let picture = if input.article == Article::Whole { picture } else { laid_on_a_table(&picture) };
+        let picture = if matches!(input.article, Article::Whole | Article::Registered) {
+            picture
+        } else {
+            laid_on_a_table(&picture)
+        };
         let mut bytes = Vec::new();
         if format == Jpeg {
             JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).encode_image(&picture)?;

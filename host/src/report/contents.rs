@@ -22,6 +22,8 @@ pub struct Report {
     pub facts: Vec<Fact>,
     /// The course of each network's training.
     pub training: Vec<Training>,
+    /// What the first detector sees of some pictures.
+    pub seen: Option<Picture>,
     /// Grids of generated samples.
     pub grids: Vec<Picture>,
     /// Every detector's results on the same pictures. Our detectors come first.

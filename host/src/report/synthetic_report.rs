@@ -188,6 +188,10 @@ fn report() -> Report {
             Fact::new("Families held out", "coarse halftone, ink shift, patchwork, rescan"),
         ],
         training: vec![training("DCGAN", false), training("MLP", true)],
+        seen: Some(Picture {
+            png: png(256, 5.0),
+            caption: "Genuine pictures, then counterfeits, as they are.".to_owned(),
+        }),
         grids: vec![
             Picture { png: png(256, 7.0), caption: "DCGAN, after 22,500 steps".to_owned() },
             Picture { png: png(256, 3.0), caption: "MLP, after 22,500 steps".to_owned() },

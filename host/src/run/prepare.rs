@@ -104,6 +104,9 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         input.color = color;
         decoded = decode(genuine, &input, &request.room)?;
     }
+    if decoded.items.is_empty() {
+        return Err(DataError::unreadable(request.data, &decoded.unreadable).into());
+    }
     if request.data.is_dir() && input.article == Article::Whole {
         let traits = decoded.traits.iter().copied();
         for line in differing(decoded.items.iter().map(|item| item.name.as_str()).zip(traits)) {

@@ -168,7 +168,7 @@ impl Record {
     #[must_use]
     pub fn flags(&self) -> Map<String, Value> {
         let Self { net, group, held_out_share, seed, join, input, tolerance, known_fakes, more, .. } = self;
-        let Preprocess { width, height, color, resize, article, regions } = input;
+        let Preprocess { width, height, color, resize, article, reference: _, regions } = input;
         let flags = json!({
             "--net": net, "--group": group, "--held-out": held_out_share, "--seed": seed, "--join": join,
             "--known-fakes": known_fakes, "--unsure": more, "--color": color, "--size": [width, height],

@@ -8,6 +8,7 @@
 
 use super::reduced::{Reduced, in_ring};
 use super::{MARGIN, Outline, upright};
+use crate::linear::solve;
 use crate::{Frame, NotFound};
 
 /// Smallest share of the frame that the foreground covers.
@@ -211,31 +212,18 @@ fn value(plane: [f64; 3], place: [f64; 3]) -> f64 {
     plane[0] * place[0] + plane[1] * place[1] + plane[2] * place[2]
 }
 
-/// The plane of least squares through levels at places, by elimination in the 3 x 3 normal equations.
+/// The plane of least squares through levels at places; level where the places do not tell.
 fn fit(points: impl Iterator<Item = ([f64; 3], f64)>) -> [f64; 3] {
-    let mut rows = [[0.0; 4]; 3];
+    let (mut matrix, mut right) = ([[0.0; 3]; 3], [0.0; 3]);
     for (place, level) in points {
-        for (row, factor) in rows.iter_mut().zip(place) {
-            for (sum, other) in row.iter_mut().zip(place.into_iter().chain([level])) {
+        for (at, factor) in place.into_iter().enumerate() {
+            right[at] += factor * level;
+            for (sum, other) in matrix[at].iter_mut().zip(place) {
                 *sum += factor * other;
             }
         }
     }
-    for pivot in 0..3 {
-        let [head, ..] = rows[pivot..] else { break };
-        for row in &mut rows[pivot + 1..] {
-            let factor = if head[pivot] == 0.0 { 0.0 } else { row[pivot] / head[pivot] };
-            for (value, other) in row.iter_mut().zip(head) {
-                *value -= factor * other;
-            }
-        }
-    }
-    let mut plane = [0.0; 3];
-    for at in (0..3).rev() {
-        let known = (at + 1..3).map(|other| rows[at][other] * plane[other]).sum::<f64>();
-        plane[at] = if rows[at][at] == 0.0 { 0.0 } else { (rows[at][3] - known) / rows[at][at] };
-    }
-    plane
+    solve(matrix, right).unwrap_or([right[0] / matrix[0][0].max(1.0), 0.0, 0.0])
 }
 
 /// The difference above which a pixel is foreground.

@@ -51,7 +51,8 @@ pub(super) fn in_ring(width: usize, height: usize) -> impl Fn(usize) -> bool {
     }
 }
 
-fn reduce<P: PixelTrait + InnerPixel<Component = u8>>(
+/// Scales a picture by the mean of the pixels that each pixel of the result covers.
+pub(crate) fn reduce<P: PixelTrait + InnerPixel<Component = u8>>(
     pixels: &[u8],
     (width, height): (u32, u32),
     (reduced_width, reduced_height): (u32, u32),

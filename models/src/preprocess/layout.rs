@@ -141,7 +141,7 @@ mod tests {
     use image::Luma;
 
     fn rule(width: u32, height: u32, resize: Resize, regions: Vec<Region>) -> Preprocess {
-        Preprocess { width, height, color: Color::Grey, resize, article: Article::Whole, regions }
+        Preprocess { width, height, color: Color::Grey, resize, article: Article::Whole, reference: None, regions }
     }
 
     #[test]

@@ -9,10 +9,10 @@ use std::thread;
 use anyhow::{Context, Result};
 use counterfoil_edge::Detector;
 use counterfoil_edge::detector::explain::Explanation;
-use counterfoil_host::data::Item;
+use counterfoil_host::data::{Item, SHEET_PICTURES, sheet, spread};
 use counterfoil_host::eval::{Scored, caught, hardest};
-use counterfoil_host::report::{Exhibit, Report};
-use counterfoil_models::{Color, Frame, Preprocess};
+use counterfoil_host::report::{Exhibit, Picture, Report};
+use counterfoil_models::{Article, Color, Frame, Preprocess};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 
@@ -33,7 +33,33 @@ pub(super) fn add(page: &mut Report, detector: &Detector, items: &[Item], scored
     page.hardest_genuine = all(&hard.genuine)?;
     page.hardest_counterfeits = all(&hard.fakes)?;
     page.caught = all(&caught(scored, EACH))?;
+    page.seen = seen(detector, &items.values().copied().collect::<Vec<_>>())?;
     Ok(())
+}
+
+/// What the detector sees of some genuine pictures and of some counterfeits.
+fn seen(detector: &Detector, items: &[&Item]) -> Result<Option<Picture>> {
+    let (genuine, fake): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| item.family.is_none());
+    let half = SHEET_PICTURES / 2;
+    let items: Vec<&Item> = spread(&genuine, half).chain(spread(&fake, half)).copied().collect();
+    let manifest = detector.bundle().manifest();
+    let ([width, height], input) = (manifest.game_size(), &manifest.input);
+    let pool = [input.width / width, input.height / height].map(|block| block as usize);
+    let Some(drawn) = sheet(&items, input, pool) else { return Ok(None) };
+    let article = match input.article {
+        Article::Whole => "The whole picture is the article.".to_owned(),
+        article => format!("The article is found in the picture first (`{}`).", article.name()),
+    };
+    let game = if pool == [1, 1] {
+        String::new()
+    } else {
+        format!("; at the bottom what the game was played with, {width}x{height}")
+    };
+    let caption = format!(
+        "Genuine pictures, then counterfeits, as they are. {article} Below each is the network's input, {}x{}{game}.",
+        input.width, input.height
+    );
+    Ok(Some(Picture { png: compressed(&drawn)?, caption }))
 }
 
 fn exhibit(detector: &Detector, item: &Item, scored: &Scored) -> Result<Exhibit> {
@@ -48,8 +74,13 @@ fn exhibit(detector: &Detector, item: &Item, scored: &Scored) -> Result<Exhibit>
 fn thumbnail(frame: &Frame) -> Result<Vec<u8>> {
     let longest = frame.width().max(frame.height());
     let small = if longest > SIDE { Cow::Owned(shrink(frame, longest)?) } else { frame.to_rgb() };
+    compressed(&small)
+}
+
+/// A picture as a PNG file.
+fn compressed(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut png = Vec::new();
-    small.write_with_encoder(PngEncoder::new_with_quality(
+    picture.write_with_encoder(PngEncoder::new_with_quality(
         Cursor::new(&mut png),
         CompressionType::Best,
         FilterType::Adaptive,

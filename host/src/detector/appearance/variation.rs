@@ -96,7 +96,7 @@ impl Camera {
         Some(match self.article {
             Article::Whole => most,
             Article::Cropped => Extent { shift: most.shift * LEFT, scale: most.scale * LEFT, ..most },
-            Article::Outlined | Article::Upright | Article::Aligned => {
+            Article::Registered | Article::Outlined | Article::Upright | Article::Aligned => {
                 Extent { turn: most.turn * LEFT, shift: most.shift * LEFT, scale: most.scale * LEFT, ..most }
             }
         })
