@@ -3,7 +3,7 @@
 //! Every picture is decoded once, on all cores and in small batches. Only the name, group, hash and traits of a
 //! picture always stay in memory; the rest goes into [`Rows`], which bounds the memory.
 
-use counterfoil_models::Preprocess;
+use counterfoil_models::{Frame, Plane, Preprocess};
 use rayon::prelude::*;
 
 use super::rows::{Rows, StorageLimits};
@@ -11,6 +11,33 @@ use super::{DataError, Fingerprint, Item, Result, Traits};
 
 /// Pictures per core and batch: enough that cores seldom wait for the last picture of a batch.
 const PICTURES_PER_CORE: usize = 16;
+
+/// Appends a row for another shot of each picture, made by `vary` from the picture and its place in the list. Where the
+/// article is not found in that shot, the row is the picture's own.
+///
+/// # Errors
+/// [`DataError::Spill`] when the rows cannot be stored.
+pub(crate) fn append_shots(
+    decoded: &mut Decoded,
+    input: &Preprocess,
+    vary: &(dyn Fn(&Frame, usize) -> Frame + Sync),
+) -> Result<()> {
+    let shot = |index: usize| input.plane(&vary(&*decoded.items[index].frame().ok()?, index)).ok();
+    let row: usize = input.shape().iter().product();
+    for start in (0..decoded.items.len()).step_by(PICTURES_PER_CORE * rayon::current_num_threads()) {
+        let end = (start + PICTURES_PER_CORE * rayon::current_num_threads()).min(decoded.items.len());
+        let shots: Vec<Option<Plane>> = (start..end).into_par_iter().map(shot).collect();
+        for (index, plane) in (start..end).zip(shots) {
+            let mut own = vec![0; row];
+            match plane {
+                Some(plane) => own.copy_from_slice(plane.bytes()),
+                None => decoded.rows.read(index * input.rows(), &mut own)?,
+            }
+            decoded.rows.push(&own)?;
+        }
+    }
+    Ok(())
+}
 
 /// The pictures of a list that could be read, decoded.
 #[derive(Debug)]

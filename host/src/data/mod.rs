@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use dataset::{Dataset, Item, Settings, sides};
-pub(crate) use decode::{Decoded, decode};
+pub(crate) use decode::{Decoded, append_shots, decode};
 pub use duplicates::{Fingerprint, NearDuplicate, near_duplicates};
 pub(crate) use duplicates::{is_same, twins_across};
 pub use fold::Fold;

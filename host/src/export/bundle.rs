@@ -125,11 +125,16 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         Ok((outputs.score, if groups.is_some() { outputs.embedding } else { Vec::new() }))
     });
     let (scores, embeddings): (Vec<Vec<f32>>, Vec<Vec<f32>>) = outputs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    // Where the whole picture is judged, the stated rate is to hold under the camera's changes, too.
+    // The stated rate is to hold under the camera's changes, too.
     let camera = record.camera();
-    let shots =
-        record.is_pooled().then(|| shots(&engine, &held_out, camera, (c, h, w), ("calibration shot", record.seed)));
-    let (join, calibration) = calibrate(&record, shots.transpose()?.as_ref().unwrap_or(&scores), request.alpha)?;
+    let shots = match record.held_out_shots(request.run)? {
+        Some(shots) => Some(shots.par_iter().map(|plane| Ok(engine.run(&unit(plane))?.score)).collect::<Result<_>>()?),
+        None if record.is_pooled() => {
+            Some(shots(&engine, &held_out, camera, (c, h, w), ("calibration shot", record.seed))?)
+        }
+        None => None,
+    };
+    let (join, calibration) = calibrate(&record, shots.as_ref().unwrap_or(&scores), request.alpha)?;
     let enrolment = match &groups {
         None => None,
         Some(groups) => {

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use counterfoil_models::{Article, JoinRule, sha256_hex};
+use counterfoil_models::{Article, Frame, JoinRule, sha256_hex};
 use safetensors::{Dtype, tensor::TensorView};
 
 use super::record::{FORMAT, Record};
 use super::{BESIDE, CONFIG, HELD_OUT, RECORD, ensure_free, make, remove, write};
 use crate::data::{
     DataError, Dataset, Decoded, Fingerprint, InputRule, Item, Known, Preview, ResolvedInput, Rows, Samples, Split,
-    StorageLimits, TrainingSet, Traits, decode, differing, own_color, series, twins_across, unread,
+    StorageLimits, TrainingSet, Traits, append_shots, decode, differing, own_color, series, twins_across, unread,
 };
 use crate::detector::appearance::Tolerance;
 use crate::detector::{FitData, Kind};
 use crate::gan::Config;
+use crate::math::random::stream;
 
 /// A data set that is prepared for one run.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Prepared {
     pub known: Vec<Samples>,
     /// Planes of the held-out genuine pictures, `[R, C, H, W]` bytes each.
     pub held_out: Vec<Vec<u8>>,
+    /// Planes of another shot of each held-out picture, if the run [has shots](Record::has_shots).
+    pub shots: Vec<Vec<u8>>,
     /// The group number of each held-out picture; `None` when no picture has a group.
     pub groups: Option<Vec<u32>>,
     /// The group number of each training picture; `None` when no picture has a group.
@@ -114,11 +117,12 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         }
     }
     let known = Known::read(request.known_fakes, &decoded, &input, pool, &request.room, tell)?;
-    let Decoded { items, rows, hashes, prints, mut unreadable, .. } = decoded;
+    let mut unreadable = std::mem::take(&mut decoded.unreadable);
     unreadable.extend(known.unreadable);
     for line in unread(&unreadable, "learned from") {
         tell(&line);
     }
+    let (items, prints) = (&decoded.items, &decoded.prints);
     let own = items.iter().filter(|item| !item.is_more()).count();
     let found = series(&items[..own].iter().collect::<Vec<_>>(), |picture| {
         let mut print = vec![0; Fingerprint::BYTES];
@@ -134,17 +138,10 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         }
     };
     split.train.extend(own..items.len());
-    refuse_twins(&items, &prints, &split)?;
+    refuse_twins(items, prints, &split)?;
 
     let [regions, channels, height, width] = input.shape();
-    let hashes: String = split.train.iter().map(|i| &*hashes[*i]).collect();
-    let plane = |picture: &usize| {
-        let mut plane = vec![0; regions * channels * height * width];
-        rows.read(picture * regions, &mut plane).map(|()| plane)
-    };
-    let held_out = split.held_out.iter().map(plane).collect::<Result<Vec<_>, _>>()?;
-    let train = split.train.iter().flat_map(|i| i * regions..(i + 1) * regions).collect();
-    let samples = Samples::of(rows, (channels, height, width), train, regions).pooled(pool);
+    let hashes: String = split.train.iter().map(|i| &*decoded.hashes[*i]).collect();
     let record = Record {
         format: FORMAT,
         net: request.net,
@@ -152,19 +149,43 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         group: request.group.map(str::to_owned),
         held_out_share: request.held_out,
         seed: request.seed,
-        input,
+        input: input.clone(),
         pool,
         tolerance: request.tolerance,
         join: request.join,
         data_sha256: sha256_hex(hashes.as_bytes()),
         genuine: split.train.len(),
-        held_out: held_out.len(),
+        held_out: split.held_out.len(),
         known_fakes: request.known_fakes.to_vec(),
         more: request.more.to_vec(),
         known_sha256: known.sha256,
     };
+    let pictures = decoded.items.len();
+    if record.has_shots() {
+        let vary = |frame: &Frame, index: usize| {
+            record.camera().vary_frame(frame, &mut stream(record.seed, "shot", index as u64))
+        };
+        append_shots(&mut decoded, &input, &vary)?;
+    }
+    let Decoded { items, rows, .. } = decoded;
+    let planes = |first: usize| -> Result<Vec<Vec<u8>>> {
+        let plane = |picture: &usize| {
+            let mut plane = vec![0; regions * channels * height * width];
+            rows.read((first + picture) * regions, &mut plane).map(|()| plane)
+        };
+        Ok(split.held_out.iter().map(plane).collect::<Result<Vec<_>, _>>()?)
+    };
+    let held_out = planes(0)?;
+    let shots = if record.has_shots() { planes(pictures)? } else { Vec::new() };
+    let of_picture =
+        |first: usize| split.train.iter().flat_map(move |i| (first + i) * regions..(first + i + 1) * regions);
+    let mut train: Vec<usize> = of_picture(0).collect();
+    if record.has_shots() {
+        train.extend(of_picture(pictures));
+    }
+    let samples = Samples::of(rows, (channels, height, width), train, regions).pooled(pool);
     let (groups, train_groups) = (numbered(&items, &split.held_out), numbered(&items, &split.train));
-    Ok(Prepared { record, samples, known: known.families, held_out, groups, train_groups, unreadable })
+    Ok(Prepared { record, samples, known: known.families, held_out, shots, groups, train_groups, unreadable })
 }
 
 /// Group numbers of the chosen pictures, in order of first appearance; `None` if every picture's group is its own
@@ -211,8 +232,11 @@ impl Prepared {
         remove(&run.join(RECORD))?;
         let [rows, channels, height, width] = self.record.input.shape();
         let shape = vec![self.held_out.len(), rows, channels, height, width];
-        let planes = self.held_out.concat();
-        let mut views = vec![("held_out", TensorView::new(Dtype::U8, shape, &planes)?)];
+        let (planes, shots) = (self.held_out.concat(), self.shots.concat());
+        let mut views = vec![("held_out", TensorView::new(Dtype::U8, shape.clone(), &planes)?)];
+        if !shots.is_empty() {
+            views.push(("shots", TensorView::new(Dtype::U8, shape, &shots)?));
+        }
         let groups: Option<Vec<u8>> = self.groups.as_ref().map(|g| g.iter().flat_map(|g| g.to_le_bytes()).collect());
         if let Some(groups) = &groups {
             views.push(("group", TensorView::new(Dtype::U32, vec![self.held_out.len()], groups)?));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use counterfoil_models::{JoinRule, Preprocess};
+use counterfoil_models::{Article, JoinRule, Preprocess};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -109,6 +109,15 @@ impl Record {
         self.input.rows() > 1 || self.is_pooled()
     }
 
+    /// Whether a GAN learns each picture in another shot, too, and is calibrated on it: where the article is found in the
+    /// picture or laid over a reference, and nothing judges the whole picture beside the detector, which would vary the
+    /// pictures itself.
+    #[must_use]
+    pub fn has_shots(&self) -> bool {
+        let is_game = self.net.gan().is_some();
+        is_game && self.input.article != Article::Whole && self.tolerance != Tolerance::None && !self.is_pooled()
+    }
+
     /// What may differ between two shots of one article.
     #[must_use]
     pub fn camera(&self) -> Camera {
@@ -140,6 +149,16 @@ impl Record {
         let planes =
             planes.with_context(|| format!("{} holds no pictures; train again", run.join(HELD_OUT).display()))?;
         Ok(planes.chunks_exact(each).map(<[u8]>::to_vec).collect())
+    }
+
+    /// Reads the planes of another shot of each held-out picture, if the run [has shots](Self::has_shots).
+    ///
+    /// # Errors
+    /// The same as for [`held_out`](Self::held_out).
+    pub fn held_out_shots(&self, run: &Path) -> Result<Option<Vec<Vec<u8>>>> {
+        let each = self.input.shape().iter().product::<usize>();
+        let planes = self.held_out_tensor(run, "shots", each)?;
+        Ok(planes.map(|planes| planes.chunks_exact(each).map(<[u8]>::to_vec).collect()))
     }
 
     /// Reads the group number of each held-out picture. `None` if the training had no groups, or was done by a

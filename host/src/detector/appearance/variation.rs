@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use counterfoil_models::Article;
+use counterfoil_models::{Article, Frame};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, GrayImage, RgbImage};
 use rand::Rng;
@@ -102,6 +102,24 @@ impl Camera {
         })
     }
 
+    /// A picture as another shot would give it, before the article is found in it.
+    #[must_use]
+    pub fn vary_frame(self, frame: &Frame, rng: &mut ChaCha8Rng) -> Frame {
+        let (width, height) = (frame.width() as usize, frame.height() as usize);
+        let (pixels, channels): (&[u8], usize) = match frame {
+            Frame::Grey(picture) => (picture.as_raw(), 1),
+            Frame::Rgb(picture) => (picture.as_raw(), 3),
+        };
+        let whole = Self { article: Article::Whole, ..self };
+        let row = whole.vary(&planar(pixels, channels), (channels, height, width), rng);
+        let (pixels, size) = (interleaved(&row, channels), (frame.width(), frame.height()));
+        if channels == 1 {
+            Frame::Grey(GrayImage::from_raw(size.0, size.1, pixels).expect("a byte for each pixel"))
+        } else {
+            Frame::Rgb(RgbImage::from_raw(size.0, size.1, pixels).expect("three bytes for each pixel"))
+        }
+    }
+
     /// A row `[C, H, W]` of bytes as another shot would give it. Turn, light, blur, noise and JPEG are each drawn for
     /// this shot, so most shots have a little of everything.
     #[must_use]
@@ -188,8 +206,7 @@ fn gaussian(sigma: f32) -> [f32; 25] {
 
 /// A row as it is after being stored as a JPEG file.
 fn compressed(row: &[u8], (channels, height, width): (usize, usize, usize), quality: u8) -> Vec<u8> {
-    let area = height * width;
-    let interleaved: Vec<u8> = (0..area * channels).map(|i| row[i % channels * area + i / channels]).collect();
+    let interleaved = interleaved(row, channels);
     let size = (width as u32, height as u32);
     let picture = if channels == 1 {
         GrayImage::from_raw(size.0, size.1, interleaved).map(DynamicImage::from)
@@ -201,7 +218,19 @@ fn compressed(row: &[u8], (channels, height, width): (usize, usize, usize), qual
     JpegEncoder::new_with_quality(&mut file, quality).encode_image(&picture).expect("a picture in memory is encoded");
     let read = image::load_from_memory(&file).expect("it was just written");
     let read = if channels == 1 { read.to_luma8().into_raw() } else { read.to_rgb8().into_raw() };
-    (0..area * channels).map(|i| read[i % area * channels + i / area]).collect()
+    planar(&read, channels)
+}
+
+/// `[C, H, W]` as `[H, W, C]`.
+fn interleaved(row: &[u8], channels: usize) -> Vec<u8> {
+    let area = row.len() / channels;
+    (0..row.len()).map(|i| row[i % channels * area + i / channels]).collect()
+}
+
+/// `[H, W, C]` as `[C, H, W]`.
+fn planar(pixels: &[u8], channels: usize) -> Vec<u8> {
+    let area = pixels.len() / channels;
+    (0..pixels.len()).map(|i| pixels[i % area * channels + i / area]).collect()
 }
 
 #[cfg(test)]
