@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use counterfoil_models::Judgement;
-use counterfoil_models::protocol::CameraStatement;
+use counterfoil_models::protocol::{CameraStatement, Drift};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::Detector;
@@ -55,6 +55,8 @@ pub struct Now {
     pub seen: Option<Arc<CameraStatement>>,
     /// The fault of the camera, while there is one.
     pub fault: Option<String>,
+    /// Why the box doubts its own verdicts, while it does.
+    pub drift: Option<Drift>,
     /// Statistics on the frames.
     pub tally: Tally,
 }

@@ -5,7 +5,10 @@
 //! [`reporter`] writes, shows and prints the answers. Time comes from a [`Clock`] and verdicts from a [`Judge`], so
 //! the loop is tested without a camera, a network file or sleeping.
 
+pub mod drift;
 pub mod empty_scene;
+pub mod exhibits;
+pub mod martingale;
 pub mod reporter;
 pub mod state;
 pub mod supervisor;

@@ -25,7 +25,7 @@ use counterfoil_host::game::record;
 use counterfoil_host::gan::{self, Net};
 use counterfoil_host::onnx::{Attribute, Dim, Graph};
 use counterfoil_models::protocol::{
-    Begin, Bounds, CameraStatement, Confirm, DetectResponse, Exchange, Model, Refusal, Status,
+    Begin, Bounds, CameraStatement, Confirm, DetectResponse, Drift, Exchange, Model, Refusal, Status,
 };
 use counterfoil_models::{Bundle, Draft, Frame, MANIFEST, Name, Overlay, SIGNATURE, Verdict};
 use image::{ColorType, DynamicImage, ImageFormat, Rgb, RgbImage};
@@ -245,6 +245,7 @@ fn messages(_: &Path) -> Result<Vec<Vec<u8>>> {
         judged: 1,
         uptime: 60,
         bounds: Some(Bounds { counterfeit: 0.01, unsure: 0.05 }),
+        drift: Some(Drift::Changed { since_ms: 1 }),
     };
     let judged = DetectResponse { verdict: Verdict::Genuine, p_value, score, seconds: 0.01, model: "ab".repeat(32) };
     Ok(vec![
