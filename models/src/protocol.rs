@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | `POST /v1/detect` | yes | a picture's bytes | [`DetectResponse`] |
 //! | `POST /v1/look` | yes | - | [`CameraStatement`], of the box's own camera |
-//! | `POST /v1/look?genuine=true` | yes | - | the same, of a piece that a person knows to be genuine: it answers [`Drift::Rejections`] |
+//! | `POST /v1/genuine` | yes | - | the same, of a piece that a person knows to be genuine; it answers [`Drift::Rejections`] |
 //! | `POST /v1/leave` | yes | - | [`Left`]: the game that the header names is over |
 //! | `PUT /v1/bundle` | yes | a tar of a signed bundle | [`Installed`] |
 //! | `GET /v1/status` | no | - | [`Status`] |

@@ -87,9 +87,7 @@ mod tests {
         let result = |frame: char| match frame {
             '.' => FrameResult::Nothing,
             'x' => FrameResult::Unjudged,
-            digit => {
-                FrameResult::Judged(calibration.judge(Score::new(digit.to_digit(10).unwrap() as f32).unwrap()))
-            }
+            digit => FrameResult::Judged(calibration.judge(Score::new(digit.to_digit(10).unwrap() as f32).unwrap())),
         };
         frames.chars().filter_map(|frame| exhibits.add(result(frame))).map(|one| one.score().get()).collect()
     }

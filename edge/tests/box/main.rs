@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bundle;
 #[cfg(test)]
+mod calibrate;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod detector;
