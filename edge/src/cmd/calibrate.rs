@@ -120,11 +120,11 @@ impl Cmd {
         };
         let alpha = rate(&detector, self.alpha, judged.len())?;
         let calibration = Calibration::new(alpha, judged.iter().map(|one| one.score().get()).collect())?;
+        overlay.calibrate(&calibration)?;
+        overlay.set_drift(None, &[])?;
         if let Some(empty) = empty {
             empty.keep(&config.state)?;
         }
-        overlay.calibrate(&calibration)?;
-        overlay.set_drift(None, &[])?;
         let (pieces, refused) =
             (judged.len(), judged.iter().filter(|one| one.verdict() == Verdict::Counterfeit).count());
         if self.json {

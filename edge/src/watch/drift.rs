@@ -158,7 +158,7 @@ mod tests {
 
         /// Number of genuine exhibits through a changed camera until the box says that something changed. As soon as
         /// it asks for a piece that is known to be genuine, it gets one.
-        fn until_changed(&mut self, change: fn(f64) -> f64) -> Option<usize> {
+        fn until_changed(&mut self, change: Change) -> Option<usize> {
             (1..=200).find(|_| {
                 let score = change(self.random.next());
                 self.add(score);
@@ -171,8 +171,10 @@ mod tests {
         }
     }
 
+    type Change = fn(f64) -> f64;
+
     /// What a change of camera does to genuine scores, in their standard deviations.
-    const CHANGES: [(&str, fn(f64) -> f64); 10] = [
+    const CHANGES: [(&str, Change); 10] = [
         ("lower by 1.5", |z| z - 1.5),
         ("lower by 2", |z| z - 2.0),
         ("lower by 3", |z| z - 3.0),

@@ -81,8 +81,8 @@ impl Judge for Stub {
 }
 
 /// The brightness to which the stub gives this score, 0 to 18.
-fn scored(score: u64) -> Option<u8> {
-    Some(110 + 6 * score as u8)
+fn scored(score: u64) -> u8 {
+    110 + 6 * score as u8
 }
 
 /// A table in uneven light with an article of one brightness on it, as a PNG file; `None` for the empty table.
@@ -474,10 +474,10 @@ fn a_changed_camera_is_unsure_whatever_the_verdict_until_it_is_calibrated_and_th
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(Mode::Always);
     (bench.folder, bench.journal) = (Some(folder.path().into()), Some(folder.path().join("journal")));
-    let usual = |i: u64| scored(i * 7 % 19);
+    let usual = |i: u64| Some(scored(i * 7 % 19));
     assert!(!bench.files((0..100).map(usual)).contains(&"counterfeit".to_owned()));
     assert_eq!(bench.told.0.lock().unwrap().drift, None);
-    let changed = bench.files((0..30).map(|i| scored(15 + i % 4)));
+    let changed = bench.files((0..30).map(|i| Some(scored(15 + i % 4))));
     assert_eq!((changed.first().unwrap().as_str(), changed.last().unwrap().as_str()), ("genuine", "unsure"));
     let drift = Some(Drift::Changed { since_ms: 63_600_000 });
     assert_eq!(bench.told.0.lock().unwrap().drift, drift);

@@ -120,7 +120,7 @@ fn frame(article: Option<u8>) -> Vec<u8> {
 
 /// Shows frames on stdin until the program says this on stderr.
 fn show(stdin: &mut impl Write, talk: &mpsc::Receiver<String>, article: Option<u8>, until: &str) {
-    let (frame, patience) = (frame(article), Instant::now() + Duration::from_secs(60));
+    let (frame, patience) = (frame(article), Instant::now() + Duration::from_mins(1));
     let mut said = Vec::new();
     while Instant::now() < patience {
         // The program may have ended after the last piece.
