@@ -235,6 +235,9 @@ fn pieces(config: &Config, detector: &Detector, count: usize) -> Result<(Vec<Jud
                 match step {
                     None => {}
                     Some(Step::Clear) => guide.tell(Signal::Nothing, "CLEAR TABLE", "nothing in view".into()),
+                    Some(Step::Lay) if pieces.judged().len() == count => {
+                        guide.tell(Signal::Nothing, &progress, "that was the last".into());
+                    }
                     Some(Step::Lay) => guide.tell(Signal::Nothing, &progress, "lay the next piece".into()),
                     Some(Step::Hold) => guide.tell(Signal::Nothing, &progress, "hold it still".into()),
                     Some(Step::TakeAway) => guide.tell(Signal::Genuine, &progress, "take it away".into()),
