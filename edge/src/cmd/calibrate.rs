@@ -62,7 +62,7 @@ pub(crate) struct Cmd {
     #[arg(long, value_name = "SPEC", conflicts_with = "paths")]
     source: Option<Spec>,
     /// Number of genuine pieces to lay before the camera
-    #[arg(long, default_value_t = 36, value_parser = clap::value_parser!(u16).range(Calibration::FEWEST as i64..), conflicts_with = "paths")]
+    #[arg(long, value_name = "N", default_value_t = 36, value_parser = clap::value_parser!(u16).range(Calibration::FEWEST as i64..), conflicts_with = "paths")]
     count: u16,
     /// False-alarm rate to calibrate for [default: the bundle's, or the smallest that the pieces support]
     #[arg(long, value_name = "RATE")]
@@ -95,13 +95,13 @@ impl Cmd {
         let overlay = Overlay::of(&config.state, &Bundle::open(&bundle)?);
         if self.undo {
             overlay.undo_calibration()?;
-            say("the calibration before the last one is in use again; restart the box's service");
+            say("the box uses the calibration before the last one from its next start on");
             return Ok(ExitCode::SUCCESS);
         }
         if self.dismiss {
             let doubted = overlay.set_drift(None, &[])?;
             say(if doubted {
-                "verdicts are no longer doubted; restart the box's service"
+                "verdicts are no longer doubted, from the box's next start on"
             } else {
                 "no verdict was doubted"
             });
@@ -131,6 +131,7 @@ impl Cmd {
             writeln!(out, "{}", json!({ "alpha": alpha, "pieces": pieces, "refused_before": refused }))?;
             return Ok(ExitCode::SUCCESS);
         }
+        say("the box uses this calibration from its next start on");
         let asked = self.alpha.unwrap_or(detector.bundle().manifest().calibration.alpha());
         if alpha > asked {
             say(&format!(
