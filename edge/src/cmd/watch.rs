@@ -27,7 +27,7 @@ use counterfoil_edge::watch::supervisor::Supervisor;
 use counterfoil_edge::watch::unsure::UnsureStore;
 use counterfoil_edge::watch::vote::Quorum;
 use counterfoil_edge::watch::watchdog::Watchdog;
-use counterfoil_edge::watch::watcher::{Watcher, held};
+use counterfoil_edge::watch::watcher::{Observer, Watcher, held};
 use counterfoil_edge::watch::{Log, SystemClock};
 use counterfoil_models::{Article, Name, Region};
 
@@ -117,6 +117,7 @@ impl Cmd {
         if let Some(drift) = drift {
             say(&drift.to_string());
         }
+        live.doubted(drift);
         let whole = models.detector().bundle().manifest().input.article == Article::Whole;
         if !is_queue && config.source.looks() && config.mode == Mode::Always && whole && empty.is_none() {
             say(

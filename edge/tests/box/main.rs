@@ -9,6 +9,8 @@ mod cli;
 #[cfg(test)]
 mod detector;
 #[cfg(test)]
+mod drift;
+#[cfg(test)]
 mod enrolment;
 #[cfg(test)]
 mod explain;
