@@ -12,7 +12,8 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::Detector;
 use crate::camera::Shot;
-use crate::watch::state::{Answer, Purpose, Tally};
+use crate::watch::answer::Answer;
+use crate::watch::state::{Purpose, Tally};
 use crate::watch::vote::Statement;
 use crate::watch::watcher::{Observer, Reply, VerdictRequest};
 

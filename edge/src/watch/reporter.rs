@@ -7,7 +7,7 @@ use counterfoil_models::{Judgement, Verdict};
 use serde::Serialize;
 
 use super::Log;
-use super::state::Answer;
+use super::answer::Answer;
 use super::vote::Statement;
 use crate::detector::source::printable;
 use crate::show::indicator::Signal;

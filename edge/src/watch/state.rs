@@ -3,13 +3,13 @@
 //! A shot is decoded, compared with the empty scene, judged, and added to the vote until enough frames agree. Lights,
 //! journal and display are updated elsewhere.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use counterfoil_models::protocol::Drift;
-use counterfoil_models::{Error as ContractError, Frame, Judgement, NotFound, Region, Verdict, sha256_hex};
+use counterfoil_models::{Error as ContractError, Frame, NotFound, Region, Verdict, sha256_hex};
 
+use super::answer::Answer;
 use super::drift::DriftMonitor;
 use super::empty_scene::EmptyScene;
 use super::exhibits::Exhibits;
@@ -17,9 +17,6 @@ use super::vote::{FrameResult, Quorum, Statement, Vote};
 use super::{Clock, Judge};
 use crate::camera::{Fault, Pixels, Shot};
 use crate::show::button::Press;
-use crate::show::indicator::Signal;
-use crate::show::panel::News;
-use crate::show::screen::Words;
 use crate::{Error, Result, threads};
 
 /// A camera that gives only damaged frames for this time has a fault.
@@ -34,23 +31,6 @@ pub enum Mode {
     Always,
     /// Only after a short press of the button. A long press learns the empty scene.
     Button,
-}
-
-/// A new statement about what is in front of the box.
-#[derive(Debug)]
-pub struct Answer {
-    /// The statement on which the frames agree.
-    pub said: Statement,
-    /// Path of the picture's file, if it came from one.
-    pub name: Option<PathBuf>,
-    /// SHA-256 of the last picture on which the statement is based.
-    pub picture: String,
-    /// Why the last picture could not be judged, if that is the case.
-    pub why: Option<Error>,
-    /// Whether the button or the network asked for this answer.
-    pub asked: bool,
-    /// Why the box doubts its verdicts, while it does.
-    pub drift: Option<Drift>,
 }
 
 /// Statistics on the frames so far.
@@ -372,60 +352,6 @@ pub enum Outcome {
     Damaged,
     /// A damaged camera frame, after only damaged frames for a while.
     Fault(Fault),
-}
-
-impl Answer {
-    /// The statement as it is shown and published. While the genuine ones look different, no p-value holds, so every
-    /// verdict is shown as unsure; the journal has the verdict itself.
-    #[must_use]
-    pub fn shown(&self) -> Statement {
-        match (self.said, self.drift) {
-            (Statement::Verdict(_, judgement), Some(Drift::Changed { .. })) => {
-                Statement::Verdict(Verdict::Unsure, judgement)
-            }
-            (said, _) => said,
-        }
-    }
-
-    /// Why there is no verdict, or why it is doubted.
-    #[must_use]
-    pub fn reason(&self) -> Option<String> {
-        let doubt = || match (self.said, self.drift) {
-            (Statement::Verdict(..), Some(drift @ Drift::Changed { .. })) => Some(drift.to_string()),
-            _ => None,
-        };
-        self.why.as_ref().map(ToString::to_string).or_else(doubt)
-    }
-
-    /// The answer as news for lights and display.
-    #[must_use]
-    pub fn news(&self) -> News {
-        let judged = |judgement: &Judgement| {
-            [format!("p {:.4}", judgement.p_value()), format!("score {:.2}", judgement.score().get())]
-        };
-        let (signal, large, small) = match (&self.said, &self.drift) {
-            (Statement::Nothing, _) => (Signal::Nothing, "READY", [String::new(), String::new()]),
-            (Statement::Verdict(_, judgement), Some(drift @ Drift::Changed { .. })) => (
-                Signal::Unsure,
-                "CALIBRATE",
-                [format!("since {}", drift.time()), format!("p {:.4}", judgement.p_value())],
-            ),
-            (Statement::Verdict(Verdict::Counterfeit, _), Some(Drift::Rejections { .. })) => {
-                (Signal::Counterfeit, "COUNTERFEIT", ["one that is genuine?".into(), "lay it, hold button".into()])
-            }
-            (Statement::Verdict(Verdict::Genuine, judgement), _) => (Signal::Genuine, "GENUINE", judged(judgement)),
-            (Statement::Verdict(Verdict::Unsure, judgement), _) => (Signal::Unsure, "UNSURE", judged(judgement)),
-            (Statement::Verdict(Verdict::Counterfeit, judgement), _) => {
-                (Signal::Counterfeit, "COUNTERFEIT", judged(judgement))
-            }
-            (Statement::Unjudged, _) => (
-                Signal::Fault,
-                "NOT JUDGED",
-                [self.why.as_ref().map(ToString::to_string).unwrap_or_default(), String::new()],
-            ),
-        };
-        News { signal, words: Words { large: large.to_owned(), small } }
-    }
 }
 
 fn fingerprint(shot: &Shot) -> String {

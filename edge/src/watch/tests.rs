@@ -13,9 +13,10 @@ use counterfoil_models::protocol::Drift;
 use counterfoil_models::{Calibration, Color, Error as ContractError, Frame, Judgement, Region, Score, Verdict};
 use image::{GrayImage, Luma};
 
+use super::answer::Answer;
 use super::pieces::{Pieces, Step};
 use super::reporter::Reporter;
-use super::state::{Answer, Mode, Purpose, State, Tally};
+use super::state::{Mode, Purpose, State, Tally};
 use super::vote::{Quorum, Statement};
 use super::watcher::{FrameSource, ModelSource, Observer, Reply, VerdictRequest, Watcher, held};
 use super::{Clock, Judge};

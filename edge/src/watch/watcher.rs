@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use counterfoil_models::protocol::Drift;
 use counterfoil_models::{Overlay, Verdict};
 
+use super::answer::Answer;
 use super::reporter::Reporter;
-use super::state::{Answer, Outcome, Purpose, State, Tally};
+use super::state::{Outcome, Purpose, State, Tally};
 use super::unsure::UnsureStore;
 use super::vote::Statement;
 use super::{Judge, Log};
