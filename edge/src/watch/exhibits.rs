@@ -1,4 +1,5 @@
 //! Tells exhibits apart: results of single frames enter, one judgement for each piece that lay before the camera leaves.
+//! Of picture files, a copy of a recent one is no new exhibit.
 //!
 //! A file of its own because a statement of the [`Vote`](super::vote::Vote) is about the moment, and statistics need
 //! each piece once: a note that lies there for an hour is one note, and the hand that lays it down is none. A piece is
@@ -14,6 +15,9 @@ use super::vote::{FrameResult, Quorum};
 /// Number of the last frames of a piece that are kept.
 const MOST: usize = 101;
 
+/// Number of the last files with which a new one is compared.
+const FILES: usize = 32;
+
 /// Collects the frames of the piece before the camera.
 #[derive(Debug)]
 pub struct Exhibits {
@@ -21,6 +25,8 @@ pub struct Exhibits {
     frames: VecDeque<Judgement>,
     /// Number of frames in a row that show nothing.
     gone: usize,
+    /// The fingerprints of the last files.
+    files: VecDeque<String>,
 }
 
 impl Exhibits {
@@ -28,7 +34,7 @@ impl Exhibits {
     /// nothing end it.
     #[must_use]
     pub fn new(quorum: Quorum) -> Self {
-        Self { quorum, frames: VecDeque::new(), gone: 0 }
+        Self { quorum, frames: VecDeque::new(), gone: 0, files: VecDeque::new() }
     }
 
     /// Adds the result of a frame. Returns the judgement of the piece that this frame shows to be gone.
@@ -55,6 +61,18 @@ impl Exhibits {
                 if seen.len() < self.quorum.needed() { None } else { median(seen.into()) }
             }
         }
+    }
+
+    /// Adds the fingerprint of a file. Returns whether it is another picture than the last ones.
+    pub fn is_new(&mut self, fingerprint: &str) -> bool {
+        if self.files.iter().any(|file| file == fingerprint) {
+            return false;
+        }
+        if self.files.len() == FILES {
+            self.files.pop_front();
+        }
+        self.files.push_back(fingerprint.to_owned());
+        true
     }
 
     /// Number of judged frames of the piece that is there now, up to a hundred.
@@ -99,6 +117,15 @@ mod tests {
         assert_eq!(scores("555..55...44.4..."), [5.0, 4.0], "a flicker ends nothing");
         assert_eq!(scores("5...55xx5..x...."), [5.0], "one frame is no piece, and what cannot be judged is none");
         assert_eq!(scores(&format!("...{}9999999999...", "1".repeat(300))), [1.0]);
+    }
+
+    #[test]
+    fn a_copy_of_a_recent_file_is_no_new_exhibit() {
+        let mut exhibits = Exhibits::new(Quorum::ONE);
+        let new: Vec<bool> = ["a", "b", "a", "b", "c"].map(|file| exhibits.is_new(file)).into();
+        assert_eq!(new, [true, true, false, false, true]);
+        (0..FILES).for_each(|file| drop(exhibits.is_new(&file.to_string())));
+        assert!(exhibits.is_new("a") && exhibits.files.len() == FILES, "memory is bounded");
     }
 
     #[test]

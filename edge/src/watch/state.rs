@@ -256,12 +256,13 @@ impl<J: Judge> State<J> {
         if purpose.is_some() && said.is_some() {
             self.asked = None;
         }
-        self.follow(result, said.zip(purpose), file);
+        let picture = said.map(|_| fingerprint(shot)).unwrap_or_default();
+        self.follow(result, said.zip(purpose), file.then_some(&picture));
         Ok(match said {
             Some(said) => Outcome::Answer(Answer {
                 said,
                 name: shot.name.clone(),
-                picture: fingerprint(shot),
+                picture,
                 why,
                 asked: purpose.is_some(),
                 drift: self.drift(),
@@ -271,8 +272,9 @@ impl<J: Judge> State<J> {
     }
 
     /// Lets the drift monitor follow the exhibits. Each piece counts once: a file, what the button asks about, or, when
-    /// a camera is judged all the time, what lies there between two empty scenes. `answer` is the answer to a request.
-    fn follow(&mut self, result: FrameResult, answer: Option<(Statement, Purpose)>, file: bool) {
+    /// a camera is judged all the time, what lies there between two empty scenes. `answer` is the answer to a request,
+    /// and `file` the fingerprint of a file.
+    fn follow(&mut self, result: FrameResult, answer: Option<(Statement, Purpose)>, file: Option<&String>) {
         let exhibit = match answer {
             Some((Statement::Verdict(verdict, _), Purpose::KnownGenuine)) => {
                 self.drift.confirm_genuine(verdict);
@@ -282,9 +284,10 @@ impl<J: Judge> State<J> {
             _ => None,
         };
         let exhibit = match (file, self.mode, result) {
-            (true, _, FrameResult::Judged(judgement)) => Some(judgement),
-            (false, Mode::Always, _) => self.exhibits.add(result),
-            _ => exhibit,
+            (Some(file), _, FrameResult::Judged(judgement)) => self.exhibits.is_new(file).then_some(judgement),
+            (Some(_), ..) => None,
+            (None, Mode::Always, _) => self.exhibits.add(result),
+            (None, Mode::Button, _) => exhibit,
         };
         if let Some(judgement) = exhibit {
             self.drift.add(&judgement, self.clock.unix_ms());

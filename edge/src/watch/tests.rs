@@ -88,9 +88,15 @@ fn scored(score: u64) -> u8 {
 
 /// A table in uneven light with an article of one brightness on it, as a PNG file; `None` for the empty table.
 fn picture(article: Option<u8>) -> Pixels {
+    numbered(article, 0)
+}
+
+/// Such a picture with a number in its first pixels, so that no two files are equal.
+fn numbered(article: Option<u8>, number: u8) -> Pixels {
     let table = |x: u32, y: u32| 90 + (x / 8 + y / 6) as u8;
     let image = GrayImage::from_fn(160, 120, |x, y| match article {
         Some(brightness) if (40..120).contains(&x) && (30..90).contains(&y) => Luma([brightness]),
+        _ if (x, y) == (0, 0) => Luma([number]),
         _ => Luma([table(x, y)]),
     });
     Pixels::File(Frame::Grey(image).to_png().unwrap())
@@ -291,8 +297,11 @@ impl Bench {
     /// Like `rounds`, for files of these articles, each judged alone.
     fn files(&mut self, articles: impl IntoIterator<Item = Option<u8>>) -> Vec<String> {
         let taken = self.clock.now();
-        let file = |article| CameraEvent::Shot(Shot { taken, name: Some("a.png".into()), pixels: picture(article) });
-        self.rounds(articles.into_iter().map(file).collect::<Vec<_>>())
+        let file = |(number, article)| {
+            let pixels = numbered(article, number as u8);
+            CameraEvent::Shot(Shot { taken, name: Some("a.png".into()), pixels })
+        };
+        self.rounds(articles.into_iter().enumerate().map(file).collect::<Vec<_>>())
     }
 
     /// Like `rounds`, for shots of a table with these articles on it.
@@ -542,6 +551,10 @@ fn a_piece_counts_once_however_long_it_lies_there_and_by_button_each_press_count
         bench.see(&[COUNTERFEIT, COUNTERFEIT, COUNTERFEIT, GENUINE, GENUINE, GENUINE]);
     }
     bench.see(&[None; 3]);
+    assert_eq!(bench.told.0.lock().unwrap().drift, None);
+    for _ in 0..20 {
+        assert_eq!(bench.files([COUNTERFEIT]), ["counterfeit"], "a copy is judged, and is no other piece");
+    }
     assert_eq!(bench.told.0.lock().unwrap().drift, None);
 
     let mut bench = Bench::new(Mode::Button);

@@ -6,9 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use counterfoil_models::Frame;
+use image::{GrayImage, Luma};
 use serde_json::Value;
 
-use super::bundle::{Fixture, png};
+use super::bundle::Fixture;
 use super::cli::edge;
 
 /// A box that judges the files put into a folder, with a page.
@@ -44,7 +46,11 @@ impl<'a> Served<'a> {
     /// Puts in pictures of these shades.
     fn show(&self, name: &str, shades: impl IntoIterator<Item = u8>) {
         for (at, shade) in shades.into_iter().enumerate() {
-            fs::write(self.fixture.path(&format!("in/{name}-{at:02}.png")), png(shade)).unwrap();
+            // One pixel differs from picture to picture, because copies of a picture count once.
+            let mut image = GrayImage::from_pixel(40, 30, Luma([shade]));
+            image.put_pixel(0, 0, Luma([at as u8]));
+            let bytes = Frame::Grey(image).to_png().unwrap();
+            fs::write(self.fixture.path(&format!("in/{name}-{at:02}.png")), bytes).unwrap();
         }
     }
 
