@@ -26,7 +26,7 @@ const BETS: [(Statistic, f64); 4] = [
 ];
 /// Mean number of unchanged exhibits until a false alarm, at least: a CUSUM is at most the Shiryaev-Roberts statistic,
 /// whose sum over the bets grows by their number with each exhibit.
-const EXHIBITS_BETWEEN_FALSE_ALARMS: f64 = 100_000.0;
+const EXHIBITS_BETWEEN_FALSE_ALARMS: f64 = 50_000.0;
 /// Number of exhibits after which a score joins those that later ones are ranked among. Without the delay, the first
 /// exhibits after a change would hide it from a small calibration.
 const DELAY: usize = 30;
