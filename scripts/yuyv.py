@@ -1,4 +1,5 @@
-"""Converts a PNG file to a raw YUYV frame, as a camera sends it. Reads PNG itself, as Python's library does not."""
+"""Converts a PNG file to a raw YUYV frame, as a camera sends it, or to a darker BMP file. Reads PNG itself, as Python's
+library does not."""
 
 import pathlib
 import struct
@@ -29,6 +30,16 @@ def place(png, width, height):
     rows = pixels(pathlib.Path(png).read_bytes())
     wide, high = len(rows[0]), len(rows)
     return [(width - wide) // 2 / width, (height - high) // 2 / height, wide / width, high / height]
+
+
+def dimmed(png, light):
+    """The picture as a BMP file, in this share of the light."""
+    rows = pixels(pathlib.Path(png).read_bytes())
+    darker = bytes(int(level * light) for level in range(256))
+    padding = bytes(-3 * len(rows[0]) % 4)
+    data = b"".join(bytes(level for r, g, b in row for level in (b, g, r)).translate(darker) + padding for row in reversed(rows))
+    header = struct.pack("<IiiHHIIiiII", 40, len(rows[0]), len(rows), 1, 24, 0, len(data), 2835, 2835, 0, 0)
+    return struct.pack("<2sIHHI", b"BM", 54 + len(data), 0, 0, 54) + header + data
 
 
 def luma(r, g, b):

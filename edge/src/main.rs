@@ -10,6 +10,7 @@ mod cmd {
     //! The subcommands: each is a `Cmd` struct with its arguments and a `run` method.
     pub(crate) mod bench;
     pub(crate) mod bundle;
+    pub(crate) mod calibrate;
     pub(crate) mod capture;
     pub(crate) mod check_config;
     pub(crate) mod detect;
@@ -52,6 +53,7 @@ enum Command {
     Watch(cmd::watch::Cmd),
     Serve(cmd::serve::Cmd),
     Enroll(cmd::enroll::Cmd),
+    Calibrate(cmd::calibrate::Cmd),
     Selftest(cmd::selftest::Cmd),
     Bench(cmd::bench::Cmd),
     Faceoff(cmd::faceoff::Cmd),
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Command::Watch(cmd) => cmd.run(&mut out),
         Command::Serve(cmd) => cmd.run(&mut out),
         Command::Enroll(cmd) => cmd.run(&mut out),
+        Command::Calibrate(cmd) => cmd.run(&mut out),
         Command::Selftest(cmd) => cmd.run(&mut out),
         Command::Bench(cmd) => cmd.run(&mut out),
         Command::Faceoff(cmd) => cmd.run(&mut out),

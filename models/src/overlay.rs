@@ -1,8 +1,10 @@
 //! The overlay: what a box learns on site. It lies in the box's state folder, beside the bundle and never in it.
 //!
 //! ```text
-//! STATE/BUNDLE/calibration.json       scores of genuine pictures through this site's camera
-//! STATE/BUNDLE/enrolled/NAME.json     references of one item or writer
+//! STATE/BUNDLE/calibration.json         scores of genuine pictures through this site's camera
+//! STATE/BUNDLE/calibration-before.json  the calibration that it replaced, to undo it
+//! STATE/BUNDLE/drift.json               since when the genuine ones look different, while they do
+//! STATE/BUNDLE/enrolled/NAME.json       references of one item or writer
 //! ```
 //!
 //! BUNDLE is the SHA-256 of the bundle's manifest, and each file repeats it, because what was learned with one
@@ -17,13 +19,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::bundle::read_limited;
 use crate::durable::write_whole;
-use crate::{Bundle, Calibration, Error, References, Result, limits};
+use crate::protocol::Drift;
+use crate::{Bundle, Calibration, Error, References, Result, limits, sha256_hex};
 
 /// Format version of the files.
 const FORMAT: u32 = 1;
 /// Largest length of a name, in bytes; with `.json` appended, every file system accepts it.
 const MAX_NAME: usize = 64;
 const CALIBRATION: &str = "calibration.json";
+const CALIBRATION_BEFORE: &str = "calibration-before.json";
+const DRIFT: &str = "drift.json";
 const ENROLLED: &str = "enrolled";
 
 /// The name of an enrolled item or writer, safe as a file name.
@@ -61,6 +66,14 @@ struct StoredFile<T> {
     content: T,
 }
 
+/// The content of `drift.json`.
+#[derive(Serialize, Deserialize)]
+struct StoredDrift {
+    /// Identifies the genuine scores that the change was measured against.
+    reference: String,
+    drift: Drift,
+}
+
 #[derive(Deserialize)]
 struct FormatOnly {
     format: u32,
@@ -77,7 +90,13 @@ impl Overlay {
     /// The part of `state` that belongs to `bundle`.
     #[must_use]
     pub fn of(state: &Path, bundle: &Bundle) -> Self {
-        Self { state: state.to_path_buf(), bundle: bundle.id().to_owned() }
+        Self::of_id(state, bundle.id())
+    }
+
+    /// The part of `state` that belongs to the bundle with the fingerprint `id`.
+    #[must_use]
+    pub fn of_id(state: &Path, id: &str) -> Self {
+        Self { state: state.to_path_buf(), bundle: id.to_owned() }
     }
 
     /// Path of the calibration made on site, whether or not the file exists.
@@ -95,12 +114,69 @@ impl Overlay {
         self.read(&self.calibration_file())
     }
 
-    /// Writes a calibration made on site, in place of an older one.
+    /// Writes a calibration made on site, in place of an older one, which [`undo_calibration`](Self::undo_calibration)
+    /// brings back.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be written.
+    /// [`Error::Io`] when it cannot be written; the older one is then still in use.
     pub fn calibrate(&self, calibration: &Calibration) -> Result<()> {
+        let before = self.folder().join(CALIBRATION_BEFORE);
+        match fs::read(self.calibration_file()) {
+            Ok(older) => write_whole(&before, &older)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                remove(&before)?;
+            }
+            Err(error) => return Err(Error::io("read", &self.calibration_file())(error)),
+        }
         self.write(&self.calibration_file(), calibration)
+    }
+
+    /// Returns to the calibration before the last one: an older one of this site, or that of the bundle.
+    ///
+    /// # Errors
+    /// [`Error::Overlay`] when there is no calibration of this site; [`Error::Io`] when a file cannot be read, written
+    /// or removed.
+    pub fn undo_calibration(&self) -> Result<()> {
+        let (path, before) = (self.calibration_file(), self.folder().join(CALIBRATION_BEFORE));
+        match fs::read(&before) {
+            Ok(older) => {
+                write_whole(&path, &older)?;
+                remove(&before)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if !remove(&path)? {
+                    return Err(Error::Overlay {
+                        path,
+                        what: "there is no calibration of this site to undo".into(),
+                        remedy: "the bundle's own is in use; check --state and --bundle if that is not what you expect",
+                    });
+                }
+            }
+            Err(error) => return Err(Error::io("read", &before)(error)),
+        }
+        Ok(())
+    }
+
+    /// Reads why verdicts were doubted when the box was stopped; `None` when they were not, or when the genuine scores
+    /// `reference` are not those that the change was measured against: a new calibration ends the doubt.
+    ///
+    /// # Errors
+    /// As [`calibration`](Self::calibration).
+    pub fn drift(&self, reference: &[f32]) -> Result<Option<Drift>> {
+        let stored: Option<StoredDrift> = self.read(&self.folder().join(DRIFT))?;
+        Ok(stored.filter(|stored| stored.reference == digest(reference)).map(|stored| stored.drift))
+    }
+
+    /// Writes why verdicts are doubted, or removes the file when they no longer are. Returns whether anything changed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be written or removed.
+    pub fn set_drift(&self, drift: Option<Drift>, reference: &[f32]) -> Result<bool> {
+        let path = self.folder().join(DRIFT);
+        match drift {
+            None => remove(&path),
+            Some(drift) => self.write(&path, &StoredDrift { reference: digest(reference), drift }).map(|()| true),
+        }
     }
 
     /// Reads the references enrolled under a name.
@@ -133,11 +209,7 @@ impl Overlay {
     /// # Errors
     /// [`Error::Overlay`] when nothing is enrolled under the name; [`Error::Io`] when the file cannot be removed.
     pub fn remove(&self, name: &Name) -> Result<()> {
-        let path = self.place(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.unknown(name)?),
-            removed => removed.map_err(Error::io("remove", &path)),
-        }
+        if remove(&self.place(name))? { Ok(()) } else { Err(self.unknown(name)?) }
     }
 
     /// The enrolled names, sorted.
@@ -206,6 +278,19 @@ impl Overlay {
     }
 }
 
+/// Removes a file. Returns whether it was there.
+fn remove(path: &Path) -> Result<bool> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true).map_err(Error::io("remove", path)),
+    }
+}
+
+/// Identifies genuine scores.
+fn digest(scores: &[f32]) -> String {
+    sha256_hex(&scores.iter().flat_map(|score| score.to_le_bytes()).collect::<Vec<u8>>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +322,36 @@ mod tests {
         fs::create_dir_all(state.join("bb")).unwrap();
         fs::copy(state.join("aa/calibration.json"), state.join("bb/calibration.json")).unwrap();
         assert!(other.calibration().unwrap_err().to_string().contains("another bundle"));
+    }
+
+    #[test]
+    fn a_calibration_is_undone_step_by_step_down_to_the_bundles() {
+        let dir = tempfile::tempdir().unwrap();
+        let overlay = overlay(dir.path(), "aa");
+        let calibration = |score: f32| Calibration::new(0.05, vec![score; 19]).unwrap();
+        assert!(overlay.undo_calibration().unwrap_err().to_string().contains("to undo"));
+        overlay.calibrate(&calibration(1.0)).unwrap();
+        overlay.calibrate(&calibration(2.0)).unwrap();
+        assert_eq!(overlay.calibration().unwrap(), Some(calibration(2.0)));
+        overlay.undo_calibration().unwrap();
+        assert_eq!(overlay.calibration().unwrap(), Some(calibration(1.0)));
+        overlay.undo_calibration().unwrap();
+        assert_eq!(overlay.calibration().unwrap(), None);
+        assert!(overlay.undo_calibration().is_err());
+    }
+
+    #[test]
+    fn a_doubt_is_kept_until_it_ends_or_another_calibration_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let overlay = overlay(dir.path(), "aa");
+        let drift = Drift::Changed { since_ms: 63_600_000 };
+        assert_eq!(overlay.drift(&[1.0]).unwrap(), None);
+        assert!(!overlay.set_drift(None, &[1.0]).unwrap());
+        assert!(overlay.set_drift(Some(drift), &[1.0]).unwrap());
+        assert_eq!((overlay.drift(&[1.0]).unwrap(), overlay.drift(&[2.0]).unwrap()), (Some(drift), None));
+        assert!(drift.to_string().contains("since 17:40 UTC"), "{drift}");
+        assert!(overlay.set_drift(None, &[]).unwrap());
+        assert_eq!(overlay.drift(&[1.0]).unwrap(), None);
     }
 
     #[test]

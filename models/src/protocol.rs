@@ -5,6 +5,7 @@
 //! |---|---|---|---|
 //! | `POST /v1/detect` | yes | a picture's bytes | [`DetectResponse`] |
 //! | `POST /v1/look` | yes | - | [`CameraStatement`], of the box's own camera |
+//! | `POST /v1/genuine` | yes | - | the same, of a piece that a person knows to be genuine; it answers [`Drift::Rejections`] |
 //! | `POST /v1/leave` | yes | - | [`Left`]: the game that the header names is over |
 //! | `PUT /v1/bundle` | yes | a tar of a signed bundle | [`Installed`] |
 //! | `GET /v1/status` | no | - | [`Status`] |
@@ -15,6 +16,8 @@
 //!
 //! A box can be set to require a token for the `GET` requests too. A request that fails is answered with an error
 //! status and a [`Refusal`].
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +110,66 @@ pub struct Status {
     /// The p-values at which its verdicts change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Bounds>,
+    /// Why it doubts its own verdicts, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+}
+
+/// Why a box doubts its own verdicts. Times are milliseconds since 1970 by the clock of the box, which may not be
+/// set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Drift {
+    /// The genuine ones look different: light, camera or article has changed. The p-values no longer hold.
+    Changed {
+        /// When the change began, as far as the scores tell.
+        since_ms: u64,
+    },
+    /// So many were called counterfeit that either they are, or light, camera or article has changed. The scores alone
+    /// cannot tell which; a piece that a person knows to be genuine can.
+    Rejections {
+        /// When the first of them was judged.
+        since_ms: u64,
+        /// Number of exhibits called counterfeit among the last `of`.
+        counterfeit: usize,
+        /// Number of exhibits that are counted.
+        of: usize,
+    },
+}
+
+impl Drift {
+    /// When it began.
+    #[must_use]
+    pub fn since_ms(&self) -> u64 {
+        match self {
+            Self::Changed { since_ms } | Self::Rejections { since_ms, .. } => *since_ms,
+        }
+    }
+
+    /// The time of day when it began, in UTC: `17:40 UTC`.
+    #[must_use]
+    pub fn time(&self) -> String {
+        let minutes = self.since_ms() / 60_000;
+        format!("{:02}:{:02} UTC", minutes / 60 % 24, minutes % 60)
+    }
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.time();
+        match self {
+            Self::Changed { .. } => write!(
+                f,
+                "the genuine ones look different since {time}: light, camera or article has changed; calibrate with \
+                 `counterfoil-edge calibrate`"
+            ),
+            Self::Rejections { counterfeit, of, .. } => write!(
+                f,
+                "{counterfeit} of the last {of} were called counterfeit, since {time}: either they are, or light, camera or \
+                 article has changed; lay down a piece that you know is genuine and hold the button for two seconds"
+            ),
+        }
+    }
 }
 
 /// The p-values at which verdicts change. Each bound itself belongs to the verdict below it.

@@ -27,9 +27,9 @@ use counterfoil_edge::watch::supervisor::Supervisor;
 use counterfoil_edge::watch::unsure::UnsureStore;
 use counterfoil_edge::watch::vote::Quorum;
 use counterfoil_edge::watch::watchdog::Watchdog;
-use counterfoil_edge::watch::watcher::Watcher;
+use counterfoil_edge::watch::watcher::{Observer, Watcher, held};
 use counterfoil_edge::watch::{Log, SystemClock};
-use counterfoil_models::{Name, Region};
+use counterfoil_models::{Article, Name, Region};
 
 /// Watches a camera or a folder, and shows verdicts with lights, display and journal
 #[derive(Args)]
@@ -64,8 +64,8 @@ pub(crate) struct Cmd {
     /// Lights: auto, rpi, gpiochip, console or none
     #[arg(long, value_name = "LIGHTS")]
     lights: Option<Kind>,
-    /// Print one JSON object per statement: `said`, `score`, `p_value`, `picture`, and `path` or
-    /// `error` if there is one
+    /// Print one JSON object per statement: `said`, `score`, `p_value`, `picture`, and `path`,
+    /// `error` or `drift` if there is one
     #[arg(long)]
     json: bool,
 }
@@ -113,8 +113,19 @@ impl Cmd {
         let quorum = if is_queue { Quorum::ONE } else { config.agree };
         let guide = if is_queue { Region::WHOLE } else { config.guide };
         let empty = state.filter(|_| !is_queue).map(EmptyScene::of).transpose()?.flatten();
+        let drift = held(state, &*models.detector(), &log);
+        if let Some(drift) = drift {
+            say(&drift.to_string());
+        }
+        live.doubted(drift);
+        let whole = models.detector().bundle().manifest().input.article == Article::Whole;
+        if !is_queue && config.source.looks() && config.mode == Mode::Always && whole && empty.is_none() {
+            say(
+                "no empty scene is learned, so pieces are not told apart and a changed light goes unnoticed: press the button with nothing there",
+            );
+        }
         let mut watcher = Watcher {
-            state: State::new(models.detector(), Arc::new(SystemClock), config.mode, quorum, guide, empty),
+            state: State::new(models.detector(), Arc::new(SystemClock), config.mode, quorum, guide, empty, drift),
             camera: CameraThread::open(config.source, config.size.into()),
             models,
             presses: board.button.map(|button| button.listen(Arc::clone(&stop), say)),

@@ -79,6 +79,12 @@ impl Detector {
         self.standard.calibration(self.bundle.manifest())
     }
 
+    /// What scores are compared with.
+    #[must_use]
+    pub fn standard(&self) -> &Standard {
+        &self.standard
+    }
+
     /// The bundle from which the detector was opened.
     #[must_use]
     pub fn bundle(&self) -> &Bundle {

@@ -14,7 +14,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use counterfoil_models::limits;
-use counterfoil_models::protocol::{Begin, Begun, Confirm, Exchange, GAME, Installed, Left, Model, Paired, Status};
+use counterfoil_models::protocol::{
+    Begin, Begun, Confirm, Drift, Exchange, GAME, Installed, Left, Model, Paired, Status,
+};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt};
 use tower_http::timeout::TimeoutLayer;
@@ -24,6 +26,7 @@ use super::state::{AppState, refuse};
 use super::{bundle, metrics, picture};
 use crate::Error;
 use crate::http::page::html;
+use crate::watch::state::Purpose;
 
 /// Maximum number of bytes that are read from the body of a rejected request.
 const MAX_DISCARDED_BYTES: usize = 1 << 20;
@@ -36,6 +39,7 @@ pub(super) fn all(state: Arc<AppState>) -> Router {
     let visitors = Router::new()
         .route("/v1/detect", post(detect).layer(DefaultBodyLimit::max(limits::PICTURE_SENT)))
         .route("/v1/look", post(look))
+        .route("/v1/genuine", post(genuine))
         .route("/v1/leave", post(leave))
         .route("/v1/bundle", put(install).layer(DefaultBodyLimit::max(limits::BUNDLE)))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), only_paired));
@@ -172,7 +176,30 @@ async fn look(
     if !state.config.source.looks() {
         return refuse(StatusCode::CONFLICT, "this box has no camera of its own; send it pictures");
     }
-    let Some(seen) = state.live.ask() else { return busy() };
+    looked(&state, Purpose::Look).await
+}
+
+/// Looks at a piece that a person knows to be genuine, while the box asks for one.
+async fn genuine(
+    State(state): State<Arc<AppState>>,
+    axum::Extension(visitor): axum::Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(response) = take_lock(&state, &visitor, &headers) {
+        return response;
+    }
+    if !matches!(state.live.now().drift, Some(Drift::Rejections { .. })) {
+        return refuse(
+            StatusCode::CONFLICT,
+            "the box asks for no genuine piece; it does when many in a row are called counterfeit",
+        );
+    }
+    looked(&state, Purpose::KnownGenuine).await
+}
+
+/// The verdict on what is in front of the camera now.
+async fn looked(state: &AppState, purpose: Purpose) -> Response {
+    let Some(seen) = state.live.ask(purpose) else { return busy() };
     match seen.await {
         Ok(seen) => Json(seen).into_response(),
         Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the box is stopping"),

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use counterfoil_models::Judgement;
-use counterfoil_models::protocol::CameraStatement;
+use counterfoil_models::protocol::{CameraStatement, Drift};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::Detector;
 use crate::camera::Shot;
-use crate::watch::state::{Answer, Tally};
+use crate::watch::answer::Answer;
+use crate::watch::state::{Purpose, Tally};
 use crate::watch::vote::Statement;
 use crate::watch::watcher::{Observer, Reply, VerdictRequest};
 
@@ -55,6 +56,8 @@ pub struct Now {
     pub seen: Option<Arc<CameraStatement>>,
     /// The fault of the camera, while there is one.
     pub fault: Option<String>,
+    /// Why the box doubts its own verdicts, while it does.
+    pub drift: Option<Drift>,
     /// Statistics on the frames.
     pub tally: Tally,
 }
@@ -102,9 +105,11 @@ impl Live {
 
     /// Requests a verdict on what is in front of the camera from now on; `None` when too many requests wait.
     #[must_use]
-    pub fn ask(&self) -> Option<oneshot::Receiver<CameraStatement>> {
+    pub fn ask(&self, purpose: Purpose) -> Option<oneshot::Receiver<CameraStatement>> {
         let (answer, answered) = oneshot::channel();
-        self.requests.try_send(VerdictRequest { asked: Instant::now(), reply: Box::new(Waiting(answer)) }).ok()?;
+        self.requests
+            .try_send(VerdictRequest { asked: Instant::now(), purpose, reply: Box::new(Waiting(answer)) })
+            .ok()?;
         Some(answered)
     }
 
@@ -127,6 +132,10 @@ impl Observer<Detector> for Live {
 
     fn counted(&self, tally: Tally) {
         self.lock().tally = tally;
+    }
+
+    fn doubted(&self, drift: Option<Drift>) {
+        self.lock().drift = drift;
     }
 
     fn fault(&self, what: &str) {
@@ -155,16 +164,16 @@ impl Observer<Detector> for Live {
 
 /// An answer as a message of the protocol.
 fn seen(answer: &Answer) -> CameraStatement {
-    let (said, judgement) = match &answer.said {
+    let (said, judgement) = match answer.shown() {
         Statement::Nothing => ("nothing".to_owned(), None),
         Statement::Unjudged => ("unjudged".to_owned(), None),
         Statement::Verdict(verdict, judgement) => (verdict.to_string(), Some(judgement)),
     };
     CameraStatement {
         said,
-        p_value: judgement.map(Judgement::p_value),
+        p_value: judgement.as_ref().map(Judgement::p_value),
         score: judgement.map(|judgement| judgement.score().get()),
-        why: answer.why.as_ref().map(ToString::to_string),
+        why: answer.reason(),
         picture: Some(answer.picture.clone()),
         file: answer.name.as_ref().and_then(|name| Some(name.file_name()?.to_string_lossy().into_owned())),
     }

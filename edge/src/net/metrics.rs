@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use counterfoil_models::protocol::Drift;
 
 use super::state::AppState;
 
@@ -47,10 +48,29 @@ fn write(state: &AppState, text: &mut String) -> fmt::Result {
             "Requests without a token that counts.",
             state.refused.load(Ordering::Relaxed) as f64,
         ),
+        (
+            "drift_since_seconds",
+            "gauge",
+            "When the genuine ones began to look different, or too many to be called counterfeit, in seconds since 1970; 0 while neither is so.",
+            now.drift.map_or(0.0, |drift| drift.since_ms() as f64 / 1e3),
+        ),
         ("uptime_seconds", "gauge", "Seconds since the box was started.", state.live.uptime().as_secs_f64()),
     ] {
         head(text, name, kind, help)?;
         writeln!(text, "counterfoil_{name} {value}")?;
+    }
+    head(
+        text,
+        "drift",
+        "gauge",
+        "Whether the genuine ones look different (changed), or too many are called counterfeit (rejections).",
+    )?;
+    let kinds = [
+        ("changed", matches!(now.drift, Some(Drift::Changed { .. }))),
+        ("rejections", matches!(now.drift, Some(Drift::Rejections { .. }))),
+    ];
+    for (kind, holds) in kinds {
+        writeln!(text, "counterfoil_drift{{kind=\"{kind}\"}} {}", u8::from(holds))?;
     }
     let detector = state.live.detector();
     let manifest = detector.bundle().manifest();

@@ -3,7 +3,7 @@
 //! ```text
 //! PREFIX/device/ID/config      description of the box (Home Assistant's device discovery), retained
 //! counterfoil/ID/seen          the last statement: JSON as in the server-sent events, retained
-//! counterfoil/ID/status        model, frames, fault: JSON as in /v1/status, every minute
+//! counterfoil/ID/status        model, frames, fault, drift: JSON as in /v1/status, every minute and when a drift changes
 //! counterfoil/ID/online        online, or offline by last will, retained
 //! ```
 //!
@@ -79,7 +79,7 @@ pub(super) async fn speak(
     let (client, mut broker) = AsyncClient::new(options, WAITING);
     let mut news = state.live.listen();
     let mut minute = interval(STATUS);
-    let (mut trouble, mut connected) = (None, false);
+    let (mut trouble, mut connected, mut drift) = (None, false, None);
     loop {
         tokio::select! {
             event = broker.poll() => match event {
@@ -104,7 +104,13 @@ pub(super) async fn speak(
                 }
             },
             seen = news.recv() => match seen {
-                Ok(seen) if connected => publish(&client, &topics.seen, &json!(&*seen), true),
+                Ok(seen) if connected => {
+                    publish(&client, &topics.seen, &json!(&*seen), true);
+                    let now = state.live.now().drift;
+                    if std::mem::replace(&mut drift, now) != now {
+                        publish(&client, &topics.status, &json!(state.status()), false);
+                    }
+                }
                 // While the broker is away nothing is queued, so that the queue has room for the
                 // messages after it is back.
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
@@ -145,6 +151,11 @@ fn discovery(topics: &Topics, id: &str, state: &AppState) -> Value {
             "value_template": format!("{{{{ 'ON' if value_json.said == '{said}' else 'OFF' }}}}"), "device_class": class,
         })
     };
+    let mut calibrate = alarm("Calibrate", "calibrate", "", "problem");
+    calibrate["state_topic"] = json!(topics.status);
+    calibrate["value_template"] = json!("{{ 'ON' if (value_json.drift | default({})).kind == 'changed' else 'OFF' }}");
+    calibrate["json_attributes_topic"] = json!(topics.status);
+    calibrate["json_attributes_template"] = json!("{{ value_json.drift | default({}) | tojson }}");
     json!({
         "dev": {
             "ids": [format!("counterfoil-{id}")], "name": state.name, "mf": "Counterfoil", "mdl": "Counterfoil box", "sw": env!("CARGO_PKG_VERSION"),
@@ -156,6 +167,7 @@ fn discovery(topics: &Topics, id: &str, state: &AppState) -> Value {
             "p_value": sensor("p-value", "p_value", "{{ value_json.p_value | default(none) }}", "mdi:chart-bell-curve"),
             "counterfeit": alarm("Counterfeit", "counterfeit", "counterfeit", "problem"),
             "fault": alarm("Camera fault", "fault", "fault", "problem"),
+            "calibrate": calibrate,
         },
     })
 }

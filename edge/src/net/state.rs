@@ -49,6 +49,7 @@ impl AppState {
                 .calibration()
                 .ok()
                 .map(|calibration| Bounds { counterfeit: calibration.alpha(), unsure: calibration.unsure_up_to() }),
+            drift: now.drift,
         }
     }
 }

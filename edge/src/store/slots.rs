@@ -158,16 +158,28 @@ impl Slots {
         self.linked(CURRENT)
     }
 
+    /// The folder of the selected model's bundle.
+    ///
+    /// # Errors
+    /// [`Error::NoModel`] when none was selected.
+    pub fn current_folder(&self) -> Result<PathBuf> {
+        Ok(self.folder.join(self.selected()?))
+    }
+
+    fn selected(&self) -> Result<String> {
+        self.current().ok_or_else(|| {
+            Error::NoModel(
+                "no model is selected; `counterfoil-edge model install BUNDLE` and `model select` do that".into(),
+            )
+        })
+    }
+
     /// Opens the selected model. It is rolled back if it cannot be opened, or after three starts without a verdict.
     ///
     /// # Errors
     /// [`Error::NoModel`] when none was selected, or the error of the bundle when there is no previous model either.
     pub fn open(&self) -> Result<ActiveModel> {
-        let current = self.current().ok_or_else(|| {
-            Error::NoModel(
-                "no model is selected; `counterfoil-edge model install BUNDLE` and `model select` do that".into(),
-            )
-        })?;
+        let current = self.selected()?;
         let unproven = self.unproven().filter(|unproven| unproven.slot == current);
         if let Some(Unproven { starts, .. }) = unproven.as_ref().filter(|unproven| unproven.starts >= STARTS)
             && let Ok(before) = self.rollback()

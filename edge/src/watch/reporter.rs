@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use counterfoil_models::protocol::Drift;
 use counterfoil_models::{Judgement, Verdict};
 use serde::Serialize;
 
 use super::Log;
-use super::state::Answer;
+use super::answer::Answer;
 use super::vote::Statement;
 use crate::detector::source::printable;
 use crate::show::indicator::Signal;
@@ -93,6 +94,8 @@ struct Line<'a> {
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<Drift>,
 }
 
 #[derive(Serialize)]
@@ -109,13 +112,14 @@ impl From<&Judgement> for Judged {
 
 impl<'a> From<&'a Answer> for Line<'a> {
     fn from(answer: &'a Answer) -> Self {
-        let (said, judged) = match &answer.said {
+        let (said, judged) = match answer.shown() {
             Statement::Nothing => ("nothing", None),
             Statement::Unjudged => ("unjudged", None),
-            Statement::Verdict(verdict, judgement) => (word(*verdict), Some(Judged::from(judgement))),
+            Statement::Verdict(verdict, judgement) => (word(verdict), Some(Judged::from(&judgement))),
         };
         let path = answer.name.as_ref().map(|name| name.to_string_lossy().into_owned());
-        Self { said, judged, picture: &answer.picture, path, error: answer.why.as_ref().map(ToString::to_string) }
+        let error = answer.why.as_ref().map(ToString::to_string);
+        Self { said, judged, picture: &answer.picture, path, error, drift: answer.drift }
     }
 }
 
@@ -129,7 +133,7 @@ fn word(verdict: Verdict) -> &'static str {
 
 fn sentence(answer: &Answer) -> String {
     let name = answer.name.as_ref().map(|name| format!("  {}", printable(name))).unwrap_or_default();
-    match &answer.said {
+    match answer.shown() {
         Statement::Nothing => format!("nothing there{name}"),
         Statement::Verdict(verdict, judgement) => {
             format!("{verdict:<11}  {:>10.4}  {:>7.4}{name}", judgement.score().get(), judgement.p_value())

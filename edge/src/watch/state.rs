@@ -3,20 +3,20 @@
 //! A shot is decoded, compared with the empty scene, judged, and added to the vote until enough frames agree. Lights,
 //! journal and display are updated elsewhere.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use counterfoil_models::{Error as ContractError, Frame, Judgement, NotFound, Region, Verdict, sha256_hex};
+use counterfoil_models::protocol::Drift;
+use counterfoil_models::{Error as ContractError, Frame, NotFound, Region, Verdict, sha256_hex};
 
+use super::answer::Answer;
+use super::drift::DriftMonitor;
 use super::empty_scene::EmptyScene;
+use super::exhibits::Exhibits;
 use super::vote::{FrameResult, Quorum, Statement, Vote};
 use super::{Clock, Judge};
 use crate::camera::{Fault, Pixels, Shot};
 use crate::show::button::Press;
-use crate::show::indicator::Signal;
-use crate::show::panel::News;
-use crate::show::screen::Words;
 use crate::{Error, Result, threads};
 
 /// A camera that gives only damaged frames for this time has a fault.
@@ -31,21 +31,6 @@ pub enum Mode {
     Always,
     /// Only after a short press of the button. A long press learns the empty scene.
     Button,
-}
-
-/// A new statement about what is in front of the box.
-#[derive(Debug)]
-pub struct Answer {
-    /// The statement on which the frames agree.
-    pub said: Statement,
-    /// Path of the picture's file, if it came from one.
-    pub name: Option<PathBuf>,
-    /// SHA-256 of the last picture on which the statement is based.
-    pub picture: String,
-    /// Why the last picture could not be judged, if that is the case.
-    pub why: Option<Error>,
-    /// Whether the button or the network asked for this answer.
-    pub asked: bool,
 }
 
 /// Statistics on the frames so far.
@@ -73,6 +58,27 @@ impl Tally {
     }
 }
 
+/// What an answer is asked for. Of two requests that wait, the later purpose holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// To know what is there; it may be asked about one piece many times.
+    Look,
+    /// To judge a piece, once.
+    Exhibit,
+    /// To see how a piece is judged that a person knows to be genuine.
+    KnownGenuine,
+}
+
+/// A request for an answer.
+#[derive(Debug)]
+struct Request {
+    /// Number of frames still to judge.
+    left: usize,
+    /// Its time: older frames do not count.
+    since: Instant,
+    purpose: Purpose,
+}
+
 /// The state of the loop, with the judge `J`.
 #[derive(Debug)]
 pub struct State<J> {
@@ -82,10 +88,10 @@ pub struct State<J> {
     quorum: Quorum,
     guide: Region,
     vote: Vote,
+    exhibits: Exhibits,
+    drift: DriftMonitor,
     empty: Option<EmptyScene>,
-    /// Number of frames still to judge for a request; `since` is its time, and older frames do not count.
-    asked: usize,
-    since: Option<Instant>,
+    asked: Option<Request>,
     learning: bool,
     network_failed: bool,
     /// When the frames began to be damaged, and the error of the first one.
@@ -94,7 +100,8 @@ pub struct State<J> {
 }
 
 impl<J: Judge> State<J> {
-    /// The state before the first shot. Only the part `guide` of a frame is judged.
+    /// The state before the first shot. Only the part `guide` of a frame is judged. `drift` is why the verdicts of
+    /// `judge` were doubted before.
     #[must_use]
     pub fn new(
         judge: Arc<J>,
@@ -103,17 +110,19 @@ impl<J: Judge> State<J> {
         quorum: Quorum,
         guide: Region,
         empty: Option<EmptyScene>,
+        drift: Option<Drift>,
     ) -> Self {
         Self {
+            drift: DriftMonitor::new(judge.genuine_scores(), drift),
             judge,
             clock,
             mode,
             quorum,
             guide,
             vote: Vote::new(quorum),
+            exhibits: Exhibits::new(quorum),
             empty,
-            asked: 0,
-            since: None,
+            asked: None,
             learning: false,
             network_failed: false,
             damaged: None,
@@ -139,33 +148,48 @@ impl<J: Judge> State<J> {
         &self.judge
     }
 
-    /// Uses another judge from the next frame on, and starts a new vote.
-    pub fn replace(&mut self, judge: Arc<J>) {
+    /// Why the box doubts its verdicts, while it does.
+    #[must_use]
+    pub fn drift(&self) -> Option<Drift> {
+        self.drift.drift()
+    }
+
+    /// Uses another judge from the next frame on, and starts a new vote. `drift` is why its verdicts were doubted
+    /// before.
+    pub fn replace(&mut self, judge: Arc<J>, drift: Option<Drift>) {
+        self.drift = DriftMonitor::new(judge.genuine_scores(), drift);
         self.judge = judge;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         self.vote.forget();
+        self.exhibits.forget();
     }
 
     /// Handles a camera fault: starts a new vote, since the scene may have changed, and ends the
     /// request, which the fault answers.
     pub fn interrupted(&mut self) {
-        self.vote.forget();
-        (self.asked, self.since) = (0, None);
+        self.forget();
+        self.asked = None;
     }
 
-    /// Handles a press of the button.
+    /// Handles a press of the button. While the box asks for a piece that is known to be genuine, a long press says
+    /// that it lies there.
     pub fn press(&mut self, press: Press) {
         match (self.mode, press) {
-            (Mode::Button, Press::Short) => self.ask(self.clock.now()),
+            (_, Press::Long) if self.drift.asks() => self.ask(self.clock.now(), Purpose::KnownGenuine),
+            (Mode::Button, Press::Short) => self.ask(self.clock.now(), Purpose::Exhibit),
             (Mode::Always, _) | (Mode::Button, Press::Long) => self.learning = true,
         }
     }
 
     /// Requests an answer from frames taken after `since`. The answer comes at the latest after as many
-    /// frames as the quorum counts.
-    pub fn ask(&mut self, since: Instant) {
+    /// frames as the quorum counts. It also answers a request that still waits.
+    pub fn ask(&mut self, since: Instant, purpose: Purpose) {
         self.vote.forget();
-        self.asked = self.quorum.of();
-        self.since = Some(since);
+        let purpose = self.asked.as_ref().map_or(purpose, |waiting| waiting.purpose.max(purpose));
+        self.asked = Some(Request { left: self.quorum.of(), since, purpose });
     }
 
     /// Processes a shot.
@@ -184,8 +208,8 @@ impl<J: Judge> State<J> {
     fn outcome(&mut self, shot: &Shot) -> Result<Outcome> {
         // A file in the folder is always judged, whatever the mode.
         let file = shot.name.is_some();
-        let idle = self.mode == Mode::Button && self.asked == 0;
-        let old = self.asked > 0 && self.since.is_some_and(|since| shot.taken < since);
+        let idle = self.mode == Mode::Button && self.asked.is_none();
+        let old = self.asked.as_ref().is_some_and(|request| shot.taken < request.since);
         let passes = (idle || old) && !self.learning && !file;
         if passes && self.damaged.is_none() {
             self.tally.passed += 1;
@@ -209,19 +233,12 @@ impl<J: Judge> State<J> {
         });
         if let (true, false, Ok(frame)) = (self.learning, file, &frame) {
             self.learning = false;
-            self.vote.forget();
+            self.forget();
             let empty = EmptyScene::learn(frame)?;
             self.empty = Some(empty.clone());
             return Ok(Outcome::Learned(empty));
         }
-        let (result, why) = match frame.and_then(|frame| self.result(&frame)) {
-            Ok(result) => (result, None),
-            // An empty table is no fault.
-            Err(error @ Error::Contract(ContractError::NotFound(NotFound::NothingStandsOut))) => {
-                (FrameResult::Nothing, Some(error))
-            }
-            Err(error) => (FrameResult::Unjudged, Some(error)),
-        };
+        let (result, why) = frame_result(&*self.judge, self.empty.as_ref(), frame);
         self.network_failed = why.as_ref().is_some_and(Error::is_model_failure);
         match result {
             FrameResult::Nothing => self.tally.passed += 1,
@@ -229,21 +246,52 @@ impl<J: Judge> State<J> {
             FrameResult::Unjudged => self.tally.failed += 1,
         }
         let mut said = if file { Some(Statement::from(result)) } else { self.vote.add(result) };
-        let asked = self.asked > 0 && !old;
-        if asked {
-            self.asked -= 1;
+        let mut purpose = None;
+        if let Some(request) = self.asked.as_mut().filter(|_| !old) {
+            request.left -= 1;
             // A request always gets an answer: frames that do not agree give unsure, or not judged.
-            said = said.or_else(|| (self.asked == 0).then(|| Self::undecided(result)));
-            if said.is_some() {
-                self.asked = 0;
-            }
+            said = said.or_else(|| (request.left == 0).then(|| Self::undecided(result)));
+            purpose = Some(request.purpose);
         }
+        if purpose.is_some() && said.is_some() {
+            self.asked = None;
+        }
+        let picture = said.map(|_| fingerprint(shot)).unwrap_or_default();
+        self.follow(result, said.zip(purpose), file.then_some(&picture));
         Ok(match said {
-            Some(said) => {
-                Outcome::Answer(Answer { said, name: shot.name.clone(), picture: fingerprint(shot), why, asked })
-            }
+            Some(said) => Outcome::Answer(Answer {
+                said,
+                name: shot.name.clone(),
+                picture,
+                why,
+                asked: purpose.is_some(),
+                drift: self.drift(),
+            }),
             None => Outcome::Nothing,
         })
+    }
+
+    /// Lets the drift monitor follow the exhibits. Each piece counts once: a file, what the button asks about, or, when
+    /// a camera is judged all the time, what lies there between two empty scenes. `answer` is the answer to a request,
+    /// and `file` the fingerprint of a file.
+    fn follow(&mut self, result: FrameResult, answer: Option<(Statement, Purpose)>, file: Option<&String>) {
+        let exhibit = match answer {
+            Some((Statement::Verdict(verdict, _), Purpose::KnownGenuine)) => {
+                self.drift.confirm_genuine(verdict);
+                None
+            }
+            Some((Statement::Verdict(_, judgement), Purpose::Exhibit)) => Some(judgement),
+            _ => None,
+        };
+        let exhibit = match (file, self.mode, result) {
+            (Some(file), _, FrameResult::Judged(judgement)) => self.exhibits.is_new(file).then_some(judgement),
+            (Some(_), ..) => None,
+            (None, Mode::Always, _) => self.exhibits.add(result),
+            (None, Mode::Button, _) => exhibit,
+        };
+        if let Some(judgement) = exhibit {
+            self.drift.add(&judgement, self.clock.unix_ms());
+        }
     }
 
     /// Drops a damaged frame, which takes no part in the vote. Reports a fault if there were only
@@ -268,14 +316,29 @@ impl<J: Judge> State<J> {
             FrameResult::Unjudged => Statement::Unjudged,
         }
     }
+}
 
-    fn result(&self, frame: &Frame) -> Result<FrameResult> {
-        if let Some(empty) = &self.empty
-            && empty.is(frame)?
+/// The result of a frame, and why there is no judgement if there is a reason. A frame that shows the empty scene shows
+/// nothing, and neither does one in which no article is found: an empty table is no fault.
+pub(super) fn frame_result<J: Judge>(
+    judge: &J,
+    empty: Option<&EmptyScene>,
+    frame: Result<Frame>,
+) -> (FrameResult, Option<Error>) {
+    let result = |frame: Frame| {
+        if let Some(empty) = empty
+            && empty.is(&frame)?
         {
             return Ok(FrameResult::Nothing);
         }
-        Ok(FrameResult::Judged(threads::guarded(|| self.judge.judge(frame))?))
+        Ok(FrameResult::Judged(threads::guarded(|| judge.judge(&frame))?))
+    };
+    match frame.and_then(result) {
+        Ok(result) => (result, None),
+        Err(error @ Error::Contract(ContractError::NotFound(NotFound::NothingStandsOut))) => {
+            (FrameResult::Nothing, Some(error))
+        }
+        Err(error) => (FrameResult::Unjudged, Some(error)),
     }
 }
 
@@ -292,30 +355,6 @@ pub enum Outcome {
     Damaged,
     /// A damaged camera frame, after only damaged frames for a while.
     Fault(Fault),
-}
-
-impl Answer {
-    /// The answer as news for lights and display.
-    #[must_use]
-    pub fn news(&self) -> News {
-        let judged = |judgement: &Judgement| {
-            [format!("p {:.4}", judgement.p_value()), format!("score {:.2}", judgement.score().get())]
-        };
-        let (signal, large, small) = match &self.said {
-            Statement::Nothing => (Signal::Nothing, "READY", [String::new(), String::new()]),
-            Statement::Verdict(Verdict::Genuine, judgement) => (Signal::Genuine, "GENUINE", judged(judgement)),
-            Statement::Verdict(Verdict::Unsure, judgement) => (Signal::Unsure, "UNSURE", judged(judgement)),
-            Statement::Verdict(Verdict::Counterfeit, judgement) => {
-                (Signal::Counterfeit, "COUNTERFEIT", judged(judgement))
-            }
-            Statement::Unjudged => (
-                Signal::Fault,
-                "NOT JUDGED",
-                [self.why.as_ref().map(ToString::to_string).unwrap_or_default(), String::new()],
-            ),
-        };
-        News { signal, words: Words { large: large.to_owned(), small } }
-    }
 }
 
 fn fingerprint(shot: &Shot) -> String {

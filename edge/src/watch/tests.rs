@@ -9,17 +9,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use counterfoil_models::{Calibration, Color, Error as ContractError, Frame, Judgement, Region, Score};
+use counterfoil_models::protocol::Drift;
+use counterfoil_models::{Calibration, Color, Error as ContractError, Frame, Judgement, Region, Score, Verdict};
 use image::{GrayImage, Luma};
 
+use super::answer::Answer;
+use super::pieces::{Pieces, Step};
 use super::reporter::Reporter;
-use super::state::{Answer, Mode, State, Tally};
+use super::state::{Mode, Purpose, State, Tally};
 use super::vote::{Quorum, Statement};
-use super::watcher::{FrameSource, ModelSource, Observer, Reply, VerdictRequest, Watcher};
+use super::watcher::{FrameSource, ModelSource, Observer, Reply, VerdictRequest, Watcher, held};
 use super::{Clock, Judge};
 use crate::camera::{CameraEvent, Fault, Pixels, Shot};
 use crate::show::button::Press;
 use crate::show::panel::Panel;
+use crate::store::journal::{self, Journal};
 use crate::{Error, Result};
 
 /// A clock that the test sets.
@@ -36,10 +40,14 @@ impl Clock for Manual {
     fn now(&self) -> Instant {
         *self.0.lock().unwrap()
     }
+
+    fn unix_ms(&self) -> u64 {
+        63_600_000
+    }
 }
 
-/// Judges by the brightness in the middle of a frame: light is genuine, dark is counterfeit, white
-/// makes the network fail, black makes it panic.
+/// Judges by the brightness in the middle of a frame: light is genuine, and the lighter the higher the score; dark is
+/// counterfeit, white makes the network fail, black makes it panic.
 #[derive(Debug)]
 struct Stub {
     id: &'static str,
@@ -64,15 +72,31 @@ impl Judge for Stub {
             return Err(ContractError::NotFinite(f32::NAN).into());
         }
         let calibration = Calibration::new(0.05, (0..19u8).map(f32::from).collect())?;
-        Ok(calibration.judge(Score::new(if middle > 100 { 15.0 } else { -1.0 })?))
+        let score = if middle > 100 { (f32::from(middle) - 110.0) / 6.0 } else { -1.0 };
+        Ok(calibration.judge(Score::new(score)?))
     }
+
+    fn genuine_scores(&self) -> Vec<f32> {
+        (0..19u8).map(f32::from).collect()
+    }
+}
+
+/// The brightness to which the stub gives this score, 0 to 18.
+fn scored(score: u64) -> u8 {
+    110 + 6 * score as u8
 }
 
 /// A table in uneven light with an article of one brightness on it, as a PNG file; `None` for the empty table.
 fn picture(article: Option<u8>) -> Pixels {
+    numbered(article, 0)
+}
+
+/// Such a picture with a number in its first pixels, so that no two files are equal.
+fn numbered(article: Option<u8>, number: u8) -> Pixels {
     let table = |x: u32, y: u32| 90 + (x / 8 + y / 6) as u8;
     let image = GrayImage::from_fn(160, 120, |x, y| match article {
         Some(brightness) if (40..120).contains(&x) && (30..90).contains(&y) => Luma([brightness]),
+        _ if (x, y) == (0, 0) => Luma([number]),
         _ => Luma([table(x, y)]),
     });
     Pixels::File(Frame::Grey(image).to_png().unwrap())
@@ -104,6 +128,7 @@ struct Told {
     next: Option<Result<Arc<Stub>, String>>,
     events: Vec<String>,
     tally: Tally,
+    drift: Option<Drift>,
     logged: Vec<String>,
 }
 
@@ -125,7 +150,7 @@ impl ModelSource<Stub> for Shared {
 }
 
 fn word(answer: &Answer) -> String {
-    match &answer.said {
+    match answer.shown() {
         Statement::Nothing => "nothing".into(),
         Statement::Unjudged => "unjudged".into(),
         Statement::Verdict(verdict, _) => verdict.to_string(),
@@ -149,6 +174,10 @@ impl Observer<Stub> for Shared {
 
     fn counted(&self, tally: Tally) {
         self.0.lock().unwrap().tally = tally;
+    }
+
+    fn doubted(&self, drift: Option<Drift>) {
+        self.0.lock().unwrap().drift = drift;
     }
 
     fn fault(&self, what: &str) {
@@ -189,6 +218,7 @@ struct Bench {
     requested: Option<mpsc::Receiver<VerdictRequest>>,
     state: Option<State<Stub>>,
     folder: Option<PathBuf>,
+    journal: Option<PathBuf>,
 }
 
 impl Bench {
@@ -201,6 +231,7 @@ impl Bench {
             mode,
             Quorum::default(),
             Region::WHOLE,
+            None,
             None,
         );
         let ((presses, pressed), (requests, requested)) = (mpsc::channel(), mpsc::channel());
@@ -215,6 +246,7 @@ impl Bench {
             requested: Some(requested),
             state: Some(state),
             folder: None,
+            journal: None,
         }
     }
 
@@ -235,6 +267,7 @@ impl Bench {
             Arc::new(move |what: &str| told.0.lock().unwrap().logged.push(what.to_owned()))
         };
         let panel = Panel::new(Vec::new(), |_| {});
+        let journal = self.journal.as_ref().map(|folder| Journal::open(folder).unwrap());
         let mut watcher = Watcher {
             state: self.state.take().unwrap(),
             camera: Script(script),
@@ -243,7 +276,7 @@ impl Bench {
             requests: self.requested.take().unwrap(),
             pending: Vec::new(),
             observer: Arc::new(self.told.clone()),
-            reporter: Reporter::new(&mut self.printed, false, None, panel, false, Arc::clone(&log) as _),
+            reporter: Reporter::new(&mut self.printed, false, journal, panel, false, Arc::clone(&log) as _),
             unsure: None,
             folder: self.folder.as_deref(),
             log,
@@ -254,6 +287,21 @@ impl Bench {
         let Watcher { state, presses, requests, .. } = watcher;
         (self.state, self.pressed, self.requested) = (Some(state), presses, Some(requests));
         self.told.events()
+    }
+
+    /// Lays this article down and takes it away again.
+    fn lay(&mut self, article: Option<u8>) -> Vec<String> {
+        self.see(&[article, article, article, None, None, None])
+    }
+
+    /// Like `rounds`, for files of these articles, each judged alone.
+    fn files(&mut self, articles: impl IntoIterator<Item = Option<u8>>) -> Vec<String> {
+        let taken = self.clock.now();
+        let file = |(number, article)| {
+            let pixels = numbered(article, number as u8);
+            CameraEvent::Shot(Shot { taken, name: Some("a.png".into()), pixels })
+        };
+        self.rounds(articles.into_iter().enumerate().map(file).collect::<Vec<_>>())
     }
 
     /// Like `rounds`, for shots of a table with these articles on it.
@@ -291,7 +339,10 @@ fn a_fault_answers_who_waits() {
     let mut bench = Bench::new(Mode::Button);
     let (answer, answered) = mpsc::channel();
     let asked = bench.clock.now();
-    bench.requests.send(VerdictRequest { asked, reply: Box::new(Answered(answer, false)) }).unwrap();
+    bench
+        .requests
+        .send(VerdictRequest { asked, purpose: Purpose::Look, reply: Box::new(Answered(answer, false)) })
+        .unwrap();
     bench.rounds([CameraEvent::Fault(Fault::new("unplugged", "plug it in"))]);
     assert_eq!(answered.try_recv().unwrap(), "unplugged; plug it in");
     assert!(bench.see(&[GENUINE; 5]).is_empty(), "the request is over");
@@ -318,7 +369,7 @@ fn a_request_is_answered_though_frames_do_not_agree() {
     let ask = |bench: &Bench, abandoned| {
         let (answer, answered) = mpsc::channel();
         let reply = Box::new(Answered(answer, abandoned));
-        bench.requests.send(VerdictRequest { asked: bench.clock.now(), reply }).unwrap();
+        bench.requests.send(VerdictRequest { asked: bench.clock.now(), purpose: Purpose::Look, reply }).unwrap();
         answered
     };
     let answered = ask(&bench, false);
@@ -426,4 +477,118 @@ fn the_end_of_a_stream_ends_the_loop() {
     assert!(watcher.summary().starts_with("0 frames judged"));
     let error: Error = ContractError::NotFinite(0.0).into();
     assert!(error.is_model_failure());
+}
+
+#[test]
+fn a_changed_camera_is_unsure_whatever_the_verdict_until_it_is_calibrated_and_through_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(Mode::Always);
+    (bench.folder, bench.journal) = (Some(folder.path().into()), Some(folder.path().join("journal")));
+    let usual = |i: u64| Some(scored(i * 7 % 19));
+    assert!(!bench.files((0..100).map(usual)).contains(&"counterfeit".to_owned()));
+    assert_eq!(bench.told.0.lock().unwrap().drift, None);
+    let changed = bench.files((0..30).map(|i| Some(scored(15 + i % 4))));
+    assert_eq!((changed.first().unwrap().as_str(), changed.last().unwrap().as_str()), ("genuine", "unsure"));
+    let drift = Some(Drift::Changed { since_ms: 63_600_000 });
+    assert_eq!(bench.told.0.lock().unwrap().drift, drift);
+    let logged = bench.told.0.lock().unwrap().logged.clone();
+    assert!(logged.len() == 1 && logged[0].contains("look different since 17:40 UTC"), "{logged:?}");
+
+    let mut recorded = Vec::new();
+    let record = |entry: journal::Entry| {
+        recorded.push(entry.verdict);
+        Ok(())
+    };
+    assert_eq!(journal::read(&folder.path().join("journal"), record).unwrap(), 0);
+    assert!(recorded.len() == 130 && recorded[100..].iter().all(|verdict| *verdict == Verdict::Genuine));
+
+    let log: super::Log = Arc::new(|what: &str| panic!("{what}"));
+    assert_eq!(held(Some(folder.path()), &*bench.judge, &log), drift, "a restart");
+    assert_eq!(held(None, &*bench.judge, &log), None);
+    bench.state.as_mut().unwrap().replace(Arc::clone(&bench.judge), drift);
+    assert_eq!(bench.files([GENUINE, COUNTERFEIT]), ["unsure", "unsure"]);
+    let other = Stub { id: "second", judged: AtomicU32::new(0) };
+    assert_eq!(held(Some(folder.path()), &other, &log), None, "another model is another scale");
+}
+
+#[test]
+fn a_row_of_counterfeits_stays_red_and_a_piece_known_to_be_genuine_tells_why() {
+    let row = || {
+        let mut bench = Bench::new(Mode::Always);
+        bench.presses.send(Press::Short).unwrap();
+        bench.see(&[None, None, None, None]);
+        for at in 0..7 {
+            assert_eq!(bench.told.0.lock().unwrap().drift.is_some(), at >= 6, "after {at}");
+            assert_eq!(bench.lay(COUNTERFEIT), ["counterfeit", "nothing"]);
+        }
+        bench
+    };
+    let mut light = row();
+    light.presses.send(Press::Long).unwrap();
+    assert_eq!(light.see(&[COUNTERFEIT; 3]), ["unsure"], "a known genuine piece is called counterfeit");
+    assert!(matches!(light.told.0.lock().unwrap().drift, Some(Drift::Changed { .. })));
+
+    let mut counterfeits = row();
+    let (answer, answered) = mpsc::channel();
+    let request = VerdictRequest {
+        asked: counterfeits.clock.now(),
+        purpose: Purpose::KnownGenuine,
+        reply: Box::new(Answered(answer, false)),
+    };
+    counterfeits.requests.send(request).unwrap();
+    assert_eq!(counterfeits.see(&[GENUINE; 3]), ["genuine"]);
+    assert_eq!(answered.try_recv().unwrap(), "genuine");
+    assert_eq!(counterfeits.told.0.lock().unwrap().drift, None);
+    assert_eq!(counterfeits.lay(COUNTERFEIT), ["counterfeit", "nothing"]);
+}
+
+#[test]
+fn a_piece_counts_once_however_long_it_lies_there_and_by_button_each_press_counts() {
+    let mut bench = Bench::new(Mode::Always);
+    bench.presses.send(Press::Short).unwrap();
+    bench.see(&[None; 4]);
+    for _ in 0..20 {
+        bench.see(&[COUNTERFEIT, COUNTERFEIT, COUNTERFEIT, GENUINE, GENUINE, GENUINE]);
+    }
+    bench.see(&[None; 3]);
+    assert_eq!(bench.told.0.lock().unwrap().drift, None);
+    for _ in 0..20 {
+        assert_eq!(bench.files([COUNTERFEIT]), ["counterfeit"], "a copy is judged, and is no other piece");
+    }
+    assert_eq!(bench.told.0.lock().unwrap().drift, None);
+
+    let mut bench = Bench::new(Mode::Button);
+    for at in 0..6 {
+        assert_eq!(bench.told.0.lock().unwrap().drift, None, "after {at}");
+        bench.presses.send(Press::Short).unwrap();
+        assert_eq!(bench.see(&[COUNTERFEIT; 4]), ["counterfeit"]);
+    }
+    let drift = Drift::Rejections { since_ms: 63_600_000, counterfeit: 6, of: 6 };
+    assert_eq!(bench.told.0.lock().unwrap().drift, Some(drift));
+}
+
+#[test]
+fn pieces_are_counted_as_they_are_taken_away() {
+    let judge = Stub { id: "first", judged: AtomicU32::new(0) };
+    let mut pieces = Pieces::new(&judge, Region::WHOLE, Quorum::default());
+    let mut look = |pixels| {
+        let step = pieces.look(&Shot { taken: Instant::now(), name: None, pixels }).unwrap();
+        let said = match step {
+            None => "-",
+            Some(Step::Clear) => "clear",
+            Some(Step::Lay) => "lay",
+            Some(Step::Hold) => "hold",
+            Some(Step::TakeAway) => "take away",
+            Some(Step::Again(_)) => "again",
+        };
+        (said, pieces.judged().len())
+    };
+    // Something that moves is no empty scene.
+    let mut steps = |articles: &[Option<u8>]| articles.iter().map(|one| look(picture(*one))).collect::<Vec<_>>();
+    assert_eq!(steps(&[GENUINE, None, None, None, None, None, None])[4..], [("clear", 0), ("lay", 0), ("-", 0)]);
+    assert_eq!(steps(&[GENUINE, GENUINE, GENUINE, GENUINE, BREAKS])[3..], [("hold", 0), ("again", 0)]);
+    assert_eq!(steps(&[GENUINE, None, None, None])[..], [("take away", 0), ("-", 0), ("-", 0), ("lay", 1)]);
+    assert_eq!(look(Pixels::Missing("damaged".into())), ("-", 1));
+    assert_eq!(pieces.judged()[0].score().get(), 15.0);
+    assert!(pieces.empty().is_some());
 }

@@ -62,6 +62,12 @@ impl Quorum {
         (2 * needed > of && needed <= of && of <= MOST).then_some(Self { needed, of })
     }
 
+    /// Number of frames that must agree.
+    #[must_use]
+    pub fn needed(self) -> usize {
+        self.needed
+    }
+
     /// Number of frames that the quorum counts.
     #[must_use]
     pub fn of(self) -> usize {

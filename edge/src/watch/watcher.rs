@@ -8,10 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use counterfoil_models::Verdict;
+use counterfoil_models::protocol::Drift;
+use counterfoil_models::{Overlay, Verdict};
 
+use super::answer::Answer;
 use super::reporter::Reporter;
-use super::state::{Answer, Outcome, State, Tally};
+use super::state::{Outcome, Purpose, State, Tally};
 use super::unsure::UnsureStore;
 use super::vote::Statement;
 use super::{Judge, Log};
@@ -59,6 +61,8 @@ pub trait Observer<J> {
     fn replaced(&self, judge: Arc<J>);
     /// The statistics changed.
     fn counted(&self, tally: Tally);
+    /// Why the box doubts its verdicts, or that it does not.
+    fn doubted(&self, drift: Option<Drift>);
     /// The camera has a fault.
     fn fault(&self, what: &str);
     /// The camera works, with or without a new picture.
@@ -74,6 +78,8 @@ pub trait Observer<J> {
 pub struct VerdictRequest {
     /// When the request was made: frames taken before this time do not count.
     pub asked: Instant,
+    /// What it is made for.
+    pub purpose: Purpose,
     /// Receives the answer.
     pub reply: Box<dyn Reply>,
 }
@@ -84,6 +90,15 @@ pub trait Reply: Debug + Send {
     fn is_abandoned(&self) -> bool;
     /// Sends the answer, or the camera's fault.
     fn send(self: Box<Self>, answer: Result<&Answer, &str>);
+}
+
+/// Why the verdicts of a judge were doubted when the box was stopped. A file that cannot be read is logged.
+pub fn held(folder: Option<&Path>, judge: &impl Judge, log: &Log) -> Option<Drift> {
+    let read = Overlay::of_id(folder?, judge.id()).drift(&judge.genuine_scores());
+    read.unwrap_or_else(|error| {
+        log(&error.to_string());
+        None
+    })
 }
 
 /// The loop: its state, its inputs and its outputs.
@@ -124,14 +139,15 @@ impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M,
         }
         self.pending.retain(|request| !request.reply.is_abandoned());
         for request in self.requests.try_iter() {
-            self.state.ask(request.asked);
+            self.state.ask(request.asked, request.purpose);
             self.pending.push(request);
         }
         match self.models.changed(reload) {
             None => {}
             Some(Ok(judge)) => {
                 self.observer.replaced(Arc::clone(&judge));
-                self.state.replace(judge);
+                let drift = held(self.folder, &*judge, &self.log);
+                self.state.replace(judge, drift);
             }
             Some(Err(what)) => (self.log)(&what),
         }
@@ -162,11 +178,13 @@ impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M,
     }
 
     fn look(&mut self, shot: Shot) -> io::Result<()> {
+        let before = self.state.drift();
         let outcome = self.state.look(&shot).unwrap_or_else(|error| {
             (self.log)(&error.to_string());
             Outcome::Nothing
         });
         self.observer.counted(self.state.tally());
+        self.doubt(before);
         match outcome {
             Outcome::Damaged => return Ok(()),
             Outcome::Fault(fault) => {
@@ -180,6 +198,29 @@ impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M,
             self.observer.looked(shot);
         }
         told
+    }
+
+    /// Tells of a doubt that began or ended, and writes down whether the genuine ones look different: only then, since
+    /// a card wears out.
+    fn doubt(&self, before: Option<Drift>) {
+        let drift = self.state.drift();
+        self.observer.doubted(drift);
+        let changed = |drift| matches!(drift, Some(Drift::Changed { .. }));
+        match drift {
+            _ if drift.map(|drift| drift.since_ms()) == before.map(|drift| drift.since_ms())
+                && changed(drift) == changed(before) =>
+            {
+                return;
+            }
+            Some(drift) => (self.log)(&drift.to_string()),
+            None => (self.log)("fewer are called counterfeit again, or a genuine piece was called genuine"),
+        }
+        if let (true, Some(folder)) = (changed(drift), self.folder) {
+            let judge = self.state.judge();
+            if let Err(error) = Overlay::of_id(folder, judge.id()).set_drift(drift, &judge.genuine_scores()) {
+                (self.log)(&error.to_string());
+            }
+        }
     }
 
     fn tell(&mut self, shot: &Shot, outcome: Outcome) -> io::Result<()> {

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod bundle;
 #[cfg(test)]
+mod calibrate;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod detector;
+#[cfg(test)]
+mod drift;
 #[cfg(test)]
 mod enrolment;
 #[cfg(test)]

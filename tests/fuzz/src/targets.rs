@@ -25,7 +25,7 @@ use counterfoil_host::game::record;
 use counterfoil_host::gan::{self, Net};
 use counterfoil_host::onnx::{Attribute, Dim, Graph};
 use counterfoil_models::protocol::{
-    Begin, Bounds, CameraStatement, Confirm, DetectResponse, Exchange, Model, Refusal, Status,
+    Begin, Bounds, CameraStatement, Confirm, DetectResponse, Drift, Exchange, Model, Refusal, Status,
 };
 use counterfoil_models::{Bundle, Draft, Frame, MANIFEST, Name, Overlay, SIGNATURE, Verdict};
 use image::{ColorType, DynamicImage, ImageFormat, Rgb, RgbImage};
@@ -197,7 +197,9 @@ fn overlays(folder: &Path) -> Result<Vec<Vec<u8>>> {
     let bundle = pretrained_bundle()?;
     let overlay = Overlay::of(folder, bundle);
     overlay.calibrate(&bundle.manifest().calibration)?;
-    Ok(vec![fs::read(overlay.calibration_file())?])
+    overlay.set_drift(Some(Drift::Changed { since_ms: 1 }), &[])?;
+    let calibration = overlay.calibration_file();
+    Ok(vec![fs::read(calibration.with_file_name("drift.json"))?, fs::read(calibration)?])
 }
 
 /// The pretrained bundle, opened once.
@@ -209,7 +211,7 @@ fn pretrained_bundle() -> Result<&'static Bundle> {
     BUNDLE.get().context("it was set above")
 }
 
-/// The input is the site's calibration and an enrolled reference.
+/// The input is the site's calibration, an enrolled reference and a doubt.
 fn overlay(bytes: &[u8], folder: &Path) -> String {
     let overlay = Overlay::of(folder, pretrained_bundle().expect("the pretrained bundle opens"));
     let file = overlay.calibration_file();
@@ -217,9 +219,11 @@ fn overlay(bytes: &[u8], folder: &Path) -> String {
     fs::create_dir_all(&enrolled).expect("the temporary folder can be written to");
     fs::write(&file, bytes).expect("the temporary folder can be written to");
     write(&enrolled, &format!("{REFERENCE}.json"), bytes);
+    fs::write(file.with_file_name("drift.json"), bytes).expect("the temporary folder can be written to");
     let name: Name = REFERENCE.parse().expect("it is a name");
     let references = outcome(overlay.references(&name).map(|_| "references"));
-    format!("{} / {references}", outcome(overlay.calibration().map(|_| "calibration")))
+    let drift = outcome(overlay.drift(&[]).map(|_| "drift"));
+    format!("{} / {references} / {drift}", outcome(overlay.calibration().map(|_| "calibration")))
 }
 
 fn messages(_: &Path) -> Result<Vec<Vec<u8>>> {
@@ -245,6 +249,7 @@ fn messages(_: &Path) -> Result<Vec<Vec<u8>>> {
         judged: 1,
         uptime: 60,
         bounds: Some(Bounds { counterfeit: 0.01, unsure: 0.05 }),
+        drift: Some(Drift::Changed { since_ms: 1 }),
     };
     let judged = DetectResponse { verdict: Verdict::Genuine, p_value, score, seconds: 0.01, model: "ab".repeat(32) };
     Ok(vec![
