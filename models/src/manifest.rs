@@ -105,6 +105,10 @@ pub struct Training {
     pub revision: String,
     /// Metrics measured on the detector, by name.
     pub metrics: BTreeMap<String, Measured>,
+    /// How much the calibration pictures were changed, as a camera changes from shot to shot: `scanner`, `fixed` or
+    /// `handheld`; `None` where they are as they were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<String>,
     /// What judges whole pictures beside the detector; `None` for a detector that judges alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_picture: Option<WholePicture>,
@@ -115,8 +119,6 @@ pub struct Training {
 pub struct WholePicture {
     /// Width and height of the detector's own view of the picture, in pixels.
     pub detector: [u32; 2],
-    /// How much the camera may change from shot to shot: `none`, `scanner`, `fixed` or `handheld`.
-    pub tolerance: String,
     /// Multiply-adds for one picture.
     pub multiply_adds: u64,
     /// Share of the calibration pictures that is called counterfeit when they are changed as much as each of these

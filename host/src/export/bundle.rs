@@ -152,7 +152,6 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         let [across, down] = record.pool;
         Ok::<_, anyhow::Error>(WholePicture {
             detector: [(w / across) as u32, (h / down) as u32],
-            tolerance: record.tolerance.to_string(),
             multiply_adds: multiply_adds as u64,
             false_alarms: false_alarms(&engine, &calibration, pictures, (c, h, w), (camera, record.seed))?,
         })
@@ -181,6 +180,7 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
             config: exported.config.clone(),
             revision: revision(),
             metrics: BTreeMap::new(),
+            tolerance: (shots.is_some() && camera.tolerance != Tolerance::None).then(|| camera.tolerance.to_string()),
             whole_picture,
         },
         input: record.input,

@@ -55,14 +55,19 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
             article.name()
         )),
     }
+    if let Some(tolerance) = &training.tolerance {
+        line(format_args!(
+            "It was calibrated on another shot of each genuine picture, changed as much as `--tolerate {tolerance}` allows: fewer pictures than \
+             the stated rate are called counterfeit while nothing changes.\n"
+        ));
+    }
     if let Some(whole) = &training.whole_picture {
         let [width, height] = whole.detector;
         line(format_args!(
             "The detective sees the picture at {width}x{height}. The appearance of the whole picture is compared with the genuine ones, too. \
-             One picture takes {:.0} million multiply-adds. The camera may change as `{}` allows. This share of the {} calibration pictures \
+             One picture takes {:.0} million multiply-adds. This share of the {} calibration pictures \
              is called counterfeit when they are changed as another camera would:\n",
             whole.multiply_adds as f64 / 1e6,
-            whole.tolerance,
             calibration.scores().len()
         ));
         line(format_args!("| `--tolerate` | called counterfeit |\n|---|---|"));

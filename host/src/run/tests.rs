@@ -213,3 +213,62 @@ fn a_folder_that_is_no_run_says_so() {
     let dir = tempfile::tempdir().unwrap();
     assert!(format!("{:#}", Record::open(dir.path()).unwrap_err()).contains("is no run folder"));
 }
+
+/// Pictures of 160 x 120 pixels with one pattern, each moved a little, in a light of its own.
+fn moved_folder(pictures: u32) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..pictures {
+        let (dx, dy, light) = (i % 5, i / 5 % 4, 180 + i % 7 * 10);
+        let picture = RgbImage::from_fn(160, 120, |x, y| {
+            let (x, y) = (x + dx, y + dy);
+            let ink = (x / 9 + y / 11).is_multiple_of(3) || (50..80).contains(&x) && (30..90).contains(&y);
+            let grain = (x * 31 + y * 17 + i * 101) * 7 % 13;
+            Rgb([if ink { light / 3 } else { light } as u8 + grain as u8; 3])
+        });
+        picture.save(dir.path().join(format!("note_{i:02}.png"))).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn an_article_with_a_place_is_laid_over_the_mean_and_learned_in_other_shots() {
+    let (data, run) = (moved_folder(24), tempfile::tempdir().unwrap());
+    let look = InputRule { regions: Some(vec![[0.25, 0.25, 0.5, 0.5].into()]), ..InputRule::default() };
+    let told = std::sync::Mutex::new(String::new());
+    let prepared =
+        prepare(&request(data.path(), &look, Kind::Dcgan), &|line| told.lock().unwrap().push_str(line)).unwrap();
+    assert_eq!(prepared.record.input.article, Article::Registered);
+    assert!(told.into_inner().unwrap().contains("has its place in 24 of 24 pictures"));
+    assert_eq!((prepared.samples.len(), prepared.held_out.len(), prepared.shots.len()), (36, 6, 6));
+    assert!(prepared.shots.iter().zip(&prepared.held_out).all(|(shot, own)| shot != own));
+    prepared.write(run.path(), None).unwrap();
+    let record = Record::open(run.path()).unwrap();
+    assert_eq!(record.held_out_shots(run.path()).unwrap(), Some(prepared.shots));
+    let again = prepare(&request(data.path(), &record.look(), Kind::Dcgan), &|_| ()).unwrap();
+    assert_eq!(again.record, record, "a resumed run finds the same reference");
+
+    let strict = Request { tolerance: Tolerance::None, ..request(data.path(), &look, Kind::Dcgan) };
+    let strict = prepare(&strict, &|_| ()).unwrap();
+    assert_eq!((strict.samples.len(), strict.shots.len()), (18, 0));
+    let apart = |planes: &[Vec<u8>]| {
+        let gaps = planes
+            .iter()
+            .map(|plane| plane.iter().zip(&planes[0]).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>());
+        gaps.sum::<f64>() / (planes.len() * planes[0].len()) as f64
+    };
+    let whole = InputRule { article: Some(Article::Whole), ..look };
+    let whole = prepare(&request(data.path(), &whole, Kind::Dcgan), &|_| ()).unwrap();
+    assert_eq!((whole.samples.len(), whole.shots.len()), (18, 0), "whole pictures are taken as they are");
+    let (registered, whole) = (apart(&strict.held_out), apart(&whole.held_out));
+    assert!(2.0 * registered < whole, "{registered:.1} {whole:.1}");
+    let statistics = prepare(&request(data.path(), &InputRule::default(), Kind::Statistics), &|_| ()).unwrap();
+    assert_eq!(statistics.record.input.article, Article::Whole);
+}
+
+#[test]
+fn a_folder_without_an_article_says_why_nothing_is_learned() {
+    let data = moved_folder(12);
+    let look = InputRule { article: Some(Article::Aligned), ..InputRule::default() };
+    let error = prepare(&request(data.path(), &look, Kind::Dcgan), &|_| ()).unwrap_err().to_string();
+    assert!(error.contains("can be learned from") && error.contains("note_00.png: no article was found"), "{error}");
+}

@@ -262,6 +262,20 @@ mod tests {
     }
 
     #[test]
+    fn an_article_that_is_found_moves_less_and_a_picture_keeps_its_size() {
+        let frame = Frame::Rgb(RgbImage::from_fn(60, 40, |x, y| image::Rgb([(x * 4) as u8, (y * 6) as u8, 90])));
+        let shot = |article| Camera { article, ..Camera::default() }.vary_frame(&frame, &mut stream(2, "shot", 1));
+        assert_eq!((shot(Article::Whole).width(), shot(Article::Whole).height()), (60, 40));
+        assert_eq!(shot(Article::Whole), shot(Article::Aligned), "before the article is found");
+        let row: Vec<u8> = (0..48 * 64).map(|i| if i / 8 % 3 == 0 { 40 } else { 200 }).collect();
+        let extent = |article| Camera { article, ..Camera::default() }.extent().map(|most| (most.turn, most.shift));
+        assert_eq!(extent(Article::Aligned), Some((1.0, 0.005)));
+        assert_eq!(extent(Article::Cropped), Some((3.0, 0.005)));
+        let none = Camera { tolerance: Tolerance::None, article: Article::Whole };
+        assert_eq!(none.vary(&row, (1, 48, 64), &mut stream(2, "shot", 1)), row);
+    }
+
+    #[test]
     fn a_tolerance_has_one_name_everywhere() {
         for tolerance in Tolerance::ALL {
             assert_eq!(serde_json::to_string(&tolerance).unwrap(), format!("\"{tolerance}\""));
