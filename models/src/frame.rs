@@ -189,7 +189,9 @@ impl Frame {
             Self::Grey(image) => image,
             Self::Rgb(image) => image,
         };
-        bytes.iter_mut().for_each(|byte| *byte = level(*byte));
+        for byte in bytes {
+            *byte = level(*byte);
+        }
         self
     }
 

@@ -204,7 +204,7 @@ impl Field {
 /// The frame's values where the reference's pixels are mapped to, and the reference's own.
 struct Pairs {
     /// Index of the pixel in the reference, the reference's value, the frame's value.
-    pairs: Vec<(usize, f64, f64)>,
+    all: Vec<(usize, f64, f64)>,
     means: [f64; 2],
     deviations: [f64; 2],
     correlation: f64,
@@ -227,14 +227,14 @@ impl Pairs {
         ];
         let together = mean(&|pair| (pair.1 - means[0]) * (pair.2 - means[1]));
         let correlation = together / (deviations[0] * deviations[1]);
-        correlation.is_finite().then_some(Self { pairs, means, deviations, correlation })
+        correlation.is_finite().then_some(Self { all: pairs, means, deviations, correlation })
     }
 
     /// The step of least squares, with the frame brought to the reference's mean and deviation.
     fn step(&self, reference: &Field, slopes: &[[f64; 2]]) -> Option<[f64; 6]> {
         let (mut matrix, mut right) = ([[0.0; 6]; 6], [0.0; 6]);
         let scale = self.deviations[0] / self.deviations[1];
-        for &(index, wanted, found) in &self.pairs {
+        for &(index, wanted, found) in &self.all {
             let ([x, y], [across, down]) = (reference.place(index), slopes[index]);
             let row = [across * x, across * y, across, down * x, down * y, down];
             let error = scale * (found - self.means[1]) - (wanted - self.means[0]);
@@ -293,7 +293,7 @@ impl Reference {
         let correlation =
             |map: &Map| Pairs::of(&references[0], &frames[0], map).map_or(-1.0, |pairs| pairs.correlation);
         let before = correlation(&Map::IDENTITY);
-        let found = self.search(&references, &frames).filter(|map| self.is_near(map));
+        let found = search(&references, &frames).filter(|map| self.is_near(map));
         let better = found.map(|map| (map, correlation(&map))).filter(|(_, after)| *after > before);
         let (map, correlation) = better.unwrap_or((Map::IDENTITY, before));
         let scale = [frame.width() as f64 / self.width as f64, frame.height() as f64 / self.height as f64];
@@ -330,28 +330,28 @@ impl Reference {
             (x - corner[0]) * (x - corner[0]) + (y - corner[1]) * (y - corner[1]) <= most * most
         })
     }
+}
 
-    /// The map, searched from the smallest pictures to the largest.
-    fn search(&self, references: &[Field], frames: &[Field]) -> Option<Map> {
-        let mut map = Map::IDENTITY;
-        for (size, (reference, frame)) in references.iter().zip(frames).enumerate().rev() {
-            let slopes = reference.slopes();
-            for _ in 0..STEPS {
-                let step = Pairs::of(reference, frame, &map)?.step(reference, &slopes)?;
-                map = map.after_inverse(step)?;
-                let [a, b, dx, c, d, dy] = step;
-                let (x, y) = (reference.width as f64 / 2.0, reference.height as f64 / 2.0);
-                let moved = [(a, b, dx), (c, d, dy)].map(|(a, b, shift)| a.abs() * x + b.abs() * y + shift.abs());
-                if moved[0].max(moved[1]) <= STILL {
-                    break;
-                }
-            }
-            if size > 0 {
-                map.shift = map.shift.map(|shift| 2.0 * shift);
+/// The map, searched from the smallest pictures to the largest.
+fn search(references: &[Field], frames: &[Field]) -> Option<Map> {
+    let mut map = Map::IDENTITY;
+    for (size, (reference, frame)) in references.iter().zip(frames).enumerate().rev() {
+        let slopes = reference.slopes();
+        for _ in 0..STEPS {
+            let step = Pairs::of(reference, frame, &map)?.step(reference, &slopes)?;
+            map = map.after_inverse(step)?;
+            let [a, b, dx, c, d, dy] = step;
+            let (x, y) = (reference.width as f64 / 2.0, reference.height as f64 / 2.0);
+            let moved = [(a, b, dx), (c, d, dy)].map(|(a, b, shift)| a.abs() * x + b.abs() * y + shift.abs());
+            if moved[0].max(moved[1]) <= STILL {
+                break;
             }
         }
-        Some(map)
+        if size > 0 {
+            map.shift = map.shift.map(|shift| 2.0 * shift);
+        }
     }
+    Some(map)
 }
 
 #[cfg(test)]

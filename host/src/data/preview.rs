@@ -115,7 +115,7 @@ impl<'a> Preview<'a> {
     }
 
     /// Where the article lies.
-    pub fn placement(&self) -> Placement {
+    fn placement(&self) -> Placement {
         let look = |item: &Item| item.frame().ok().map(|frame| Lie::of(&frame));
         let lies: Vec<Option<Lie>> = self.first().filter_map(look).collect();
         Placement::of(&lies)

@@ -90,7 +90,7 @@ fn line(shown: &mut RgbImage, from: (f64, f64), to: (f64, f64), scale: f64) {
 /// Rows `[R, C, H, W]` side by side, in about as many lines as columns.
 fn tiled(rows: &[u8], (c, h, w): (usize, usize, usize)) -> RgbImage {
     let count = rows.len() / (c * h * w);
-    let columns = (1..).find(|columns| columns * columns >= count).unwrap_or(1);
+    let columns = (1..=count).find(|columns| columns * columns >= count).unwrap_or(1);
     let lines = count.div_ceil(columns);
     RgbImage::from_fn((columns * w) as u32, (lines * h) as u32, |x, y| {
         let (x, y) = (x as usize, y as usize);

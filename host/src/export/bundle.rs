@@ -125,15 +125,8 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
         Ok((outputs.score, if groups.is_some() { outputs.embedding } else { Vec::new() }))
     });
     let (scores, embeddings): (Vec<Vec<f32>>, Vec<Vec<f32>>) = outputs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    // The stated rate is to hold under the camera's changes, too.
     let camera = record.camera();
-    let shots = match record.held_out_shots(request.run)? {
-        Some(shots) => Some(shots.par_iter().map(|plane| Ok(engine.run(&unit(plane))?.score)).collect::<Result<_>>()?),
-        None if record.is_pooled() => {
-            Some(shots(&engine, &held_out, camera, (c, h, w), ("calibration shot", record.seed))?)
-        }
-        None => None,
-    };
+    let shots = calibration_shots(request.run, &record, &engine, &held_out)?;
     let (join, calibration) = calibrate(&record, shots.as_ref().unwrap_or(&scores), request.alpha)?;
     let enrolment = match &groups {
         None => None,
@@ -212,6 +205,22 @@ pub fn export(request: &Request, measure: Option<Measure>) -> Result<Bundle> {
     manifest.training.metrics =
         known.map(|(name, e)| (name.to_owned(), Measured { value: e.value, low: e.low, high: e.high })).collect();
     publish(manifest, request.out, request.force, Some(&measurement))
+}
+
+/// The scores of another shot of each held-out picture, so that the stated rate holds under the camera's changes, too;
+/// `None` for a run that is calibrated on the pictures as they are.
+fn calibration_shots(
+    run: &Path,
+    record: &Record,
+    engine: &Engine,
+    held_out: &[Vec<u8>],
+) -> Result<Option<Vec<Vec<f32>>>> {
+    let [_, c, h, w] = record.input.shape();
+    if let Some(planes) = record.held_out_shots(run)? {
+        return planes.par_iter().map(|plane| Ok(engine.run(&unit(plane))?.score)).collect::<Result<_>>().map(Some);
+    }
+    let stream = ("calibration shot", record.seed);
+    record.is_pooled().then(|| shots(engine, held_out, record.camera(), (c, h, w), stream)).transpose()
 }
 
 /// The scores of other shots of pictures, one shot of each. The stream is named for what the shots are for.

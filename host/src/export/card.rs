@@ -45,38 +45,8 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
         input.height,
         input.color
     ));
-    match input.article {
-        Article::Whole => {}
-        Article::Registered => line(format_args!(
-            "Each picture is moved, turned and lit a little first, so that it lies over the mean genuine picture.\n"
-        )),
-        article => line(format_args!(
-            "The article is found in the picture first (`{}`). A picture in which it is not found is not judged.\n",
-            article.name()
-        )),
-    }
-    if let Some(tolerance) = &training.tolerance {
-        line(format_args!(
-            "It was calibrated on another shot of each genuine picture, changed as much as `--tolerate {tolerance}` allows: fewer pictures than \
-             the stated rate are called counterfeit while nothing changes.\n"
-        ));
-    }
-    if let Some(whole) = &training.whole_picture {
-        let [width, height] = whole.detector;
-        line(format_args!(
-            "The detective sees the picture at {width}x{height}. The appearance of the whole picture is compared with the genuine ones, too. \
-             One picture takes {:.0} million multiply-adds. This share of the {} calibration pictures \
-             is called counterfeit when they are changed as another camera would:\n",
-            whole.multiply_adds as f64 / 1e6,
-            calibration.scores().len()
-        ));
-        line(format_args!("| `--tolerate` | called counterfeit |\n|---|---|"));
-        for tolerance in Tolerance::ALL.map(|tolerance| tolerance.to_string()) {
-            if let Some(Measured { value, low, high }) = whole.false_alarms.get(&tolerance) {
-                line(format_args!("| {tolerance} | {value:.3} ({low:.3} to {high:.3}) |"));
-            }
-        }
-        line(format_args!(""));
+    for words in camera_and_article(manifest) {
+        line(format_args!("{words}"));
     }
     if let Some(enrolment) = enrolment {
         line(format_args!(
@@ -140,6 +110,47 @@ fn cell(estimate: Estimate) -> String {
     } else {
         "–".to_owned()
     }
+}
+
+/// What is said of how the article is found, and of the camera.
+fn camera_and_article(manifest: &Manifest) -> Vec<String> {
+    let Manifest { input, calibration, training, .. } = manifest;
+    let mut lines = Vec::new();
+    match input.article {
+        Article::Whole => {}
+        Article::Registered => lines.push(
+            "Each picture is moved, turned and lit a little first, so that it lies over the mean genuine picture.\n"
+                .to_owned(),
+        ),
+        article => lines.push(format!(
+            "The article is found in the picture first (`{}`). A picture in which it is not found is not judged.\n",
+            article.name()
+        )),
+    }
+    if let Some(tolerance) = &training.tolerance {
+        lines.push(format!(
+            "It was calibrated on another shot of each genuine picture, changed as much as `--tolerate {tolerance}` allows: fewer pictures than \
+             the stated rate are called counterfeit while nothing changes.\n"
+        ));
+    }
+    if let Some(whole) = &training.whole_picture {
+        let [width, height] = whole.detector;
+        lines.push(format!(
+            "The detective sees the picture at {width}x{height}. The appearance of the whole picture is compared with the genuine ones, too. \
+             One picture takes {:.0} million multiply-adds. This share of the {} calibration pictures \
+             is called counterfeit when they are changed as another camera would:\n",
+            whole.multiply_adds as f64 / 1e6,
+            calibration.scores().len()
+        ));
+        lines.push("| `--tolerate` | called counterfeit |\n|---|---|".to_owned());
+        for tolerance in Tolerance::ALL.map(|tolerance| tolerance.to_string()) {
+            if let Some(Measured { value, low, high }) = whole.false_alarms.get(&tolerance) {
+                lines.push(format!("| {tolerance} | {value:.3} ({low:.3} to {high:.3}) |"));
+            }
+        }
+        lines.push(String::new());
+    }
+    lines
 }
 
 #[cfg(test)]

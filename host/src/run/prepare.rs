@@ -122,24 +122,7 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
     for line in unread(&unreadable, "learned from") {
         tell(&line);
     }
-    let (items, prints) = (&decoded.items, &decoded.prints);
-    let own = items.iter().filter(|item| !item.is_more()).count();
-    let found = series(&items[..own].iter().collect::<Vec<_>>(), |picture| {
-        let mut print = vec![0; Fingerprint::BYTES];
-        prints.read(picture, &mut print).map(|()| print)
-    })?;
-    let mut split = match &found {
-        None => Split::by_group(&items[..own], request.held_out, request.seed)?,
-        Some(series) => {
-            tell(&series.to_string());
-            let mut grouped = items[..own].to_vec();
-            grouped.iter_mut().zip(&series.runs).for_each(|(item, run)| item.group = format!("series {run}"));
-            Split::by_group(&grouped, request.held_out, request.seed)?
-        }
-    };
-    split.train.extend(own..items.len());
-    refuse_twins(items, prints, &split)?;
-
+    let split = split(&decoded, request, tell)?;
     let [regions, channels, height, width] = input.shape();
     let hashes: String = split.train.iter().map(|i| &*decoded.hashes[*i]).collect();
     let record = Record {
@@ -181,12 +164,35 @@ pub fn prepare(request: &Request, tell: &dyn Fn(&str)) -> Result<Prepared> {
         |first: usize| split.train.iter().flat_map(move |i| (first + i) * regions..(first + i + 1) * regions);
     let mut train: Vec<usize> = of_picture(0).collect();
     if record.has_shots() {
-        // Of every second picture: with a shot of each, faint differences between print and copy are lost.
+        // Of every second picture: the game still sees most pictures as they are.
         train.extend(of_picture(pictures).collect::<Vec<_>>().chunks_exact(regions).step_by(2).flatten());
     }
     let samples = Samples::of(rows, (channels, height, width), train, regions).pooled(pool);
     let (groups, train_groups) = (numbered(&items, &split.held_out), numbered(&items, &split.train));
     Ok(Prepared { record, samples, known: known.families, held_out, shots, groups, train_groups, unreadable })
+}
+
+/// Divides the pictures that were read into those to learn from and those held out. Shots of one item stay together,
+/// and pictures that were chosen by their appearance are never held out.
+fn split(decoded: &Decoded, request: &Request, tell: &dyn Fn(&str)) -> Result<Split> {
+    let (items, prints) = (&decoded.items, &decoded.prints);
+    let own = items.iter().filter(|item| !item.is_more()).count();
+    let found = series(&items[..own].iter().collect::<Vec<_>>(), |picture| {
+        let mut print = vec![0; Fingerprint::BYTES];
+        prints.read(picture, &mut print).map(|()| print)
+    })?;
+    let mut split = match &found {
+        None => Split::by_group(&items[..own], request.held_out, request.seed)?,
+        Some(series) => {
+            tell(&series.to_string());
+            let mut grouped = items[..own].to_vec();
+            grouped.iter_mut().zip(&series.runs).for_each(|(item, run)| item.group = format!("series {run}"));
+            Split::by_group(&grouped, request.held_out, request.seed)?
+        }
+    };
+    split.train.extend(own..items.len());
+    refuse_twins(items, prints, &split)?;
+    Ok(split)
 }
 
 /// Group numbers of the chosen pictures, in order of first appearance; `None` if every picture's group is its own
