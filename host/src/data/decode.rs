@@ -3,7 +3,7 @@
 //! Every picture is decoded once, on all cores and in small batches. Only the name, group, hash and traits of a
 //! picture always stay in memory; the rest goes into [`Rows`], which bounds the memory.
 
-use counterfoil_models::{Frame, Plane, Preprocess};
+use counterfoil_models::{Article, Frame, Plane, Preprocess};
 use rayon::prelude::*;
 
 use super::rows::{Rows, StorageLimits};
@@ -77,7 +77,9 @@ pub(crate) fn decode(items: Vec<Item>, input: &Preprocess, room: &StorageLimits)
         let article = input.article_in(&frame).map_err(unfit)?;
         let plane = input.laid_out(&article).map_err(unfit)?;
         let hash = plane.sha256();
-        Ok((plane, hash, Fingerprint::of(&article).to_bytes(), Traits::of(&frame)))
+        // Two genuine articles that were brought to the same place are as alike as copies; their pictures are not.
+        let seen = if input.article == Article::Outlined { &*article } else { &*frame };
+        Ok((plane, hash, Fingerprint::of(seen).to_bytes(), Traits::of(&frame)))
     };
     let mut items = items.into_iter();
     loop {

@@ -250,7 +250,7 @@ fn shows_everything_and_fetches_nothing() {
     // The colours of plotters must all be replaced, and no path may contain a number that is not finite.
     let drawn: String = html.split("<svg").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
     assert!(!drawn.contains("=\"#") && !drawn.contains("NaN") && !drawn.contains("inf"));
-    assert_eq!(html.matches("data:image/png;base64,").count(), 2 + 2 * 12);
+    assert_eq!(html.matches("data:image/png;base64,").count(), 3 + 2 * 12);
 }
 
 /// The page without what is drawn: charts, pictures and the style sheet.

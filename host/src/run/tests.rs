@@ -239,7 +239,7 @@ fn an_article_with_a_place_is_laid_over_the_mean_and_learned_in_other_shots() {
         prepare(&request(data.path(), &look, Kind::Dcgan), &|line| told.lock().unwrap().push_str(line)).unwrap();
     assert_eq!(prepared.record.input.article, Article::Registered);
     assert!(told.into_inner().unwrap().contains("has its place in 24 of 24 pictures"));
-    assert_eq!((prepared.samples.len(), prepared.held_out.len(), prepared.shots.len()), (36, 6, 6));
+    assert_eq!((prepared.samples.len(), prepared.held_out.len(), prepared.shots.len()), (27, 6, 6));
     assert!(prepared.shots.iter().zip(&prepared.held_out).all(|(shot, own)| shot != own));
     prepared.write(run.path(), None).unwrap();
     let record = Record::open(run.path()).unwrap();
