@@ -29,6 +29,8 @@ const STILL: f64 = 0.005;
 /// Largest distance by which a corner may be moved, as a share of the reference's longer side: about 8 degrees, or a
 /// tenth of the size.
 const FARTHEST: f64 = 0.12;
+/// Smallest correlation for which a map is believed: on a picture of something else, a rounding would change it.
+const ALIKE: f64 = 0.5;
 /// Smallest share of the reference that must lie inside the frame.
 const INSIDE: f64 = 0.6;
 
@@ -294,7 +296,7 @@ impl Reference {
             |map: &Map| Pairs::of(&references[0], &frames[0], map).map_or(-1.0, |pairs| pairs.correlation);
         let before = correlation(&Map::IDENTITY);
         let found = search(&references, &frames).filter(|map| self.is_near(map));
-        let better = found.map(|map| (map, correlation(&map))).filter(|(_, after)| *after > before);
+        let better = found.map(|map| (map, correlation(&map))).filter(|(_, after)| *after > before && *after >= ALIKE);
         let (map, correlation) = better.unwrap_or((Map::IDENTITY, before));
         let scale = [frame.width() as f64 / self.width as f64, frame.height() as f64 / self.height as f64];
         let corner = |place: [f64; 2]| {

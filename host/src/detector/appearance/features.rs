@@ -14,6 +14,8 @@ use crate::onnx::{Attribute, Dim, Graph};
 pub(super) const CHANNELS: usize = trunk::TAPS[0].1 + trunk::TAPS[1].1 + trunk::TAPS[2].1;
 /// Features of a cell: the mean and the deviation of every channel.
 pub(super) const FEATURES: usize = 2 * CHANNELS;
+/// Pixels of the picture per pixel of the finest map that is used: finer ones show single pixels and their noise.
+pub(super) const FINEST: usize = 8;
 /// Genuine pictures from which the scale of the trunk's channels is computed.
 const SCALING: usize = 64;
 /// Added to a variance of scaled maps before the root is taken.
@@ -40,25 +42,16 @@ pub(super) struct FeatureValues {
 
 /// Appends the features of `image`, `[N, C, H, W]` in 0..1. Its light is evened first: every picture is brought to
 /// the same mean grey. `scales` are those of [`channel_scales`].
-pub(super) fn append(graph: &mut Graph, image: &str, shape: Shape, [means, inverses]: &ChannelScales) -> FeatureValues {
+pub(super) fn append(graph: &mut Graph, image: &str, shape: Shape, scales: &ChannelScales) -> FeatureValues {
     let (channels, height, width) = shape;
     let [image, grey] = evened(graph, image, channels);
-    let (mut first, mut second, mut from) = (Vec::new(), Vec::new(), 0);
-    for (map, (_, taken, stride)) in trunk::append(graph, &image, channels).into_iter().zip(trunk::TAPS) {
-        let mut constant = |numbers: &[f32]| graph.constant(&[taken, 1, 1], &numbers[from..from + taken]);
-        let (mean, inverse) = (constant(means), constant(inverses));
-        let centred = graph.node("Sub", &[&map, &mean], &[]);
-        let mut scaled = graph.node("Mul", &[&centred, &inverse], &[]);
-        let mut stride = stride;
-        if stride == 4 {
-            // The first maps are as fine as single pixels and their noise.
-            (scaled, stride) = (graph.average_pool(&scaled, (2, 2)), 8);
-        }
-        let square = graph.node("Mul", &[&scaled, &scaled], &[]);
-        let side = CELL / stride;
-        first.push(graph.average_pool(&scaled, (side, side)));
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let maps = trunk::append(graph, &image, channels);
+    for (map, (_, _, stride)) in scaled(graph, maps, scales).into_iter().zip(trunk::TAPS) {
+        let square = graph.node("Mul", &[&map, &map], &[]);
+        let side = CELL / stride.max(FINEST);
+        first.push(graph.average_pool(&map, (side, side)));
         second.push(graph.average_pool(&square, (side, side)));
-        from += taken;
     }
     let (first, second) = (graph.concat(&first), graph.concat(&second)); // [N, C, H / 32, W / 32]
     let cells = with_deviation(graph, &first, &second);
@@ -70,6 +63,21 @@ pub(super) fn append(graph: &mut Graph, image: &str, shape: Shape, [means, inver
     let patterns = graph.node("Flatten", &[&patterns], &[("axis", Attribute::Int(1))]);
     let statistics = graph.concat(&[&statistics, &patterns]);
     FeatureValues { cells, pooled, statistics, count: names.len() + patterns::COUNT }
+}
+
+/// The trunk's maps with each channel brought to mean 0 and deviation 1, at most as fine as [`FINEST`].
+pub(super) fn scaled(graph: &mut Graph, maps: Vec<String>, [means, inverses]: &ChannelScales) -> Vec<String> {
+    let mut from = 0;
+    let scale = |(map, (_, taken, stride)): (String, (usize, usize, usize))| {
+        let mut constant = |numbers: &[f32]| graph.constant(&[taken, 1, 1], &numbers[from..from + taken]);
+        let (mean, inverse) = (constant(means), constant(inverses));
+        from += taken;
+        let centred = graph.node("Sub", &[&map, &mean], &[]);
+        let scaled = graph.node("Mul", &[&centred, &inverse], &[]);
+        let side = FINEST.div_ceil(stride);
+        if side > 1 { graph.average_pool(&scaled, (side, side)) } else { scaled }
+    };
+    maps.into_iter().zip(trunk::TAPS).map(scale).collect()
 }
 
 /// Mean and inverse deviation of each of the trunk's channels over some genuine pictures.
@@ -112,7 +120,7 @@ pub(super) fn outputs<const COUNT: usize>(engine: &Runnable, row: &[u8]) -> Resu
 }
 
 /// A picture `[N, C, H, W]` and its grey `[N, 1, H, W]`, both brought to the mean grey [`LIGHT`].
-fn evened(graph: &mut Graph, image: &str, channels: usize) -> [String; 2] {
+pub(super) fn evened(graph: &mut Graph, image: &str, channels: usize) -> [String; 2] {
     let grey = statistics::grey(graph, image, channels);
     let light = over_picture(graph, &grey); // [N, 1, 1, 1]
     let (dark, most) = (graph.constant(&[], &[DARK]), graph.constant(&[], &[1.0]));

@@ -17,6 +17,7 @@
 
 mod features;
 mod file;
+mod local;
 mod patterns;
 mod trunk;
 mod variation;
@@ -36,6 +37,7 @@ use crate::math::whitening::{Shrinkage, Whitening};
 use crate::onnx::{Attribute, Dim, Graph};
 
 use features::{ChannelScales, FEATURES, channel_scales, outputs};
+pub use local::LocalFeatures;
 pub use variation::{Camera, Tolerance};
 
 /// Side of a cell, in pixels. A picture's sides must be multiples of it.

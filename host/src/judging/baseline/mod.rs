@@ -1,6 +1,6 @@
 //! Simpler detectors on the same pictures, for comparison: a detective trained with a GAN has to beat them.
 //!
-//! `eval_planes` (the pictures) -> `statistics`, `pca`, `neighbours`, `cnn` (the models) -> `fit` (which pictures are
+//! `eval_planes` (the pictures) -> `statistics`, `pca`, `neighbours`, `patches`, `cnn` (the models) -> `fit` (which pictures are
 //! fitted to, and one score for each picture); `plain` is the bundle's own discriminator. All of them only rank: none
 //! has a calibrated threshold.
 
@@ -8,6 +8,7 @@ mod cnn;
 mod eval_planes;
 mod fit;
 mod neighbours;
+mod patches;
 mod pca;
 mod plain;
 mod statistics;
@@ -21,6 +22,7 @@ use crate::eval::{Baseline, Scored};
 use cnn::Cnn;
 use eval_planes::EvalPlanes;
 use neighbours::Neighbours;
+use patches::Patches;
 use pca::Pca;
 
 /// Maximum number of genuine pictures that a baseline is fitted to: more would take minutes and improve little.
@@ -77,6 +79,9 @@ pub fn rows(against: &BaselineInput) -> Rows {
     rows.add("hand statistics", statistics::scores(against.items, chosen.as_deref()).map(Some));
     rows.add("PCA reconstruction", fit::scores(&eval_planes, reference, Pca::fit).map(Some));
     rows.add("nearest neighbours", fit::scores(&eval_planes, reference, |planes| Ok(Neighbours::of(planes))).map(Some));
+    if bundle.manifest().training.whole_picture.is_some() {
+        rows.add("nearest patches (PatchCore)", fit::scores(&eval_planes, reference, Patches::fit).map(Some));
+    }
     // The supervised network sees what the game was played with, because it learns from the generator's pictures.
     let [width, height] = bundle.manifest().game_size();
     let game = Preprocess { width, height, ..eval_planes.input().clone() };
