@@ -1,6 +1,7 @@
 //! The comparison in `eval` and `report`: other bundles, and simpler detectors as baselines.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -15,8 +16,8 @@ pub(crate) struct ComparisonArgs {
     /// Another bundle to compare with; may be repeated
     #[arg(long = "baseline", value_name = "BUNDLE")]
     pub(crate) bundles: Vec<PathBuf>,
-    /// Other genuine pictures to fit the baselines to; without them, each half of --genuine is judged by baselines
-    /// fitted to the other half
+    /// Other genuine pictures to fit the baselines to [default: those of train/ where --genuine is divided, or those that
+    /// --run learned from; otherwise each half of --genuine is judged by baselines fitted to the other half]
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
     /// Counterfeits to train the supervised CNN on; without them, pictures by the bundle's generator; may be repeated
@@ -52,6 +53,25 @@ impl ComparisonArgs {
 }
 
 impl BaselineTraining {
+    /// Takes the genuine training pictures of a data set, unless other pictures were given, or one of the judged ones
+    /// is among them. A data set that cannot be opened is left out: it may be on another machine.
+    pub(crate) fn or_training_pictures(&mut self, data: &Path, judged: &[Item]) {
+        if self.genuine.is_some() {
+            return;
+        }
+        let Ok(data) = Dataset::open_genuine(data, None, Part::Train) else { return };
+        // The same file by two paths is one picture.
+        let place = |item: &Item| {
+            let path = item.path().and_then(|path| path.canonicalize().ok());
+            path.unwrap_or_else(|| PathBuf::from(item.label()))
+        };
+        let judged: BTreeSet<PathBuf> = judged.iter().map(place).collect();
+        if !data.genuine.iter().any(|item| judged.contains(&place(item))) {
+            super::tell(&format!("the baselines are fitted to the {} pictures for training", data.genuine.len()));
+            self.genuine = Some(data.genuine);
+        }
+    }
+
     /// Returns the baselines' rows on the judged pictures. A baseline that could not be fitted is named on stderr.
     pub(crate) fn rows(&self, detector: &Detector, items: &[Item]) -> Vec<Baseline> {
         let against = BaselineInput { detector, items, reference: self.genuine.as_deref(), fakes: &self.fakes };

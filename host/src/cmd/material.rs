@@ -58,6 +58,10 @@ impl Pictures {
             fake.understood.tell(&super::tell);
             items = [genuine.genuine, fake.fake].concat();
         }
-        Ok(Material { items, baseline_training: beside.baseline_training()?, kinship: None })
+        let mut baseline_training = beside.baseline_training()?;
+        if let Some(genuine) = &self.genuine {
+            baseline_training.or_training_pictures(genuine, &items);
+        }
+        Ok(Material { items, baseline_training, kinship: None })
     }
 }

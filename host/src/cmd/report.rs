@@ -12,6 +12,7 @@ use counterfoil_edge::Detector;
 use counterfoil_host::judging;
 use counterfoil_host::judging::drift;
 use counterfoil_host::report::{self, Fact, Report as Page, Role, Stated, render};
+use counterfoil_host::run::Record;
 use counterfoil_models::ensure_free;
 
 use super::beside::ComparisonArgs;
@@ -57,7 +58,11 @@ impl Report {
         ensure_free(&self.out, self.force)?;
         let mut shown = vec![Shown { bundle: self.bundle.clone(), run: self.run.clone(), role: Role::Ours }];
         shown.extend(self.beside.bundles.iter().map(|b| Shown { bundle: b.clone(), run: None, role: Role::Baseline }));
-        let mut page = gather(&shown, &self.pictures.material(&self.beside)?)?;
+        let mut material = self.pictures.material(&self.beside)?;
+        if let Some(run) = &self.run {
+            material.baseline_training.or_training_pictures(&Record::open(run)?.data, &material.items);
+        }
+        let mut page = gather(&shown, &material)?;
         page.reproduce = vec![std::env::args().collect::<Vec<_>>().join(" ")];
         write(&page, &self.out)?;
         eprintln!("{} is ready", self.out.display());
