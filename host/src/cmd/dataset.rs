@@ -148,7 +148,10 @@ impl Inspect {
         for line in data::unread(&found.unreadable, "counted") {
             super::tell(&line);
         }
-        let seen = self.seen(&dataset)?;
+        let seen = self.seen(&dataset).unwrap_or_else(|error| {
+            super::tell(&format!("`train` would not take these pictures: {error}"));
+            None
+        });
         if let Some(file) = &self.sheet {
             draw_sheet(file, &dataset, seen.as_ref())?;
         }
