@@ -7,6 +7,7 @@
 //! are removed. All values are computed in `f64` with the four basic operations and the square root, so that the
 //! workstation and the box find the same map.
 
+use std::array;
 use std::fmt::Write as _;
 
 use fast_image_resize::pixels::U8;
@@ -242,12 +243,13 @@ impl Pairs {
             let error = scale * (found - self.means[1]) - (wanted - self.means[0]);
             for (at, factor) in row.into_iter().enumerate() {
                 right[at] += factor * error;
-                for (entry, other) in matrix[at].iter_mut().zip(row) {
+                for (entry, other) in matrix[at].iter_mut().zip(row).skip(at) {
                     *entry += factor * other;
                 }
             }
         }
-        solve(matrix, right)
+        let whole = array::from_fn(|row| array::from_fn(|column: usize| matrix[row.min(column)][row.max(column)]));
+        solve(whole, right)
     }
 }
 

@@ -55,7 +55,7 @@ const REPORT: &str = "report.html";
 /// Draws specimen notes, trains, exports, judges unseen forgers, and plays a face-off; ends with DIR/report.html
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  counterfoil demo --out demo\n\nTakes some two minutes on two free cores, and longer on busy ones, to the same end."
+    after_help = "Example:\n  counterfoil demo --out demo\n\nTakes some three minutes on two free cores, and longer on busy ones, to the same end."
 )]
 pub(crate) struct Demo {
     /// Output folder: new, empty, or filled by an earlier demo, whose files are replaced
@@ -86,7 +86,7 @@ impl Demo {
         let (notes, test) = (self.out.join(NOTES), self.out.join(TEST_NOTES));
         say(
             started,
-            "draws banknotes, trains three detectives, exports them, judges forgers they never saw, plays a face-off: some two minutes on \
+            "draws banknotes, trains three detectives, exports them, judges forgers they never saw, plays a face-off: some three minutes on \
              two free cores",
         );
         say(started, &format!("drawing {NOTE_COUNT} specimen notes to learn from and {TEST_COUNT} to judge"));
