@@ -29,7 +29,7 @@ const ALIKE: f64 = 0.7;
 /// Largest relative difference between the areas of the foreground and of the four-sided outline in it.
 const SAME_AREA: f64 = 0.1;
 
-/// The first pictures of a set, up to [`PICTURES`], spread evenly over it. They are read when they are asked for.
+/// The first pictures of a set, up to 48, spread evenly over it. They are read when they are asked for.
 #[derive(Debug)]
 pub struct Preview<'a> {
     items: &'a [Item],
