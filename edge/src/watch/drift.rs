@@ -53,7 +53,7 @@ impl DriftMonitor {
         self.drift
     }
 
-    /// Whether a piece that is known to be genuine would tell why so many were called counterfeit.
+    /// Whether the verdict on a piece that is known to be genuine would explain the rejections.
     #[must_use]
     pub fn asks(&self) -> bool {
         matches!(self.drift, Some(Drift::Rejections { .. }))

@@ -30,8 +30,8 @@ pub struct Exhibits {
 }
 
 impl Exhibits {
-    /// Starts with nothing there. A piece needs as many judged frames as the quorum needs, and so many frames that show
-    /// nothing end it.
+    /// Starts without a piece. A piece needs as many judged frames as the quorum needs. The same number of frames that
+    /// show nothing ends it.
     #[must_use]
     pub fn new(quorum: Quorum) -> Self {
         Self { quorum, frames: VecDeque::new(), gone: 0, files: VecDeque::new() }

@@ -1,8 +1,9 @@
 //! The loop of the box as a library: takes camera shots and button presses, and gives answers.
 //!
-//! [`state`] decides what a shot means, [`answer`] how it is shown, [`vote`] combines frames, [`empty_scene`] recognises the empty table,
-//! [`exhibits`] tells pieces apart, [`drift`] notices when the genuine ones look different, [`watcher`] runs the loop over camera, button, models and observers, [`supervisor`] selects the model, and
-//! [`reporter`] writes, shows and prints the answers. Time comes from a [`Clock`] and verdicts from a [`Judge`], so
+//! [`state`] decides what a shot means, [`answer`] how it is shown. [`vote`] combines frames, [`empty_scene`] recognises
+//! the empty table, [`exhibits`] tells pieces apart. [`drift`] notices when the genuine ones look different. [`watcher`]
+//! runs the loop over camera, button, models and observers, [`supervisor`] selects the model, and [`reporter`] writes,
+//! shows and prints the answers. Time comes from a [`Clock`] and verdicts from a [`Judge`], so
 //! the loop is tested without a camera, a network file or sleeping.
 
 pub mod answer;

@@ -148,9 +148,8 @@ impl Inspect {
         for line in data::unread(&found.unreadable, "counted") {
             super::tell(&line);
         }
-        let seen = self.seen(&dataset).unwrap_or_else(|error| {
-            super::tell(&format!("`train` would not take these pictures: {error}"));
-            None
+        let seen = (found.genuine > 0).then(|| self.seen(&dataset)).and_then(|seen| {
+            seen.inspect_err(|error| super::tell(&format!("`train` would not take these pictures: {error}"))).ok()
         });
         if let Some(file) = &self.sheet {
             draw_sheet(file, &dataset, seen.as_ref())?;
@@ -204,14 +203,10 @@ struct Json<'a> {
 }
 
 impl Inspect {
-    /// How `train` would see the genuine pictures; `None` when there are none that can be read.
-    fn seen(&self, dataset: &data::Dataset) -> Result<Option<ResolvedInput>> {
+    /// How `train` would see the genuine pictures.
+    fn seen(&self, dataset: &data::Dataset) -> Result<ResolvedInput> {
         let defaults = Kind::Dcgan.recipe().input();
-        let preview = Preview::new(&dataset.genuine, &self.path);
-        if dataset.genuine.iter().all(|item| item.frame().is_err()) {
-            return Ok(None);
-        }
-        InputRule::default().resolve(&dataset.settings, &defaults, &preview).map(Some)
+        InputRule::default().resolve(&dataset.settings, &defaults, &Preview::new(&dataset.genuine, &self.path))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the first pictures of a set show: their usual colour and size, and where the article lies in them.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::path::Path;
 
@@ -35,6 +36,8 @@ pub struct Preview<'a> {
     items: &'a [Item],
     /// The folder that messages name.
     data: &'a Path,
+    /// The mean and the correlations with it, once they are computed: each picture is read three times for them.
+    mean: OnceCell<(Reference, Vec<f64>)>,
 }
 
 /// Which part of the pictures is the article, as far as the first pictures show it.
@@ -52,7 +55,7 @@ impl<'a> Preview<'a> {
     /// A preview of the pictures of a path.
     #[must_use]
     pub fn new(items: &'a [Item], data: &'a Path) -> Self {
-        Self { items, data }
+        Self { items, data, mean: OnceCell::new() }
     }
 
     fn first(&self) -> impl IndexedParallelIterator<Item = &'a Item> {
@@ -95,11 +98,18 @@ impl<'a> Preview<'a> {
     /// # Errors
     /// [`DataError::Unreadable`] when no picture can be read.
     pub(super) fn reference(&self, article: Article) -> Result<Option<Reference>> {
-        if article == Article::Registered { self.mean().map(|(reference, _)| Some(reference)) } else { Ok(None) }
+        if article == Article::Registered {
+            self.mean().map(|(reference, _)| Some(reference.clone()))
+        } else {
+            Ok(None)
+        }
     }
 
     /// The mean of the pictures, each laid over the mean of them as they are, and the correlation of each with it.
-    fn mean(&self) -> Result<(Reference, Vec<f64>)> {
+    fn mean(&self) -> Result<&(Reference, Vec<f64>)> {
+        if let Some(mean) = self.mean.get() {
+            return Ok(mean);
+        }
         let usual = self.usual(Article::Whole)?;
         let (width, height) = Reference::size_for(usual.width, usual.height);
         let reduced = |of: &(dyn Fn(&Frame) -> Frame + Sync)| -> Vec<Vec<u8>> {
@@ -111,7 +121,7 @@ impl<'a> Preview<'a> {
         let sharp = mean(&reduced(&|frame| rough.lay_under(frame)))?;
         let agreement = self.first().filter_map(|item| Some(sharp.register(&*item.frame().ok()?).correlation));
         let agreement = agreement.collect();
-        Ok((sharp, agreement))
+        Ok(self.mean.get_or_init(|| (sharp, agreement)))
     }
 
     /// Where the article lies.

@@ -17,9 +17,11 @@ const PAPER: Rgb<u8> = Rgb([255; 3]);
 /// Colour of the line around the article or a region.
 const LINE: Rgb<u8> = Rgb([220, 40, 40]);
 
-/// Draws a column for each of the first [`MOST`] pictures in which the article is found: the picture with a line around the article, or around each
-/// region where the whole picture is the article; below it the network's input, the regions side by side; and, where
-/// blocks of `pool` (width, height) pixels of the input are averaged for the detective, what it sees.
+/// Draws a column for each of the first [`MOST`] pictures in which the article is found.
+///
+/// At the top is the picture with a line around the article, or around each region where the whole picture is the
+/// article. Below it is the network's input, the regions side by side. Where blocks of `pool` (width, height) pixels of
+/// the input are averaged for the detective, what it sees is at the bottom.
 /// `None` when there is no such picture.
 #[must_use]
 pub fn sheet(items: &[&Item], input: &Preprocess, pool: [usize; 2]) -> Option<RgbImage> {

@@ -144,11 +144,8 @@ impl Record {
     /// # Errors
     /// When the file is missing or damaged, or its shape differs from the record.
     pub fn held_out(&self, run: &Path) -> Result<Vec<Vec<u8>>> {
-        let each = self.input.shape().iter().product::<usize>();
-        let planes = self.held_out_tensor(run, "held_out", each)?;
-        let planes =
-            planes.with_context(|| format!("{} holds no pictures; train again", run.join(HELD_OUT).display()))?;
-        Ok(planes.chunks_exact(each).map(<[u8]>::to_vec).collect())
+        let planes = self.held_out_planes(run, "held_out")?;
+        planes.with_context(|| format!("{} holds no pictures; train again", run.join(HELD_OUT).display()))
     }
 
     /// Reads the planes of another shot of each held-out picture, if the run [has shots](Self::has_shots).
@@ -156,8 +153,13 @@ impl Record {
     /// # Errors
     /// The same as for [`held_out`](Self::held_out).
     pub fn held_out_shots(&self, run: &Path) -> Result<Option<Vec<Vec<u8>>>> {
+        self.held_out_planes(run, "shots")
+    }
+
+    /// The planes of one tensor in the file of held-out pictures, if the tensor exists.
+    fn held_out_planes(&self, run: &Path, name: &str) -> Result<Option<Vec<Vec<u8>>>> {
         let each = self.input.shape().iter().product::<usize>();
-        let planes = self.held_out_tensor(run, "shots", each)?;
+        let planes = self.held_out_tensor(run, name, each)?;
         Ok(planes.map(|planes| planes.chunks_exact(each).map(<[u8]>::to_vec).collect()))
     }
 

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use counterfoil_models::{Bundle, Plane, Preprocess};
 
-use super::eval_planes::{EvalPlanes, evenly, region};
+use super::eval_planes::{EvalPlanes, region};
 use super::fit::Scorer;
 use super::{FEWEST, REFERENCES};
-use crate::data::Item;
+use crate::data::{Item, spread};
 use crate::gan::GeneratorSampler;
 use crate::math::random::{Deck, normal, stream};
 use crate::nn::adam::Adam;
@@ -54,7 +54,7 @@ pub(super) fn fakes(bundle: &Bundle, named: &[Item], input: &Preprocess) -> Resu
         }
         return Ok((rows, "generated fakes"));
     }
-    let chosen = evenly(named, REFERENCES);
+    let chosen: Vec<Item> = spread(named, REFERENCES).cloned().collect();
     let eval_planes = EvalPlanes::of(&chosen, input);
     let planes = eval_planes.planes();
     ensure!(

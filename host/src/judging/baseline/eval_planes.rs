@@ -58,9 +58,3 @@ pub(super) fn region(plane: &Plane, index: usize) -> &[u8] {
     let size = plane.bytes().len() / rows;
     &plane.bytes()[index * size..(index + 1) * size]
 }
-
-/// At most `most` items of a list, spread evenly over it.
-pub(super) fn evenly(items: &[Item], most: usize) -> Vec<Item> {
-    let count = items.len().min(most);
-    (0..count).map(|place| items[place * items.len() / count].clone()).collect()
-}

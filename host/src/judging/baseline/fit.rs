@@ -73,6 +73,7 @@ pub(super) fn joined(genuine: &[Vec<f32>], rows: &[Vec<f32>]) -> Result<Vec<f32>
 mod tests {
     use super::super::tests::{folder, input};
     use super::*;
+    use crate::data::spread;
     use std::sync::Mutex;
 
     /// A scorer that refuses to score the pictures it was fitted to.
@@ -113,10 +114,8 @@ mod tests {
         let eval_planes = EvalPlanes::of(&items, &input);
         let fit = |_: &[&Plane]| Ok(RejectsFittedPictures(Vec::new()));
         assert!(scores(&eval_planes, None, fit).unwrap_err().to_string().contains("--reference"));
-        let few = eval_planes::evenly(&items, 9);
+        let few: Vec<_> = spread(&items, 9).cloned().collect();
         let few = EvalPlanes::of(&few, &input);
         assert!(scores(&eval_planes, Some(&few), fit).unwrap_err().to_string().contains("holds 9 pictures"));
     }
-
-    use super::super::eval_planes;
 }

@@ -1,8 +1,8 @@
 //! Simpler detectors on the same pictures, for comparison: a detective trained with a GAN has to beat them.
 //!
-//! `eval_planes` (the pictures) -> `statistics`, `pca`, `neighbours`, `patches`, `cnn` (the models) -> `fit` (which pictures are
-//! fitted to, and one score for each picture); `plain` is the bundle's own discriminator. All of them only rank: none
-//! has a calibrated threshold.
+//! `eval_planes` (the pictures) -> `statistics`, `pca`, `neighbours`, `patches`, `cnn` (the models) -> `fit` (which
+//! pictures are fitted to, and one score for each picture); `plain` is the bundle's own discriminator. All of them only
+//! rank: none has a calibrated threshold.
 
 mod cnn;
 mod eval_planes;
@@ -17,7 +17,7 @@ use anyhow::Result;
 use counterfoil_edge::Detector;
 use counterfoil_models::{Plane, Preprocess};
 
-use crate::data::Item;
+use crate::data::{Item, spread};
 use crate::eval::{Baseline, Scored};
 use cnn::Cnn;
 use eval_planes::EvalPlanes;
@@ -70,7 +70,7 @@ impl Rows {
 pub fn rows(against: &BaselineInput) -> Rows {
     let bundle = against.detector.bundle();
     let eval_planes = EvalPlanes::of(against.items, &bundle.manifest().input);
-    let chosen = against.reference.map(|reference| eval_planes::evenly(reference, REFERENCES));
+    let chosen = against.reference.map(|reference| spread(reference, REFERENCES).cloned().collect::<Vec<_>>());
     let reference = chosen.as_deref().map(|chosen| EvalPlanes::of(chosen, eval_planes.input()));
     let reference = reference.as_ref();
 
