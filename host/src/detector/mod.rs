@@ -4,6 +4,7 @@
 //! not depend on run folders or bundles.
 
 pub mod appearance;
+pub(crate) mod augment;
 pub mod detective;
 mod plane;
 pub mod statistics;

@@ -9,7 +9,8 @@ use super::Error;
 use super::batch::maps;
 use super::config::Config;
 use crate::data::{DataError, Samples, TrainingSet};
-use crate::detector::detective::{Part, negative};
+use crate::detector::augment::negative;
+use crate::detector::detective::Part;
 use crate::math::random::stream;
 
 /// Updates of the detective per training step of the GAN; it has more to learn than generator and discriminator.

@@ -12,7 +12,8 @@ use super::Error;
 use super::batch::maps;
 use super::config::Config;
 use crate::data::{DataError, Samples, TrainingSet};
-use crate::detector::detective::{Detective, negative};
+use crate::detector::augment::negative;
+use crate::detector::detective::Detective;
 use crate::eval::{Observation, Sample, auroc};
 use crate::math::random::stream;
 

@@ -1,8 +1,9 @@
-//! Mathematics on plain numbers: random streams, principal components, whitening, the discrete Fourier transform,
+//! Mathematics on plain numbers: random streams, principal components, whitening, nearest rows, the discrete Fourier transform,
 //! thinning, BT.601. It does not depend on picture files or runs.
 
 pub mod dft;
 pub mod luma;
+pub(crate) mod nearest;
 pub mod pca;
 pub mod random;
 pub(crate) mod tail;

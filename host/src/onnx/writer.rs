@@ -183,3 +183,9 @@ fn value_info(name: &str, dims: &[Dim]) -> ValueInfo {
     let tensor = Some(TensorType { elem_type: Some(DataType::Float as i32), shape });
     ValueInfo { name: Some(name.to_owned()), kind: Some(Type { tensor }) }
 }
+
+/// Numbers rounded to float16 precision, of which [`Graph::constant`] stores many in half the space.
+#[must_use]
+pub fn narrowed(numbers: Vec<f32>) -> Vec<f32> {
+    numbers.into_iter().map(|x| f16::from_f32(x).to_f32()).collect()
+}

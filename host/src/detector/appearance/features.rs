@@ -16,6 +16,8 @@ pub(super) const CHANNELS: usize = trunk::TAPS[0].1 + trunk::TAPS[1].1 + trunk::
 pub(super) const FEATURES: usize = 2 * CHANNELS;
 /// Pixels of the picture per pixel of the finest map that is used: finer ones show single pixels and their noise.
 pub(super) const FINEST: usize = 8;
+/// Side of a place, in pixels.
+pub(super) const PLACE: usize = 16;
 /// Genuine pictures from which the scale of the trunk's channels is computed.
 const SCALING: usize = 64;
 /// Added to a variance of scaled maps before the root is taken.
@@ -32,6 +34,8 @@ pub(super) type ChannelScales = [Vec<f32>; 2];
 pub(super) struct FeatureValues {
     /// `[N, FEATURES, H / 32, W / 32]`
     pub(super) cells: String,
+    /// `[N, CHANNELS, H / 16, W / 16]`
+    pub(super) places: String,
     /// `[N, FEATURES]`
     pub(super) pooled: String,
     /// `[N, K]`
@@ -45,15 +49,18 @@ pub(super) struct FeatureValues {
 pub(super) fn append(graph: &mut Graph, image: &str, shape: Shape, scales: &ChannelScales) -> FeatureValues {
     let (channels, height, width) = shape;
     let [image, grey] = evened(graph, image, channels);
-    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let (mut first, mut second, mut places) = (Vec::new(), Vec::new(), Vec::new());
     let maps = trunk::append(graph, &image, channels);
     for (map, (_, _, stride)) in scaled(graph, maps, scales).into_iter().zip(trunk::TAPS) {
         let square = graph.node("Mul", &[&map, &map], &[]);
         let side = CELL / stride.max(FINEST);
         first.push(graph.average_pool(&map, (side, side)));
         second.push(graph.average_pool(&square, (side, side)));
+        let side = PLACE / stride.max(FINEST);
+        places.push(if side > 1 { graph.average_pool(&map, (side, side)) } else { map });
     }
     let (first, second) = (graph.concat(&first), graph.concat(&second)); // [N, C, H / 32, W / 32]
+    let places = graph.concat(&places);
     let cells = with_deviation(graph, &first, &second);
     let (first, second) = (over_picture(graph, &first), over_picture(graph, &second)); // [N, C, 1, 1]
     let pooled = with_deviation(graph, &first, &second);
@@ -62,7 +69,7 @@ pub(super) fn append(graph: &mut Graph, image: &str, shape: Shape, scales: &Chan
     let patterns = patterns::append(graph, &grey, (height, width));
     let patterns = graph.node("Flatten", &[&patterns], &[("axis", Attribute::Int(1))]);
     let statistics = graph.concat(&[&statistics, &patterns]);
-    FeatureValues { cells, pooled, statistics, count: names.len() + patterns::COUNT }
+    FeatureValues { cells, places, pooled, statistics, count: names.len() + patterns::COUNT }
 }
 
 /// The trunk's maps with each channel brought to mean 0 and deviation 1, at most as fine as [`FINEST`].

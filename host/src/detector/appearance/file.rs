@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::features::{CHANNELS, FEATURES};
+use super::views::View;
 use super::{Appearance, COMPONENTS, cells_of};
 use crate::math::tail::Tail;
 use crate::math::whitening::Whitening;
@@ -20,7 +21,7 @@ impl Appearance {
         let numbers = |numbers: &[f32]| -> Vec<u8> { numbers.iter().flat_map(|x| x.to_le_bytes()).collect() };
         let joined =
             |of: fn(&Whitening) -> &[f32]| self.cells.iter().flat_map(|cell| of(cell).iter().copied()).collect();
-        let tails = self.tails.iter().flat_map(|tail| [tail.location, tail.scale]).collect();
+        let views = self.views.iter().flat_map(|view| [view.tail.location, view.tail.scale, view.weight]).collect();
         let shape = vec![channels as f32, height as f32, width as f32];
         let parts: Vec<(&str, Vec<f32>)> = vec![
             ("shape", shape),
@@ -33,7 +34,8 @@ impl Appearance {
             ("pooled.matrix", self.pooled.matrix.clone()),
             ("statistics.mean", self.statistics.mean.clone()),
             ("statistics.matrix", self.statistics.matrix.clone()),
-            ("tails", tails),
+            ("places", self.places.clone()),
+            ("views", views),
         ];
         let bytes: Vec<(&str, usize, Vec<u8>)> =
             parts.iter().map(|(name, part)| (*name, part.len(), numbers(part))).collect();
@@ -66,7 +68,8 @@ impl Appearance {
         let (means, matrices) = (take("cells.mean")?, take("cells.matrix")?);
         let pooled = Whitening { mean: take("pooled.mean")?, matrix: take("pooled.matrix")? };
         let statistics = Whitening { mean: take("statistics.mean")?, matrix: take("statistics.matrix")? };
-        let tails = take("tails")?;
+        let places = take("places")?;
+        let views = take("views")?;
         let square = |whitening: &Whitening| whitening.matrix.len() == whitening.mean.len().pow(2);
         let fits = channels[0].len() == CHANNELS
             && scale[0].len() == FEATURES * cells
@@ -75,12 +78,17 @@ impl Appearance {
             && matrices.len() == COMPONENTS * COMPONENTS * cells
             && square(&pooled)
             && square(&statistics)
-            && tails.len() == 6;
+            && places.len().is_multiple_of(CHANNELS)
+            && !places.is_empty()
+            && views.len() == 12;
         ensure!(fits, "its parts do not fit together");
         let each = means.chunks_exact(COMPONENTS).zip(matrices.chunks_exact(COMPONENTS * COMPONENTS));
         let cells = each.map(|(mean, matrix)| Whitening { mean: mean.to_vec(), matrix: matrix.to_vec() }).collect();
-        let tail = |view: usize| Tail { location: tails[2 * view], scale: tails[2 * view + 1] };
-        let tails = [tail(0), tail(1), tail(2)];
-        Ok(Self { shape, channels, scale, components, cells, pooled, statistics, tails })
+        let view = |view: usize| {
+            let [location, scale, weight] = [0, 1, 2].map(|number| views[3 * view + number]);
+            View { tail: Tail { location, scale }, weight }
+        };
+        let views = [view(0), view(1), view(2), view(3)];
+        Ok(Self { shape, channels, scale, components, cells, pooled, statistics, places, views })
     }
 }

@@ -1,17 +1,20 @@
 //! Appearance: how genuine pictures look as a whole, by fixed features and Gaussian distributions of them.
 //!
 //! It is fitted, not trained, and judges beside the detective. Where the detective sees a picture through few pixels,
-//! this sees it at several times the detail. Three views of a picture are compared with the genuine ones:
+//! this sees it at several times the detail. Four views of a picture are compared with the genuine ones:
 //!
 //! - `cells`: mean and deviation of each of the trunk's maps in each cell of 32 x 32 pixels. The cell that is furthest
 //!   from the genuine ones of its place counts: a fault in one place of an article that has its place.
-//! - `pooled`: the same over the whole picture: for an article that lies anyhow.
+//! - `places`: the mean of each map in each square of 16 x 16 pixels. The square that is furthest from its nearest genuine
+//!   one counts, wherever that is: a fault on an even ground (`PatchCore`, Roth et al. 2022, 2106.08265).
+//! - `pooled`: means and deviations of the maps over the whole picture: for an article that lies anyhow.
 //! - `statistics`: hand statistics of the whole picture ([`super::statistics`]) and its local patterns.
 //!
-//! Each view's distance is a Mahalanobis distance (1936) with the covariance of Ledoit and Wolf (2004). A tail
-//! makes a level of it, -ln p, with distances of genuine pictures that the distribution did not see (cross-validation).
-//! The levels are added (Fisher 1932). Genuine pictures are varied as a camera varies them ([`Camera`]) before
-//! anything is fitted.
+//! Distances but those of places are Mahalanobis distances (1936), with the covariance of Ledoit and Wolf (2004). A tail makes a
+//! level of a distance, -ln p, with distances of genuine pictures that the view did not see (cross-validation). The levels
+//! are added (Fisher 1932), each with a weight: what the view tells of rehearsed forgeries of genuine pictures that it did
+//! not see. Views that look for a place are asked about a piece in the wrong place, the others about another surface.
+//! Genuine pictures are varied as a camera varies them ([`Camera`]) before anything is fitted.
 //!
 //! Features are computed by the exported graph itself, in the box's engine.
 
@@ -21,24 +24,29 @@ mod local;
 mod patterns;
 mod trunk;
 mod variation;
+mod views;
 
 use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
 use counterfoil_edge::inference::Graph as Runnable;
-use half::f16;
+use rand::Rng;
+use rand::seq::index;
 use rayon::prelude::*;
 
+use super::augment::{misplaced, resurfaced};
 use super::statistics::features::{root_mean_square, whitened};
 use crate::data::Samples;
+use crate::math::nearest::Nearest;
 use crate::math::pca::Pca;
 use crate::math::random::stream;
 use crate::math::tail::Tail;
 use crate::math::whitening::{Shrinkage, Whitening};
-use crate::onnx::{Attribute, Dim, Graph};
+use crate::onnx::{Attribute, Dim, Graph, narrowed};
 
-use features::{ChannelScales, FEATURES, channel_scales, outputs};
+use features::{CHANNELS, ChannelScales, FEATURES, PLACE, channel_scales, outputs};
 pub use local::LocalFeatures;
 pub use variation::{Camera, Tolerance};
+use views::{Forgery, Trial, View, balanced};
 
 /// Side of a cell, in pixels. A picture's sides must be multiples of it.
 pub const CELL: usize = 32;
@@ -48,10 +56,14 @@ const MAX_PICTURES: usize = 500;
 const FEWEST: usize = 20;
 /// Shots of each picture, where the camera may vary. The first is the picture itself.
 pub const SHOTS: usize = 4;
-/// Parts of the cross-validation.
-const FOLDS: usize = 5;
+/// Most pictures of which forgeries of each kind are rehearsed.
+const REHEARSED: usize = 150;
 /// Principal components of a cell's features.
-const COMPONENTS: usize = 64;
+const COMPONENTS: usize = 48;
+/// Places that are drawn from the genuine pictures at random.
+const DRAWN: usize = 10_000;
+/// Places that are kept of them.
+const KEPT: usize = 500;
 /// Weight of the prior of the statistics, in uncorrelated rows per statistic, see [`Shrinkage::Prior`].
 const STATISTICS_PRIOR: f64 = 0.3;
 
@@ -71,18 +83,29 @@ pub struct Appearance {
     cells: Vec<Whitening>,
     pooled: Whitening,
     statistics: Whitening,
-    /// The tails of the three views' distances: cells, pooled, statistics.
-    tails: [Tail; 3],
+    /// Places of genuine pictures, `[KEPT][CHANNELS]`.
+    places: Vec<f32>,
+    /// How the distances count: cells, places, pooled, statistics.
+    views: [View; 4],
 }
 
 /// The features of one picture.
 struct Features {
     /// `[FEATURES, cells]`
     cells: Vec<f32>,
+    /// `[CHANNELS, places]`
+    places: Vec<f32>,
     /// `[FEATURES]`
     pooled: Vec<f32>,
     /// `[K]`
     statistics: Vec<f32>,
+}
+
+impl Features {
+    fn of(engine: &Runnable, row: &[u8]) -> Result<Self> {
+        let [cells, places, pooled, statistics] = outputs(engine, row)?;
+        Ok(Self { cells, places, pooled, statistics })
+    }
 }
 
 fn cells_of((_, height, width): Shape) -> usize {
@@ -115,22 +138,32 @@ impl Appearance {
 
         let shots = if camera.tolerance == Tolerance::None { 1 } else { SHOTS };
         let engine = appearance.feature_engine()?;
-        let one = |at: usize| {
-            let (picture, shot) = (chosen[at / shots], at % shots);
-            let row = samples.full_row(picture)?;
+        let genuine = |at: usize| {
+            let row = samples.full_row(chosen[at / shots])?;
             let mut rng = stream(seed, "appearance shot", at as u64);
-            let row = if shot == 0 { row } else { camera.vary(&row, shape, &mut rng) };
-            let [cells, pooled, statistics]: [Vec<f32>; 3] = outputs(&engine, &row)?;
-            Ok(Features { cells, pooled, statistics })
+            let row = if at.is_multiple_of(shots) { row } else { camera.vary(&row, shape, &mut rng) };
+            Features::of(&engine, &row)
         };
-        let features: Vec<Features> = (0..count * shots).into_par_iter().map(one).collect::<Result<_>>()?;
-        // Consecutive pictures are often shots of one item, so a part is a run of them.
-        let fold = |at: usize| match groups {
-            [] => at / shots * FOLDS / count,
-            _ => groups[chosen[at / shots]] as usize % FOLDS,
+        let forged = count.min(REHEARSED);
+        let original = |at: usize| at % forged * count / forged;
+        let forgery = |at: usize| {
+            let mut rng = stream(seed, "rehearsed forgery", at as u64);
+            let row = camera.vary(&samples.full_row(chosen[original(at)])?, shape, &mut rng);
+            let other = samples.full_row(chosen[rng.random_range(0..count)])?;
+            let row = match at / forged {
+                0 => misplaced(&row, &other, shape, &mut rng),
+                _ => resurfaced(&row, shape, &mut rng),
+            };
+            Features::of(&engine, &row)
         };
-        let folds: Vec<usize> = (0..features.len()).map(fold).collect();
-        appearance.fit_views(&features, &folds, seed)?;
+        let mut features: Vec<Features> = (0..count * shots).into_par_iter().map(genuine).collect::<Result<_>>()?;
+        features.extend((0..2 * forged).into_par_iter().map(forgery).collect::<Result<Vec<_>>>()?);
+        let fold = |place: usize| match groups {
+            [] => Trial::run(place, count),
+            _ => Trial::of_group(groups[chosen[place]]),
+        };
+        let folds = (0..count * shots).map(|at| at / shots).chain((0..2 * forged).map(original)).map(fold).collect();
+        appearance.fit_views(&features, &Trial { folds, genuine: count * shots, forged }, seed)?;
         Ok(appearance)
     }
 
@@ -138,13 +171,14 @@ impl Appearance {
         let none = || Whitening { mean: Vec::new(), matrix: Vec::new() };
         Self {
             shape,
-            channels: [vec![0.0; features::CHANNELS], vec![1.0; features::CHANNELS]],
+            channels: [vec![0.0; CHANNELS], vec![1.0; CHANNELS]],
             scale: [Vec::new(), Vec::new()],
             components: Vec::new(),
             cells: Vec::new(),
             pooled: none(),
             statistics: none(),
-            tails: [Tail { location: 0.0, scale: 1.0 }; 3],
+            places: Vec::new(),
+            views: [View::BLANK; 4],
         }
     }
 
@@ -156,16 +190,37 @@ impl Appearance {
         let features = features::append(&mut graph, &image, self.shape, &self.channels);
         let dims = [Dim::Batch, Dim::Fixed(FEATURES), Dim::Fixed(height / CELL), Dim::Fixed(width / CELL)];
         graph.output(&features.cells, "cells", &dims);
+        let dims = [Dim::Batch, Dim::Fixed(CHANNELS), Dim::Fixed(height / PLACE), Dim::Fixed(width / PLACE)];
+        graph.output(&features.places, "places", &dims);
         graph.output(&features.pooled, "pooled", &[Dim::Batch, Dim::Fixed(FEATURES)]);
         graph.output(&features.statistics, "statistics", &[Dim::Batch, Dim::Fixed(features.count)]);
         Ok(Runnable::load(&graph.finish(&[]), &[1, channels, height, width])?)
     }
 
-    /// Fits the distributions and tails of all views.
-    fn fit_views(&mut self, features: &[Features], folds: &[usize], seed: u64) -> Result<()> {
+    /// Fits all views.
+    fn fit_views(&mut self, features: &[Features], trial: &Trial, seed: u64) -> Result<()> {
+        let worst = self.fit_cells(features, trial, seed)?;
+        let place = self.fit_places(features, trial, seed)?;
+        let view = |of: fn(&Features) -> &[f32], shrinkage| {
+            distribution(&features.iter().map(of).collect::<Vec<_>>(), trial, shrinkage)
+        };
+        let (pooled, over_picture) = view(|one| &one.pooled, Shrinkage::LedoitWolf)?;
+        let (statistics, of_statistics) = view(|one| &one.statistics, Shrinkage::Prior(STATISTICS_PRIOR))?;
+        (self.pooled, self.statistics) = (pooled, statistics);
+        self.views = balanced([
+            trial.view(&worst, Forgery::Place),
+            trial.view(&place, Forgery::Place),
+            trial.view(&over_picture, Forgery::Surface),
+            trial.view(&of_statistics, Forgery::Surface),
+        ]);
+        Ok(())
+    }
+
+    /// Fits the distributions of the cells. Returns the distance of each picture's most unusual cell.
+    fn fit_cells(&mut self, features: &[Features], trial: &Trial, seed: u64) -> Result<Vec<f32>> {
         let cells = cells_of(self.shape);
         let of_cells: Vec<&[f32]> = features.iter().map(|one| &*one.cells).collect();
-        self.scale = scales(&of_cells);
+        self.scale = scales(&of_cells[..trial.genuine]).map(narrowed);
         // [N * cells, FEATURES], the rows of one picture adjacent
         let rows: Vec<f32> = of_cells
             .par_iter()
@@ -175,32 +230,44 @@ impl Appearance {
             .map(|(picture, at)| (picture[at] - self.scale[0][at]) * self.scale[1][at])
             .collect();
         let rows = Tensor::from_vec(rows, (features.len() * cells, FEATURES), &Device::Cpu)?;
-        let pca = Pca::fit(&rows, COMPONENTS, &mut stream(seed, "appearance components", 0))?;
-        self.components = rounded(pca.components.t()?.contiguous()?.flatten_all()?.to_vec1()?);
+        let genuine = rows.narrow(0, 0, trial.genuine * cells)?;
+        let pca = Pca::fit(&genuine, COMPONENTS, &mut stream(seed, "appearance components", 0))?;
+        self.components = narrowed(pca.components.t()?.contiguous()?.flatten_all()?.to_vec1()?);
         let components = Tensor::from_slice(&self.components, (COMPONENTS, FEATURES), &Device::Cpu)?;
         let projected: Vec<f32> = rows.matmul(&components.t()?.contiguous()?)?.flatten_all()?.to_vec1()?;
 
         let of_cell =
             |cell: usize| -> Vec<&[f32]> { projected.chunks_exact(COMPONENTS).skip(cell).step_by(cells).collect() };
-        let each: Vec<(Whitening, Vec<f32>)> =
-            (0..cells).into_par_iter().map(|cell| distribution(&of_cell(cell), folds, Shrinkage::LedoitWolf)).collect();
-        let worst = (0..features.len()).map(|picture| each.iter().fold(0f32, |most, (_, d)| most.max(d[picture])));
-        let worst = Tail::fit(worst.collect());
-        self.cells = each.into_iter().map(|(whitening, _)| whitening).collect();
-
-        let view = |of: fn(&Features) -> &[f32], shrinkage| {
-            let (whitening, distances) = distribution(&features.iter().map(of).collect::<Vec<_>>(), folds, shrinkage);
-            (whitening, Tail::fit(distances))
-        };
-        let (pooled, pooled_tail) = view(|one| &one.pooled, Shrinkage::LedoitWolf);
-        let (statistics, statistics_tail) = view(|one| &one.statistics, Shrinkage::Prior(STATISTICS_PRIOR));
-        (self.pooled, self.statistics) = (pooled, statistics);
-        self.tails = [worst, pooled_tail, statistics_tail];
-        Ok(())
+        let each = (0..cells).into_par_iter().map(|cell| distribution(&of_cell(cell), trial, Shrinkage::LedoitWolf));
+        let (whitenings, distances): (Vec<Whitening>, Vec<Vec<f32>>) =
+            each.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        self.cells = whitenings;
+        Ok((0..features.len()).map(|picture| distances.iter().fold(0f32, |most, d| most.max(d[picture]))).collect())
     }
 
-    /// Appends the appearance of `image`, `[N, C, H, W]` in 0..1, to a graph. Returns the sum of the levels, `[N, 1]`:
-    /// 0 is as usual as can be.
+    /// Keeps places. Returns the distance of each picture's most unusual place.
+    fn fit_places(&mut self, features: &[Features], trial: &Trial, seed: u64) -> Result<Vec<f32>> {
+        let keep = |pictures: &[&[f32]]| {
+            let places = pictures[0].len() / CHANNELS;
+            let count = pictures.len() * places;
+            let drawn = index::sample(&mut stream(seed, "places", 0), count, DRAWN.min(count));
+            let place = |at: usize| -> Vec<f32> {
+                pictures[at / places].iter().skip(at % places).step_by(places).copied().collect()
+            };
+            let drawn: Vec<Vec<f32>> = drawn.into_iter().map(place).map(narrowed).collect();
+            Ok(Nearest::fit(&drawn.iter().map(Vec::as_slice).collect::<Vec<_>>(), KEPT)?)
+        };
+        let distance = |kept: &Nearest, picture: &[f32]| {
+            Ok(kept.furthest(&Tensor::from_slice(picture, (CHANNELS, ()), &Device::Cpu)?.t()?)?)
+        };
+        let pictures: Vec<&[f32]> = features.iter().map(|one| &*one.places).collect();
+        let (kept, distances) = trial.fit(&pictures, keep, distance)?;
+        self.places = kept.rows()?;
+        Ok(distances)
+    }
+
+    /// Appends the appearance of `image`, `[N, C, H, W]` in 0..1, to a graph. Returns the weighted sum of the levels,
+    /// `[N, 1]`: 0 is as usual as can be.
     pub(crate) fn append(&self, graph: &mut Graph, image: &str) -> String {
         let (_, height, width) = self.shape;
         let (rows, columns, cells) = (height / CELL, width / CELL, cells_of(self.shape));
@@ -213,32 +280,57 @@ impl Appearance {
         let components = graph.constant(&[COMPONENTS, FEATURES, 1, 1], &self.components);
         let projected = graph.node("Conv", &[&scaled, &components], &[("kernel_shape", Attribute::Ints(&[1, 1]))]);
         let shape = graph.integers(&[0, COMPONENTS as i64, cells as i64, 1]);
-        let flat = graph.node("Reshape", &[&projected, &shape], &[]); // [N, 64, cells, 1]
-        let by_cell = graph.node("Transpose", &[&flat], &[("perm", Attribute::Ints(&[0, 2, 3, 1]))]); // [N, cells, 1, 64]
+        let flat = graph.node("Reshape", &[&projected, &shape], &[]); // [N, 48, cells, 1]
+        let by_cell = graph.node("Transpose", &[&flat], &[("perm", Attribute::Ints(&[0, 2, 3, 1]))]); // [N, cells, 1, 48]
         let mean: Vec<f32> = self.cells.iter().flat_map(|cell| cell.mean.iter().copied()).collect();
         let matrix: Vec<f32> = self.cells.iter().flat_map(|cell| cell.matrix.iter().copied()).collect();
         let mean = graph.constant(&[cells, 1, COMPONENTS], &mean);
         let matrix = graph.constant(&[cells, COMPONENTS, COMPONENTS], &matrix);
         let centred = graph.node("Sub", &[&by_cell, &mean], &[]);
-        let whitened = graph.node("MatMul", &[&centred, &matrix], &[]); // [N, cells, 1, 64]
+        let whitened = graph.node("MatMul", &[&centred, &matrix], &[]); // [N, cells, 1, 48]
         let distances = root_mean_square(graph, &whitened, 3); // [N, cells, 1, 1]
         let distances = graph.node("Flatten", &[&distances], &[("axis", Attribute::Int(1))]); // [N, cells]
         let axes = [("axes", Attribute::Ints(&[1])), ("keepdims", Attribute::Int(1))];
         let worst = graph.node("ReduceMax", &[&distances], &axes); // [N, 1]
 
+        let place = self.append_places(graph, &features.places);
         let pooled = distance(graph, &features.pooled, &self.pooled);
         let statistics = distance(graph, &features.statistics, &self.statistics);
-        let distances = [worst, pooled, statistics];
-        let [worst, pooled, statistics] = std::array::from_fn(|view| level(graph, &distances[view], self.tails[view]));
-        let sum = graph.node("Add", &[&worst, &pooled], &[]);
-        graph.node("Add", &[&sum, &statistics], &[])
+        let distances = [worst, place, pooled, statistics];
+        let [worst, place, pooled, statistics] = std::array::from_fn(|view| {
+            let level = level(graph, &distances[view], self.views[view].tail);
+            graph.with_number("Mul", &level, self.views[view].weight)
+        });
+        let [local, global] = [[worst, place], [pooled, statistics]].map(|[a, b]| graph.node("Add", &[&a, &b], &[]));
+        graph.node("Add", &[&local, &global], &[])
     }
 
-    /// Multiply-adds for one picture, those of the trunk and of the cells' distances.
+    /// Appends the largest distance of `places`, `[N, CHANNELS, H / 16, W / 16]`, to the nearest kept ones: `[N, 1]`.
+    fn append_places(&self, graph: &mut Graph, places: &str) -> String {
+        let mean_square = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>() / CHANNELS as f32;
+        let squares: Vec<f32> = self.places.chunks_exact(CHANNELS).map(mean_square).collect();
+        let kept = graph.constant(&[squares.len(), CHANNELS, 1, 1], &self.places);
+        let (squares, factor) = (graph.constant(&[squares.len()], &squares), -2.0 / CHANNELS as f32);
+        let scaled = graph.with_number("Mul", places, factor);
+        let products = graph.node("Conv", &[&scaled, &kept, &squares], &[("kernel_shape", Attribute::Ints(&[1, 1]))]);
+        let over = |axes| [("axes", Attribute::Ints(axes)), ("keepdims", Attribute::Int(1))];
+        let nearest = graph.node("ReduceMin", &[&products], &over(&[1])); // [N, 1, H, W]
+        let own = graph.node("Mul", &[places, places], &[]);
+        let own = graph.mean_over(&own, 1);
+        let squares = graph.node("Add", &[&nearest, &own], &[]);
+        let most = graph.node("ReduceMax", &[&squares], &over(&[2, 3])); // [N, 1, 1, 1]
+        let most = graph.node("Flatten", &[&most], &[("axis", Attribute::Int(1))]);
+        let most = graph.node("Relu", &[&most], &[]);
+        graph.node("Sqrt", &[&most], &[])
+    }
+
+    /// Multiply-adds for one picture, those of the trunk and of the distances of cells and places.
     #[must_use]
     pub fn multiply_adds(&self) -> usize {
         let (channels, height, width) = self.shape;
-        trunk::multiply_adds(height * width, channels) + cells_of(self.shape) * COMPONENTS * (FEATURES + COMPONENTS)
+        let cells = cells_of(self.shape) * COMPONENTS * (FEATURES + COMPONENTS);
+        let places = height / PLACE * (width / PLACE) * CHANNELS * KEPT;
+        trunk::multiply_adds(height * width, channels) + cells + places
     }
 }
 
@@ -255,31 +347,13 @@ fn scales(rows: &[&[f32]]) -> [Vec<f32>; 2] {
     [means, inverses]
 }
 
-/// Fits a distribution to all rows, and the distance of each row to a distribution that was fitted without its fold.
-fn distribution(rows: &[&[f32]], folds: &[usize], shrinkage: Shrinkage) -> (Whitening, Vec<f32>) {
+/// Fits a distribution, and the distance of each row to a distribution that was fitted without its part.
+fn distribution(rows: &[&[f32]], trial: &Trial, shrinkage: Shrinkage) -> Result<(Whitening, Vec<f32>)> {
     let fit = |rows: &[&[f32]]| {
         let whitening = Whitening::fit(rows, shrinkage);
-        Whitening { mean: whitening.mean, matrix: rounded(whitening.matrix) }
+        Ok(Whitening { mean: whitening.mean, matrix: narrowed(whitening.matrix) })
     };
-    let mut distances = vec![0.0; rows.len()];
-    let parts = (0..FOLDS).into_par_iter().map(|fold| {
-        let (inside, outside): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|at| folds[*at] == fold);
-        let outside: Vec<&[f32]> = outside.into_iter().map(|at| rows[at]).collect();
-        if inside.is_empty() || outside.len() < 2 {
-            return Vec::new();
-        }
-        let whitening = fit(&outside);
-        inside.into_iter().map(|at| (at, whitening.distance(rows[at]))).collect()
-    });
-    for (at, distance) in parts.collect::<Vec<_>>().concat() {
-        distances[at] = distance;
-    }
-    (fit(rows), distances)
-}
-
-/// Numbers rounded to float16 precision, so that a file holds them in half the space.
-fn rounded(numbers: Vec<f32>) -> Vec<f32> {
-    numbers.into_iter().map(|x| f16::from_f32(x).to_f32()).collect()
+    trial.fit(rows, fit, |whitening, row| Ok(whitening.distance(row)))
 }
 
 /// The distance of `value`, `[N, K]`, to a distribution: `[N, 1]`.

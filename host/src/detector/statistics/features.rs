@@ -8,7 +8,7 @@
 use crate::math::dft::dft;
 use crate::math::luma::{LUMA, TO_BLUE, TO_RED};
 use crate::math::whitening::Whitening;
-use crate::onnx::{Attribute, Graph};
+use crate::onnx::{Attribute, Graph, narrowed};
 
 /// Smallest height and width in pixels, so that every ring of the spectrum holds a frequency.
 pub const MIN_SIDE: usize = 16;
@@ -196,24 +196,28 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
     let pool = h.max(w).div_ceil(MAX_SPECTRUM_SIDE);
     let (h, w) = (h / pool, w / pool);
     let x = if pool == 1 { centred.to_owned() } else { graph.average_pool(centred, (pool, pool)) }; // [N, 1, H, W]
-    // The spectrum of a real picture is symmetric: half of the columns' frequencies is enough.
-    let half = w / 2 + 1;
-    let right = |g: &mut Graph, wave: fn(f64) -> f64| g.constant(&[w, half], &transposed(&dft(half, w, wave), half));
-    let left = |g: &mut Graph, wave: fn(f64) -> f64| g.constant(&[h, h], &dft(h, h, wave));
-    let (right_cos, right_sin) = (right(graph, f64::cos), right(graph, f64::sin));
-    let (left_cos, left_sin) = (left(graph, f64::cos), left(graph, f64::sin));
-    let mut product = |a: &str, b: &str| graph.node("MatMul", &[a, b], &[]);
-    let (a, b) = (product(&x, &right_cos), product(&x, &right_sin)); // [N, 1, H, W/2+1]
-    let (cc, ss) = (product(&left_cos, &a), product(&left_sin, &b));
-    let (sc, cs) = (product(&left_sin, &a), product(&left_cos, &b));
-    let real = graph.node("Sub", &[&cc, &ss], &[]);
-    let imaginary = graph.node("Add", &[&sc, &cs], &[]);
-    let real = graph.node("Mul", &[&real, &real], &[]);
-    let imaginary = graph.node("Mul", &[&imaginary, &imaginary], &[]);
-    let power = graph.node("Add", &[&real, &imaginary], &[]); // [N, 1, H, W/2+1]
+    // The spectrum of a real picture is symmetric. So half of the frequencies of each axis are enough: the powers at a
+    // frequency and at its mirror image have a sum without the products' mixed terms.
+    let (high, half) = (h / 2 + 1, w / 2 + 1);
+    let wave = |frequencies, n, wave: fn(f64) -> f64| narrowed(dft(frequencies, n, wave));
+    let right = |g: &mut Graph, of: fn(f64) -> f64| g.constant(&[w, half], &transposed(&wave(half, w, of), half));
+    let left = |g: &mut Graph, of: fn(f64) -> f64| g.constant(&[high, h], &wave(high, h, of));
+    let right = [right(graph, f64::cos), right(graph, f64::sin)];
+    let left = [left(graph, f64::cos), left(graph, f64::sin)];
+    let mut powers = Vec::with_capacity(4);
+    for right in &right {
+        let columns = graph.node("MatMul", &[&x, right], &[]); // [N, 1, H, W/2+1]
+        for left in &left {
+            let both = graph.node("MatMul", &[left, &columns], &[]); // [N, 1, H/2+1, W/2+1]
+            powers.push(graph.node("Mul", &[&both, &both], &[]));
+        }
+    }
+    let of_cosines = graph.node("Add", &[&powers[0], &powers[1]], &[]);
+    let of_sines = graph.node("Add", &[&powers[2], &powers[3]], &[]);
+    let power = graph.node("Add", &[&of_cosines, &of_sines], &[]); // [N, 1, H/2+1, W/2+1]
 
     let k = RINGS.len();
-    let down = bands(h, h); // [H][B]
+    let down = bands(high, h); // [H/2+1][B]
     let across = bands(half, w); // [W/2+1][B]
     let total = |bands: &[[f32; 5]], band: usize| bands.iter().map(|row| row[band]).sum::<f32>();
     let ring_size = |ring: usize| -> f32 {
@@ -226,7 +230,7 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
             if vertical.max(horizontal) == ring { 1.0 / ring_size(ring) } else { 0.0 }
         })
         .collect();
-    let down = graph.constant(&[k, h], &transposed(&down.concat(), h));
+    let down = graph.constant(&[k, high], &transposed(&down.concat(), high));
     let across = graph.constant(&[half, k], &across.concat());
     let to_rings = graph.constant(&[k * k, k], &to_rings);
     let boxes = graph.node("MatMul", &[&down, &power], &[]); // [N, 1, B, W/2+1]
@@ -236,15 +240,13 @@ fn spectrum(graph: &mut Graph, centred: &str, (h, w): (usize, usize)) -> (String
     (log(graph, &rings, FLOOR), RINGS.iter().map(|end| format!("spectrum to {end}")).collect())
 }
 
-/// The band of each frequency of an axis of length `n`, as a row of zeros with one weight. The weight is 2 where a
-/// column of a half spectrum also stands for its mirror image, else 1.
+/// The band of each of the lower frequencies of an axis of length `n`, as a row of zeros with one weight. The weight is 2
+/// where a frequency also stands for its mirror image, else 1.
 fn bands(frequencies: usize, n: usize) -> Vec<[f32; 5]> {
-    let mirrored = frequencies < n;
     let one = |f: usize| {
-        let distance = f.min(n - f);
-        let band = RINGS.partition_point(|end| distance as f64 > end * n as f64 / 2.0);
+        let band = RINGS.partition_point(|end| f as f64 > end * n as f64 / 2.0);
         let mut row = [0.0; RINGS.len()];
-        row[band] = if mirrored && f != 0 && 2 * f != n { 2.0 } else { 1.0 };
+        row[band] = if f != 0 && 2 * f != n { 2.0 } else { 1.0 };
         row
     };
     (0..frequencies).map(one).collect()

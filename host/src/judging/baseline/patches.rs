@@ -3,7 +3,7 @@
 //! uses.
 
 use anyhow::Result;
-use candle_core::{D, Device, Tensor};
+use candle_core::{Device, Tensor};
 use counterfoil_models::Plane;
 use rand::seq::index;
 use rayon::prelude::*;
@@ -12,6 +12,7 @@ use super::eval_planes::region;
 use super::fit::Scorer;
 use crate::data::Samples;
 use crate::detector::appearance::LocalFeatures;
+use crate::math::nearest::Nearest;
 use crate::math::random::stream;
 
 /// Number of places that are drawn from the genuine pictures at random.
@@ -21,10 +22,7 @@ const KEPT: usize = 1_000;
 
 pub(super) struct Patches {
     features: LocalFeatures,
-    /// The kept places, `[KEPT, COUNT]`.
-    bank: Tensor,
-    /// Their squared lengths, `[KEPT]`.
-    squares: Tensor,
+    nearest: Nearest,
 }
 
 impl Patches {
@@ -39,11 +37,8 @@ impl Patches {
         let count = places.len() / LocalFeatures::COUNT;
         let drawn = index::sample(&mut stream(1, "patches", 0), count, DRAWN.min(count)).into_vec();
         let place = |at: usize| &places[at * LocalFeatures::COUNT..][..LocalFeatures::COUNT];
-        let drawn: Vec<&[f32]> = drawn.into_iter().map(place).collect();
-        let bank: Vec<f32> = far_apart(&drawn, KEPT).concat();
-        let bank = Tensor::from_slice(&bank, (bank.len() / LocalFeatures::COUNT, LocalFeatures::COUNT), &Device::Cpu)?;
-        let squares = bank.sqr()?.sum(D::Minus1)?;
-        Ok(Self { features, bank, squares })
+        let nearest = Nearest::fit(&drawn.into_iter().map(place).collect::<Vec<_>>(), KEPT)?;
+        Ok(Self { features, nearest })
     }
 }
 
@@ -51,33 +46,11 @@ impl Scorer for Patches {
     fn score(&self, planes: &[&Plane]) -> Result<Vec<Vec<f32>>> {
         let one = |plane: &&Plane| {
             let places = self.features.of(region(plane, 0))?;
-            let places =
-                Tensor::from_slice(&places, (places.len() / LocalFeatures::COUNT, LocalFeatures::COUNT), &Device::Cpu)?;
-            let squares = places.sqr()?.sum_keepdim(D::Minus1)?;
-            let products = places.matmul(&self.bank.t()?.contiguous()?)?;
-            let distances = (products * -2.0)?.broadcast_add(&self.squares)?.broadcast_add(&squares)?; // [places, KEPT]
-            let most = distances.min(D::Minus1)?.max(D::Minus1)?.to_scalar::<f32>()?;
-            Ok(vec![-most.max(0.0).sqrt()])
+            let places = Tensor::from_vec(places, ((), LocalFeatures::COUNT), &Device::Cpu)?;
+            Ok(vec![-self.nearest.furthest(&places)?])
         };
         planes.par_iter().map(one).collect()
     }
-}
-
-/// Up to `kept` of some places, each the farthest from those before it (greedy k-centre).
-fn far_apart<'a>(places: &[&'a [f32]], kept: usize) -> Vec<&'a [f32]> {
-    let mut nearest = vec![f32::INFINITY; places.len()];
-    let mut chosen = Vec::with_capacity(kept.min(places.len()));
-    let mut next = 0;
-    while chosen.len() < kept.min(places.len()) {
-        let newest = places[next];
-        chosen.push(newest);
-        nearest.par_iter_mut().zip(places).for_each(|(nearest, place)| {
-            let square: f32 = place.iter().zip(newest).map(|(a, b)| (a - b) * (a - b)).sum();
-            *nearest = nearest.min(square);
-        });
-        next = (0..places.len()).fold(0, |best, at| if nearest[at] > nearest[best] { at } else { best });
-    }
-    chosen
 }
 
 #[cfg(test)]
@@ -104,13 +77,5 @@ mod tests {
         let patches = Patches::fit(&genuine.iter().collect::<Vec<_>>()).unwrap();
         let scores = patches.score(&[&picture(3, false), &picture(3, true)]).unwrap();
         assert!(scores[1][0] < 2.0 * scores[0][0] - 0.1, "{scores:?}");
-    }
-
-    #[test]
-    fn the_kept_places_are_far_from_each_other() {
-        let places = [[0.0], [0.1], [5.0], [5.1], [9.0]];
-        let kept = far_apart(&places.each_ref().map(|place| &place[..]), 3);
-        assert_eq!(kept, [&[0.0][..], &[9.0], &[5.0]]);
-        assert_eq!(far_apart(&[&[1.0][..]], 9).len(), 1);
     }
 }

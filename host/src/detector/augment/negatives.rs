@@ -19,6 +19,8 @@ type Operation = fn(&mut Plane, &Plane, &mut ChaCha8Rng);
 /// Operations for every picture.
 const OPERATIONS: [Operation; 13] =
     [turn, warp, filter, tone, noise, ripple, thicken, stencil, trace, join, shuffle, resample, erase];
+/// Operations that change the whole surface and leave everything in its place.
+const SURFACES: [Operation; 6] = [filter, tone, noise, ripple, stencil, resample];
 /// Further operations for pictures in colour.
 const COLOR_OPERATIONS: [Operation; 2] = [tint, misregister];
 
@@ -30,7 +32,7 @@ const LOCAL: f64 = 0.25;
 /// Damages the genuine row `row` and returns the result, `[C, H, W]` bytes each. `shape` is (channels, height,
 /// width). `other` is another genuine row of that shape, for operations that join two pictures.
 #[must_use]
-pub fn negative(row: &[u8], other: &[u8], shape: (usize, usize, usize), rng: &mut ChaCha8Rng) -> Vec<u8> {
+pub(crate) fn negative(row: &[u8], other: &[u8], shape: (usize, usize, usize), rng: &mut ChaCha8Rng) -> Vec<u8> {
     let (genuine, other) = (Plane::of(row, shape), Plane::of(other, shape));
     let mut plane = genuine.clone();
     // An operation may leave a picture unchanged (a mirrored 0). Then it is damaged again, at most four times in all.
@@ -43,6 +45,38 @@ pub fn negative(row: &[u8], other: &[u8], shape: (usize, usize, usize), rng: &mu
             break;
         }
     }
+    plane.bytes()
+}
+
+/// A genuine row with a piece of another genuine row that comes from another place (`CutPaste`, Li et al. 2021,
+/// 2104.04015).
+#[must_use]
+pub(in crate::detector) fn misplaced(
+    row: &[u8],
+    other: &[u8],
+    shape: (usize, usize, usize),
+    rng: &mut ChaCha8Rng,
+) -> Vec<u8> {
+    let (mut plane, mut other) = (Plane::of(row, shape), Plane::of(other, shape));
+    let (w, h) = (plane.width as f32, plane.height as f32);
+    let (wide, high) = (rng.random_range(0.08..0.25) * w, rng.random_range(0.08..0.25) * h);
+    let [from, to] = [(); 2].map(|()| (rng.random_range(0.0..w - wide), rng.random_range(0.0..h - high)));
+    other.sample(|x, y| (x - to.0 + from.0, y - to.1 + from.1));
+    let width = plane.width;
+    plane.blend(&other, |pixel| {
+        let (x, y) = ((pixel % width) as f32 - to.0, (pixel / width) as f32 - to.1);
+        f32::from(u8::from((0.0..wide).contains(&x) && (0.0..high).contains(&y)))
+    });
+    plane.bytes()
+}
+
+/// A genuine row whose whole surface is that of a copy: blurred or sharpened, of other tones, with noise or a regular
+/// pattern, redrawn or resampled.
+#[must_use]
+pub(in crate::detector) fn resurfaced(row: &[u8], shape: (usize, usize, usize), rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut plane = Plane::of(row, shape);
+    let operation = SURFACES[rng.random_range(0..SURFACES.len())];
+    operation(&mut plane, &Plane::of(row, shape), rng);
     plane.bytes()
 }
 
@@ -314,5 +348,36 @@ mod tests {
                 assert_eq!(forged, negative(&row, &other, shape, &mut stream(1, "negative", index)));
             }
         }
+    }
+
+    #[test]
+    fn a_misplaced_piece_is_one_rectangle_of_the_other_picture() {
+        let shape = (1, 40, 60);
+        let (row, other) = (vec![20; 2400], vec![200; 2400]);
+        for index in 0..50 {
+            let forged = misplaced(&row, &other, shape, &mut stream(1, "misplaced", index));
+            let taken: Vec<usize> = (0..2400).filter(|i| forged[*i] == 200).collect();
+            assert!(forged.iter().all(|x| [20, 200].contains(x)), "no pixel is mixed");
+            let rows = taken[taken.len() - 1] / 60 - taken[0] / 60 + 1;
+            assert_eq!(taken.len() % rows, 0, "a rectangle");
+            assert!((15..=160).contains(&taken.len()), "{}", taken.len());
+        }
+    }
+
+    #[test]
+    fn another_surface_leaves_everything_in_its_place() {
+        let bar = |i: usize| if i % 40 < 20 { 60u8 } else { 180 };
+        let row: Vec<u8> = (0..1600).map(bar).collect();
+        let side = |row: &[u8], left: bool| -> f64 {
+            let of = row.iter().enumerate().filter(|(i, _)| (i % 40 < 16) == left && !(16..24).contains(&(i % 40)));
+            of.clone().map(|(_, x)| f64::from(*x)).sum::<f64>() / of.count() as f64
+        };
+        let mut changed = 0;
+        for index in 0..60 {
+            let forged = resurfaced(&row, (1, 40, 40), &mut stream(1, "resurfaced", index));
+            assert!(side(&forged, true) <= side(&forged, false), "{index}");
+            changed += usize::from(forged != row);
+        }
+        assert!(changed > 50, "{changed}");
     }
 }
