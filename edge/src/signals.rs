@@ -1,7 +1,9 @@
 //! Signals of the operating system, as requests to the running program: stop, or reload the files.
 
 use std::io;
+use std::process;
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -27,4 +29,14 @@ pub fn listen(heed: impl Fn(SignalRequest) + Send + 'static) -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Ends the process with exit code 0 after `timeout`, if it has not ended by then: a thread that waits for a camera, a
+/// disk or a network cannot be stopped in any other way. `last` is called just before.
+pub fn exit_after(timeout: Duration, last: impl FnOnce() + Send + 'static) {
+    thread::spawn(move || {
+        thread::sleep(timeout);
+        last();
+        process::exit(0);
+    });
 }

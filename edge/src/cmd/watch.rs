@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
@@ -70,6 +71,9 @@ pub(crate) struct Cmd {
     json: bool,
 }
 
+/// Most time between the request to stop and the end of the process; the service manager kills it after 10 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(7);
+
 impl Cmd {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         self.run_on(out, |_| {})
@@ -85,9 +89,11 @@ impl Cmd {
         }
         let log: Log = Arc::new(say);
         let models = Supervisor::open(config.bundle.as_deref(), state, self.enrolled.clone(), Arc::clone(&log))?;
-        let unsure = state.filter(|_| config.keep_unsure).map(UnsureStore::in_state).transpose()?;
-        let journal =
-            state.filter(|_| config.journal).map(|state| Journal::open(&state.join("journal"))).transpose()?;
+        let unsure = state.filter(|_| config.keep_unsure).map(UnsureStore::in_state);
+        let mut journal = state.filter(|_| config.journal).map(|state| Journal::of(&state.join("journal")));
+        if let Some(Err(error)) = journal.as_mut().map(Journal::open) {
+            say(&error.to_string());
+        }
         let board = Board::open(config.lights, &config.pins)?;
         say(&format!("watching {} by {}; lights: {}", config.source, models.what(), board.name));
         config.without_effect().iter().for_each(|what| say(what));
@@ -95,7 +101,12 @@ impl Cmd {
         let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (asked_to_stop, asked_to_reload) = (Arc::clone(&stop), Arc::clone(&reload));
         signals::listen(move |asked| match asked {
-            SignalRequest::Stop => asked_to_stop.store(true, Ordering::Relaxed),
+            SignalRequest::Stop => {
+                asked_to_stop.store(true, Ordering::Relaxed);
+                signals::exit_after(STOP_TIMEOUT, || {
+                    say("a camera, disk or network does not answer: stopped without waiting for it");
+                });
+            }
             SignalRequest::Reload => asked_to_reload.store(true, Ordering::Relaxed),
         })?;
         let mut parts: Vec<Box<dyn NewsDevice>> = Vec::new();

@@ -59,30 +59,53 @@ impl Entry {
     }
 }
 
-/// A journal that is open for writing.
+/// A journal that is written. Its file is opened when a verdict comes, and again after a failure, so that a disk that
+/// is full or read-only for a while costs only the verdicts of that while.
 #[derive(Debug)]
 pub struct Journal {
     folder: PathBuf,
-    file: File,
-    length: u64,
+    part: Option<Part>,
     part_bytes: u64,
 }
 
+/// The part that is being written.
+#[derive(Debug)]
+struct Part {
+    file: File,
+    length: u64,
+}
+
 impl Journal {
-    /// Opens the journal in a folder, which is created if it is missing, and cuts off an incomplete last line.
+    /// The journal in a folder. Touches nothing.
+    #[must_use]
+    pub fn of(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf(), part: None, part_bytes: PART_BYTES }
+    }
+
+    /// Opens the journal's file, which is created with its folder if it is missing, and cuts off an incomplete last
+    /// line. Called before the first verdict, it tells early whether the journal can be written.
     ///
     /// # Errors
     /// [`Error::State`] when the folder or its files cannot be written, [`Error::Contract`] when the folder cannot be
     /// synced.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join(CURRENT);
-        let trouble = trouble(&path);
-        fs::create_dir_all(folder).map_err(&trouble)?;
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(&trouble)?;
-        let length = whole(&mut file).map_err(&trouble)?;
-        file.set_len(length).and_then(|()| file.sync_all()).map_err(&trouble)?;
-        sync(folder)?;
-        Ok(Self { folder: folder.to_path_buf(), file, length, part_bytes: PART_BYTES })
+    pub fn open(&mut self) -> Result<()> {
+        self.part().map(|_| ())
+    }
+
+    fn part(&mut self) -> Result<&mut Part> {
+        if self.part.is_none() {
+            let path = self.folder.join(CURRENT);
+            let trouble = trouble(&path);
+            fs::create_dir_all(&self.folder).map_err(&trouble)?;
+            let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(&trouble)?;
+            let length = whole(&mut file).map_err(&trouble)?;
+            if file.metadata().map_err(&trouble)?.len() > length {
+                file.set_len(length).and_then(|()| file.sync_all()).map_err(&trouble)?;
+            }
+            sync(&self.folder)?;
+            self.part = Some(Part { file, length });
+        }
+        Ok(self.part.as_mut().expect("it was just opened"))
     }
 
     /// Writes a verdict. After this returns, a power cut does not undo it.
@@ -92,16 +115,18 @@ impl Journal {
     pub fn append(&mut self, entry: &Entry) -> Result<()> {
         let mut line = serde_json::to_vec(entry).expect("an entry holds only what JSON can say");
         line.push(b'\n');
-        if self.length + line.len() as u64 > self.part_bytes && self.length > 0 {
+        let length = self.part()?.length;
+        if length + line.len() as u64 > self.part_bytes && length > 0 {
             self.set_aside()?;
         }
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            // The next line must not follow half a line.
-            let _ = self.file.set_len(self.length);
+        let part = self.part()?;
+        if let Err(error) = part.file.write_all(&line).and_then(|()| part.file.sync_data()) {
+            // The next line must not follow half a line; what cannot be cut off now is when the file is opened again.
+            let _ = part.file.set_len(part.length);
+            self.part = None;
             return Err(trouble(&self.folder.join(CURRENT))(error));
         }
-        self.length += line.len() as u64;
+        part.length += line.len() as u64;
         Ok(())
     }
 
@@ -111,12 +136,10 @@ impl Journal {
         let parts = parts(&self.folder).map_err(&trouble)?;
         let number = parts.last().map_or(1, |(number, _)| number + 1);
         fs::rename(&current, self.folder.join(format!("journal-{number:06}.jsonl"))).map_err(&trouble)?;
-        self.file = OpenOptions::new().read(true).append(true).create_new(true).open(&current).map_err(&trouble)?;
-        self.length = 0;
+        self.part = None;
         for (_, old) in parts.iter().rev().skip(PARTS - 1) {
             fs::remove_file(old).map_err(&trouble)?;
         }
-        sync(&self.folder)?;
         Ok(())
     }
 }
@@ -130,23 +153,22 @@ fn trouble(path: &Path) -> impl Fn(io::Error) -> Error + use<> {
     }
 }
 
-/// The length of the part up to its last line that is complete and valid. Only the last 64 KiB are read. Zero bytes,
-/// which a power cut can leave, count as an incomplete line.
+/// The length of the part up to the end of its last complete line. Whatever follows is half a line or the zero bytes that
+/// a power cut can leave, however many.
 fn whole(file: &mut File) -> io::Result<u64> {
-    let length = file.metadata()?.len();
-    let mut tail = Vec::new();
-    let from = length.saturating_sub(64 << 10);
-    file.seek(SeekFrom::Start(from))?;
-    file.read_to_end(&mut tail)?;
-    let mut end = tail.len();
+    let mut end = file.metadata()?.len();
+    let mut block = Vec::new();
     while end > 0 {
-        let start = tail[..end - 1].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        if tail[end - 1] == b'\n' && serde_json::from_slice::<Entry>(&tail[start..end]).is_ok() {
-            break;
+        let from = end.saturating_sub(64 << 10);
+        file.seek(SeekFrom::Start(from))?;
+        block.clear();
+        Read::by_ref(file).take(end - from).read_to_end(&mut block)?;
+        if let Some(newline) = block.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(from + newline as u64 + 1);
         }
-        end = start;
+        end = from;
     }
-    Ok(from + end as u64)
+    Ok(0)
 }
 
 /// The full parts, oldest first.
@@ -216,7 +238,7 @@ mod tests {
     #[test]
     fn parts_are_set_aside_and_the_oldest_dropped() {
         let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal { part_bytes: 1000, ..Journal::open(dir.path()).unwrap() };
+        let mut journal = Journal { part_bytes: 1000, ..Journal::of(dir.path()) };
         for number in 0..100 {
             journal.append(&entry(number)).unwrap();
         }
@@ -230,19 +252,42 @@ mod tests {
     #[test]
     fn a_full_disk_loses_the_verdict_it_could_not_write_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(dir.path()).unwrap();
+        let mut journal = Journal::of(dir.path());
         journal.append(&entry(1)).unwrap();
-        journal.file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        journal.part.as_mut().unwrap().file = OpenOptions::new().append(true).open("/dev/full").unwrap();
         let error = journal.append(&entry(2)).unwrap_err().to_string();
         assert!(error.contains("make room"), "{error}");
         assert_eq!(times(dir.path()), (vec![1], 0));
+        journal.append(&entry(3)).unwrap();
+        assert_eq!(times(dir.path()), (vec![1, 3], 0), "it is written again once there is room");
+    }
+
+    #[test]
+    fn a_folder_that_appears_later_is_written_from_then_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("journal");
+        fs::write(&folder, "in the way").unwrap();
+        let mut journal = Journal::of(&folder);
+        assert!(journal.open().is_err() && journal.append(&entry(1)).is_err());
+        fs::remove_file(&folder).unwrap();
+        journal.append(&entry(2)).unwrap();
+        assert_eq!(times(&folder), (vec![2], 0));
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_left_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(CURRENT), "a later version's line\n").unwrap();
+        Journal::of(dir.path()).append(&entry(4)).unwrap();
+        assert_eq!(times(dir.path()), (vec![4], 1));
     }
 
     proptest! {
         #[test]
-        fn a_power_cut_loses_no_whole_line(lines in 0u64..8, cut in 0usize..2000, zeros in 0usize..600) {
+        fn a_power_cut_loses_no_whole_line(lines in 0u64..8, cut in 0usize..2000, zeros in prop_oneof![0usize..600, Just(200_000)]) {
             let dir = tempfile::tempdir().unwrap();
-            let mut journal = Journal::open(dir.path()).unwrap();
+            let mut journal = Journal::of(dir.path());
+            journal.open().unwrap();
             (0..lines).for_each(|number| journal.append(&entry(number)).unwrap());
             drop(journal);
             let path = dir.path().join(CURRENT);
@@ -251,7 +296,7 @@ mod tests {
             let kept = bytes.len().saturating_sub(cut);
             fs::write(&path, [&bytes[..kept], &vec![0; zeros]].concat()).unwrap();
             let survived = bytes[..kept].split(|byte| *byte == b'\n').count() as u64 - 1;
-            Journal::open(dir.path()).unwrap().append(&entry(77)).unwrap();
+            Journal::of(dir.path()).append(&entry(77)).unwrap();
             prop_assert_eq!(times(dir.path()), ((0..survived).chain([77]).collect(), 0));
         }
     }

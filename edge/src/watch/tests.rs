@@ -267,7 +267,7 @@ impl Bench {
             Arc::new(move |what: &str| told.0.lock().unwrap().logged.push(what.to_owned()))
         };
         let panel = Panel::new(Vec::new(), |_| {});
-        let journal = self.journal.as_ref().map(|folder| Journal::open(folder).unwrap());
+        let journal = self.journal.as_ref().map(|folder| Journal::of(folder));
         let mut watcher = Watcher {
             state: self.state.take().unwrap(),
             camera: Script(script),

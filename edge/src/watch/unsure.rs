@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use counterfoil_models::{Color, write_whole};
 
+use crate::Result;
 use crate::camera::{Pixels, Shot};
-use crate::{Error, Result};
 
 /// Maximum number of pictures that are kept: what a person labels in an hour, and less than 200 MB.
 const MOST: usize = 500;
@@ -19,15 +19,12 @@ pub struct UnsureStore {
 }
 
 impl UnsureStore {
-    /// Opens the folder, and creates it if it is missing.
-    ///
-    /// # Errors
-    /// [`Error::Unwritten`] when the folder cannot be created or listed.
-    pub fn in_state(state: &Path) -> Result<Self> {
+    /// The folder in a state folder. It is created with the first picture.
+    #[must_use]
+    pub fn in_state(state: &Path) -> Self {
         let folder = state.join("unsure");
-        let made = fs::create_dir_all(&folder).and_then(|()| fs::read_dir(&folder)).map(Iterator::count);
-        let kept = made.map_err(|source| Error::Unwritten { path: folder.clone(), source })?;
-        Ok(Self { folder, room: MOST.saturating_sub(kept) })
+        let kept = fs::read_dir(&folder).map_or(0, Iterator::count);
+        Self { folder, room: MOST.saturating_sub(kept) }
     }
 
     /// Keeps a picture under the name of its fingerprint: in its own format, or as PNG if it was raw.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use counterfoil_tests::{SMALL, Stage, counterfoil, skip};
+use counterfoil_tests::{SMALL, Stage, Watching, counterfoil, edge, root, skip};
 
 /// A folder on its own small file system, which a test can fill.
 struct SmallDisk(tempfile::TempDir);
@@ -122,4 +122,53 @@ fn a_backup_that_fails_stops_nothing_and_catches_up() {
     assert!(!counterfoil(resumed).ok().stderr().contains("behind"));
     let last = "checkpoints/step-00000008.safetensors";
     assert!(fs::read(out.join(last)).unwrap() == fs::read(Path::new(&copy).join(last)).unwrap());
+}
+
+/// A disk that is read-only or full from the first start on, with and without a network.
+#[test]
+fn a_box_goes_on_judging_while_its_state_folder_cannot_be_written_and_writes_again_afterwards() {
+    let Some(disk) = SmallDisk::mount("4m") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let [inbox, config] = ["inbox", "edge.toml"].map(|name| dir.path().join(name));
+    fs::create_dir(&inbox).unwrap();
+    let picture = fs::read(root().join("models/pretrained/specimen-note/golden/weave.png")).unwrap();
+    let state = disk.path("state");
+    for (trouble, network) in [("ro", ""), ("ro", "[network]\nlisten = \"127.0.0.1:0\"\n"), ("full", "")] {
+        let text = format!("source = \"dir:{}\"\nstate = {state:?}\nlights = \"none\"\n{network}", inbox.display());
+        fs::write(&config, text).unwrap();
+        if trouble == "ro" {
+            disk.remount("ro");
+        } else {
+            let filler = vec![0u8; 8 << 20];
+            assert!(fs::write(disk.0.path().join("filler"), filler).is_err());
+        }
+        let bundle = root().join("models/pretrained/specimen-note-statistics");
+        let config = config.display().to_string();
+        let watching =
+            Watching::start(["watch", "--json", "--config", &config, "--bundle", &bundle.display().to_string()], &[]);
+        watching.wait_for_message("so verdicts are not recorded");
+        if !network.is_empty() {
+            watching.wait_for_message("nobody can connect");
+        }
+        watching.wait_for_message("files were in");
+        let show = |name: &str| {
+            fs::write(inbox.join(name), &picture).unwrap();
+            watching.next()["said"].clone()
+        };
+        assert_ne!(show("1.png"), "unjudged");
+        if trouble == "ro" {
+            disk.remount("rw");
+        } else {
+            fs::remove_file(disk.0.path().join("filler")).unwrap();
+        }
+        assert_ne!(show("2.png"), "unjudged");
+        watching.signal("TERM");
+        assert_eq!(watching.end().0, Some(0));
+        let journal = edge(["journal", "--state", &state]).ok().stdout();
+        assert_eq!(journal.lines().count(), 1 + 1, "{journal}");
+        fs::remove_dir_all(&state).unwrap();
+        for name in ["1.png", "2.png"] {
+            fs::remove_file(inbox.join(name)).unwrap();
+        }
+    }
 }

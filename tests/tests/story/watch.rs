@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use counterfoil_tests::{Stage, Watching, edge, found_in, jpeg, root};
 use image::ExtendedColorType;
@@ -160,6 +161,24 @@ fn half_a_file_is_not_judged() {
     watching.signal("TERM");
     let (code, messages) = watching.end();
     assert!(code == Some(0) && messages.matches("cut short").count() == 1, "{messages}");
+}
+
+/// Opening a pipe waits until somebody writes into it, as a driver may wait for its camera for ever.
+#[test]
+fn a_camera_that_never_answers_does_not_keep_the_box_from_stopping() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("video0");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let source = format!("v4l2:{}", pipe.display());
+    let watching =
+        Watching::start(["watch", "--source", &source, "--json", "--lights", "none", "--bundle", &bundle()], &[]);
+    watching.wait_for_message("watching");
+    std::thread::sleep(MOMENT);
+    let asked = Instant::now();
+    watching.signal("TERM");
+    let (code, messages) = watching.end();
+    assert_eq!(code, Some(0), "{messages}");
+    assert!(asked.elapsed() < Duration::from_secs(10), "{messages}");
 }
 
 #[test]
