@@ -20,10 +20,10 @@ pub struct Share {
     pub each: usize,
 }
 
-/// Places for connections that have shown no token and hold no stream.
+/// Places for connections that have shown no token and hold no stream, unless a server asks for others.
 const STRANGERS: Share = Share { all: 128, each: 32 };
 /// Places for connections that have shown a valid token.
-const KNOWN: Share = Share { all: 96, each: 32 };
+const KNOWN: Share = Share { all: 128, each: 96 };
 /// For this time a stranger keeps its place even if another one comes from its own address.
 const UNDISTURBED: Duration = Duration::from_secs(1);
 
@@ -33,8 +33,11 @@ const UNDISTURBED: Duration = Duration::from_secs(1);
 pub struct Full;
 
 /// The open connections of one server.
-#[derive(Debug, Default)]
-pub struct Places(Mutex<Table>);
+#[derive(Debug)]
+pub struct Places {
+    strangers: Share,
+    table: Mutex<Table>,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -70,7 +73,19 @@ pub struct Place {
     close: Arc<Notify>,
 }
 
+impl Default for Places {
+    fn default() -> Self {
+        Self::with(STRANGERS)
+    }
+}
+
 impl Places {
+    /// Places without a connection, `strangers` of them for connections without a token or a stream.
+    #[must_use]
+    pub fn with(strangers: Share) -> Self {
+        Self { strangers, table: Mutex::default() }
+    }
+
     /// Gives a place to a new connection from `from`.
     ///
     /// # Errors
@@ -80,7 +95,7 @@ impl Places {
         let from = from.to_canonical();
         let close = Arc::new(Notify::new());
         let mut table = self.lock();
-        table.make_room(from)?;
+        table.make_room(from, self.strangers)?;
         let number = table.next;
         table.next += 1;
         let kind = Kind::Stranger;
@@ -106,19 +121,19 @@ impl Places {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Table {
     /// Closes a stranger if the places for strangers are taken.
-    fn make_room(&mut self, from: IpAddr) -> Result<(), Full> {
+    fn make_room(&mut self, from: IpAddr, share: Share) -> Result<(), Full> {
         let strangers = || self.open.iter().filter(|other| other.kind == Kind::Stranger);
         let at = |address: IpAddr| strangers().filter(|other| other.from == address).count();
         let here = at(from);
-        let crowded = if here >= STRANGERS.each {
+        let crowded = if here >= share.each {
             from
-        } else if strangers().count() >= STRANGERS.all {
+        } else if strangers().count() >= share.all {
             let most = strangers().map(|other| other.from).max_by_key(|address| at(*address));
             most.ok_or(Full)?
         } else {
