@@ -7,8 +7,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use counterfoil_models::Region;
 use counterfoil_models::protocol::PORT;
+use counterfoil_models::{Region, naming};
 use serde::{Deserialize, Deserializer};
 
 use crate::camera::{SIZE, Spec};
@@ -76,12 +76,15 @@ pub struct Network {
     /// Whether the box is announced on the local network (mDNS).
     pub announce: bool,
     /// Name of the box on the network; if absent, the host name.
+    #[serde(deserialize_with = "named")]
     pub name: Option<String>,
+    /// Further host names under which the box is addressed, as a proxy or a router's DNS may have given it.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { listen: None, page: None, public: true, announce: true, name: None }
+        Self { listen: None, page: None, public: true, announce: true, name: None, hosts: Vec::new() }
     }
 }
 
@@ -269,6 +272,10 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
 
 fn listening<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     address(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    naming::name(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// Of the names in the error's list of expected names, the one nearest to the mistyped name.

@@ -81,6 +81,10 @@ pub enum Error {
     #[error("/dev/urandom gives no random bytes ({0}); check that /dev is mounted")]
     Unsealed(#[source] io::Error),
 
+    /// The name of a visitor is not allowed.
+    #[error(transparent)]
+    Visitor(counterfoil_models::naming::NameError),
+
     /// The output of a face-off cannot be written.
     #[error("the game cannot be shown: {0}; free the disk or the terminal it is written to")]
     Audience(#[source] io::Error),

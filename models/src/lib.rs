@@ -31,6 +31,7 @@ pub mod limits;
 mod linear;
 mod manifest;
 mod memory;
+pub mod naming;
 mod overlay;
 pub mod pairing;
 mod preprocess;

@@ -5,6 +5,8 @@
 //! code. An attacker between the two shows another certificate and has one attempt to guess the code: a wrong
 //! proof ends the exchange.
 
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::traits::IsIdentity;
 use spake2::{Ed25519Group, Identity, Password, Spake2};
 
 use crate::sha256_hex;
@@ -60,7 +62,12 @@ impl Waiting {
     /// Takes the other side's message; `None` when it is not a valid message.
     #[must_use]
     pub fn finish(self, message: &str) -> Option<Agreed> {
-        let key = self.exchange.finish(&from_hex(message)?).ok()?;
+        let message = from_hex(message)?;
+        // The first byte says which side sent it.
+        if !is_in_group(message.get(1..)?) {
+            return None;
+        }
+        let key = self.exchange.finish(&message).ok()?;
         Some(Agreed { side: self.side, key })
     }
 }
@@ -86,6 +93,13 @@ impl Agreed {
         };
         sha256_hex(format!("counterfoil-pair-1\n{}\n{side}\n", to_hex(&self.key)).as_bytes())
     }
+}
+
+/// Whether bytes are a point of the group of prime order, other than its identity, in its only encoding. The messages of
+/// an honest side are; `spake2` also takes points of small order and sums with them (RFC 9382, section 7).
+fn is_in_group(bytes: &[u8]) -> bool {
+    let point = CompressedEdwardsY::from_slice(bytes).ok().and_then(|encoded| encoded.decompress());
+    point.is_some_and(|point| point.is_torsion_free() && !point.is_identity() && point.compress().as_bytes() == bytes)
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -126,6 +140,26 @@ mod tests {
         let (types, from_visitor) = Side::Visitor.start("123456", "aa");
         let (shows, types) = (shows.finish(&from_visitor).unwrap(), types.finish(&from_box).unwrap());
         assert!(!shows.accepts(&shows.proof()) && !types.accepts(&types.proof()));
+    }
+
+    #[test]
+    fn points_outside_the_group_are_refused() {
+        use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+
+        let finishes = |encoded: [u8; 32]| {
+            // B is the visitor's counterpart: what the box sends begins with it.
+            let message = to_hex(&[b"B", &encoded[..]].concat());
+            Side::Visitor.start("123456", "aa").0.finish(&message).is_some()
+        };
+        assert!(finishes(ED25519_BASEPOINT_POINT.compress().0), "a point of the group");
+        for small in EIGHT_TORSION {
+            assert!(!finishes(small.compress().0), "identity or small order");
+            assert!(small.is_identity() || !finishes((ED25519_BASEPOINT_POINT + small).compress().0), "mixed order");
+        }
+        // The identity in another encoding: y = p + 1.
+        let mut identity = [0xff; 32];
+        (identity[0], identity[31]) = (0xee, 0x7f);
+        assert!(!finishes(identity));
     }
 
     #[test]

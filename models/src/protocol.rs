@@ -25,6 +25,8 @@ use crate::Verdict;
 
 /// Default port of a box.
 pub const PORT: u16 = 7443;
+/// Host name in the certificate of every box. A box accepts it in the header `Host`, whatever its own name is.
+pub const CERTIFIED: &str = "counterfoil";
 /// Service type under which a box is announced on a local network (RFC 6763).
 pub const SERVICE: &str = "_counterfoil._tcp.local.";
 /// Header that names the game a request belongs to. During a game, a box judges for no other game.

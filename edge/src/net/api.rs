@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -17,49 +17,58 @@ use counterfoil_models::limits;
 use counterfoil_models::protocol::{
     Begin, Begun, Confirm, Drift, Exchange, GAME, Installed, Left, Model, Paired, Status,
 };
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::BroadcastStream;
-use tokio_stream::{Stream, StreamExt};
 use tower_http::timeout::TimeoutLayer;
 
 use super::pairing::{PairingError, SHOWN};
-use super::state::{AppState, refuse};
+use super::state::AppState;
 use super::{bundle, metrics, picture};
 use crate::Error;
+use crate::http::body;
+use crate::http::hosts::FOREIGN;
 use crate::http::page::html;
+use crate::http::places::{Place, Share};
+use crate::http::refusal::refuse;
 use crate::watch::state::Purpose;
 
-/// Maximum number of bytes that are read from the body of a rejected request.
-const MAX_DISCARDED_BYTES: usize = 1 << 20;
 /// Time limit of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Places for event streams of clients without a token.
+const LISTENERS: Share = Share { all: 96, each: 32 };
+
+/// Who may send a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Everybody who addresses the box by its own name.
+    Anyone,
+    /// Those with a token.
+    Paired,
+}
 
 /// All routes, for TLS.
 pub(super) fn all(state: Arc<AppState>) -> Router {
-    let timed = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE);
-    let visitors = Router::new()
-        .route("/v1/detect", post(detect).layer(DefaultBodyLimit::max(limits::PICTURE_SENT)))
+    let commands = Router::new()
         .route("/v1/look", post(look))
         .route("/v1/genuine", post(genuine))
         .route("/v1/leave", post(leave))
-        .route("/v1/bundle", put(install).layer(DefaultBodyLimit::max(limits::BUNDLE)))
-        .layer(middleware::from_fn_with_state(Arc::clone(&state), only_paired));
+        .layer(middleware::from_fn(body::none_taken));
+    let visitors = Router::new().route("/v1/detect", post(detect)).route("/v1/bundle", put(install)).merge(commands);
     let pairing = Router::new()
         .route("/v1/pair/begin", post(begin))
         .route("/v1/pair/exchange", post(exchange))
         .route("/v1/pair/confirm", post(confirm))
         .layer(DefaultBodyLimit::max(4096));
-    let reading = if state.config.network.public {
-        for_reading()
-    } else {
-        for_reading().layer(middleware::from_fn_with_state(Arc::clone(&state), only_paired))
-    };
-    let app = Router::new().merge(visitors).merge(pairing).layer(timed).merge(reading);
-    app.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(state)
+    let reading = if state.config.network.public { Access::Anyone } else { Access::Paired };
+    let app = for_those(visitors, Access::Paired, &state)
+        .merge(for_those(pairing, Access::Anyone, &state))
+        .merge(for_those(for_reading(), reading, &state));
+    finished(app, state)
 }
 
 /// The routes that can be read without a token, for plain HTTP.
 pub(super) fn open(state: Arc<AppState>) -> Router {
-    for_reading().fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(state)
+    finished(for_those(for_reading(), Access::Anyone, &state), state)
 }
 
 fn for_reading() -> Router<Arc<AppState>> {
@@ -69,6 +78,17 @@ fn for_reading() -> Router<Arc<AppState>> {
         .route("/v1/events", get(events))
         .route("/v1/picture.jpg", get(picture::picture))
         .route("/metrics", get(metrics::metrics))
+        .layer(middleware::from_fn(body::none_taken))
+}
+
+fn for_those(routes: Router<Arc<AppState>>, access: Access, state: &Arc<AppState>) -> Router<Arc<AppState>> {
+    routes.layer(middleware::from_fn_with_state((Arc::clone(state), access), admit))
+}
+
+fn finished(app: Router<Arc<AppState>>, state: Arc<AppState>) -> Router {
+    // An event stream is a response that is complete as soon as it begins, so it has no time limit.
+    let timed = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE);
+    app.layer(timed).fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(state)
 }
 
 async fn live_page() -> Response {
@@ -83,29 +103,40 @@ async fn wrong_method() -> Response {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "this is asked for in another way; docs/network.md lists how")
 }
 
-/// Lets only requests with a valid token through.
-async fn only_paired(State(state): State<Arc<AppState>>, mut request: Request, next: Next) -> Response {
+/// Lets a request through that has a valid token, or that needs none and is addressed to this box. A valid token gives
+/// the connection one of the places for those who have paired.
+async fn admit(
+    State((state, access)): State<(Arc<AppState>, Access)>,
+    axum::Extension(place): axum::Extension<Arc<Place>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let whose =
-        bearer.and_then(|value| value.strip_prefix("Bearer ")).map(|token| state.pairing.tokens().whose(token.trim()));
-    match whose {
-        Some(Ok(Some(name))) => {
-            request.extensions_mut().insert(Visitor(name));
-            next.run(request).await
-        }
-        Some(Err(error)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error),
-        None | Some(Ok(None)) => {
+    let token = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    let known = token.map(|token| state.pairing.tokens().find(token)).transpose();
+    let (status, why) = match known {
+        Ok(Some(Some(known))) => match place.known(known.sha256()) {
+            Ok(()) => {
+                request.extensions_mut().insert(Visitor(known.name));
+                return next.run(request).await;
+            }
+            Err(full) => (StatusCode::SERVICE_UNAVAILABLE, full.to_string()),
+        },
+        Err(error) if access == Access::Paired => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        _ if access == Access::Paired => {
             state.refused.fetch_add(1, Ordering::Relaxed);
-            // A client that is still sending would not read the response, so its body is read and discarded.
-            let _ = axum::body::to_bytes(request.into_body(), MAX_DISCARDED_BYTES).await;
-            let mut response = refuse(
-                StatusCode::UNAUTHORIZED,
-                "only those who have paired with this box may do that; `counterfoil pair` gives a token",
-            );
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            response
+            let why = "only those who have paired with this box may do that; `counterfoil pair` gives a token";
+            (StatusCode::UNAUTHORIZED, why.to_owned())
         }
+        _ if !state.hosts.are_asked(&request) => (StatusCode::MISDIRECTED_REQUEST, FOREIGN.to_owned()),
+        _ => return next.run(request).await,
+    };
+    body::discard(request.into_body()).await;
+    let mut response = refuse(status, &why);
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    response
 }
 
 /// Name of the visitor whose token came with the request.
@@ -124,7 +155,7 @@ async fn detect(
     State(state): State<Arc<AppState>>,
     axum::Extension(visitor): axum::Extension<Visitor>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
     if let Some(response) = take_lock(&state, &visitor, &headers) {
         return response;
@@ -132,7 +163,11 @@ async fn detect(
     if let Some(wrapped) = wrapping(&headers) {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &wrapped);
     }
-    let Some(judged) = state.judge_queue.hand_in(body.into()) else { return busy() };
+    let picture = match state.bodies.read(&headers, body, limits::PICTURE_SENT).await {
+        Ok(picture) => picture,
+        Err(unread) => return refuse(unread.status(), &unread),
+    };
+    let Some(judged) = state.judge_queue.hand_in(picture) else { return busy() };
     match judged.await {
         Ok(Ok(judged)) => {
             state.judged.fetch_add(1, Ordering::Relaxed);
@@ -159,10 +194,7 @@ fn wrapping(headers: &HeaderMap) -> Option<String> {
 }
 
 fn busy() -> Response {
-    let mut response =
-        refuse(StatusCode::SERVICE_UNAVAILABLE, "the box has more to judge than it can; try again in a second");
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "the box has more to judge than it can; try again in a second")
 }
 
 async fn look(
@@ -218,6 +250,10 @@ async fn leave(
 }
 
 async fn install(State(state): State<Arc<AppState>>, body: Body) -> Response {
+    let Ok(_alone) = state.installing.try_acquire() else {
+        body::discard(body).await;
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "another bundle is being installed; try again when it is done");
+    };
     match bundle::take(&state.config, body).await {
         Ok(slot) => {
             Json(Installed { model: Model { name: slot.name, counter: slot.counter, id: slot.id } }).into_response()
@@ -230,16 +266,23 @@ async fn status(State(state): State<Arc<AppState>>) -> Json<Status> {
     Json(state.status())
 }
 
-async fn events(State(state): State<Arc<AppState>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(state): State<Arc<AppState>>, axum::Extension(place): axum::Extension<Arc<Place>>) -> Response {
+    if let Err(full) = place.listens("events", LISTENERS) {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, &full);
+    }
     let first = state.live.now().seen;
     let news = BroadcastStream::new(state.live.listen()).filter_map(Result::ok);
     let all = tokio_stream::iter(first).chain(news);
-    Sse::new(all.map(|seen| Ok(Event::default().json_data(&*seen).unwrap_or_default())))
-        .keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
+    let events = all.map(|seen| Ok::<_, Infallible>(Event::default().json_data(&*seen).unwrap_or_default()));
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(10))).into_response()
 }
 
-async fn begin(State(state): State<Arc<AppState>>, Json(begin): Json<Begin>) -> Response {
-    match state.pairing.begin(&begin.name) {
+async fn begin(
+    State(state): State<Arc<AppState>>,
+    axum::Extension(place): axum::Extension<Arc<Place>>,
+    Json(begin): Json<Begin>,
+) -> Response {
+    match state.pairing.begin(&begin.name, place.from(), state.live.pressed_twice()) {
         Ok((id, code)) => {
             state.notifier.code(&begin.name, &code);
             Json(Begun { id, seconds: SHOWN.as_secs(), name: state.name.clone() }).into_response()
@@ -268,7 +311,7 @@ async fn confirm(State(state): State<Arc<AppState>>, Json(confirm): Json<Confirm
 impl IntoResponse for PairingError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::Name => StatusCode::BAD_REQUEST,
+            Self::Name(_) => StatusCode::BAD_REQUEST,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoCode | Self::Wrong => StatusCode::FORBIDDEN,
             Self::Box(_) => StatusCode::INTERNAL_SERVER_ERROR,

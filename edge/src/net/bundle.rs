@@ -80,7 +80,8 @@ pub fn unpack(tar: impl Read, folder: &Path) -> Result<(), Refused> {
     let bad = |what: String| (StatusCode::UNPROCESSABLE_ENTITY, format!("this is no tar of a bundle: {what}"));
     let mut left = limits::BUNDLE as u64;
     let mut archive = tar::Archive::new(tar);
-    let entries = archive.entries().map_err(|e| bad(e.to_string()))?;
+    // Raw, because the names and other extensions of an entry would otherwise be read into memory, however long.
+    let entries = archive.entries().map_err(|e| bad(e.to_string()))?.raw(true);
     for (number, entry) in entries.enumerate() {
         let mut entry = entry.map_err(|e| bad(e.to_string()))?;
         let path = entry.path().map_err(|e| bad(e.to_string()))?.into_owned();
@@ -88,8 +89,10 @@ pub fn unpack(tar: impl Read, folder: &Path) -> Result<(), Refused> {
             return Err(bad(format!("it has more than {MOST_FILES} files")));
         }
         match entry.header().entry_type() {
-            EntryType::Directory => continue,
+            // Extensions say when a file was changed and the like; the names of a bundle's files need none.
+            EntryType::Directory | EntryType::XHeader | EntryType::XGlobalHeader => continue,
             EntryType::Regular => {}
+            EntryType::GNULongName => return Err(bad("it has a file with a name of more than 100 letters".into())),
             _ => return Err(bad(format!("{} is no plain file", path.display()))),
         }
         let plain: Option<Vec<_>> = path
@@ -149,6 +152,29 @@ mod tests {
         unpack(&tar[..], dir.path()).unwrap();
         assert_eq!(fs::read(dir.path().join("golden/a.png")).unwrap(), b"abc");
         assert_eq!(fs::read(dir.path().join("manifest.json")).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn an_endless_name_is_refused_before_it_is_read() {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(EntryType::GNULongName);
+        header.set_size(30 << 20);
+        header.set_cksum();
+        let mut read = 0;
+        let name = io::repeat(b'n').take(30 << 20);
+        let mut tar = header.as_bytes().chain(name);
+        struct Counting<'a, R>(&'a mut R, &'a mut u64);
+        impl<R: Read> Read for Counting<'_, R> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let bytes = self.0.read(buffer)?;
+                *self.1 += bytes as u64;
+                Ok(bytes)
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (status, why) = unpack(Counting(&mut tar, &mut read), dir.path()).unwrap_err();
+        assert!(status == StatusCode::UNPROCESSABLE_ENTITY && why.contains("100 letters"), "{why}");
+        assert!(read <= 1 << 16, "{read} bytes were read");
     }
 
     #[test]

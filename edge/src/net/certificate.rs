@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use counterfoil_models::protocol::CERTIFIED;
 use counterfoil_models::{sha256_hex, sync};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
@@ -85,9 +86,8 @@ impl Certificate {
         let made = |e: rcgen::Error| trouble(format!("gets no certificate ({e})"));
         let key = KeyPair::generate().map_err(made)?;
         // Valid from 1975 to 4096, because the clock of a box may be wrong.
-        let certificate = CertificateParams::new(vec!["counterfoil".into()])
-            .and_then(|params| params.self_signed(&key))
-            .map_err(made)?;
+        let certificate =
+            CertificateParams::new(vec![CERTIFIED.into()]).and_then(|params| params.self_signed(&key)).map_err(made)?;
         fs::create_dir_all(&folder).map_err(io)?;
         // The key is written first: a certificate without a key is created again.
         for (name, text, mode) in [(KEY, key.serialize_pem(), 0o600), (CERTIFICATE, certificate.pem(), 0o644)] {

@@ -13,6 +13,7 @@ use counterfoil_models::protocol::DetectResponse;
 use tokio::sync::oneshot;
 
 use super::live::Live;
+use crate::http::body::Held;
 use crate::{Result, threads};
 
 /// Number of waiting pictures per thread.
@@ -26,7 +27,7 @@ pub(super) struct JudgeQueue {
 
 #[derive(Debug)]
 struct Picture {
-    bytes: Vec<u8>,
+    bytes: Held,
     judged: oneshot::Sender<Result<DetectResponse>>,
 }
 
@@ -55,7 +56,7 @@ impl JudgeQueue {
 
     /// Queues the bytes of a picture file. Returns the receiver for its result, or `None` if the queue is full.
     #[must_use]
-    pub(super) fn hand_in(&self, bytes: Vec<u8>) -> Option<oneshot::Receiver<Result<DetectResponse>>> {
+    pub(super) fn hand_in(&self, bytes: Held) -> Option<oneshot::Receiver<Result<DetectResponse>>> {
         let (judged, answer) = oneshot::channel();
         self.pictures.try_send(Picture { bytes, judged }).ok()?;
         Some(answer)

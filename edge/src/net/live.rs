@@ -21,6 +21,8 @@ use crate::watch::watcher::{Observer, Reply, VerdictRequest};
 const BEHIND: usize = 1024;
 /// Maximum number of requests for a verdict that wait.
 const REQUESTS: usize = 4;
+/// Two presses of the button within this time are a double press.
+const TWICE: Duration = Duration::from_secs(2);
 
 /// A client that waits for the answer to its request.
 #[derive(Debug)]
@@ -45,6 +47,15 @@ pub struct Live {
     now: Mutex<Now>,
     events: broadcast::Sender<Arc<CameraStatement>>,
     requests: mpsc::SyncSender<VerdictRequest>,
+    presses: Mutex<Presses>,
+}
+
+/// Presses of the button.
+#[derive(Debug, Default)]
+struct Presses {
+    last: Option<Instant>,
+    /// The last one that came soon after another.
+    twice: Option<Instant>,
 }
 
 /// The newest state of the loop.
@@ -74,6 +85,7 @@ impl Live {
             now: Mutex::new(Now::default()),
             events,
             requests,
+            presses: Mutex::default(),
         };
         (Arc::new(live), asked)
     }
@@ -113,6 +125,12 @@ impl Live {
         Some(answered)
     }
 
+    /// When the button was last pressed twice within two seconds.
+    #[must_use]
+    pub fn pressed_twice(&self) -> Option<Instant> {
+        self.presses.lock().unwrap_or_else(PoisonError::into_inner).twice
+    }
+
     /// Time since the box started.
     #[must_use]
     pub fn uptime(&self) -> Duration {
@@ -126,6 +144,14 @@ impl Live {
 }
 
 impl Observer<Detector> for Live {
+    fn pressed(&self) {
+        let mut presses = self.presses.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if presses.last.replace(now).is_some_and(|last| now.duration_since(last) <= TWICE) {
+            presses.twice = Some(now);
+        }
+    }
+
     fn replaced(&self, detector: Arc<Detector>) {
         *self.detector.write().unwrap_or_else(PoisonError::into_inner) = detector;
     }

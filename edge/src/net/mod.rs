@@ -24,9 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use counterfoil_models::limits;
+use counterfoil_models::protocol::CERTIFIED;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
+use crate::http::body::Budget;
+use crate::http::hosts::Hosts;
+use crate::http::places::Places;
 use crate::http::server;
 use crate::{Error, Result};
 use certificate::Certificate;
@@ -35,10 +40,20 @@ use judge_queue::JudgeQueue;
 use live::Live;
 use mdns::Announced;
 use pairing::{Pairing, Tokens};
+use picture::Pictures;
 use state::AppState;
+use tokio::sync::Semaphore;
 
 /// Number of threads for network input and output; none of them judges.
 const THREADS: usize = 2;
+/// Maximum number of threads for work that blocks: pictures are encoded and files written there.
+const BLOCKING_THREADS: usize = 4;
+/// Memory for the bodies of all requests together, in bytes: one picture of the largest size, and a few of usual size.
+const BODIES: usize = limits::PICTURE_SENT + (4 << 20);
+/// How long a body waits for its share of this memory.
+const BODY_PATIENCE: Duration = Duration::from_secs(5);
+/// How often the connections of revoked tokens are looked for.
+const REVOKED_WITHIN: Duration = Duration::from_millis(200);
 /// Nice value of all network threads, so that the loop that watches has priority.
 const NICE: i32 = 10;
 /// Time for requests in progress to finish when the box stops.
@@ -82,6 +97,10 @@ pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Resu
         judge_queue: JudgeQueue::open(live),
         pairing: Pairing::new(Tokens::of(&config.state), fingerprint.clone()),
         game_lock: GameLock::default(),
+        pictures: Arc::new(Pictures::new()),
+        bodies: Budget::new(BODIES, BODY_PATIENCE),
+        installing: Semaphore::new(1),
+        hosts: Hosts::of([name.as_str(), CERTIFIED, &hostname()], &config.network.hosts),
         notifier: Arc::clone(&notifier),
         judged: AtomicU64::new(0),
         refused: AtomicU64::new(0),
@@ -91,13 +110,21 @@ pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Resu
         remedy: "check its limits (ulimit -u)",
     };
     let mut runtime = Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(THREADS).on_thread_start(give_way).enable_all().build().map_err(no_threads)?;
+    runtime.worker_threads(THREADS).max_blocking_threads(BLOCKING_THREADS).on_thread_start(give_way).enable_all();
+    let runtime = runtime.build().map_err(no_threads)?;
     let entered = runtime.enter();
     let mut listening = None;
     let mut announced = None;
+    let places = Arc::new(Places::default());
+    runtime.spawn(close_revoked(Tokens::of(&config.state), Arc::clone(&places)));
     if let Some((address, certificate)) = config.network.listen.zip(certificate) {
         let (listener, address) = bind(address)?;
-        runtime.spawn(server::serve(listener, Some(certificate.server()?), api::all(Arc::clone(&state))));
+        runtime.spawn(server::serve(
+            listener,
+            Some(certificate.server()?),
+            api::all(Arc::clone(&state)),
+            Arc::clone(&places),
+        ));
         if config.network.announce {
             let notifier = Arc::clone(&notifier);
             let complain = move |what: &str| notifier.complain(what);
@@ -107,7 +134,7 @@ pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Resu
     }
     if let Some(page) = config.network.page {
         let (listener, _) = bind(page)?;
-        runtime.spawn(server::serve(listener, None, api::open(Arc::clone(&state))));
+        runtime.spawn(server::serve(listener, None, api::open(Arc::clone(&state)), places));
     }
     if let Some(mqtt) = &config.mqtt {
         let id = identity::of(&config.state)?;
@@ -122,6 +149,18 @@ impl Drop for Net {
         self.announced = None;
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+        }
+    }
+}
+
+/// Closes the connections of tokens that are revoked, event streams among them. Runs until its future is dropped.
+async fn close_revoked(tokens: Tokens, places: Arc<Places>) {
+    loop {
+        tokio::time::sleep(REVOKED_WITHIN).await;
+        if places.has_known() {
+            // A damaged file lets nobody in.
+            let valid = tokens.list().unwrap_or_default();
+            places.close_revoked(|sha256| valid.iter().any(|token| token.sha256() == sha256));
         }
     }
 }

@@ -4,15 +4,18 @@
 //! STATE/network/tokens.json    name, day and SHA-256 of each token; the tokens cannot be derived from it
 //! ```
 //!
-//! The file is read at every use, so a revocation by any program takes effect at once.
+//! The file is read at every use, so a revocation by any program takes effect at once. It is changed under a lock on
+//! its folder, so that of two programs that change it at the same time neither undoes the other's change.
 
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use counterfoil_models::naming::{self, NameError};
 use counterfoil_models::pairing::{Agreed, DIGITS, Side};
 use counterfoil_models::{secret, sha256_hex, write_whole};
 use serde::{Deserialize, Serialize};
@@ -21,11 +24,11 @@ use crate::{Error, Result};
 
 /// How long a pairing code is shown and accepted.
 pub const SHOWN: Duration = Duration::from_mins(2);
-/// Maximum number of codes in a [`WINDOW`]: an attacker can guess 6 of a million codes in 15 minutes.
-const MOST: usize = 6;
+/// Maximum number of codes for one address in a [`WINDOW`], so that one address does not use up those of all.
+const MOST_EACH: usize = 6;
+/// Maximum number of codes in a [`WINDOW`]: attackers can guess 24 of a million codes in 15 minutes.
+const MOST: usize = 24;
 const WINDOW: Duration = Duration::from_mins(15);
-/// Maximum length of a visitor's name, in letters.
-const NAME: usize = 40;
 
 /// The tokens of a box.
 #[derive(Clone, Debug)]
@@ -45,6 +48,12 @@ pub struct Token {
 }
 
 impl Token {
+    /// SHA-256 of the secret token, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
     /// Time since the token was issued, by the clock of the box.
     #[must_use]
     pub fn age(&self) -> Duration {
@@ -78,48 +87,73 @@ impl Tokens {
         }
     }
 
-    /// The name of the visitor who has this token; `None` if the token is unknown.
+    /// The entry of a secret token; `None` if the token is unknown.
     ///
     /// # Errors
     /// As [`list`](Self::list).
-    pub fn whose(&self, token: &str) -> Result<Option<String>> {
+    pub fn find(&self, token: &str) -> Result<Option<Token>> {
         // The hashes are compared, so the time of the comparison reveals nothing about the token.
         let sha256 = sha256_hex(token.as_bytes());
-        Ok(self.list()?.into_iter().find(|known| known.sha256 == sha256).map(|known| known.name))
+        Ok(self.list()?.into_iter().find(|known| known.sha256 == sha256))
     }
 
     /// Issues a new token, which replaces an earlier token of the same name.
     ///
     /// # Errors
-    /// [`Error::State`] when the file is damaged, [`Error::Contract`] when it cannot be written,
-    /// [`Error::Unsealed`] when there are no random bytes.
+    /// [`Error::State`] when the file is damaged or cannot be locked, [`Error::Contract`] when it cannot be written,
+    /// [`Error::Unsealed`] when there are no random bytes, [`Error::Visitor`] for a name that is not allowed.
     pub fn give(&self, name: &str) -> Result<String> {
+        naming::visitor(name).map_err(Error::Visitor)?;
         let token = secret().map_err(Error::Unsealed)?;
-        let mut tokens = self.list()?;
-        tokens.retain(|known| known.name != name);
-        tokens.push(Token { name: name.to_owned(), given: now(), sha256: sha256_hex(token.as_bytes()) });
-        self.keep(&tokens)?;
+        fs::create_dir_all(self.folder()).map_err(|e| self.unlocked(&e))?;
+        self.change(|tokens| {
+            tokens.retain(|known| known.name != name);
+            tokens.push(Token { name: name.to_owned(), given: now(), sha256: sha256_hex(token.as_bytes()) });
+        })?;
         Ok(token)
     }
 
     /// Revokes the token of that name; false when there is none.
     ///
     /// # Errors
-    /// [`Error::State`] when the file is damaged, [`Error::Contract`] when it cannot be written.
+    /// [`Error::State`] when the file is damaged or cannot be locked, [`Error::Contract`] when it cannot be written.
     pub fn revoke(&self, name: &str) -> Result<bool> {
-        let mut tokens = self.list()?;
-        let before = tokens.len();
-        tokens.retain(|known| known.name != name);
-        let found = tokens.len() < before;
-        if found {
-            self.keep(&tokens)?;
+        if !self.folder().exists() {
+            return Ok(false);
         }
-        Ok(found)
+        self.change(|tokens| tokens.retain(|known| known.name != name))
     }
 
-    fn keep(&self, tokens: &[Token]) -> Result<()> {
-        let json = serde_json::to_vec_pretty(tokens).expect("names and numbers are JSON");
-        Ok(write_whole(&self.path, &json)?)
+    /// Changes the list while no other thread or program does. Returns whether it is another one.
+    fn change(&self, change: impl FnOnce(&mut Vec<Token>)) -> Result<bool> {
+        let folder = File::open(self.folder()).map_err(|e| self.unlocked(&e))?;
+        // The lock is released when `folder` is dropped. Some network shares have no locks.
+        match folder.lock() {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(self.unlocked(&error)),
+            _ => {}
+        }
+        let before = self.list()?;
+        let mut tokens = before.clone();
+        change(&mut tokens);
+        if tokens == before {
+            return Ok(false);
+        }
+        let json = serde_json::to_vec_pretty(&tokens).expect("names and numbers are JSON");
+        write_whole(&self.path, &json)?;
+        Ok(true)
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    fn unlocked(&self, error: &io::Error) -> Error {
+        let what = format!("cannot be locked to change the tokens ({error})");
+        Error::State {
+            path: self.folder().to_path_buf(),
+            what,
+            remedy: "give the folder to the user who runs this program",
+        }
     }
 }
 
@@ -135,8 +169,8 @@ pub struct Pairing {
 struct State {
     /// The code that is shown; only one at a time.
     shown: Option<Shown>,
-    /// When the last codes were begun.
-    before: VecDeque<Instant>,
+    /// When the last codes were begun, and from where.
+    before: VecDeque<(Instant, IpAddr)>,
 }
 
 impl std::fmt::Debug for State {
@@ -157,10 +191,10 @@ struct Shown {
 #[derive(Debug, thiserror::Error)]
 pub enum PairingError {
     /// The name of the visitor is not allowed.
-    #[error("a visitor's name has 1 to {NAME} letters, digits, dots, dashes or underlines")]
-    Name,
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// Too many codes were requested; carries the seconds to wait.
-    #[error("too many codes were asked for; wait {0} s and begin again")]
+    #[error("too many codes were asked for; wait {0} s, or press the button of the box twice, and begin again")]
     TooMany(u64),
     /// The code is another one, has expired, or was tried before.
     #[error("this code is not shown, or not any longer; begin again")]
@@ -188,28 +222,31 @@ impl Pairing {
         &self.tokens
     }
 
-    /// Begins a pairing. Returns its id and the code, which must be shown on the display and nowhere else.
+    /// Begins a pairing for a visitor at the address `from`. Returns its id and the code, which must be shown on the
+    /// display and nowhere else. Codes that were begun before `opened` do not count: a person in front of the box then
+    /// allowed more.
     ///
     /// # Errors
     /// [`PairingError::Name`] for a name that is not allowed, [`PairingError::TooMany`] after too many codes,
     /// [`PairingError::Box`] when there are no random bytes.
-    pub fn begin(&self, name: &str) -> Result<(String, String), PairingError> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if name.is_empty() || name.len() > NAME || !name.chars().all(fits) {
-            return Err(PairingError::Name);
-        }
+    pub fn begin(&self, name: &str, from: IpAddr, opened: Option<Instant>) -> Result<(String, String), PairingError> {
+        naming::visitor(name)?;
         let mut state = self.lock();
-        while state.before.front().is_some_and(|begun| begun.elapsed() >= WINDOW) {
-            state.before.pop_front();
-        }
-        if let Some(first) = state.before.front().filter(|_| state.before.len() >= MOST) {
+        state.before.retain(|(begun, _)| begun.elapsed() < WINDOW && opened.is_none_or(|opened| *begun > opened));
+        let here = || state.before.iter().filter(|(_, address)| *address == from);
+        let first = if here().count() >= MOST_EACH {
+            here().next()
+        } else {
+            state.before.front().filter(|_| state.before.len() >= MOST)
+        };
+        if let Some((first, _)) = first {
             return Err(PairingError::TooMany(WINDOW.saturating_sub(first.elapsed()).as_secs() + 1));
         }
         let random = secret().map_err(Error::Unsealed)?;
         let number = u64::from_str_radix(&random[..16], 16).expect("a secret is in hex");
         let code = format!("{:0DIGITS$}", number % 10u64.pow(DIGITS as u32));
         let id = random[32..].to_owned();
-        state.before.push_back(Instant::now());
+        state.before.push_back((Instant::now(), from));
         state.shown = Some(Shown {
             id: id.clone(),
             name: name.to_owned(),
@@ -276,8 +313,21 @@ mod tests {
         Pairing::new(Tokens::of(state), "ff".into())
     }
 
+    fn address(number: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, number])
+    }
+
     fn visit(pairing: &Pairing, code: impl Fn(&str) -> String) -> Result<String, PairingError> {
-        let (id, shown) = pairing.begin("referee")?;
+        visit_from(pairing, 1, None, code)
+    }
+
+    fn visit_from(
+        pairing: &Pairing,
+        number: u8,
+        opened: Option<Instant>,
+        code: impl Fn(&str) -> String,
+    ) -> Result<String, PairingError> {
+        let (id, shown) = pairing.begin("referee", address(number), opened)?;
         let (waiting, message) = Side::Visitor.start(&code(&shown), "ff");
         let agreed = waiting.finish(&pairing.exchange(&id, &message)?).unwrap();
         let (proof, token) = pairing.confirm(&id, &agreed.proof())?;
@@ -294,14 +344,15 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let pairing = pairing(state.path());
         let token = visit(&pairing, str::to_owned).unwrap();
-        assert_eq!(pairing.tokens().whose(&token).unwrap().as_deref(), Some("referee"));
-        assert_eq!(pairing.tokens().whose(&token[1..]).unwrap(), None);
+        let whose = |token: &str| pairing.tokens().find(token).unwrap().map(|known| known.name);
+        assert_eq!(whose(&token).as_deref(), Some("referee"));
+        assert_eq!(whose(&token[1..]), None);
         assert!(!fs::read_to_string(state.path().join("network/tokens.json")).unwrap().contains(&token));
         let second = visit(&pairing, str::to_owned).unwrap();
         assert_eq!(pairing.tokens().list().unwrap().len(), 1, "one token a name");
-        assert_eq!(pairing.tokens().whose(&token).unwrap(), None);
+        assert_eq!(whose(&token), None);
         assert!(pairing.tokens().revoke("referee").unwrap() && !pairing.tokens().revoke("referee").unwrap());
-        assert_eq!(pairing.tokens().whose(&second).unwrap(), None);
+        assert_eq!(whose(&second), None);
     }
 
     #[test]
@@ -309,11 +360,42 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let pairing = pairing(state.path());
         let wrong = |code: &str| format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
-        for _ in 0..MOST {
-            assert!(matches!(visit(&pairing, wrong), Err(PairingError::Wrong)));
-        }
+        let burn = |number: u8| {
+            for _ in 0..MOST_EACH {
+                assert!(matches!(visit_from(&pairing, number, None, wrong), Err(PairingError::Wrong)));
+            }
+        };
+        burn(1);
         assert!(matches!(visit(&pairing, str::to_owned), Err(PairingError::TooMany(1..=900))));
         assert!(pairing.tokens().list().unwrap().is_empty());
+        visit_from(&pairing, 9, None, str::to_owned).unwrap();
+        (2..MOST.div_ceil(MOST_EACH) as u8).for_each(burn);
+        let all = (0..MOST)
+            .find_map(|_| visit_from(&pairing, 8, None, wrong).err().filter(|e| !matches!(e, PairingError::Wrong)));
+        assert!(matches!(all, Some(PairingError::TooMany(_))), "all addresses together: {all:?}");
+        visit_from(&pairing, 1, Some(Instant::now()), str::to_owned).unwrap();
+        assert!(visit(&pairing, str::to_owned).is_ok(), "what a person allowed lasts");
+    }
+
+    #[test]
+    fn a_revoked_token_does_not_come_back_when_another_is_issued_meanwhile() {
+        let state = tempfile::tempdir().unwrap();
+        let tokens = Tokens::of(state.path());
+        for round in 0..20 {
+            tokens.give("ann").unwrap();
+            std::thread::scope(|scope| {
+                for name in ["bob", "cyd", "dan"] {
+                    let tokens = tokens.clone();
+                    scope.spawn(move || tokens.give(name).unwrap());
+                }
+                scope.spawn(|| assert!(tokens.revoke("ann").unwrap()));
+            });
+            let mut names: Vec<String> = tokens.list().unwrap().into_iter().map(|token| token.name).collect();
+            names.sort();
+            assert_eq!(names, ["bob", "cyd", "dan"], "round {round}");
+        }
+        assert!(!tokens.revoke("ann").unwrap());
+        assert!(tokens.give("a\u{1b}[2J").unwrap_err().to_string().contains("letters, digits"));
     }
 
     #[test]
@@ -321,17 +403,18 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let pairing = pairing(state.path());
         assert!(matches!(pairing.exchange("0", "00"), Err(PairingError::NoCode)));
-        let (id, _) = pairing.begin("a").unwrap();
+        let begin = |name: &str| pairing.begin(name, address(1), None);
+        let (id, _) = begin("a").unwrap();
         assert!(matches!(pairing.confirm(&id, "00"), Err(PairingError::NoCode)));
         assert!(matches!(pairing.exchange(&id, "00"), Err(PairingError::Wrong)));
-        let (first, _) = pairing.begin("a").unwrap();
-        let (second, _) = pairing.begin("b").unwrap();
+        let (first, _) = begin("a").unwrap();
+        let (second, _) = begin("b").unwrap();
         let (_, message) = Side::Visitor.start("000000", "ff");
         assert!(matches!(pairing.exchange(&first, &message), Err(PairingError::NoCode)), "one code at a time");
         assert!(pairing.exchange(&second, &message).is_ok());
         assert!(matches!(pairing.exchange(&second, &message), Err(PairingError::NoCode)), "one try");
         for name in ["", "a b", "é", "../x", &"n".repeat(41)] {
-            assert!(matches!(pairing.begin(name), Err(PairingError::Name)), "{name}");
+            assert!(matches!(begin(name), Err(PairingError::Name(_))), "{name}");
         }
     }
 
@@ -341,6 +424,6 @@ mod tests {
         let pairing = pairing(state.path());
         let token = visit(&pairing, str::to_owned).unwrap();
         fs::write(state.path().join("network/tokens.json"), "[{").unwrap();
-        assert!(pairing.tokens().whose(&token).is_err());
+        assert!(pairing.tokens().find(&token).is_err());
     }
 }

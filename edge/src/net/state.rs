@@ -1,19 +1,20 @@
-//! State that the routes share, and the responses to rejected requests.
+//! State that the routes share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Json;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use counterfoil_models::protocol::{Bounds, Model, Refusal, Status};
+use counterfoil_models::protocol::{Bounds, Model, Status};
+use tokio::sync::Semaphore;
 
 use super::Notifier;
 use super::game_lock::GameLock;
 use super::judge_queue::JudgeQueue;
 use super::live::Live;
 use super::pairing::Pairing;
+use super::picture::Pictures;
 use crate::config::Config;
+use crate::http::body::Budget;
+use crate::http::hosts::Hosts;
 
 /// State that the routes share.
 pub(super) struct AppState {
@@ -23,6 +24,12 @@ pub(super) struct AppState {
     pub(super) judge_queue: JudgeQueue,
     pub(super) pairing: Pairing,
     pub(super) game_lock: GameLock,
+    pub(super) pictures: Arc<Pictures>,
+    /// Memory for the bodies of requests.
+    pub(super) bodies: Budget,
+    /// Lets one bundle in at a time: each takes up to 160 MB of the disk.
+    pub(super) installing: Semaphore,
+    pub(super) hosts: Hosts,
     pub(super) notifier: Arc<dyn Notifier>,
     pub(super) judged: AtomicU64,
     pub(super) refused: AtomicU64,
@@ -52,9 +59,4 @@ impl AppState {
             drift: now.drift,
         }
     }
-}
-
-/// A response that rejects a request, with a status code and the reason.
-pub(super) fn refuse(status: StatusCode, error: &(impl ToString + ?Sized)) -> Response {
-    (status, Json(Refusal { error: error.to_string() })).into_response()
 }

@@ -57,6 +57,8 @@ pub trait ModelSource<J> {
 
 /// Follows the loop for other threads, such as the network services. No call may block.
 pub trait Observer<J> {
+    /// The button was pressed.
+    fn pressed(&self) {}
     /// Another judge is in use.
     fn replaced(&self, judge: Arc<J>);
     /// The statistics changed.
@@ -136,6 +138,7 @@ impl<J: Judge, C: FrameSource, M: ModelSource<J>, W: Write> Watcher<'_, J, C, M,
     pub fn round(&mut self, reload: bool) -> io::Result<ControlFlow<Option<Fault>>> {
         for press in self.presses.iter().flat_map(mpsc::Receiver::try_iter) {
             self.state.press(press);
+            self.observer.pressed();
         }
         self.pending.retain(|request| !request.reply.is_abandoned());
         for request in self.requests.try_iter() {

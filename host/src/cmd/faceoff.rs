@@ -20,6 +20,7 @@ use counterfoil_host::game::record::{End, Round};
 use counterfoil_host::game::referee::{EXHIBITS, Game, Pace, Show};
 use counterfoil_host::game::scoreboard::{self, GameView};
 use counterfoil_host::gan::sampler::FaceoffGenerator;
+use counterfoil_models::naming::look_alike;
 use counterfoil_models::random_seed;
 use time::OffsetDateTime;
 use tokio::time::sleep;
@@ -167,10 +168,11 @@ impl FaceOff {
             contestants.push(Contestant::bundle(bundle)?);
         }
         ensure!(!contestants.is_empty(), "there are no contestants; name some with --box or --bundle");
-        let mut names: Vec<&str> = contestants.iter().map(Contestant::name).collect();
-        names.sort_unstable();
-        if let Some([twice, _]) = names.array_windows().find(|[one, other]| one == other) {
-            bail!("two contestants are called {twice}; a scoreboard could not tell them apart");
+        let names: Vec<&str> = contestants.iter().map(Contestant::name).collect();
+        for (place, one) in names.iter().enumerate() {
+            if let Some(other) = names[..place].iter().find(|other| look_alike(one, other)) {
+                bail!("two contestants are called {other} and {one}; a scoreboard could not tell them apart");
+            }
         }
         Ok(contestants)
     }

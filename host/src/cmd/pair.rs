@@ -21,6 +21,9 @@ pub(crate) struct Pair {
     /// machine's own name]
     #[arg(long, value_name = "NAME")]
     visitor: Option<String>,
+    /// Let this box take the place of a paired box that has its name and another certificate
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     boxes: Boxes,
 }
@@ -50,7 +53,9 @@ impl Pair {
         let runtime = super::runtime()?;
         let visitor = self.visitor.unwrap_or_else(machine);
         let pairing = runtime.block_on(boxes::begin(&self.address, &visitor))?;
-        boxes.refuse_namesake(&pairing.name, &pairing.address, &pairing.fingerprint)?;
+        if !self.replace {
+            boxes.refuse_namesake(&pairing.name, &pairing.address, &pairing.fingerprint)?;
+        }
         eprint!("{} shows a code for {} s; type it in: ", pairing.name, pairing.seconds);
         io::stderr().flush().context("cannot write to stderr")?;
         let mut code = String::new();

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use counterfoil_models::protocol::{GAME, Refusal};
+use counterfoil_models::naming::printable;
+use counterfoil_models::protocol::{CERTIFIED, GAME, Refusal};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -45,7 +46,7 @@ pub enum BoxError {
     },
     /// A box with another certificate answers at the box's address.
     #[error(
-        "{box_} shows another certificate than the one it was paired with; if it was set up anew, `counterfoil pair` it again, otherwise another machine pretends to be the box"
+        "{box_} shows another certificate than the one it was paired with; if it was set up anew, `counterfoil pair --replace` it again, otherwise another machine pretends to be the box"
     )]
     NotThisBox {
         /// Name of the box.
@@ -127,7 +128,8 @@ impl Remote {
             Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| self.garbled(&*e))?.to_bytes();
         *line = Some(sender);
         if !status.is_success() {
-            let why = serde_json::from_slice(&body).map_or_else(|_| "no reason".into(), |no: Refusal| no.error);
+            let why =
+                serde_json::from_slice(&body).map_or_else(|_| "no reason".into(), |no: Refusal| printable(&no.error));
             return Err(BoxError::No { box_: self.known.name.clone(), status, why });
         }
         serde_json::from_slice(&body).map_err(|e| self.garbled(&e))
@@ -136,7 +138,7 @@ impl Remote {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, BoxError> {
         let stream = known::reach(&self.known.address).await.map_err(|e| self.away(&*e))?;
         let tls = TlsConnector::from(Arc::clone(&self.tls));
-        let name = ServerName::try_from("counterfoil").expect("it is a name");
+        let name = ServerName::try_from(CERTIFIED).expect("it is a name");
         let stream = match timeout(CONNECT, tls.connect(name, stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) if error.to_string().contains(certificate::ANOTHER) => {

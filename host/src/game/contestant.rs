@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use counterfoil_edge::Detector;
+use counterfoil_models::naming::printable;
 use counterfoil_models::protocol::{CameraStatement, DetectResponse, Left};
 use counterfoil_models::{Frame, Verdict};
 use hyper::Method;
@@ -29,7 +30,7 @@ impl Contestant {
     /// Returns an error when the bundle cannot be opened.
     pub fn bundle(dir: &Path) -> Result<Self> {
         let detector = Detector::open(dir)?;
-        Ok(Self::Bundle(detector.bundle().manifest().name.clone(), Arc::new(detector)))
+        Ok(Self::Bundle(printable(&detector.bundle().manifest().name), Arc::new(detector)))
     }
 
     /// Name of the contestant.

@@ -17,15 +17,25 @@ use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router, middleware};
+use counterfoil_edge::http::hosts::{self, Hosts};
 use counterfoil_edge::http::page::html;
-use counterfoil_edge::http::server;
+use counterfoil_edge::http::places::{Full, Place, Places, Share};
+use counterfoil_edge::http::refusal::refuse;
+use counterfoil_edge::http::{body, server};
 use serde::{Deserialize, Serialize};
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
-use tokio_stream::{Stream, StreamExt};
 
 pub use audience::Refused;
 pub use view::{GameView, Scene, Stage};
+
+/// Places for requests of phones: all may answer in the same second.
+const REQUESTS: Share = Share { all: 512, each: 32 };
+/// Places for the streams of phones: the audience, and those who only watch.
+const PHONES: Share = Share { all: 400, each: 40 };
+/// Places for the streams of projectors, which no phone takes.
+const PROJECTORS: Share = Share { all: 8, each: 2 };
 
 const PROJECTOR: &str = include_str!("scoreboard/projector.html");
 const PHONE: &str = include_str!("scoreboard/phone.html");
@@ -41,17 +51,26 @@ pub async fn open(view: &Arc<GameView>, address: SocketAddr) -> Result<SocketAdd
     let at = listener.local_addr()?;
     let at = if at.ip().is_unspecified() { SocketAddr::new(own_address().unwrap_or(at.ip()), at.port()) } else { at };
     view.set(|scene| scene.play = format!("http://{at}/play"));
+    let hosts = Hosts::of([hostname().as_str()], &[]);
     let app = Router::new()
         .route("/", get(async || html(PROJECTOR)))
         .route("/play", get(async || html(PHONE)))
         .route("/events", get(events))
+        .route("/projector", get(projector))
         .route("/exhibit/{round}", get(exhibit))
+        .layer(middleware::from_fn(body::none_taken))
         .route("/api/join", post(join))
         .route("/api/answer", post(answer))
         .layer(DefaultBodyLimit::max(1024))
+        .layer(middleware::from_fn_with_state(hosts, hosts::only_own))
         .with_state(Arc::clone(view));
-    tokio::spawn(server::serve(listener, None, app));
+    tokio::spawn(server::serve(listener, None, app, Arc::new(Places::with(REQUESTS))));
     Ok(at)
+}
+
+/// The name of this machine.
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// This machine's address on its default route, at which others reach a server that listens on all addresses.
@@ -62,10 +81,22 @@ fn own_address() -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-async fn events(State(view): State<Arc<GameView>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(view): State<Arc<GameView>>, Extension(place): Extension<Arc<Place>>) -> Response {
+    scenes(&view, place.listens("phones", PHONES))
+}
+
+async fn projector(State(view): State<Arc<GameView>>, Extension(place): Extension<Arc<Place>>) -> Response {
+    scenes(&view, place.listens("projectors", PROJECTORS))
+}
+
+/// A stream of scenes, if there is a place for it.
+fn scenes(view: &GameView, place: Result<(), Full>) -> Response {
+    if let Err(full) = place {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, &full);
+    }
     let scenes = WatchStream::new(view.watch());
-    Sse::new(scenes.map(|scene| Ok(Event::default().json_data(&*scene).unwrap_or_default())))
-        .keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
+    let events = scenes.map(|scene| Ok::<_, Infallible>(Event::default().json_data(&*scene).unwrap_or_default()));
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(10))).into_response()
 }
 
 async fn exhibit(State(view): State<Arc<GameView>>, Path(round): Path<usize>) -> Response {
@@ -94,8 +125,12 @@ struct AnswerRequest {
     genuine: bool,
 }
 
-async fn join(State(view): State<Arc<GameView>>, Json(join): Json<Join>) -> Result<Json<Joined>, Refused> {
-    Ok(Json(Joined { id: view.join(&join.name)? }))
+async fn join(
+    State(view): State<Arc<GameView>>,
+    Extension(place): Extension<Arc<Place>>,
+    Json(join): Json<Join>,
+) -> Result<Json<Joined>, Refused> {
+    Ok(Json(Joined { id: view.join(&join.name, place.from())? }))
 }
 
 async fn answer(State(view): State<Arc<GameView>>, Json(said): Json<AnswerRequest>) -> Result<StatusCode, Refused> {
@@ -105,6 +140,6 @@ async fn answer(State(view): State<Arc<GameView>>, Json(said): Json<AnswerReques
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (StatusCode::CONFLICT, Json(serde_json::json!({ "error": self.to_string() }))).into_response()
+        refuse(StatusCode::CONFLICT, &self)
     }
 }

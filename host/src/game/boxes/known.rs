@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use counterfoil_models::protocol::{PORT, SERVICE};
-use counterfoil_models::write_private;
+use counterfoil_models::{naming, write_private};
 use mdns_sd::{ServiceDaemon, ServiceEvent};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
@@ -92,31 +92,33 @@ impl Boxes {
         })
     }
 
-    /// Refuses a box if another box of the same name has a different address and certificate: its token would be lost.
+    /// Refuses a box with another certificate than a stored box has whose name is the same or looks like it: a box
+    /// chooses its name itself, and would take the other's place.
     ///
     /// # Errors
     /// Returns an error when there is such a box, or the file cannot be read.
     pub fn refuse_namesake(&self, name: &str, address: &str, fingerprint: &str) -> Result<()> {
-        let is_other =
-            |known: &&Known| known.name == name && known.address != address && known.fingerprint != fingerprint;
+        let is_other = |known: &&Known| naming::look_alike(&known.name, name) && known.fingerprint != fingerprint;
         match self.list()?.iter().find(is_other) {
             None => Ok(()),
             Some(other) => bail!(
-                "{address} is called {name}, and so is another box, at {}, that was paired with; give this one a `name` of its own under \
-                 [network] in its edge.toml, or take the other's lines out of {}",
+                "{address} is called {name}, and {} with another certificate, at {}, was paired with; if this is that box, set \
+                 up anew, say --replace; otherwise give this one a `name` of its own under [network] in its edge.toml \
+                 (paired boxes are in {})",
+                other.name,
                 other.address,
                 self.path.display()
             ),
         }
     }
 
-    /// Stores a box. It replaces a stored box of the same name.
+    /// Stores a box. It replaces a stored box whose name is the same or looks like it, or that has the same certificate.
     ///
     /// # Errors
     /// Returns an error when the file cannot be read or written.
     pub fn keep(&self, known: Known) -> Result<()> {
         let mut boxes = self.list()?;
-        boxes.retain(|other| other.name != known.name);
+        boxes.retain(|other| !naming::look_alike(&other.name, &known.name) && other.fingerprint != known.fingerprint);
         boxes.push(known);
         let text = toml::to_string(&File { boxes }).context("a list of boxes is TOML")?;
         Ok(write_private(&self.path, text.as_bytes())?)
@@ -189,7 +191,7 @@ mod tests {
         let known = |name: &str, token: &str| Known {
             name: name.into(),
             address: format!("{name}.local:7443"),
-            fingerprint: "ff".into(),
+            fingerprint: format!("{name}'s"),
             token: token.into(),
         };
         for (name, token) in [("till", "1"), ("desk", "2"), ("till", "3")] {
@@ -197,10 +199,16 @@ mod tests {
         }
         assert_eq!(boxes.list().unwrap(), [known("desk", "2"), known("till", "3")]);
         assert_eq!(boxes.find("till").unwrap(), boxes.find("till.local").unwrap());
-        boxes.refuse_namesake("till", "till.local:7443", "00").unwrap();
-        boxes.refuse_namesake("till", "10.0.0.2:7443", "ff").unwrap();
-        let namesake = boxes.refuse_namesake("till", "10.0.0.2:7443", "00").unwrap_err().to_string();
-        assert!(namesake.contains("till.local:7443") && namesake.contains("edge.toml"), "{namesake}");
+        boxes.refuse_namesake("till", "10.0.0.2:7443", "till's").unwrap();
+        boxes.refuse_namesake("counter", "10.0.0.2:7443", "00").unwrap();
+        for (name, address) in [("till", "till.local:7443"), ("till", "10.0.0.2:7443"), ("Ti11", "10.0.0.2:7443")] {
+            let namesake = boxes.refuse_namesake(name, address, "00").unwrap_err().to_string();
+            assert!(namesake.contains("till.local:7443") && namesake.contains("--replace"), "{namesake}");
+        }
+        boxes.keep(Known { name: "shop".into(), ..known("till", "4") }).unwrap();
+        let names: Vec<String> = boxes.list().unwrap().into_iter().map(|known| known.name).collect();
+        assert_eq!(names, ["desk", "shop"], "a box with a new name is still one box");
+        boxes.keep(known("till", "3")).unwrap();
         let error = boxes.find("other").unwrap_err().to_string();
         assert!(error.contains("counterfoil pair other"), "{error}");
         let mode = fs::metadata(dir.path().join("deep/boxes.toml")).unwrap().permissions().mode();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use counterfoil_models::naming::{self, printable};
 use counterfoil_models::pairing::Side;
-use counterfoil_models::protocol::{Begin, Begun, Confirm, Exchange, Paired, Refusal};
+use counterfoil_models::protocol::{Begin, Begun, CERTIFIED, Confirm, Exchange, Paired, Refusal};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
@@ -43,14 +44,17 @@ pub async fn begin(address: &str, visitor: &str) -> Result<Pairing> {
     };
     let stream = known::reach(&address).await.with_context(away)?;
     let (tls, seen) = certificate::any();
-    let host = ServerName::try_from("counterfoil").expect("it is a name");
+    let host = ServerName::try_from(CERTIFIED).expect("it is a name");
     let stream =
         timeout(CONNECT, TlsConnector::from(Arc::clone(&tls)).connect(host, stream)).await.context("no handshake")?;
     let mut sender = open(stream.with_context(away)?).await?;
     let fingerprint = seen.get().cloned().context("the box showed no certificate")?;
     let begin = Begin { name: visitor.to_owned() };
     let begun: Begun = ask(&mut sender, Method::POST, &address, "/v1/pair/begin", &begin).await?;
-    Ok(Pairing { sender, address, fingerprint, id: begun.id, name: begun.name, seconds: begun.seconds })
+    let name = naming::name(&begun.name).with_context(|| {
+        format!("{address} gives itself a name that is none; set `name` under [network] in its edge.toml")
+    })?;
+    Ok(Pairing { sender, address, fingerprint, id: begun.id, name, seconds: begun.seconds })
 }
 
 impl Pairing {
@@ -85,7 +89,7 @@ async fn ask<T: DeserializeOwned>(
 ) -> Result<T> {
     let body = if method == Method::GET { Bytes::new() } else { serde_json::to_vec(what)?.into() };
     let request =
-        Request::builder().method(method).uri(path).header(HOST, address).header(CONTENT_TYPE, "application/json");
+        Request::builder().method(method).uri(path).header(HOST, CERTIFIED).header(CONTENT_TYPE, "application/json");
     sender.ready().await?;
     let response = sender.send_request(request.body(Full::new(body))?).await?;
     let status = response.status();
@@ -93,7 +97,7 @@ async fn ask<T: DeserializeOwned>(
         Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|e| anyhow::anyhow!(e))?.to_bytes();
     if !status.is_success() {
         let no: Refusal = serde_json::from_slice(&body).with_context(|| format!("{address} answers {status}"))?;
-        bail!("{address} says no: {}", no.error);
+        bail!("{address} says no: {}", printable(&no.error));
     }
     serde_json::from_slice(&body)
         .with_context(|| format!("{address} speaks another language; update it, or this program"))

@@ -1,5 +1,6 @@
 //! The state of the scoreboard: the scene that is shown now, and the people who have joined.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -203,15 +204,16 @@ impl GameView {
         self.lock().shown.as_ref().filter(|(shown, _)| *shown == round).map(|(_, picture)| picture.clone())
     }
 
-    /// Lets a person join under a name. Returns the person's secret id.
+    /// Lets a person at the address `from` join under a name. Returns the person's secret id.
     ///
     /// # Errors
-    /// Returns a [`Refused`] when the name is invalid or taken, or the game is full.
-    pub fn join(&self, name: &str) -> Result<String, Refused> {
+    /// Returns a [`Refused`] when the name is invalid or taken, or the game is full, or has too many
+    /// people from this address.
+    pub fn join(&self, name: &str, from: IpAddr) -> Result<String, Refused> {
         let contestants = self.scene.borrow().contestants.clone();
         let mut inside = self.lock();
-        let id = inside.audience.join(name, &contestants)?;
-        let people = inside.audience.names();
+        let id = inside.audience.join(name, from, &contestants)?;
+        let people = inside.audience.sorted_names();
         drop(inside);
         self.set(|scene| scene.people = people);
         Ok(id)
