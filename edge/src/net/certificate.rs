@@ -4,13 +4,11 @@
 //! certificate; clocks and host names do not matter.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use counterfoil_models::protocol::CERTIFIED;
-use counterfoil_models::{sha256_hex, sync};
+use counterfoil_models::{sha256_hex, write_private, write_whole};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -29,14 +27,16 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads the certificate from a state folder, or creates one if there is none.
+    /// Reads the certificate from a state folder, or creates one if there is none: its file or that of its key is missing
+    /// or empty.
     ///
     /// # Errors
     /// [`Error::State`] when the certificate exists but cannot be used: a new one would lock out every
     /// client that has paired.
     pub fn of(state: &Path) -> Result<Self> {
         let (certificate, key) = (state.join(CERTIFICATE), state.join(KEY));
-        if !certificate.exists() || !key.exists() {
+        let is_there = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() > 0);
+        if !is_there(&certificate) || !is_there(&key) {
             Self::make(state)?;
         }
         let damaged = |path: &Path, what: String| Error::State {
@@ -82,20 +82,14 @@ impl Certificate {
             what,
             remedy: "make room on the disk, or give the folder to the user who runs this program",
         };
-        let io = |e: io::Error| trouble(format!("cannot be written ({e})"));
         let made = |e: rcgen::Error| trouble(format!("gets no certificate ({e})"));
         let key = KeyPair::generate().map_err(made)?;
         // Valid from 1975 to 4096, because the clock of a box may be wrong.
         let certificate =
             CertificateParams::new(vec![CERTIFIED.into()]).and_then(|params| params.self_signed(&key)).map_err(made)?;
-        fs::create_dir_all(&folder).map_err(io)?;
         // The key is written first: a certificate without a key is created again.
-        for (name, text, mode) in [(KEY, key.serialize_pem(), 0o600), (CERTIFICATE, certificate.pem(), 0o644)] {
-            let path = state.join(name);
-            let mut options = fs::OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&path).map_err(io)?;
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
-        }
-        Ok(sync(&folder)?)
+        let written = write_private(&state.join(KEY), key.serialize_pem().as_bytes())
+            .and_then(|()| write_whole(&state.join(CERTIFICATE), certificate.pem().as_bytes()));
+        written.map_err(|e| trouble(e.to_string()))
     }
 }

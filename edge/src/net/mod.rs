@@ -80,16 +80,17 @@ pub struct Net {
 /// Starts the network services that the configuration names; `None` if it names neither an address nor a broker.
 ///
 /// # Errors
-/// [`Error::Network`] when an address, a thread or mDNS cannot be used; [`Error::State`] when the
-/// certificate or the identity of the box is damaged.
+/// [`Error::Network`] when an address, a thread or mDNS cannot be used; [`Error::State`] when the certificate or the
+/// identity of a box without a camera is damaged. A box with a camera goes on without them.
 pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Result<Option<Net>> {
     if config.network.listen.is_none() && config.mqtt.is_none() {
         return Ok(None);
     }
     let name = config.network.name.clone().unwrap_or_else(hostname);
-    let certificate = config.network.listen.map(|_| Certificate::of(&config.state)).transpose()?;
-    let fingerprint = certificate.as_ref().map(Certificate::fingerprint).unwrap_or_default();
     let notifier: Arc<dyn Notifier> = Arc::new(notifier);
+    let certificate = config.network.listen.map(|_| Certificate::of(&config.state));
+    let certificate = unless_judging(certificate, config, &*notifier, "nobody can connect to the box")?;
+    let fingerprint = certificate.as_ref().map(Certificate::fingerprint).unwrap_or_default();
     let state = Arc::new(AppState {
         name: name.clone(),
         config: config.clone(),
@@ -132,16 +133,34 @@ pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Resu
         }
         listening = Some((address, fingerprint));
     }
-    if let Some(page) = config.network.page {
+    if let Some(page) = config.network.page.filter(|_| listening.is_some()) {
         let (listener, _) = bind(page)?;
         runtime.spawn(server::serve(listener, None, api::open(Arc::clone(&state)), places));
     }
-    if let Some(mqtt) = &config.mqtt {
-        let id = identity::of(&config.state)?;
+    let id = config.mqtt.as_ref().map(|_| identity::of(&config.state));
+    let id = unless_judging(id, config, &*notifier, "the MQTT broker hears nothing")?;
+    if let Some((mqtt, id)) = config.mqtt.as_ref().zip(id) {
         runtime.spawn(mqtt::speak(mqtt.clone(), id, state, move |what| notifier.complain(&what)));
     }
     drop(entered);
     Ok(Some(Net { runtime: Some(runtime), announced, name, listening }))
+}
+
+/// Reports what the network needs from the state folder and does not get, and goes on without it if the box has a camera
+/// to judge by. A box without a camera is there for the network only, so it fails.
+fn unless_judging<T>(
+    needed: Option<Result<T>>,
+    config: &Config,
+    notifier: &dyn Notifier,
+    lost: &str,
+) -> Result<Option<T>> {
+    match needed.transpose() {
+        Err(error) if config.source.looks() => {
+            notifier.complain(&format!("{error}. Until then {lost}; it judges its camera"));
+            Ok(None)
+        }
+        needed => needed,
+    }
 }
 
 impl Drop for Net {

@@ -124,51 +124,47 @@ fn a_backup_that_fails_stops_nothing_and_catches_up() {
     assert!(fs::read(out.join(last)).unwrap() == fs::read(Path::new(&copy).join(last)).unwrap());
 }
 
-/// A disk that is read-only or full from the first start on, with and without a network.
+/// A disk that is read-only or full when the box starts, with and without a network.
 #[test]
 fn a_box_goes_on_judging_while_its_state_folder_cannot_be_written_and_writes_again_afterwards() {
-    let Some(disk) = SmallDisk::mount("4m") else { return };
+    let Some(disk) = SmallDisk::mount("8m") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let [inbox, config] = ["inbox", "edge.toml"].map(|name| dir.path().join(name));
+    let [inbox, config] = ["inbox", "edge.toml"].map(|name| dir.path().join(name).display().to_string());
     fs::create_dir(&inbox).unwrap();
-    let picture = fs::read(root().join("models/pretrained/specimen-note/golden/weave.png")).unwrap();
-    let state = disk.path("state");
-    for (trouble, network) in [("ro", ""), ("ro", "[network]\nlisten = \"127.0.0.1:0\"\n"), ("full", "")] {
-        let text = format!("source = \"dir:{}\"\nstate = {state:?}\nlights = \"none\"\n{network}", inbox.display());
-        fs::write(&config, text).unwrap();
+    let pretrained = root().join("models/pretrained");
+    let picture = fs::read(pretrained.join("specimen-note/golden/weave.png")).unwrap();
+    let (state, filler) = (disk.path("state"), disk.path("filler"));
+    let bundle = pretrained.join("specimen-note-statistics").display().to_string();
+    edge(["model", "install", &bundle, "--select", "--state", &state]).ok();
+    for (recorded, (trouble, network)) in
+        [("ro", ""), ("ro", "[network]\nlisten = \"127.0.0.1:0\"\n"), ("full", "")].into_iter().enumerate()
+    {
+        fs::write(&config, format!("source = \"dir:{inbox}\"\nstate = {state:?}\nlights = \"none\"\n{network}"))
+            .unwrap();
         if trouble == "ro" {
             disk.remount("ro");
         } else {
-            let filler = vec![0u8; 8 << 20];
-            assert!(fs::write(disk.0.path().join("filler"), filler).is_err());
+            assert!(fs::write(&filler, vec![0u8; 16 << 20]).is_err());
         }
-        let bundle = root().join("models/pretrained/specimen-note-statistics");
-        let config = config.display().to_string();
-        let watching =
-            Watching::start(["watch", "--json", "--config", &config, "--bundle", &bundle.display().to_string()], &[]);
-        watching.wait_for_message("so verdicts are not recorded");
-        if !network.is_empty() {
-            watching.wait_for_message("nobody can connect");
-        }
+        let watching = Watching::start(["watch", "--json", "--config", &config], &[]);
         watching.wait_for_message("files were in");
         let show = |name: &str| {
-            fs::write(inbox.join(name), &picture).unwrap();
-            watching.next()["said"].clone()
+            fs::write(Path::new(&inbox).join(format!("{recorded}-{name}.png")), &picture).unwrap();
+            assert_ne!(watching.next()["said"], "unjudged");
         };
-        assert_ne!(show("1.png"), "unjudged");
+        show("unrecorded");
+        watching.wait_for_message("so verdicts are not recorded");
+        assert_eq!(watching.messages().contains("nobody can connect"), !network.is_empty(), "{}", watching.messages());
         if trouble == "ro" {
             disk.remount("rw");
         } else {
-            fs::remove_file(disk.0.path().join("filler")).unwrap();
+            fs::remove_file(&filler).unwrap();
         }
-        assert_ne!(show("2.png"), "unjudged");
+        show("recorded");
         watching.signal("TERM");
         assert_eq!(watching.end().0, Some(0));
         let journal = edge(["journal", "--state", &state]).ok().stdout();
-        assert_eq!(journal.lines().count(), 1 + 1, "{journal}");
-        fs::remove_dir_all(&state).unwrap();
-        for name in ["1.png", "2.png"] {
-            fs::remove_file(inbox.join(name)).unwrap();
-        }
+        assert_eq!(journal.matches("-recorded.png").count(), recorded + 1, "{journal}");
+        assert_eq!(journal.lines().count(), recorded + 2, "{journal}");
     }
 }
