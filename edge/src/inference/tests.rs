@@ -211,7 +211,11 @@ fn weights_that_do_not_fill_their_shape_are_refused() {
 
 #[test]
 fn an_operator_that_tract_lacks_is_refused() {
-    refused(|model| graph(model).node[2].op_type = "Upsample".to_owned(), &["tract cannot run"]);
+    refused(
+        |model| graph(model).node[2].op_type = "Upsample".to_owned(),
+        &["`score`", "Upsample", "cost is not known"],
+    );
+    refused(|model| graph(model).node[2].op_type = "LpPool".to_owned(), &["tract cannot run"]);
 }
 
 #[test]
