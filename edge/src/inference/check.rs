@@ -11,6 +11,7 @@ use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
+use super::tract::measure::INTEGER;
 use super::{EngineError, cost, extent};
 
 /// The range of ONNX operator sets with which tract 0.23 is tested.
@@ -46,6 +47,12 @@ fn bounds(graph: &pb::GraphProto) -> Result<(), EngineError> {
         let lists = node.attribute.iter().flat_map(|held| [held.ints.len(), held.floats.len(), held.strings.len()]);
         let longest = lists.chain([node.input.len(), node.output.len()]).max().unwrap_or_default();
         cost::within("values in a list of one node", longest as u64, cost::LIST as u64)?;
+        let integers = node.attribute.iter().flat_map(|held| held.ints.iter().chain([&held.i]));
+        let largest = integers.map(|integer| integer.unsigned_abs()).max().unwrap_or_default();
+        // The end of a slice may be larger than any length.
+        if !matches!(&*node.op_type, "Slice" | "Constant") {
+            cost::within("as an integer of one node", largest, INTEGER.unsigned_abs())?;
+        }
         if let Some(name) = node.output.iter().find(|name| !name.is_empty() && !made.insert(name.as_str())) {
             return Err(not_onnx(format!("two nodes make `{name}`")));
         }

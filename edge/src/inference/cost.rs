@@ -1,7 +1,7 @@
 //! What a network may cost, and what one node of it costs by the shapes of its inputs and outputs.
 //!
 //! A picture is judged in a few seconds and in the memory of a small box. The largest network that this project
-//! makes costs a twentieth of each limit. An operator whose cost does not follow from shapes is not accepted: the
+//! makes costs a tenth of each limit. An operator whose cost does not follow from shapes is not accepted: the
 //! number of rounds of a `Loop`, for example, is decided while it runs.
 
 use tract_onnx::pb;
@@ -16,11 +16,14 @@ pub(super) const OUTPUTS: usize = 64;
 pub(super) const LIST: usize = 256;
 /// Largest number of dimensions of a tensor.
 pub(super) const RANK: usize = 8;
-/// Largest number of elements of all results together, and of the patches that a convolution copies.
-pub(super) const ELEMENTS: u64 = 1 << 25;
+/// Largest number of elements of the results that are needed at the same time, with the patches that a convolution
+/// copies.
+pub(super) const ELEMENTS: u64 = 1 << 24;
 /// Largest number of multiply-adds for one picture.
-pub(super) const MULTIPLY_ADDS: u64 = 1 << 34;
+pub(super) const MULTIPLY_ADDS: u64 = 1 << 33;
 
+/// Multiply-adds that take the time of reading or writing one element.
+const ELEMENT: u64 = 4;
 /// Multiply-adds that take the time of one value of an exponential or a logarithm.
 const TRANSCENDENTAL: u64 = 16;
 
@@ -130,7 +133,7 @@ fn work(operator: &str) -> Option<Work> {
         | "Trilu"
         | "Unsqueeze"
         | "Where"
-        | "Xor" => Work::Elements(1),
+        | "Xor" => Work::Elements(ELEMENT),
         "Celu" | "Cos" | "Elu" | "Erf" | "Exp" | "Gelu" | "Log" | "LogSoftmax" | "Mish" | "Pow" | "Selu"
         | "Sigmoid" | "Sin" | "Softmax" | "Softplus" | "Softsign" | "Tanh" => Work::Elements(TRANSCENDENTAL),
         "AveragePool" | "LpPool" | "MaxPool" => Work::Pool,
@@ -151,6 +154,7 @@ pub(super) fn is_known(node: &pb::NodeProto) -> bool {
 /// What has been counted of a graph.
 #[derive(Debug, Default)]
 pub(super) struct Cost {
+    /// The elements that are in memory.
     elements: u64,
     multiply_adds: u64,
 }
@@ -171,7 +175,7 @@ impl Cost {
         // Weights are [M, C, k...]: each result is the sum of a patch of C * k values.
         let weights = |index: usize| product(input(index).get(1..).unwrap_or_default());
         let mut copied = 0;
-        let work = match work(&node.op_type).unwrap_or(Work::Elements(1)) {
+        let work = match work(&node.op_type).unwrap_or(Work::Elements(ELEMENT)) {
             Work::Elements(times) => times.saturating_mul(read.saturating_add(made)),
             Work::Pool => made.saturating_mul(ints(node, "kernel_shape").fold(1, u64::saturating_mul)),
             Work::Conv => {
@@ -194,10 +198,15 @@ impl Cost {
             }
             Work::Einsum => einsum(node, inputs),
         };
-        self.elements = self.elements.saturating_add(made).saturating_add(copied);
+        self.elements = self.elements.saturating_add(made);
         self.multiply_adds = self.multiply_adds.saturating_add(work);
-        within("elements in all its results", self.elements, ELEMENTS)?;
+        within("elements in memory at once", self.elements.saturating_add(copied), ELEMENTS)?;
         within("multiply-adds for one picture", self.multiply_adds, MULTIPLY_ADDS)
+    }
+
+    /// Takes off elements that are no longer needed.
+    pub(super) fn free(&mut self, elements: u64) {
+        self.elements = self.elements.saturating_sub(elements);
     }
 }
 
@@ -250,31 +259,30 @@ mod tests {
         pb::NodeProto { op_type: operator.to_owned(), attribute, ..Default::default() }
     }
 
-    fn counted(node: &pb::NodeProto, inputs: &[&[u64]], output: &[u64]) -> (u64, u64) {
+    fn counted(node: &pb::NodeProto, inputs: &[&[u64]], output: &[u64]) -> u64 {
         let inputs: Vec<Vec<u64>> = inputs.iter().map(|shape| shape.to_vec()).collect();
         let mut cost = Cost::default();
         cost.add(node, &inputs, &[output.to_vec()]).unwrap();
-        (cost.multiply_adds, cost.elements)
+        cost.multiply_adds
     }
 
     #[test]
     fn the_work_of_a_node_follows_from_its_shapes() {
         let int = |name: &str, i| pb::AttributeProto { name: name.to_owned(), i, ..Default::default() };
         let conv = node("Conv", Vec::new());
-        // 8 * 8 places of 16 channels, each from 3 * 5 * 5 values; the patches are 75 values at each place.
-        let (work, elements) = counted(&conv, &[&[1, 3, 12, 12], &[16, 3, 5, 5]], &[1, 16, 8, 8]);
-        assert_eq!((work, elements), (16 * 64 * 75, 16 * 64 + 75 * 64));
+        // 8 * 8 places of 16 channels, each from 3 * 5 * 5 values.
+        assert_eq!(counted(&conv, &[&[1, 3, 12, 12], &[16, 3, 5, 5]], &[1, 16, 8, 8]), 16 * 64 * 75);
         // Depthwise: each channel from 5 * 5 values of its own.
-        assert_eq!(counted(&conv, &[&[1, 16, 12, 12], &[16, 1, 5, 5]], &[1, 16, 8, 8]).0, 16 * 64 * 25);
-        assert_eq!(counted(&node("MatMul", Vec::new()), &[&[7, 5], &[5, 3]], &[7, 3]).0, 7 * 5 * 3);
-        assert_eq!(counted(&node("Gemm", vec![int("transA", 1)]), &[&[5, 7], &[5, 3]], &[7, 3]).0, 7 * 5 * 3);
+        assert_eq!(counted(&conv, &[&[1, 16, 12, 12], &[16, 1, 5, 5]], &[1, 16, 8, 8]), 16 * 64 * 25);
+        assert_eq!(counted(&node("MatMul", Vec::new()), &[&[7, 5], &[5, 3]], &[7, 3]), 7 * 5 * 3);
+        assert_eq!(counted(&node("Gemm", vec![int("transA", 1)]), &[&[5, 7], &[5, 3]], &[7, 3]), 7 * 5 * 3);
         let kernel = pb::AttributeProto { name: "kernel_shape".to_owned(), ints: vec![4, 2], ..Default::default() };
-        assert_eq!(counted(&node("AveragePool", vec![kernel]), &[&[1, 1, 8, 8]], &[1, 1, 2, 4]).0, 8 * 8);
+        assert_eq!(counted(&node("AveragePool", vec![kernel]), &[&[1, 1, 8, 8]], &[1, 1, 2, 4]), 8 * 8);
         let equation =
             pb::AttributeProto { name: "equation".to_owned(), s: b"nahw,nbhw->nhab".to_vec(), ..Default::default() };
         let einsum = node("Einsum", vec![equation]);
-        assert_eq!(counted(&einsum, &[&[2, 3, 5, 7], &[2, 4, 5, 7]], &[2, 5, 3, 4]).0, 2 * 3 * 4 * 5 * 7);
-        assert_eq!(counted(&node("Tanh", Vec::new()), &[&[9]], &[9]).0, 2 * 9 * TRANSCENDENTAL);
+        assert_eq!(counted(&einsum, &[&[2, 3, 5, 7], &[2, 4, 5, 7]], &[2, 5, 3, 4]), 2 * 3 * 4 * 5 * 7);
+        assert_eq!(counted(&node("Tanh", Vec::new()), &[&[9]], &[9]), 2 * 9 * TRANSCENDENTAL);
     }
 
     #[test]
@@ -284,9 +292,21 @@ mod tests {
         let error = cost.add(&node("Relu", Vec::new()), std::slice::from_ref(&huge), std::slice::from_ref(&huge));
         assert!(matches!(error, Err(EngineError::Costly { .. })));
         let mut cost = Cost::default();
-        let heavy = cost.add(&node("MatMul", Vec::new()), &[vec![1 << 12, 1 << 12], vec![]], &[vec![1 << 12, 1 << 12]]);
+        let heavy = cost.add(&node("MatMul", Vec::new()), &[vec![1 << 11, 1 << 14], vec![]], &[vec![1 << 11, 1 << 11]]);
         let message = heavy.unwrap_err().to_string();
-        assert!(message.contains("68719476736 multiply-adds") && message.contains("17179869184"), "{message}");
+        assert!(message.contains("68719476736 multiply-adds") && message.contains("8589934592"), "{message}");
+    }
+
+    #[test]
+    fn results_that_are_no_longer_needed_take_no_memory() {
+        let (relu, shape) = (node("Relu", Vec::new()), vec![ELEMENTS / 2 + 1]);
+        let mut cost = Cost::default();
+        for _ in 0..3 {
+            cost.add(&relu, std::slice::from_ref(&shape), std::slice::from_ref(&shape)).unwrap();
+            cost.free(shape[0]);
+        }
+        cost.add(&relu, std::slice::from_ref(&shape), std::slice::from_ref(&shape)).unwrap();
+        assert!(cost.add(&relu, std::slice::from_ref(&shape), std::slice::from_ref(&shape)).is_err());
     }
 
     #[test]

@@ -85,10 +85,9 @@ fn measure(kind: Kind, mut bytes: &[u8], extent: &mut Extent) -> Result<(), Engi
         let Some(inside) = kind.inside(field) else { continue };
         extent.nodes += usize::from(matches!(inside, Kind::Node));
         extent.messages += 1;
-        // A graph inside an attribute is refused later; the graphs in it are not measured.
-        if !matches!((kind, inside), (Kind::Attribute, Kind::Graph)) {
-            measure(inside, inner, extent)?;
-        }
+        // Only operators that are not accepted have graphs, and graphs in graphs could be of any depth.
+        cost::within("graphs inside nodes", u64::from(matches!((kind, inside), (Kind::Attribute, Kind::Graph))), 0)?;
+        measure(inside, inner, extent)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 mod guard;
 pub(in crate::inference) mod halves;
-mod measure;
+pub(in crate::inference) mod measure;
 
 use std::sync::Arc;
 
@@ -46,7 +46,11 @@ impl Backend for Tract {
             if let Err(error) = measure::check(graph, &inference, &outlets_by_name)? {
                 return Ok(Err(error));
             }
-            Ok(Ok(inference.into_optimized()?.into_runnable()?))
+            let plan = inference.into_optimized()?;
+            if let Err(error) = measure::check_plan(&plan)? {
+                return Ok(Err(error));
+            }
+            Ok(Ok(plan.into_runnable()?))
         };
         let plan = guarded(plan).map_err(unsupported)??;
         let output_shapes = (0..outputs.len()).map(|slot| output_shape(&plan, slot)).collect::<Result<_, _>>()?;
