@@ -109,6 +109,10 @@ pub enum Error {
         what: String,
     },
 
+    /// A bundle did not open in a child process with limits.
+    #[error("{0}")]
+    Trial(String),
+
     /// A bundle is older than the installed bundle of the same name.
     #[error(
         "{name} number {found} is older than number {installed}, which is installed; `--older` installs it all the same"

@@ -26,6 +26,7 @@ mod cmd {
     pub(crate) mod serve;
     pub(crate) mod state;
     pub(crate) mod token;
+    pub(crate) mod try_bundle;
     pub(crate) mod watch;
 }
 
@@ -65,6 +66,8 @@ enum Command {
     CheckConfig(cmd::check_config::Cmd),
     LightsOut(cmd::lights_out::Cmd),
     Doctor(cmd::doctor::Cmd),
+    #[command(hide = true, name = counterfoil_edge::store::trial::COMMAND)]
+    TryBundle(cmd::try_bundle::Cmd),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(cmd) => cmd.run(&mut out),
         Command::LightsOut(cmd) => cmd.run(&mut out),
         Command::Doctor(cmd) => cmd.run(&mut out),
+        Command::TryBundle(cmd) => cmd.run(&mut out),
     };
     ran.unwrap_or_else(|error| {
         // A closed pipe is no failure to report. The exit code is still 2, because the output is incomplete.

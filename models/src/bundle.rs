@@ -4,10 +4,11 @@
 //! sizes and hashes before any file is used.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
+use rustix::io::Errno;
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -38,7 +39,7 @@ impl Bundle {
     /// # Errors
     /// [`Error::Bundle`] when the manifest is missing, damaged, of a newer schema or contradicts itself, or when a
     /// file is missing, changed or lies outside the bundle; [`Error::Io`] when a file cannot be read, is too long or
-    /// is not a regular file.
+    /// is a link, a pipe or a device.
     pub fn open(dir: &Path) -> Result<Self> {
         Self::open_to_run(dir).map(|(bundle, _)| bundle)
     }
@@ -51,15 +52,7 @@ impl Bundle {
     /// The errors of [`open`](Self::open).
     pub fn open_to_run(dir: &Path) -> Result<(Self, Vec<u8>)> {
         let fault = |what: String, remedy| Error::Bundle { bundle: dir.to_path_buf(), what, remedy };
-        let path = dir.join(MANIFEST);
-        let text = read_limited(&path, limits::MANIFEST).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => fault(
-                format!("no {MANIFEST} in it, so it is no bundle"),
-                "give the folder that `counterfoil export` wrote",
-            ),
-            _ => Error::io("read", &path)(e),
-        })?;
-
+        let text = Self::read_manifest(dir)?;
         let SchemaOnly { schema } = serde_json::from_slice(&text)
             .map_err(|e| fault(format!("{MANIFEST} is damaged ({e})"), "copy or export the bundle again"))?;
         if schema > SCHEMA {
@@ -88,6 +81,33 @@ impl Bundle {
         Ok((bundle, discriminator))
     }
 
+    /// Reads the bytes of the manifest of a bundle, unchecked: a signature is checked on them before they are parsed.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] when there is none; [`Error::Io`] when it cannot be read, is too long or is a link, a pipe or
+    /// a device.
+    pub fn read_manifest(dir: &Path) -> Result<Vec<u8>> {
+        read_plain(dir, MANIFEST, limits::MANIFEST).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::Bundle {
+                bundle: dir.to_path_buf(),
+                what: format!("no {MANIFEST} in it, so it is no bundle"),
+                remedy: "give the folder that `counterfoil export` wrote",
+            },
+            _ => Error::io("read", &dir.join(MANIFEST))(e),
+        })
+    }
+
+    /// Reads the signature of a bundle's manifest, unchecked; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, is longer than `limit` bytes or is a link, a pipe or a device.
+    pub fn read_signature(dir: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+        match read_plain(dir, SIGNATURE, limit) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(Error::io("read", &dir.join(SIGNATURE))),
+        }
+    }
+
     /// The bundle's folder.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -110,7 +130,7 @@ impl Bundle {
     ///
     /// # Errors
     /// [`Error::Bundle`] when it is missing, changed, not in the manifest or not inside the folder; [`Error::Io`]
-    /// when it cannot be read, is too long or is not a regular file.
+    /// when it cannot be read, is too long or is a link, a pipe or a device.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         let fault = |what: String, remedy| Error::Bundle { bundle: self.dir.clone(), what, remedy };
         let entry = self
@@ -124,10 +144,9 @@ impl Bundle {
                 "do not trust this bundle",
             ));
         }
-        let path = self.dir.join(name);
-        let bytes = read_limited(&path, limits::NETWORK as u64).map_err(|e| match e.kind() {
+        let bytes = read_plain(&self.dir, name, limits::NETWORK as u64).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => fault(format!("{name} is missing"), "copy the whole bundle again"),
-            _ => Error::io("read", &path)(e),
+            _ => Error::io("read", &self.dir.join(name))(e),
         })?;
         if bytes.len() as u64 != entry.bytes || sha256_hex(&bytes) != entry.sha256 {
             return Err(fault(
@@ -154,6 +173,41 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it has {} MB and at most {} are read", found.len() >> 20, limit >> 20)));
     }
     fs::read(path)
+}
+
+/// Reads a file of at most `limit` bytes below `dir`. Neither the file nor a folder of `name` may be a link, and the
+/// file must not be a pipe or a device: what a link leads to is not the bundle's, and a pipe would wait for a writer.
+fn read_plain(dir: &Path, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let mut parts: Vec<&str> = name.split('/').collect();
+    let last = parts.pop().unwrap_or_default();
+    let folder = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let mut at = openat(CWD, dir, folder, Mode::empty())?;
+    for part in parts {
+        at = openat(&at, part, folder | OFlags::NOFOLLOW, Mode::empty()).map_err(linked)?;
+    }
+    // Without `NONBLOCK`, opening a pipe waits for a writer.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat(&at, last, flags, Mode::empty()).map_err(linked)?);
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is not a regular file; a bundle holds nothing else"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(limit)).unwrap_or_default());
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!("it has {} MB and at most {} are read", found.len() >> 20, limit >> 20)));
+    }
+    Ok(bytes)
+}
+
+fn linked(error: Errno) -> io::Error {
+    match error {
+        // A folder that is a link gives the same error as a file in the place of the folder.
+        Errno::LOOP | Errno::NOTDIR => {
+            io::Error::other("it is a link or in one; a bundle holds plain files in plain folders")
+        }
+        error => error.into(),
+    }
 }
 
 /// Whether a name stays inside the folder that it is joined to.
@@ -239,11 +293,9 @@ impl Draft {
         for name in bundle.manifest.files.keys() {
             draft.add(name, &bundle.read(name)?)?;
         }
-        for name in [MANIFEST, SIGNATURE] {
-            let path = bundle.dir.join(name);
-            if name == MANIFEST || path.exists() {
-                draft.add(name, &read_limited(&path, limits::MANIFEST).map_err(Error::io("read", &path))?)?;
-            }
+        draft.add(MANIFEST, &Bundle::read_manifest(&bundle.dir)?)?;
+        if let Some(signature) = Bundle::read_signature(&bundle.dir, limits::MANIFEST)? {
+            draft.add(SIGNATURE, &signature)?;
         }
         let copy = draft.place()?;
         if copy.id == bundle.id {
@@ -361,6 +413,35 @@ mod tests {
         draft.add(DISCRIMINATOR, b"onnx").unwrap();
         drop(draft);
         assert_eq!(names(dir.path()), 0);
+    }
+
+    #[test]
+    fn only_plain_files_are_a_bundle() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (target, outside) = (dir.path().join("bundle"), dir.path().join("outside"));
+        write(&target, false, b"onnx").unwrap();
+        let complaint = || Bundle::open(&target).unwrap_err().to_string();
+        // Each file in turn becomes a link to the same bytes elsewhere, and so does the folder of one.
+        for name in [MANIFEST, DISCRIMINATOR, "golden/a.png", "golden"] {
+            fs::rename(target.join(name), &outside).unwrap();
+            symlink(&outside, target.join(name)).unwrap();
+            assert!(complaint().contains("link"), "{name}: {}", complaint());
+            fs::remove_file(target.join(name)).unwrap();
+            fs::rename(&outside, target.join(name)).unwrap();
+        }
+        let opened = Bundle::open(&target).unwrap();
+        symlink("/etc/hostname", target.join(SIGNATURE)).unwrap();
+        assert!(Draft::copy(&opened, &dir.path().join("copy")).is_err(), "a signature that is a link");
+
+        // A pipe without a writer is refused and not waited for.
+        fs::remove_file(target.join(DISCRIMINATOR)).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(CWD, target.join(DISCRIMINATOR), fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+        assert!(complaint().contains("not a regular file"), "{}", complaint());
+        fs::remove_file(target.join(DISCRIMINATOR)).unwrap();
+        fs::create_dir(target.join(DISCRIMINATOR)).unwrap();
+        assert!(complaint().contains("not a regular file"), "{}", complaint());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use counterfoil_edge::config::STATE;
 use counterfoil_edge::store::slots::{Slot, Slots, short};
+use counterfoil_edge::store::trial::Abandon;
 use counterfoil_edge::store::trust::Trust;
 
 /// Installs, lists and selects the models of this box
@@ -59,8 +60,8 @@ impl Cmd {
         let slots = Slots::of(&self.state);
         let models = match self.what {
             What::Install { bundle, older, select } => {
-                let slot = slots.install(&bundle, &Trust::of(&self.state)?, older)?;
-                vec![if select { slots.select(&slot.id)? } else { slot }]
+                let install = if select { Slots::install_and_select } else { Slots::install };
+                vec![install(&slots, &bundle, &Trust::of(&self.state)?, older, &Abandon::default())?]
             }
             What::List => slots.list()?,
             What::Select { id } => vec![slots.select(&id)?],

@@ -21,6 +21,7 @@ use counterfoil_edge::show::panel::{NewsDevice, Notices, Panel};
 use counterfoil_edge::show::screen::Words;
 use counterfoil_edge::signals::{self, SignalRequest};
 use counterfoil_edge::store::journal::Journal;
+use counterfoil_edge::store::leftovers;
 use counterfoil_edge::watch::empty_scene::EmptyScene;
 use counterfoil_edge::watch::reporter::Reporter;
 use counterfoil_edge::watch::state::{Mode, State};
@@ -88,6 +89,9 @@ impl Cmd {
             bail!("--as names what was enrolled in a state folder; say which with --state");
         }
         let log: Log = Arc::new(say);
+        if let Some(state) = state {
+            leftovers::sweep(state);
+        }
         let models = Supervisor::open(config.bundle.as_deref(), state, self.enrolled.clone(), Arc::clone(&log))?;
         let unsure = state.filter(|_| config.keep_unsure).map(UnsureStore::in_state);
         let mut journal = state.filter(|_| config.journal).map(|state| Journal::of(&state.join("journal")));

@@ -1,8 +1,9 @@
 //! Checks the bytes of an ONNX model and decodes them into a message that is safe to give to a backend.
 //!
-//! The checks read only the protobuf message, before any network is built: sizes, opset, external data, NaN
-//! weights, and the declaration of the input.
+//! The checks read only the protobuf message, before any network is built: sizes, operators, opset, external data,
+//! NaN weights, and the declaration of the input.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use counterfoil_models::limits;
@@ -10,7 +11,8 @@ use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
-use super::EngineError;
+use super::tract::measure::INTEGER;
+use super::{EngineError, cost, extent};
 
 /// The range of ONNX operator sets with which tract 0.23 is tested.
 pub const OPSETS: RangeInclusive<i64> = 9..=18;
@@ -20,6 +22,7 @@ pub(super) fn read(onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
     if onnx.len() > limits::NETWORK {
         return Err(EngineError::TooLarge { bytes: onnx.len() });
     }
+    extent::check(onnx)?;
     let proto = pb::ModelProto::decode(onnx).map_err(|error| not_onnx(error.to_string()))?;
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
     let opset = proto.opset_import.iter().find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"));
@@ -28,7 +31,33 @@ pub(super) fn read(onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
         return Err(EngineError::Opset { found });
     }
     tensors(graph)?;
+    bounds(graph)?;
     Ok(proto)
+}
+
+/// Checks that the lists of `graph` are no longer than those of a network, and that the cost of every node is known.
+fn bounds(graph: &pb::GraphProto) -> Result<(), EngineError> {
+    cost::within("nodes", graph.node.len() as u64, cost::NODES as u64)?;
+    cost::within("outputs", graph.output.len() as u64, cost::OUTPUTS as u64)?;
+    let mut made = HashSet::new();
+    for node in &graph.node {
+        if !cost::is_known(node) {
+            return Err(EngineError::Operator { operator: node.op_type.clone(), node: node.name.clone() });
+        }
+        let lists = node.attribute.iter().flat_map(|held| [held.ints.len(), held.floats.len(), held.strings.len()]);
+        let longest = lists.chain([node.input.len(), node.output.len()]).max().unwrap_or_default();
+        cost::within("values in a list of one node", longest as u64, cost::LIST as u64)?;
+        let integers = node.attribute.iter().flat_map(|held| held.ints.iter().chain([&held.i]));
+        let largest = integers.map(|integer| integer.unsigned_abs()).max().unwrap_or_default();
+        // The end of a slice may be larger than any length.
+        if !matches!(&*node.op_type, "Slice" | "Constant") {
+            cost::within("as an integer of one node", largest, INTEGER.unsigned_abs())?;
+        }
+        if let Some(name) = node.output.iter().find(|name| !name.is_empty() && !made.insert(name.as_str())) {
+            return Err(not_onnx(format!("two nodes make `{name}`")));
+        }
+    }
+    Ok(())
 }
 
 /// Checks every tensor of `graph` and of the graphs in the attributes of its nodes.
@@ -44,6 +73,7 @@ fn tensors(graph: &pb::GraphProto) -> Result<(), EngineError> {
 
 fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
     let name = || tensor.name.clone();
+    cost::within("dimensions in one tensor", tensor.dims.len() as u64, cost::RANK as u64)?;
     if tensor.data_location == Some(DataLocation::External as i32) || !tensor.external_data.is_empty() {
         let location = tensor.external_data.iter().find(|entry| entry.key == "location");
         let location = location.map_or_else(String::new, |entry| entry.value.clone());
@@ -85,7 +115,8 @@ fn tensor(tensor: &pb::TensorProto) -> Result<(), EngineError> {
 pub(super) fn input(proto: &pb::ModelProto, shape: &[usize], name: Option<&str>) -> Result<(), EngineError> {
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
     // Up to ONNX IR version 3, weights were listed among the inputs too.
-    let is_weight = |input: &&pb::ValueInfoProto| graph.initializer.iter().any(|weight| weight.name == input.name);
+    let weights: HashSet<&str> = graph.initializer.iter().map(|weight| weight.name.as_str()).collect();
+    let is_weight = |input: &&pb::ValueInfoProto| weights.contains(input.name.as_str());
     let inputs: Vec<_> = graph.input.iter().filter(|input| !is_weight(input)).collect();
     let fits = |input: &pb::ValueInfoProto| {
         let Some(declared) = tensor_type(input) else { return false };
@@ -112,13 +143,12 @@ pub(super) fn input(proto: &pb::ModelProto, shape: &[usize], name: Option<&str>)
 /// The names of the outputs, in the order of the graph.
 pub(super) fn output_names(proto: &pb::ModelProto) -> Result<Vec<String>, EngineError> {
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
-    let produced = |name: &String| {
-        graph.node.iter().any(|node| node.output.contains(name))
-            || graph.initializer.iter().any(|weight| weight.name == *name)
-            || graph.input.iter().any(|input| input.name == *name)
-    };
+    let results = graph.node.iter().flat_map(|node| &node.output);
+    let weights = graph.initializer.iter().map(|weight| &weight.name);
+    let produced: HashSet<&String> =
+        results.chain(weights).chain(graph.input.iter().map(|input| &input.name)).collect();
     let names: Vec<String> = graph.output.iter().map(|output| output.name.clone()).collect();
-    match names.iter().find(|name| !produced(name)) {
+    match names.iter().find(|name| !produced.contains(name)) {
         Some(name) => Err(not_onnx(format!("no node makes its output `{name}`"))),
         None => Ok(names),
     }

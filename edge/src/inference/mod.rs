@@ -2,11 +2,13 @@
 //!
 //! [`Graph`] runs any graph with one float32 input. [`Engine`] is built on it and runs a discriminator of the
 //! bundle contract: `image` in; `score`, `logit` and `embedding` out. A [`Backend`] does the arithmetic; [`tract`]
-//! is the only one. The bytes are checked before a backend reads them (module `check`), because a model file may come
-//! from a stranger. The batch size is fixed at load, so that every shape is planned in advance and the score of a
+//! is the only one. A model file may come from a stranger. So its bytes are checked before a backend reads them (modules
+//! `extent` and `check`), and what it costs is known before it is planned (module `cost`). The batch size is fixed at load, so that every shape is planned in advance and the score of a
 //! picture does not depend on other pictures.
 
 mod check;
+mod cost;
+mod extent;
 pub mod tract;
 
 use std::fmt::Debug;
@@ -74,6 +76,26 @@ pub enum EngineError {
     NotFinite {
         /// The tensor's name.
         tensor: String,
+    },
+    /// The network has more of something than a network may have.
+    #[error("the model has {found} {what}, at most {limit} are accepted; export a smaller network")]
+    Costly {
+        /// What is counted.
+        what: &'static str,
+        /// Its number in the model, or in the part of it that was counted.
+        found: u64,
+        /// The largest number that is accepted.
+        limit: u64,
+    },
+    /// The cost of an operator does not follow from the shapes of its inputs.
+    #[error(
+        "the model's node `{node}` has the operator {operator}, whose cost is not known before it runs; export the network with plainer layers"
+    )]
+    Operator {
+        /// The operator's name.
+        operator: String,
+        /// The node's name, which may be empty.
+        node: String,
     },
     /// The backend cannot run this graph.
     #[error(

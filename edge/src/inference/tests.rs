@@ -109,7 +109,7 @@ fn weights_in_half_precision_are_widened_before_tract_sees_them() {
         let mut model = detective();
         narrow(&mut model);
         change(graph(&mut model));
-        let mut read = check::read(&model.encode_to_vec()).unwrap().graph.unwrap();
+        let mut read = model.graph.unwrap();
         tract::halves::widen(&mut read);
         let casts = read.node.iter().filter(|node| node.op_type == "Cast").count();
         (casts, read.initializer.into_iter().map(|tensor| tensor.name).collect::<Vec<_>>())
@@ -211,7 +211,18 @@ fn weights_that_do_not_fill_their_shape_are_refused() {
 
 #[test]
 fn an_operator_that_tract_lacks_is_refused() {
-    refused(|model| graph(model).node[2].op_type = "Upsample".to_owned(), &["tract cannot run"]);
+    refused(
+        |model| graph(model).node[2].op_type = "Upsample".to_owned(),
+        &["`score`", "Upsample", "cost is not known"],
+    );
+    refused(|model| graph(model).node[2].op_type = "LpPool".to_owned(), &["tract cannot run"]);
+}
+
+/// A message quotes the model, but not without end.
+#[test]
+fn a_reason_is_of_readable_length() {
+    let message = load(|model| graph(model).node[1].input[0] = "x".repeat(100_000)).unwrap_err().to_string();
+    assert!(message.contains("xxx ...") && message.len() < 1000, "{} bytes", message.len());
 }
 
 #[test]

@@ -15,7 +15,9 @@ use tar::EntryType;
 use tokio_stream::StreamExt;
 
 use crate::config::Config;
+use crate::store::leftovers::INCOMING;
 use crate::store::slots::{Slot, Slots};
+use crate::store::trial::Abandon;
 use crate::store::trust::Trust;
 use crate::{Error, Result};
 
@@ -50,14 +52,26 @@ pub(super) async fn take(config: &Config, body: Body) -> Result<Slot, Refused> {
         }
         tar.write_all(&piece).map_err(|e| no_room(&e))?;
     }
-    // In a blocking task, because the golden pictures are judged during the installation.
-    let installed = tokio::task::spawn_blocking(move || install(&state, &trust, tar)).await;
+    // In a blocking task, because it waits for the child that judges the golden pictures. When the client leaves or
+    // the request takes too long, `client` is dropped, and the task ends.
+    let client = Client(Abandon::default());
+    let abandon = client.0.clone();
+    let installed = tokio::task::spawn_blocking(move || install(&state, &trust, tar, &abandon)).await;
     installed.unwrap_or_else(|_| Err(internal(&Error::Panicked)))
 }
 
-fn install(state: &Path, trust: &Trust, mut tar: File) -> Result<Slot, Refused> {
+/// A client that waits for an answer. Dropping it abandons the installation.
+struct Client(Abandon);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+fn install(state: &Path, trust: &Trust, mut tar: File, abandon: &Abandon) -> Result<Slot, Refused> {
     tar.rewind().map_err(|e| no_room(&e))?;
-    let folder = tempfile::Builder::new().prefix(".incoming-").tempdir_in(state).map_err(|e| no_room(&e))?;
+    let folder = tempfile::Builder::new().prefix(INCOMING).tempdir_in(state).map_err(|e| no_room(&e))?;
     unpack(tar, folder.path())?;
     let refused = |error: Error| {
         let status = match error {
@@ -69,9 +83,7 @@ fn install(state: &Path, trust: &Trust, mut tar: File) -> Result<Slot, Refused> 
         // The path of the temporary folder means nothing to the sender.
         (status, error.to_string().replace(&*folder.path().to_string_lossy(), "the bundle"))
     };
-    let slots = Slots::of(state);
-    let slot = slots.install(folder.path(), trust, false).map_err(refused)?;
-    slots.select(&slot.id).map_err(refused)
+    Slots::of(state).install_and_select(folder.path(), trust, false, abandon).map_err(refused)
 }
 
 /// Unpacks a tar into a folder. Accepts only plain files and folders with plain names at most two levels
@@ -187,6 +199,11 @@ mod tests {
             vec![("golden", EntryType::Symlink), ("golden/passwd", EntryType::Regular)],
             vec![("a", EntryType::Regular), ("a", EntryType::Regular)],
             vec![("pipe", EntryType::Fifo)],
+            vec![("manifest.json", EntryType::Link)],
+            vec![("manifest.json", EntryType::Symlink)],
+            vec![("null", EntryType::Char)],
+            vec![("disk", EntryType::Block)],
+            vec![("sparse", EntryType::GNUSparse)],
         ] {
             let dir = tempfile::tempdir().unwrap();
             let (status, why) = unpack(&tar_of(&entries)[..], &dir.path().join("in")).unwrap_err();

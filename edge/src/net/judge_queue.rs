@@ -45,8 +45,10 @@ impl JudgeQueue {
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 while let Ok(Picture { bytes, judged }) = next() {
                     // A request whose client has left is not judged.
-                    if !judged.is_closed() {
-                        let _ = judged.send(judge(&live, &bytes));
+                    if !judged.is_closed()
+                        && let Some(answer) = judge(&live, &bytes, &judged)
+                    {
+                        let _ = judged.send(answer);
                     }
                 }
             });
@@ -63,15 +65,24 @@ impl JudgeQueue {
     }
 }
 
-fn judge(live: &Live, bytes: &[u8]) -> Result<DetectResponse> {
+/// Judges a picture, unless its client leaves while it is decoded.
+fn judge(
+    live: &Live,
+    bytes: &[u8],
+    client: &oneshot::Sender<Result<DetectResponse>>,
+) -> Option<Result<DetectResponse>> {
     let detector = live.detector();
     let begun = Instant::now();
-    let judgement = threads::guarded(|| detector.judge(&*Frame::decode(bytes)?))?;
-    Ok(DetectResponse {
+    let judged = threads::guarded(|| {
+        let frame = Frame::decode(bytes)?;
+        if client.is_closed() { Ok(None) } else { detector.judge(&frame).map(Some) }
+    });
+    let judgement = judged.transpose()?;
+    Some(judgement.map(|judgement| DetectResponse {
         verdict: judgement.verdict(),
         p_value: judgement.p_value(),
         score: judgement.score().get(),
         seconds: begun.elapsed().as_secs_f64(),
         model: detector.bundle().id().to_owned(),
-    })
+    }))
 }

@@ -5,12 +5,15 @@
 //! STATE/models/current     a link to the slot that runs
 //! STATE/models/previous    a link to the slot that ran before
 //! STATE/models/unproven    the slot that has given no verdict on this box yet, and the number of its starts
+//! STATE/models/counters    the highest counter that was installed of each name
 //! ```
 //!
 //! A link is replaced by a rename and its folder is synced, so after a power cut it is either the old
 //! one or the new one. A selected model is rolled back automatically when it cannot be opened, or when
-//! it gives no verdict in several starts.
+//! it gives no verdict in several starts. A start counts from before the model is opened, so one in which the process
+//! dies counts too.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
@@ -19,6 +22,7 @@ use std::path::{Path, PathBuf};
 use counterfoil_models::{Bundle, Draft, sync, write_whole};
 use serde::{Deserialize, Serialize};
 
+use crate::store::trial::{self, Abandon};
 use crate::store::trust::Trust;
 use crate::{Detector, Error, Result};
 
@@ -28,6 +32,9 @@ const STARTS: u32 = 3;
 const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";
 const UNPROVEN: &str = "unproven";
+const COUNTERS: &str = "counters";
+/// Prefix of a folder that is being filled, or that is to be removed.
+const UNFINISHED: &str = ".bundle-";
 const LOCK: &str = ".lock";
 
 /// The installed models of a box.
@@ -74,29 +81,48 @@ impl Slots {
         Self { folder: state.join("models") }
     }
 
-    /// Installs a bundle after checks: its hashes, its signature if a key is installed, its counter, and its golden
-    /// pictures on this box. The bundle is not selected.
+    /// Installs a bundle after checks: its signature if a key is installed, its hashes, its counter, and its golden
+    /// pictures on this box, in a child process ([`trial`]). The bundle is not selected. A damaged slot of the same
+    /// bundle is replaced.
     ///
     /// # Errors
-    /// The error of the bundle; [`Error::Older`] when a newer bundle of the same name is installed and
-    /// `older` is false.
-    pub fn install(&self, dir: &Path, trust: &Trust, older: bool) -> Result<Slot> {
-        let detector = Detector::open(dir)?;
-        let bundle = detector.bundle();
-        trust.check(bundle)?;
+    /// The error of the bundle; [`Error::Older`] when a newer bundle of the same name was installed and
+    /// `older` is false; [`Error::Trial`] when the bundle does not open within its limits, or after `abandon`.
+    pub fn install(&self, dir: &Path, trust: &Trust, older: bool, abandon: &Abandon) -> Result<Slot> {
+        let signed = trust.check_folder(dir)?;
+        let bundle = Bundle::open(dir)?;
+        if bundle.id() != signed {
+            let what = "its manifest changed while it was read".to_owned();
+            return Err(Error::Untrusted { bundle: dir.to_path_buf(), what });
+        }
         fs::create_dir_all(&self.folder).map_err(|e| trouble(&self.folder, &e))?;
+        self.check_counter(&bundle, older)?;
+        trial::run(&bundle, abandon)?;
         let _lock = self.lock()?;
         self.sweep();
-        let manifest = bundle.manifest();
-        let newest = self.list()?.into_iter().filter(|slot| slot.name == manifest.name).map(|slot| slot.counter).max();
-        if let Some(newest) = newest.filter(|newest| manifest.counter < *newest && !older) {
-            return Err(Error::Older { name: manifest.name.clone(), found: manifest.counter, installed: newest });
+        // Another process may have installed a newer one meanwhile.
+        self.check_counter(&bundle, older)?;
+        if abandon.is_abandoned() {
+            return Err(Error::Trial("the request was given up meanwhile; send it again".to_owned()));
         }
         let slot = self.folder.join(bundle.id());
-        if !slot.exists() {
-            Draft::copy(bundle, &slot)?;
+        if Bundle::open(&slot).is_err() {
+            self.put_aside(&slot)?;
+            Draft::copy(&bundle, &slot)?;
+            self.sweep();
         }
+        self.count()?;
         self.slot(bundle.id())
+    }
+
+    /// Installs a bundle and selects it.
+    ///
+    /// # Errors
+    /// As [`install`](Self::install), and [`Error::State`] when the link cannot be written.
+    pub fn install_and_select(&self, dir: &Path, trust: &Trust, older: bool, abandon: &Abandon) -> Result<Slot> {
+        let slot = self.install(dir, trust, older, abandon)?;
+        let _lock = self.lock()?;
+        self.choose(slot)
     }
 
     /// Lists the installed models, sorted by name and counter. Damaged slots are left out, because they
@@ -120,9 +146,14 @@ impl Slots {
     /// # Errors
     /// [`Error::NoModel`] when none or several fingerprints begin with `id`, or the error of the bundle.
     pub fn select(&self, id: &str) -> Result<Slot> {
-        let _lock = self.lock()?;
         let slot = self.find(id)?;
-        Detector::open(&self.folder.join(&slot.id))?;
+        trial::run(&Bundle::open(&self.folder.join(&slot.id))?, &Abandon::default())?;
+        let _lock = self.lock()?;
+        self.choose(slot)
+    }
+
+    /// Makes a slot the current one, on probation.
+    fn choose(&self, slot: Slot) -> Result<Slot> {
         if slot.current {
             return Ok(slot);
         }
@@ -139,17 +170,25 @@ impl Slots {
     /// # Errors
     /// [`Error::NoModel`] when there is none, or the error of its bundle.
     pub fn rollback(&self) -> Result<Slot> {
+        let before = self
+            .before()
+            .ok_or_else(|| Error::NoModel("no model ran before this one, so there is none to roll back to".into()))?;
+        trial::run(&Bundle::open(&self.folder.join(&before))?, &Abandon::default())?;
+        self.exchange(&before)?;
+        self.slot(&before)
+    }
+
+    /// The model that ran before, if it is another than the selected one.
+    fn before(&self) -> Option<String> {
+        self.linked(PREVIOUS).filter(|before| self.current().as_ref() != Some(before))
+    }
+
+    /// Makes `before` the current slot, and the current slot the previous one.
+    fn exchange(&self, before: &str) -> Result<()> {
         let _lock = self.lock()?;
         let running = self.linked(CURRENT);
-        let Some(before) = self.linked(PREVIOUS).filter(|before| Some(before) != running.as_ref()) else {
-            return Err(Error::NoModel("no model ran before this one, so there is none to roll back to".into()));
-        };
-        Detector::open(&self.folder.join(&before))?;
-        self.link(CURRENT, &before)?;
-        if let Some(running) = running {
-            self.link(PREVIOUS, &running)?;
-        }
-        self.slot(&before)
+        self.link(CURRENT, before)?;
+        running.map_or(Ok(()), |running| self.link(PREVIOUS, &running))
     }
 
     /// The fingerprint of the selected model; `None` if none was ever selected.
@@ -180,26 +219,28 @@ impl Slots {
     /// [`Error::NoModel`] when none was selected, or the error of the bundle when there is no previous model either.
     pub fn open(&self) -> Result<ActiveModel> {
         let current = self.selected()?;
-        let unproven = self.unproven().filter(|unproven| unproven.slot == current);
-        if let Some(Unproven { starts, .. }) = unproven.as_ref().filter(|unproven| unproven.starts >= STARTS)
-            && let Ok(before) = self.rollback()
-        {
-            let why = format!("model {} was rolled back: it gave no verdict in {starts} starts", short(&current));
-            return Ok(ActiveModel { detector: Detector::open(&self.folder.join(before.id))?, rolled_back: Some(why) });
+        if let Some(Unproven { slot, starts }) = self.unproven().filter(|unproven| unproven.slot == current) {
+            if starts >= STARTS
+                && let Some(before) = self.go_back(&format!("it gave no verdict in {starts} starts"))
+            {
+                return Ok(before);
+            }
+            // Before the model is opened, because opening it may end this process. A full disk ends nothing: the
+            // model is opened all the same.
+            let _ = self.keep(&Unproven { slot, starts: starts.saturating_add(1) });
         }
         match Detector::open(&self.folder.join(&current)) {
-            Ok(detector) => {
-                if let Some(Unproven { slot, starts }) = unproven {
-                    self.keep(&Unproven { slot, starts: starts + 1 })?;
-                }
-                Ok(ActiveModel { detector, rolled_back: None })
-            }
-            Err(error) => {
-                let Ok(before) = self.rollback() else { return Err(error) };
-                let why = format!("model {} was rolled back: {error}", short(&current));
-                Ok(ActiveModel { detector: Detector::open(&self.folder.join(before.id))?, rolled_back: Some(why) })
-            }
+            Ok(detector) => Ok(ActiveModel { detector, rolled_back: None }),
+            Err(error) => self.go_back(&error.to_string()).ok_or(error),
         }
+    }
+
+    /// Opens the model that ran before and selects it; `None` when there is none that opens.
+    fn go_back(&self, why: &str) -> Option<ActiveModel> {
+        let (current, before) = (self.current()?, self.before()?);
+        let detector = Detector::open(&self.folder.join(&before)).ok()?;
+        self.exchange(&before).ok()?;
+        Some(ActiveModel { detector, rolled_back: Some(format!("model {} was rolled back: {why}", short(&current))) })
     }
 
     /// Records that the model that runs gave a verdict: it is no longer on probation.
@@ -262,12 +303,67 @@ impl Slots {
         Ok(write_whole(&self.folder.join(UNPROVEN), &text)?)
     }
 
-    /// Removes what a killed installation left behind.
+    /// Refuses a bundle that is older than one of its name that was installed, even if that one is damaged now.
+    fn check_counter(&self, bundle: &Bundle, older: bool) -> Result<()> {
+        if older {
+            return Ok(());
+        }
+        let manifest = bundle.manifest();
+        let listed = self.list()?.into_iter().filter(|slot| slot.name == manifest.name).map(|slot| slot.counter).max();
+        match listed.max(self.counters()?.get(&manifest.name).copied()) {
+            Some(installed) if manifest.counter < installed => {
+                Err(Error::Older { name: manifest.name.clone(), found: manifest.counter, installed })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The highest counter that was installed of each name. A damaged record is an error, since any bundle might
+    /// seem new without it.
+    fn counters(&self) -> Result<BTreeMap<String, u64>> {
+        let path = self.folder.join(COUNTERS);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            text => text.map_err(|e| trouble(&path, &e))?,
+        };
+        serde_json::from_slice(&text).map_err(|e| Error::State {
+            path,
+            what: format!("is damaged ({e}), so it is not known which bundles are older"),
+            remedy: "install the newest bundle with `--older`, which writes it anew",
+        })
+    }
+
+    /// Records the counters of the installed models.
+    fn count(&self) -> Result<()> {
+        let recorded = self.counters();
+        let mut counters = recorded.as_ref().map_or_else(|_| BTreeMap::new(), Clone::clone);
+        for Slot { name, counter, .. } in self.list()? {
+            let highest = counters.entry(name).or_default();
+            *highest = counter.max(*highest);
+        }
+        if recorded.is_ok_and(|recorded| recorded == counters) {
+            return Ok(());
+        }
+        let text = serde_json::to_vec(&counters).expect("names and numbers can be said in JSON");
+        Ok(write_whole(&self.folder.join(COUNTERS), &text)?)
+    }
+
+    /// Moves a damaged slot out of the way, to where it is swept.
+    fn put_aside(&self, slot: &Path) -> Result<()> {
+        if slot.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let aside = self.folder.join(format!("{UNFINISHED}damaged"));
+        fs::rename(slot, &aside).map_err(|e| trouble(slot, &e))
+    }
+
+    /// Removes what a killed installation left behind, and damaged slots that were put aside.
     fn sweep(&self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".bundle-")) {
-            // A folder that cannot be removed only takes room.
-            let _ = fs::remove_dir_all(entry.path());
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+            // What cannot be removed only takes room.
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let _ = if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
         }
     }
 
@@ -323,7 +419,7 @@ mod tests {
     fn two(dir: &Path) -> (Slots, [String; 2]) {
         let slots = Slots::of(dir);
         let ids = [1, 2].map(|counter| {
-            let id = slots.install(&numbered(dir, counter), &no_keys(), false).unwrap().id;
+            let id = slots.install(&numbered(dir, counter), &no_keys(), false, &Abandon::default()).unwrap().id;
             slots.select(&id[..9]).unwrap();
             id
         });
@@ -347,11 +443,11 @@ mod tests {
     fn an_older_model_does_not_slip_in() {
         let dir = tempfile::tempdir().unwrap();
         let slots = Slots::of(dir.path());
-        slots.install(&numbered(dir.path(), 5), &no_keys(), false).unwrap();
+        slots.install(&numbered(dir.path(), 5), &no_keys(), false, &Abandon::default()).unwrap();
         let old = numbered(dir.path(), 4);
-        let error = slots.install(&old, &no_keys(), false).unwrap_err().to_string();
+        let error = slots.install(&old, &no_keys(), false, &Abandon::default()).unwrap_err().to_string();
         assert!(error.contains("number 4") && error.contains("number 5") && error.contains("--older"), "{error}");
-        slots.install(&old, &no_keys(), true).unwrap();
+        slots.install(&old, &no_keys(), true, &Abandon::default()).unwrap();
         assert_eq!(slots.list().unwrap().len(), 2);
     }
 
@@ -361,7 +457,7 @@ mod tests {
         let (slots, [first, second]) = two(dir.path());
         let bad = numbered(dir.path(), 3);
         fs::write(bad.join("discriminator.onnx"), b"no network").unwrap();
-        assert!(slots.install(&bad, &no_keys(), false).is_err());
+        assert!(slots.install(&bad, &no_keys(), false, &Abandon::default()).is_err());
         // The model that runs loses a file.
         fs::remove_file(dir.path().join("models").join(&second).join("discriminator.onnx")).unwrap();
         let running = slots.open().unwrap();
@@ -391,11 +487,97 @@ mod tests {
     }
 
     #[test]
+    fn a_start_in_which_the_process_dies_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let (slots, [first, second]) = two(dir.path());
+        // A folder in the place of a file: what is read first when the model is opened shows what was written before.
+        let starts = || slots.unproven().map(|unproven| unproven.starts);
+        let network = dir.path().join("models").join(&second).join("discriminator.onnx");
+        let whole = fs::read(&network).unwrap();
+        fs::remove_file(dir.path().join("models").join(PREVIOUS)).unwrap();
+        fs::remove_file(&network).unwrap();
+        for start in 1..=STARTS {
+            assert!(slots.open().is_err(), "it cannot be opened, and there is no other");
+            assert_eq!(starts(), Some(start), "the start is written down all the same");
+        }
+        fs::write(&network, whole).unwrap();
+        slots.link(PREVIOUS, &first).unwrap();
+        assert_eq!(slots.open().unwrap().detector.bundle().id(), first);
+    }
+
+    #[test]
+    fn an_older_model_does_not_slip_in_past_a_damaged_newer_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let slots = Slots::of(dir.path());
+        let here = Abandon::default();
+        let id = slots.install(&numbered(dir.path(), 5), &no_keys(), false, &here).unwrap().id;
+        fs::remove_file(dir.path().join("models").join(&id).join(MANIFEST)).unwrap();
+        assert!(slots.list().unwrap().is_empty());
+        let old = numbered(dir.path(), 4);
+        assert!(matches!(slots.install(&old, &no_keys(), false, &here), Err(Error::Older { installed: 5, .. })));
+        // A record that cannot be read lets nothing in; a person may decide.
+        fs::write(dir.path().join("models").join(COUNTERS), "{").unwrap();
+        let error = slots.install(&old, &no_keys(), false, &here).unwrap_err().to_string();
+        assert!(error.contains("counters is damaged") && error.contains("--older"), "{error}");
+        slots.install(&old, &no_keys(), true, &here).unwrap();
+        slots.install(&old, &no_keys(), false, &here).unwrap();
+    }
+
+    #[test]
+    fn installing_again_mends_a_damaged_slot() {
+        let dir = tempfile::tempdir().unwrap();
+        let (slots, [_, second]) = two(dir.path());
+        let slot = dir.path().join("models").join(&second);
+        let again = || slots.install(&dir.path().join("bundle-2"), &no_keys(), false, &Abandon::default());
+        let damages: [&dyn Fn(); 3] = [
+            &|| fs::remove_file(slot.join(MANIFEST)).unwrap(),
+            &|| fs::write(slot.join("discriminator.onnx"), "x").unwrap(),
+            &|| {
+                fs::remove_dir_all(&slot).unwrap();
+                fs::write(&slot, "a file in its place").unwrap();
+            },
+        ];
+        for damage in damages {
+            damage();
+            assert!(Bundle::open(&slot).is_err());
+            assert!(again().unwrap().current, "it is selected as before");
+            assert_eq!(slots.open().unwrap().detector.bundle().id(), second);
+        }
+        let left = fs::read_dir(dir.path().join("models")).unwrap().flatten();
+        assert_eq!(left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".bundle")).count(), 0);
+    }
+
+    #[test]
+    fn the_signature_is_looked_at_before_the_network() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bundle, public) = (numbered(dir.path(), 1), dir.path().join("ours.pub"));
+        fs::write(bundle.join("discriminator.onnx"), b"no network").unwrap();
+        let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        fs::write(&public, keys.pk.to_box().unwrap().into_string()).unwrap();
+        Trust::install(dir.path(), &public).unwrap();
+        let trust = Trust::of(dir.path()).unwrap();
+        let error = Slots::of(dir.path()).install(&bundle, &trust, true, &Abandon::default()).unwrap_err();
+        assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+        fs::write(bundle.join(MANIFEST), b"no manifest").unwrap();
+        let error = Slots::of(dir.path()).install(&bundle, &trust, true, &Abandon::default()).unwrap_err();
+        assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_installed_for_a_request_that_was_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (slots, abandon) = (Slots::of(dir.path()), Abandon::default());
+        abandon.abandon();
+        assert!(slots.install(&numbered(dir.path(), 1), &no_keys(), false, &abandon).is_err());
+        assert!(slots.list().unwrap().is_empty());
+    }
+
+    #[test]
     fn without_a_model_it_is_said_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let slots = Slots::of(dir.path());
         assert!(slots.open().unwrap_err().to_string().contains("model install"));
-        slots.install(&numbered(dir.path(), 1), &no_keys(), false).unwrap();
+        slots.install(&numbered(dir.path(), 1), &no_keys(), false, &Abandon::default()).unwrap();
         assert!(slots.select("ffffffff").unwrap_err().to_string().contains("model list"));
         assert!(slots.rollback().unwrap_err().to_string().contains("no model ran before"));
         // Without a model to roll back to, the selected one is tried again.
@@ -410,7 +592,7 @@ mod tests {
         let (slots, _) = two(dir.path());
         let left = dir.path().join("models/.bundle-left");
         fs::create_dir_all(left.join("golden")).unwrap();
-        slots.install(&numbered(dir.path(), 3), &no_keys(), false).unwrap();
+        slots.install(&numbered(dir.path(), 3), &no_keys(), false, &Abandon::default()).unwrap();
         assert!(!left.exists() && slots.list().unwrap().len() == 3);
     }
 }

@@ -9,9 +9,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use counterfoil_models::{Bundle, MANIFEST, SIGNATURE, sha256_hex, write_whole};
+use counterfoil_models::{Bundle, sha256_hex, write_whole};
 use minisign_verify::{PublicKey, Signature};
 
+use crate::store::leftovers::UNFINISHED;
 use crate::{Error, Result};
 
 /// Name of the folder of public keys in a state folder.
@@ -32,14 +33,18 @@ impl Trust {
     /// [`Error::State`] for a key that cannot be read: a box with damaged keys must not accept every bundle.
     pub fn of(state: &Path) -> Result<Self> {
         let folder = state.join(FOLDER);
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { keys: Vec::new() }),
-            entries => entries.map_err(|e| damaged(&folder, format!("cannot be listed ({e})")))?,
-        };
+        // A link to a folder that is absent, for example on a disk that is not mounted, must not mean that there are
+        // no keys.
+        if fs::symlink_metadata(&folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Ok(Self { keys: Vec::new() });
+        }
+        let entries = fs::read_dir(&folder).map_err(|e| damaged(&folder, format!("cannot be listed ({e})")))?;
         let mut paths = entries
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| damaged(&folder, format!("cannot be listed ({e})")))?;
+        // A process that was killed while it wrote a key left no key.
+        paths.retain(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNFINISHED)));
         paths.sort();
         let keys = paths.into_iter().map(|path| Ok((path.clone(), read_key(&path)?)));
         Ok(Self { keys: keys.collect::<Result<_>>()? })
@@ -75,26 +80,33 @@ impl Trust {
     ///
     /// # Errors
     /// [`Error::Untrusted`] when the signature is missing or does not belong to an installed key,
-    /// [`Error::State`] when its file cannot be read.
+    /// [`Error::Contract`] when it cannot be read.
     pub fn check(&self, bundle: &Bundle) -> Result<()> {
-        if self.keys.is_empty() {
-            return Ok(());
-        }
-        let untrusted = |what: String| Error::Untrusted { bundle: bundle.dir().to_path_buf(), what };
-        let path = bundle.dir().join(SIGNATURE);
-        if !path.exists() {
-            return Err(untrusted("it is not signed".into()));
-        }
-        let signature =
-            Signature::decode(&read(&path)?).map_err(|e| untrusted(format!("its signature cannot be read ({e})")))?;
-        let manifest = fs::read(bundle.dir().join(MANIFEST))
-            .map_err(|e| untrusted(format!("its manifest cannot be read ({e})")))?;
         // The manifest that is checked must be the one that was opened.
-        if sha256_hex(&manifest) != bundle.id() {
-            return Err(untrusted("its manifest changed while it was read".into()));
-        }
-        if self.keys.iter().any(|(_, key)| key.verify(&manifest, &signature, false).is_ok()) {
+        if self.check_folder(bundle.dir())? == bundle.id() {
             return Ok(());
+        }
+        Err(Error::Untrusted { bundle: bundle.dir().into(), what: "its manifest changed while it was read".into() })
+    }
+
+    /// Checks the signature of the bundle in a folder before anything else of it is read. Returns the fingerprint that
+    /// the bundle has. If no key is installed, every bundle is accepted.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`] when the signature is missing or does not belong to an installed key,
+    /// [`Error::Contract`] when it or the manifest cannot be read.
+    pub fn check_folder(&self, dir: &Path) -> Result<String> {
+        let manifest = Bundle::read_manifest(dir)?;
+        let id = sha256_hex(&manifest);
+        if self.keys.is_empty() {
+            return Ok(id);
+        }
+        let untrusted = |what: String| Error::Untrusted { bundle: dir.to_path_buf(), what };
+        let signature = Bundle::read_signature(dir, MAX_BYTES)?.ok_or_else(|| untrusted("it is not signed".into()))?;
+        let signature = Signature::decode(&String::from_utf8_lossy(&signature))
+            .map_err(|e| untrusted(format!("its signature cannot be read ({e})")))?;
+        if self.keys.iter().any(|(_, key)| key.verify(&manifest, &signature, false).is_ok()) {
+            return Ok(id);
         }
         Err(untrusted("its signature is of none of the installed keys, or of another manifest".into()))
     }
@@ -119,7 +131,7 @@ fn damaged(path: &Path, what: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use counterfoil_models::Draft;
+    use counterfoil_models::{Draft, MANIFEST, SIGNATURE};
     use minisign::KeyPair;
 
     fn bundle(dir: &Path) -> Bundle {
@@ -162,5 +174,26 @@ mod tests {
         fs::create_dir(state.path().join(FOLDER)).unwrap();
         fs::write(state.path().join(FOLDER).join("a.pub"), "untrusted comment: a key\nRWQf6").unwrap();
         assert!(Trust::of(state.path()).unwrap_err().to_string().contains("no minisign public key"));
+    }
+
+    #[test]
+    fn a_link_to_a_folder_that_is_absent_opens_no_door() {
+        let state = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/nonexistent/keys", state.path().join(FOLDER)).unwrap();
+        let error = Trust::of(state.path()).unwrap_err().to_string();
+        assert!(error.contains("keys cannot be listed"), "{error}");
+    }
+
+    #[test]
+    fn half_a_key_that_a_killed_process_left_is_no_key() {
+        let state = tempfile::tempdir().unwrap();
+        fs::create_dir(state.path().join(FOLDER)).unwrap();
+        fs::write(state.path().join(FOLDER).join(".tmpAbCdEf"), "untrusted com").unwrap();
+        assert_eq!(Trust::of(state.path()).unwrap().keys().count(), 0);
+        let public = state.path().join("ours.pub");
+        let ours = KeyPair::generate_unencrypted_keypair().unwrap();
+        fs::write(&public, ours.pk.to_box().unwrap().into_string()).unwrap();
+        Trust::install(state.path(), &public).unwrap();
+        assert_eq!(Trust::of(state.path()).unwrap().keys().count(), 1);
     }
 }

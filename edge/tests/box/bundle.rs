@@ -101,16 +101,21 @@ pub(super) const COUPLED: &str = "Coupled";
 
 /// image [N, 1, 16, 16] -> `GlobalAveragePool` -> `operator` -> score [N, 1], the same as logit, and embedding [N, 256].
 fn onnx(operator: &str) -> Vec<u8> {
-    let side = i64::from(SIDE);
     let score = if operator == COUPLED {
         [node("ReduceMean", &["flat"], "together"), node("Add", &["flat", "together"], "score")].concat()
     } else {
         node(operator, &["flat"], "score")
     };
+    network(&score, &[])
+}
+
+/// The network with `score` as the node of that name, and with further nodes, tensors and outputs of the graph.
+pub(super) fn network(score: &[u8], more: &[u8]) -> Vec<u8> {
+    let side = i64::from(SIDE);
     let graph = [
         node("GlobalAveragePool", &["image"], "mean"),
         node("Flatten", &["mean"], "flat"),
-        score,
+        score.to_vec(),
         node("Identity", &["score"], "logit"),
         node("Flatten", &["image"], "embedding"),
         bytes(2, b"brightness"),
@@ -118,30 +123,31 @@ fn onnx(operator: &str) -> Vec<u8> {
         bytes(12, &value("score", &[-1, 1])),
         bytes(12, &value("logit", &[-1, 1])),
         bytes(12, &value("embedding", &[-1, side * side])),
+        more.to_vec(),
     ];
     // ModelProto: ir_version, graph, opset_import { version }
     [number(1, 8), bytes(7, &graph.concat()), bytes(8, &number(2, 17))].concat()
 }
 
 /// `GraphProto.node`: inputs, output, name, `op_type`.
-fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+pub(super) fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
     let fields = inputs.iter().map(|input| (1, *input)).chain([(2, output), (3, output), (4, operator)]);
     bytes(1, &fields.flat_map(|(field, text)| bytes(field, text.as_bytes())).collect::<Vec<_>>())
 }
 
 /// `ValueInfoProto`: name, type { `tensor_type` { `elem_type`: float, shape { dim { `dim_value` or `dim_param` } } } }.
-fn value(name: &str, dims: &[i64]) -> Vec<u8> {
+pub(super) fn value(name: &str, dims: &[i64]) -> Vec<u8> {
     let dim = |n: &i64| bytes(1, &if *n < 0 { bytes(2, b"N") } else { number(1, *n as u64) });
     let shape: Vec<u8> = dims.iter().flat_map(dim).collect();
     let tensor = [number(1, 1), bytes(2, &shape)].concat();
     [bytes(1, name.as_bytes()), bytes(2, &bytes(1, &tensor))].concat()
 }
 
-fn number(field: u8, value: u64) -> Vec<u8> {
+pub(super) fn number(field: u8, value: u64) -> Vec<u8> {
     [vec![field << 3], varint(value)].concat()
 }
 
-fn bytes(field: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn bytes(field: u8, content: &[u8]) -> Vec<u8> {
     [vec![field << 3 | 2], varint(content.len() as u64), content.to_vec()].concat()
 }
 

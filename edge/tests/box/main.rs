@@ -1,6 +1,8 @@
 //! The box, end to end inside its crate: bundles with a network of three nodes, pictures on disk, and the program itself.
 
 #[cfg(test)]
+mod bombs;
+#[cfg(test)]
 mod bundle;
 #[cfg(test)]
 mod calibrate;
@@ -18,3 +20,5 @@ mod explain;
 mod faceoff;
 #[cfg(test)]
 mod pipeline;
+#[cfg(test)]
+mod slots;

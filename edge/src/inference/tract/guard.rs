@@ -10,6 +10,9 @@ use std::sync::Once;
 
 use tract_onnx::prelude::TractResult;
 
+/// Largest length of a message, in bytes.
+const MOST: usize = 400;
+
 thread_local! {
     /// Whether this thread is inside [`guarded`], where a panic is returned as an error and not printed on stderr.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -31,9 +34,18 @@ pub(super) fn guarded<T>(task: impl FnOnce() -> TractResult<T>) -> Result<T, Str
     GUARDED.set(false);
     match result {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(format!("{error:#}")),
-        Err(panic) => Err(format!("its code panicked: {}", text(&*panic))),
+        Ok(Err(error)) => Err(shortened(format!("{error:#}"))),
+        Err(panic) => Err(shortened(format!("its code panicked: {}", text(&*panic)))),
     }
+}
+
+/// Cuts a message that quotes the model, which may be long.
+fn shortened(mut message: String) -> String {
+    if message.len() > MOST {
+        message.truncate(message.floor_char_boundary(MOST));
+        message += " ...";
+    }
+    message
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {

@@ -2,7 +2,7 @@
 //!
 //! tract converts the values one by one, which takes a tenth of the start time.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use counterfoil_models::limits;
@@ -16,15 +16,23 @@ use tract_onnx::pb::tensor_proto::DataType;
 pub(in crate::inference) fn widen(graph: &mut pb::GraphProto) {
     let mut room = limits::NETWORK;
     let mut tensors = mem::take(&mut graph.initializer);
+    // Only the tensors of the file are looked up: a tensor that was cast is no longer float16.
+    let narrow: HashMap<&str, &pb::TensorProto> = tensors
+        .iter()
+        .filter(|tensor| tensor.data_type == DataType::Float16 as i32)
+        .map(|tensor| (tensor.name.as_str(), tensor))
+        .collect();
+    let mut cast = Vec::new();
     for node in mem::take(&mut graph.node) {
-        match wide(&node, &tensors).filter(|tensor| tensor.raw_data.len() <= room) {
+        match wide(&node, &narrow, room) {
             Some(tensor) => {
                 room -= tensor.raw_data.len();
-                tensors.push(tensor);
+                cast.push(tensor);
             }
             None => graph.node.push(node),
         }
     }
+    tensors.append(&mut cast);
     let mut read = HashSet::new();
     readings(graph, &mut read);
     tensors.retain(|tensor| read.contains(tensor.name.as_str()));
@@ -44,8 +52,9 @@ fn readings<'a>(graph: &'a pb::GraphProto, names: &mut HashSet<&'a str>) {
     }
 }
 
-/// The float32 tensor that `node` computes, if it casts a float16 constant to float32.
-fn wide(node: &pb::NodeProto, tensors: &[pb::TensorProto]) -> Option<pb::TensorProto> {
+/// The float32 tensor that `node` computes, if it casts a float16 constant to float32 and the result has at most
+/// `room` bytes.
+fn wide(node: &pb::NodeProto, narrow: &HashMap<&str, &pb::TensorProto>, room: usize) -> Option<pb::TensorProto> {
     let to_float = |attribute: &pb::AttributeProto| attribute.name == "to" && attribute.i == DataType::Float as i64;
     let ([input], [output], [attribute]) = (&node.input[..], &node.output[..], &node.attribute[..]) else {
         return None;
@@ -54,8 +63,10 @@ fn wide(node: &pb::NodeProto, tensors: &[pb::TensorProto]) -> Option<pb::TensorP
         return None;
     }
     // Values in a typed list are left to tract.
-    let narrow = |tensor: &&pb::TensorProto| tensor.name == *input && tensor.data_type == DataType::Float16 as i32;
-    let tensor = tensors.iter().find(narrow).filter(|tensor| !tensor.raw_data.is_empty())?;
+    let tensor = narrow.get(input.as_str()).filter(|tensor| !tensor.raw_data.is_empty())?;
+    if 2 * tensor.raw_data.len() > room {
+        return None;
+    }
     let halves: Vec<f16> = tensor.raw_data.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes)).collect();
     let mut raw_data = vec![0; 4 * halves.len()];
     for (bytes, x) in raw_data.as_chunks_mut().0.iter_mut().zip(halves.to_f32_vec()) {

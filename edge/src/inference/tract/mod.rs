@@ -2,11 +2,14 @@
 
 mod guard;
 pub(in crate::inference) mod halves;
+pub(in crate::inference) mod measure;
 
 use std::sync::Arc;
 
+use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::anyhow;
 
 use super::{Backend, EngineError, Runnable};
 use guard::guarded;
@@ -31,14 +34,25 @@ impl Backend for Tract {
         keep_freed_memory();
         model.graph.iter_mut().for_each(halves::widen);
         let plan = || {
-            let mut inference = tract_onnx::onnx().model_for_proto_model(&model)?;
+            // Declared shapes are not used: they follow from the input's, and a stranger may declare others.
+            let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+            let ParseResult { model: mut inference, unresolved_inputs, outlets_by_name } = onnx.parse(&model, None)?;
+            if let Some(name) = unresolved_inputs.first() {
+                return Err(anyhow!("no node makes `{name}`, which another reads"));
+            }
             inference.select_outputs_by_name(outputs)?;
-            inference
-                .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), input_shape))?
-                .into_optimized()?
-                .into_runnable()
+            let inference = inference.with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), input_shape))?;
+            let graph = model.graph.as_ref().ok_or_else(|| anyhow!("it holds no graph"))?;
+            if let Err(error) = measure::check(graph, &inference, &outlets_by_name)? {
+                return Ok(Err(error));
+            }
+            let plan = inference.into_optimized()?;
+            if let Err(error) = measure::check_plan(&plan)? {
+                return Ok(Err(error));
+            }
+            Ok(Ok(plan.into_runnable()?))
         };
-        let plan = guarded(plan).map_err(unsupported)?;
+        let plan = guarded(plan).map_err(unsupported)??;
         let output_shapes = (0..outputs.len()).map(|slot| output_shape(&plan, slot)).collect::<Result<_, _>>()?;
         Ok(Box::new(Planned { plan, input_shape: input_shape.to_vec(), output_shapes }))
     }
