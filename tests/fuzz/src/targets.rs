@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::io::Cursor;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -270,7 +271,7 @@ fn message(bytes: &[u8], folder: &Path) -> String {
     }
     let pairing = Pairing::new(Tokens::of(folder), "00".repeat(32));
     let begun = read::<Begin>(bytes).and_then(|Begin { name }| {
-        let (id, _) = pairing.begin(&name).map_err(|error| error.to_string())?;
+        let (id, _) = pairing.begin(&name, Ipv4Addr::LOCALHOST.into(), None).map_err(|error| error.to_string())?;
         pairing.exchange(&id, &name).map_err(|error| error.to_string())
     });
     let exchanged = read::<Exchange>(bytes)
