@@ -137,7 +137,7 @@ fn a_box_goes_on_judging_while_its_state_folder_cannot_be_written_and_writes_aga
     let bundle = pretrained.join("specimen-note-statistics").display().to_string();
     edge(["model", "install", &bundle, "--select", "--state", &state]).ok();
     for (recorded, (trouble, network)) in
-        [("ro", ""), ("ro", "[network]\nlisten = \"127.0.0.1:0\"\n"), ("full", "")].into_iter().enumerate()
+        [("full", ""), ("ro", ""), ("ro", "[network]\nlisten = \"127.0.0.1:0\"\n")].into_iter().enumerate()
     {
         fs::write(&config, format!("source = \"dir:{inbox}\"\nstate = {state:?}\nlights = \"none\"\n{network}"))
             .unwrap();
