@@ -14,6 +14,9 @@ pub(super) const NODES: usize = 1536;
 pub(super) const OUTPUTS: usize = 64;
 /// Largest number of inputs or outputs of one node, and of integers in one attribute.
 pub(super) const LIST: usize = 256;
+/// Largest integer in an attribute, or in a constant that may be a length. tract casts lengths by way of 32 bits and
+/// would plan for another one.
+pub(super) const INTEGER: i64 = i32::MAX as i64;
 /// Largest number of dimensions of a tensor.
 pub(super) const RANK: usize = 8;
 /// Largest number of elements of the results that are needed at the same time, with the patches that a convolution

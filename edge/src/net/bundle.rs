@@ -178,6 +178,13 @@ mod tests {
     }
 
     #[test]
+    fn an_installation_is_given_up_when_its_client_leaves() {
+        let abandon = Abandon::default();
+        drop(Client(abandon.clone()));
+        assert!(abandon.is_abandoned());
+    }
+
+    #[test]
     fn a_bundles_files_are_unpacked() {
         let dir = tempfile::tempdir().unwrap();
         let tar = tar_of(&[("./manifest.json", EntryType::Regular), ("golden/a.png", EntryType::Regular)]);
