@@ -55,7 +55,7 @@ pub use durable::{ensure_folder_free, ensure_free, lock_folder, sync, write_priv
 pub use enrolment::{Enrolment, ReferenceLevel, Scale};
 pub use error::{Error, NotFound, Result};
 pub use frame::{DecodedFrame, FileKind, Frame, KIND_BYTES};
-pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE};
+pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE, sketch};
 pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training, WholePicture};
 pub use memory::{DEFAULT_MEMORY, limit_memory, read_file};
 pub use overlay::{Name, Overlay};

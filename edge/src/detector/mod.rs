@@ -184,9 +184,9 @@ impl Detector {
         let manifest = self.bundle.manifest();
         let frame = Frame::decode(&self.bundle.read(&golden.file)?)?;
         let plane = self.plane(&frame)?;
-        let rows = self.rows(&plane)?;
+        let Outputs { score: rows, embedding, .. } = self.run(&plane.to_f32())?;
         let judgement = manifest.calibration.judge(manifest.join.join(&rows)?);
-        golden.check(&plane, &rows, &judgement)?;
+        golden.check(&plane, &rows, &embedding, &judgement)?;
         let expected = golden.rows.iter().chain([&golden.score]);
         let found = rows.iter().copied().chain([judgement.score().get()]);
         Ok(expected.zip(found).map(|(a, b)| (a - b).abs() / a.abs().max(1.0)).fold(0.0, f32::max))

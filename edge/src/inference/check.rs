@@ -11,7 +11,6 @@ use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
-use super::tract::measure::INTEGER;
 use super::{EngineError, cost, extent};
 
 /// The range of ONNX operator sets with which tract 0.23 is tested.
@@ -51,7 +50,7 @@ fn bounds(graph: &pb::GraphProto) -> Result<(), EngineError> {
         let largest = integers.map(|integer| integer.unsigned_abs()).max().unwrap_or_default();
         // The end of a slice may be larger than any length.
         if !matches!(&*node.op_type, "Slice" | "Constant") {
-            cost::within("as an integer of one node", largest, INTEGER.unsigned_abs())?;
+            cost::within("as an integer of one node", largest, cost::INTEGER.unsigned_abs())?;
         }
         if let Some(name) = node.output.iter().find(|name| !name.is_empty() && !made.insert(name.as_str())) {
             return Err(not_onnx(format!("two nodes make `{name}`")));

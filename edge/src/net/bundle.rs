@@ -157,6 +157,36 @@ mod tests {
         tar.into_inner().unwrap()
     }
 
+    /// A bundle whose network does not matter: without a signature, nothing looks at it.
+    #[test]
+    fn an_unsigned_bundle_is_refused_before_its_network_is_opened() {
+        let state = tempfile::tempdir().unwrap();
+        let config = Config { state: state.path().to_owned(), ..Config::default() };
+        let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+        let public = state.path().join("ours.pub");
+        fs::write(&public, keys.pk.to_box().unwrap().into_string()).unwrap();
+        Trust::install(state.path(), &public).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let put = |tar: Vec<u8>| runtime.block_on(take(&config, Body::from(tar))).unwrap_err();
+        let tar = tar_of(&[("manifest.json", EntryType::Regular), ("discriminator.onnx", EntryType::Regular)]);
+        let (status, why) = put(tar);
+        assert_eq!(status, StatusCode::FORBIDDEN, "{why}");
+        assert!(why.contains("the bundle: it is not signed"), "{why}");
+        // Nothing is left, and a link to keys that are absent lets nothing in.
+        let incoming = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(INCOMING);
+        assert!(!fs::read_dir(state.path()).unwrap().flatten().any(|entry| incoming(&entry)));
+        fs::remove_dir_all(state.path().join("keys")).unwrap();
+        std::os::unix::fs::symlink("/nonexistent", state.path().join("keys")).unwrap();
+        assert!(put(tar_of(&[("manifest.json", EntryType::Regular)])).1.contains("keys cannot be listed"));
+    }
+
+    #[test]
+    fn an_installation_is_given_up_when_its_client_leaves() {
+        let abandon = Abandon::default();
+        drop(Client(abandon.clone()));
+        assert!(abandon.is_abandoned());
+    }
+
     #[test]
     fn a_bundles_files_are_unpacked() {
         let dir = tempfile::tempdir().unwrap();

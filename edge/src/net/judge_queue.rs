@@ -86,3 +86,22 @@ fn judge(
         model: detector.bundle().id().to_owned(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Detector;
+    use std::path::Path;
+
+    #[test]
+    fn a_picture_whose_client_has_left_is_not_judged() {
+        let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pretrained/specimen-note-statistics");
+        let detector = Detector::open(&bundle).unwrap();
+        let picture = detector.bundle().read(&detector.bundle().manifest().golden[0].file).unwrap();
+        let (live, _requests) = Live::new(Arc::new(detector));
+        let (client, answer) = oneshot::channel();
+        assert!(judge(&live, &picture, &client).unwrap().is_ok());
+        drop(answer);
+        assert!(judge(&live, &picture, &client).is_none());
+    }
+}

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use counterfoil_models::{Bundle, DISCRIMINATOR};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 
 use crate::{Detector, Error, Result};
 
@@ -28,9 +28,9 @@ const MEMORY: u64 = 128 << 20;
 /// Memory for each byte of the network's file, which is read, decoded, planned and packed.
 const MEMORY_PER_BYTE: u64 = 5;
 /// Processor time, in seconds. The slowest supported box opens the largest network of this project in ten.
-const PROCESSOR_SECONDS: u64 = 40;
-/// Time on the clock, which is less than the time limit of a request on the network.
-const PATIENCE: Duration = Duration::from_secs(25);
+const PROCESSOR_SECONDS: u64 = 100;
+/// Time on the clock. A request on the network is given up earlier.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Time between two looks at the child.
 const PAUSE: Duration = Duration::from_millis(10);
 /// What to do about a bundle that takes too much.
@@ -57,11 +57,13 @@ impl Abandon {
     }
 }
 
-/// Sets the limits of this process. Children and threads inherit them, so only the child of a trial calls this.
+/// Sets the limits of this process, and ends it with its parent. Children and threads inherit the limits, so only the
+/// child of a trial calls this.
 ///
 /// # Errors
 /// The error of the operating system.
 pub fn limit(dir: &Path) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
     let network = std::fs::metadata(dir.join(DISCRIMINATOR)).map_or(0, |found| found.len());
     let memory = MEMORY + MEMORY_PER_BYTE * network.min(counterfoil_models::limits::NETWORK as u64);
     for (resource, most) in [(Resource::Data, memory), (Resource::Cpu, PROCESSOR_SECONDS), (Resource::Core, 0)] {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use counterfoil_models::{
     Article, Calibration, Color, DISCRIMINATOR, Draft, Golden, Join, Manifest, Preprocess, Region, Resize, SCHEMA,
-    Training, Verdict,
+    Training, Verdict, sketch,
 };
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 
@@ -80,6 +80,7 @@ impl Fixture {
                 file: "golden/grey.png".into(),
                 plane_sha256: counterfoil_models::sha256_hex(&[GOLDEN; (SIDE * SIDE) as usize]),
                 rows: vec![score],
+                embedding: sketch(&[golden; (SIDE * SIDE) as usize]),
                 score,
                 verdict: if score < 0.2 { Verdict::Counterfeit } else { Verdict::Genuine },
             }],

@@ -30,6 +30,8 @@ fn a_bundle_whose_golden_picture_moved_is_refused() {
     assert!(plane.contains("other pixels"), "{plane}");
     let verdict = refusal(|manifest| manifest.golden[0].verdict = Verdict::Unsure);
     assert!(verdict.contains("judged genuine"), "{verdict}");
+    let embedding = refusal(|manifest| manifest.golden[0].embedding[3] += 0.01);
+    assert!(embedding.contains("another embedding"), "{embedding}");
     let file = refusal(|manifest| manifest.golden[0].file = "golden/other.png".into());
     assert!(file.contains("other.png"), "{file}");
 }

@@ -5,7 +5,7 @@ use std::num::NonZero;
 
 use counterfoil_edge::Detector;
 use counterfoil_edge::detector::explain::{Explanation, Patch};
-use counterfoil_models::{Calibration, Frame, Join, JoinRule, Region, Score, Verdict, sha256_hex};
+use counterfoil_models::{Calibration, Frame, Join, JoinRule, Region, Score, Verdict, sha256_hex, sketch};
 use image::{GrayImage, Luma};
 
 use super::bundle::{COUPLED, Fixture, png};
@@ -55,6 +55,7 @@ fn a_place_speaks_for_itself_where_regions_are_scored_together() {
         golden.score = manifest.join.join(&golden.rows).unwrap().get();
         golden.verdict = manifest.calibration.judge(Score::new(golden.score).unwrap()).verdict();
         golden.plane_sha256 = sha256_hex(&[204; 2 * 16 * 16]);
+        golden.embedding = sketch(&[204.0 / 255.0; 2 * 16 * 16]);
     });
     let detector = Detector::open(&bundle).unwrap();
     // The left region alone has a stain.

@@ -397,9 +397,11 @@ impl Engines<'_> {
     fn pass(&self, drawn: &[Drawn], join: &Join, calibration: &Calibration) -> Result<()> {
         let planes: Vec<Vec<u8>> = drawn.iter().map(|drawn| drawn.plane.bytes().to_vec()).collect();
         for opinion in self.opinions(&planes)?.iter().filter(|opinion| score(opinion).is_some()) {
-            for (rows, Drawn { golden, plane, .. }) in self.rows(opinion)?.zip(drawn) {
+            let embeddings = &output(opinion, "embedding").context("an engine gave no `embedding`")?.values;
+            let embeddings = embeddings.chunks_exact(embeddings.len() / drawn.len());
+            for ((rows, embedding), Drawn { golden, plane, .. }) in self.rows(opinion)?.zip(embeddings).zip(drawn) {
                 let judgement = calibration.judge(join.join(rows)?);
-                if let Err(what) = golden.check(plane, rows, &judgement) {
+                if let Err(what) = golden.check(plane, rows, embedding, &judgement) {
                     bail!("{} fails the bundle's self test: {what}; report this with the run", opinion.engine);
                 }
             }
@@ -460,7 +462,11 @@ impl Engines<'_> {
 }
 
 fn score(opinion: &EngineOutputs) -> Option<&NamedOutput> {
-    opinion.outputs.iter().find(|output| output.name == "score")
+    output(opinion, "score")
+}
+
+fn output<'o>(opinion: &'o EngineOutputs, name: &str) -> Option<&'o NamedOutput> {
+    opinion.outputs.iter().find(|output| output.name == name)
 }
 
 /// Rows of `[C, H, W]` bytes as a tensor `[N, C, H, W]` in -1..1.

@@ -8,9 +8,9 @@
 use std::io::Cursor;
 
 use anyhow::{Result, ensure};
-use counterfoil_edge::inference::Engine;
+use counterfoil_edge::inference::{Engine, Outputs};
 use counterfoil_models::{
-    Article, Calibration, Frame, GOLDEN_TOLERANCE, Golden, Join, Plane, Preprocess, Score, Verdict,
+    Article, Calibration, Frame, GOLDEN_TOLERANCE, Golden, Join, Plane, Preprocess, Score, Verdict, sketch,
 };
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage};
@@ -61,11 +61,12 @@ pub(super) fn draw(input: &Preprocess, engine: &Engine, join: &Join, calibration
             picture.write_to(&mut Cursor::new(&mut bytes), format)?;
         }
         let plane = input.plane(&*Frame::decode(&bytes)?)?;
-        let rows = engine.run(&plane.to_f32())?.score;
+        let Outputs { score: rows, embedding, .. } = engine.run(&plane.to_f32())?;
         let score = join.join(&rows)?;
         if let Some(verdict) = steady(score, calibration)? {
             let file = format!("golden/{name}");
-            let golden = Golden { file, plane_sha256: plane.sha256(), rows, score: score.get(), verdict };
+            let (plane_sha256, embedding) = (plane.sha256(), sketch(&embedding));
+            let golden = Golden { file, plane_sha256, rows, embedding, score: score.get(), verdict };
             drawn.push(Drawn { golden, bytes, plane });
         }
     }

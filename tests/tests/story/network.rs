@@ -244,6 +244,12 @@ fn a_bundle_comes_over_the_network_only_if_it_is_signed_by_a_key_of_the_box() {
     let state = served.state.display().to_string();
     edge(["key", "install", &path("ours.pub"), "--state", &state]).ok();
     assert_eq!(put(&unsigned).0, 403, "not signed");
+    // The network of an unsigned bundle is not looked at, whatever is in it.
+    let network = fs::read(bundle.join("discriminator.onnx")).unwrap();
+    fs::write(bundle.join("discriminator.onnx"), vec![0x0a; 1 << 20]).unwrap();
+    assert_eq!(put(&pack("bomb.tar")).0, 403, "not signed");
+    assert_eq!(served.reads("/v1/status").0, 200, "the box lives");
+    fs::write(bundle.join("discriminator.onnx"), network).unwrap();
     counterfoil(["key", "sign", &bundle.display().to_string(), "--key", &path("theirs.key")]).ok();
     assert_eq!(put(&pack("theirs.tar")).0, 403, "signed by another");
     fs::remove_file(bundle.join("manifest.json.minisig")).unwrap();

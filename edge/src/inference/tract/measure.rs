@@ -17,10 +17,6 @@ use super::super::{EngineError, cost};
 /// Largest input or output of a node that is evaluated, in elements.
 const SMALL: u64 = 4096;
 
-/// Largest integer in a constant or an attribute. tract reads larger lengths as others: it casts them by way of 32
-/// bits.
-pub(in crate::inference) const INTEGER: i64 = i32::MAX as i64;
-
 /// Checks that `graph`, which was parsed as `model`, costs no more than a network may. `outlets` are the results of
 /// the model by their names in the graph.
 ///
@@ -103,11 +99,11 @@ fn infer(
     Ok(Ok(found))
 }
 
-/// Whether the integers of a small constant are no larger than [`INTEGER`]. Other values are not looked at.
+/// Whether the integers of a small constant are no larger than [`cost::INTEGER`]. Other values are not looked at.
 fn are_integers(fact: &InferenceFact) -> TractResult<bool> {
     let Some(value) = fact.value.concretize().filter(|value| value.len() as u64 <= SMALL) else { return Ok(true) };
     let kind = value.datum_type();
-    let accepted = |integer: i64| (-INTEGER..=INTEGER).contains(&integer);
+    let accepted = |integer: i64| (-cost::INTEGER..=cost::INTEGER).contains(&integer);
     if kind == TDim::datum_type() {
         let lengths = value.try_as_plain_ram()?.as_slice::<TDim>()?;
         return Ok(lengths.iter().all(|length| length.to_i64().is_ok_and(accepted)));

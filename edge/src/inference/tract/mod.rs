@@ -2,7 +2,7 @@
 
 mod guard;
 pub(in crate::inference) mod halves;
-pub(in crate::inference) mod measure;
+mod measure;
 
 use std::sync::Arc;
 
