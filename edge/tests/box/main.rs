@@ -17,4 +17,6 @@ mod explain;
 #[cfg(test)]
 mod faceoff;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod pipeline;
