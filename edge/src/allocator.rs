@@ -6,15 +6,13 @@
 //! keep the process at what it uses; the buffers of the inference engine are smaller, so one thread is as fast as before.
 //! With one heap, several threads are up to a fifth slower: programs that judge a folder with all cores do not want it.
 
-/// Size in bytes from which a block goes back to the system when it is freed.
-#[cfg(target_env = "gnu")]
-const LARGE: i32 = 4 << 20;
-
 /// Sets the allocator up for a program that runs for long. Called once, before there is a second thread.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "no safe function sets the options of the allocator")]
 pub(crate) fn set_up() {
     use std::ffi::c_int;
+
+    use counterfoil_edge::http::body::LARGE_BLOCK;
 
     // The parameters of mallopt(3), from malloc.h.
     const M_TRIM_THRESHOLD: c_int = -1;
@@ -24,7 +22,8 @@ pub(crate) fn set_up() {
     unsafe extern "C" {
         safe fn mallopt(parameter: c_int, value: c_int) -> c_int;
     }
-    for (parameter, value) in [(M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, LARGE), (M_TRIM_THRESHOLD, LARGE)] {
+    let large = LARGE_BLOCK as c_int;
+    for (parameter, value) in [(M_ARENA_MAX, 1), (M_MMAP_THRESHOLD, large), (M_TRIM_THRESHOLD, large)] {
         // An allocator that refuses an option works without it.
         let _ = mallopt(parameter, value);
     }
