@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::refusal::refuse;
 
-/// Size in bytes from which a block of memory goes back to the system when it is freed; `main` asks for that. A block that
-/// is filled only in part takes no more than its filled part.
+/// Size in bytes from which a block of memory goes back to the system when it is freed; the program of the box asks
+/// for that. A block that is filled only in part takes no more memory than its filled part.
 pub const LARGE_BLOCK: usize = 4 << 20;
 /// A body of at least this size gets a large block, however small it is: the small ones would stay with the process.
 const SMALL: usize = 64 << 10;
