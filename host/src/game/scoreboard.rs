@@ -147,21 +147,29 @@ impl IntoResponse for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpSocket, TcpStream};
 
     /// Sends a request from one of this machine's addresses, 127.0.0.N. Returns the status and the open connection.
     async fn ask(to: SocketAddr, number: u8, host: &str, head: &str, body: &str) -> (String, TcpStream) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, number], 0))).unwrap();
-        let mut stream = socket.connect(to).await.unwrap();
+        let stream = socket.connect(to).await.unwrap();
         let length = body.len();
         let request = format!(
             "{head} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         );
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.writable().await.unwrap();
+        assert_eq!(stream.try_write(request.as_bytes()).unwrap(), request.len());
         let mut answer = [0; 12];
-        stream.read_exact(&mut answer).await.unwrap();
+        let mut read = 0;
+        while read < answer.len() {
+            stream.readable().await.unwrap();
+            match stream.try_read(&mut answer[read..]) {
+                Ok(bytes @ 1..) => read += bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return ("closed".into(), stream),
+            }
+        }
         (String::from_utf8_lossy(&answer[9..]).into_owned(), stream)
     }
 
