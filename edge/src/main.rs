@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use counterfoil_models::{DEFAULT_MEMORY, limit_memory};
 
+mod allocator;
 mod cmd {
     //! The subcommands: each is a `Cmd` struct with its arguments and a `run` method.
     pub(crate) mod bench;

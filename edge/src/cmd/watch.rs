@@ -33,6 +33,8 @@ use counterfoil_edge::watch::watcher::{Observer, Watcher, held};
 use counterfoil_edge::watch::{Log, SystemClock};
 use counterfoil_models::{Article, Name, Region};
 
+use crate::allocator;
+
 /// Watches a camera or a folder, and shows verdicts with lights, display and journal
 #[derive(Args)]
 #[command(after_help = "\
@@ -82,6 +84,7 @@ impl Cmd {
 
     /// Runs the loop after `on` has changed the network configuration.
     pub(crate) fn run_on(self, out: &mut impl Write, on: impl FnOnce(&mut Network)) -> anyhow::Result<ExitCode> {
+        allocator::set_up();
         let mut config = self.configured()?;
         on(&mut config.network);
         let state = (self.config.is_some() || self.state.is_some()).then_some(config.state.as_path());

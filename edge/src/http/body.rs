@@ -15,11 +15,14 @@ use tokio::time::timeout;
 
 use super::refusal::refuse;
 
+/// Size in bytes from which a block of memory goes back to the system when it is freed; the program of the box asks
+/// for that. A block that is filled only in part takes no more memory than its filled part.
+pub const LARGE_BLOCK: usize = 4 << 20;
+/// A body of at least this size gets a large block, however small it is: the small ones would stay with the process.
+const SMALL: usize = 64 << 10;
 /// Unit of a [`Budget`], in bytes.
 const UNIT: usize = 1 << 10;
-/// Maximum number of bytes of a refused request that are read and discarded.
-const MAX_DISCARDED: usize = 1 << 20;
-/// Time limit for that.
+/// How long the body of a refused request is read and discarded.
 const DISCARDING: Duration = Duration::from_secs(2);
 
 /// Memory for the bodies of all requests together.
@@ -109,7 +112,7 @@ impl Budget {
             return Err(Unread::TooLarge(limit));
         }
         let mut share = self.share(length).await.ok_or(Unread::Busy)?;
-        let mut bytes = Vec::with_capacity(length);
+        let mut bytes = Vec::with_capacity(if length < SMALL { length } else { length.max(LARGE_BLOCK) });
         while let Some(piece) = next(body).await {
             let piece = piece.ok_or(Unread::Broken)?;
             if bytes.len() + piece.len() > limit {
@@ -121,6 +124,9 @@ impl Budget {
                 let more = lacking.max(bytes.len()).min(limit).div_ceil(UNIT) as u32;
                 let more = Arc::clone(&self.free).try_acquire_many_owned(more).map_err(|_| Unread::Busy)?;
                 share.0.merge(more);
+            }
+            if bytes.capacity() < bytes.len() + piece.len() && bytes.capacity() < LARGE_BLOCK {
+                bytes.reserve_exact(LARGE_BLOCK - bytes.len());
             }
             bytes.extend_from_slice(&piece);
         }
@@ -144,13 +150,7 @@ async fn next(body: &mut Body) -> Option<Option<axum::body::Bytes>> {
 /// Reads the rest of a body for a short time and keeps nothing of it: a client that is still sending would not read
 /// the response.
 pub async fn discard(mut body: Body) {
-    let all = async {
-        let mut left = MAX_DISCARDED;
-        while let Some(Some(piece)) = next(&mut body).await {
-            let Some(still) = left.checked_sub(piece.len()) else { return };
-            left = still;
-        }
-    };
+    let all = async { while let Some(Some(_)) = next(&mut body).await {} };
     let _ = timeout(DISCARDING, all).await;
 }
 

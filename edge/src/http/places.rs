@@ -257,10 +257,12 @@ mod tests {
     #[test]
     fn a_token_gives_a_place_that_no_stranger_takes() {
         let places = Arc::new(Places::default());
-        let known: Vec<Place> = (0..KNOWN.each).map(|_| places.admit(address(1)).unwrap()).collect();
-        for place in &known {
+        let pair = |_| {
+            let place = places.admit(address(1)).unwrap();
             place.known("ann").unwrap();
-        }
+            place
+        };
+        let known: Vec<Place> = (0..KNOWN.each).map(pair).collect();
         let strangers = full(&places);
         age(&places);
         let more = places.admit(address(1)).unwrap();

@@ -58,6 +58,14 @@ struct Presses {
     twice: Option<Instant>,
 }
 
+impl Presses {
+    fn press(&mut self, now: Instant) {
+        if self.last.replace(now).is_some_and(|last| now.duration_since(last) <= TWICE) {
+            self.twice = Some(now);
+        }
+    }
+}
+
 /// The newest state of the loop.
 #[derive(Clone, Debug, Default)]
 pub struct Now {
@@ -145,11 +153,7 @@ impl Live {
 
 impl Observer<Detector> for Live {
     fn pressed(&self) {
-        let mut presses = self.presses.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if presses.last.replace(now).is_some_and(|last| now.duration_since(last) <= TWICE) {
-            presses.twice = Some(now);
-        }
+        self.presses.lock().unwrap_or_else(PoisonError::into_inner).press(Instant::now());
     }
 
     fn replaced(&self, detector: Arc<Detector>) {
@@ -217,4 +221,20 @@ fn fault(what: &str) -> CameraStatement {
 
 fn without_verdict(said: &str, why: Option<String>) -> CameraStatement {
     CameraStatement { said: said.into(), p_value: None, score: None, why, picture: None, file: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_presses_close_together_are_a_double_press() {
+        let (mut presses, begun) = (Presses::default(), Instant::now());
+        let mut twice_after = |seconds: u64| {
+            presses.press(begun + Duration::from_secs(seconds));
+            presses.twice.map(|twice| (twice - begun).as_secs())
+        };
+        assert_eq!([0, 10, 20].map(&mut twice_after), [None; 3]);
+        assert_eq!([21, 40].map(&mut twice_after), [Some(21); 2]);
+    }
 }

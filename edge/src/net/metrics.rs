@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use counterfoil_models::naming::printable;
 use counterfoil_models::protocol::Drift;
 
 use super::state::AppState;
@@ -75,7 +76,7 @@ fn write(state: &AppState, text: &mut String) -> fmt::Result {
     let detector = state.live.detector();
     let manifest = detector.bundle().manifest();
     head(text, "model_info", "gauge", "The model that judges.")?;
-    let name = manifest.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let name = printable(&manifest.name).replace('\\', "\\\\").replace('"', "\\\"");
     writeln!(text, "counterfoil_model_info{{name=\"{name}\",id=\"{}\"}} {}", detector.bundle().id(), manifest.counter)
 }
 

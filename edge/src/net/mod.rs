@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use counterfoil_models::limits;
 use counterfoil_models::protocol::CERTIFIED;
+use counterfoil_models::{limits, naming};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
@@ -86,7 +86,8 @@ pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Resu
     if config.network.listen.is_none() && config.mqtt.is_none() {
         return Ok(None);
     }
-    let name = config.network.name.clone().unwrap_or_else(hostname);
+    let name =
+        config.network.name.clone().unwrap_or_else(|| naming::name(&hostname()).unwrap_or_else(|_| CERTIFIED.into()));
     let notifier: Arc<dyn Notifier> = Arc::new(notifier);
     let certificate = config.network.listen.map(|_| Certificate::of(&config.state));
     let certificate = unless_judging(certificate, config, &*notifier, "nobody can connect to the box")?;

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use super::live::Live;
 use super::state::AppState;
 use crate::camera::{Pixels, Shot};
-use crate::http::body::{Budget, Share};
+use crate::http::body::{Budget, LARGE_BLOCK, Share};
 use crate::http::refusal::refuse;
 use crate::{Error, Result, threads};
 
@@ -129,7 +129,7 @@ fn encode(shot: Arc<Shot>) -> Result<Encoding> {
     if matches!(&shot.pixels, Pixels::File(bytes) if bytes.starts_with(b"\xff\xd8")) {
         return Ok(Encoding::Own(shot));
     }
-    let mut bytes = Cursor::new(Vec::new());
+    let mut bytes = Cursor::new(Vec::with_capacity(LARGE_BLOCK));
     let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
     let encoded = match shot.frame(Color::Rgb)? {
         Frame::Grey(image) => image.write_with_encoder(encoder),

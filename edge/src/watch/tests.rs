@@ -130,6 +130,7 @@ struct Told {
     tally: Tally,
     drift: Option<Drift>,
     logged: Vec<String>,
+    pressed: u32,
 }
 
 #[derive(Clone, Default)]
@@ -168,6 +169,10 @@ impl Shared {
 }
 
 impl Observer<Stub> for Shared {
+    fn pressed(&self) {
+        self.0.lock().unwrap().pressed += 1;
+    }
+
     fn replaced(&self, judge: Arc<Stub>) {
         self.event(format!("judge {}", judge.id));
     }
@@ -357,6 +362,7 @@ fn by_button_nothing_is_judged_until_it_is_pressed() {
     bench.clock.advance(1);
     bench.presses.send(Press::Short).unwrap();
     assert!(bench.rounds([old]).is_empty());
+    assert_eq!(bench.told.0.lock().unwrap().pressed, 1, "the network is told of the press");
     assert_eq!(bench.judged(), 0, "a frame from before the press does not count");
     assert_eq!(bench.see(&[GENUINE, GENUINE, GENUINE]), ["genuine"]);
     assert!(bench.see(&[COUNTERFEIT; 5]).is_empty(), "one press, one answer");

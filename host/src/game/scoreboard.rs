@@ -143,3 +143,73 @@ impl IntoResponse for Refused {
         refuse(StatusCode::CONFLICT, &self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpSocket, TcpStream};
+
+    /// Sends a request from one of this machine's addresses, 127.0.0.N. Returns the status and the open connection.
+    async fn ask(to: SocketAddr, number: u8, host: &str, head: &str, body: &str) -> (String, TcpStream) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, number], 0))).unwrap();
+        let stream = socket.connect(to).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "{head} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.writable().await.unwrap();
+        assert_eq!(stream.try_write(request.as_bytes()).unwrap(), request.len());
+        let mut answer = [0; 12];
+        let mut read = 0;
+        while read < answer.len() {
+            stream.readable().await.unwrap();
+            match stream.try_read(&mut answer[read..]) {
+                Ok(bytes @ 1..) => read += bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return ("closed".into(), stream),
+            }
+        }
+        (String::from_utf8_lossy(&answer[9..]).into_owned(), stream)
+    }
+
+    #[tokio::test]
+    async fn a_full_hall_has_places_for_all_and_no_address_takes_them() {
+        let view = Arc::new(GameView::default());
+        let at = open(&view, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let mut open = Vec::new();
+        for number in 1..=10 {
+            for _ in 0..PHONES.each {
+                let (status, stream) = ask(at, number, "localhost", "GET /events", "").await;
+                assert_eq!(status, "200");
+                open.push(stream);
+            }
+        }
+        assert_eq!(ask(at, 1, "localhost", "GET /events", "").await.0, "503", "an address has its share");
+        let (status, _projector) = ask(at, 1, "localhost", "GET /projector", "").await;
+        assert_eq!(status, "200", "the projector has a place of its own");
+        let join = async |number: u8, name: String| {
+            ask(at, number, "localhost", "POST /api/join", &format!("{{\"name\":\"{name}\"}}")).await.0
+        };
+        let mut joined = Vec::new();
+        for first in 'a'..='e' {
+            for second in ['a', 'e', 'k', 'u', 'z'] {
+                joined.push(join(11, format!("player {first}{second}")).await);
+            }
+        }
+        assert_eq!(joined.iter().filter(|status| *status == "200").count(), 20, "{joined:?}");
+        assert_eq!(join(12, "Ann".into()).await, "200");
+        assert_eq!(join(12, "аnn".into()).await, "409", "letters of two alphabets");
+    }
+
+    #[tokio::test]
+    async fn a_page_of_another_site_neither_reads_nor_joins() {
+        let view = Arc::new(GameView::default());
+        let at = open(&view, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        for head in ["GET /", "GET /events", "GET /projector", "GET /exhibit/1", "POST /api/join"] {
+            assert_eq!(ask(at, 1, "evil.example", head, "").await.0, "421", "{head}");
+        }
+        assert_eq!(ask(at, 1, &at.to_string(), "GET /", "").await.0, "200");
+        assert_eq!(ask(at, 1, &at.to_string(), "GET /", "x").await.0, "413");
+    }
+}
