@@ -1,8 +1,8 @@
 //! What a network may cost, and what one node of it costs by the shapes of its inputs and outputs.
 //!
 //! A picture is judged in a few seconds and in the memory of a small box. The largest network that this project
-//! makes has a third of the nodes and costs a tenth of the other limits. An operator whose cost does not follow from shapes is not accepted: the
-//! number of rounds of a `Loop`, for example, is decided while it runs.
+//! makes has a third of the nodes and costs a tenth of the other limits. An operator whose cost does not follow from
+//! shapes is not accepted: the number of rounds of a `Loop`, for example, is decided while it runs.
 
 use tract_onnx::pb;
 
