@@ -23,7 +23,7 @@ const SMALL: usize = 64 << 10;
 /// Unit of a [`Budget`], in bytes.
 const UNIT: usize = 1 << 10;
 /// How long the body of a refused request is read and discarded.
-const DISCARDING: Duration = Duration::from_secs(2);
+const DISCARDING: Duration = Duration::from_secs(10);
 
 /// Memory for the bodies of all requests together.
 #[derive(Clone, Debug)]

@@ -64,6 +64,8 @@ impl Abandon {
 /// The error of the operating system.
 pub fn limit(dir: &Path) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // When memory runs out, the system ends this process first. Where it cannot be told so, the limits below remain.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let network = std::fs::metadata(dir.join(DISCRIMINATOR)).map_or(0, |found| found.len());
     let memory = MEMORY + MEMORY_PER_BYTE * network.min(counterfoil_models::limits::NETWORK as u64);
     for (resource, most) in [(Resource::Data, memory), (Resource::Cpu, PROCESSOR_SECONDS), (Resource::Core, 0)] {

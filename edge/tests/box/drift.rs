@@ -56,7 +56,7 @@ impl<'a> Served<'a> {
 
     fn reads(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.page)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
