@@ -76,7 +76,7 @@ fn for_reading() -> Router<Arc<AppState>> {
         .route("/", get(live_page))
         .route("/v1/status", get(status))
         .route("/v1/events", get(events))
-        .route("/v1/picture.jpg", get(picture::picture))
+        .route("/v1/picture.jpg", get(picture))
         .route("/metrics", get(metrics::metrics))
         .layer(middleware::from_fn(body::none_taken))
 }
@@ -89,6 +89,10 @@ fn finished(app: Router<Arc<AppState>>, state: Arc<AppState>) -> Router {
     // An event stream is a response that is complete as soon as it begins, so it has no time limit.
     let timed = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE);
     app.layer(timed).fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(state)
+}
+
+async fn picture(State(state): State<Arc<AppState>>) -> Response {
+    picture::answer(Arc::clone(&state.pictures), Arc::clone(&state.live)).await
 }
 
 async fn live_page() -> Response {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_models::{Color, Frame};
@@ -13,7 +12,6 @@ use image::codecs::jpeg::JpegEncoder;
 use tokio::sync::Mutex;
 
 use super::live::Live;
-use super::state::AppState;
 use crate::camera::{Pixels, Shot};
 use crate::http::body::{Budget, LARGE_BLOCK, Share};
 use crate::http::refusal::refuse;
@@ -108,9 +106,10 @@ impl Pictures {
     }
 }
 
-pub(super) async fn picture(State(state): State<Arc<AppState>>) -> Response {
+/// The newest shot as the answer to a request.
+pub(super) async fn answer(pictures: Arc<Pictures>, live: Arc<Live>) -> Response {
     // In a task of its own, which goes on if the client leaves: otherwise each that comes and leaves would begin anew.
-    let newest = tokio::spawn(async move { state.pictures.newest(&state.live).await });
+    let newest = tokio::spawn(async move { pictures.newest(&live).await });
     match newest.await.unwrap_or(Err(NoPicture::Box(Error::Panicked))) {
         Ok(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")], jpeg).into_response(),
         Err(error) => {
