@@ -31,7 +31,7 @@ impl UnsureStore {
     /// Does nothing if no room is left.
     ///
     /// # Errors
-    /// [`Error::Contract`] when the file cannot be written.
+    /// [`Error::Contract`](crate::Error::Contract) when the file cannot be written.
     pub fn keep(&mut self, fingerprint: &str, shot: &Shot) -> Result<()> {
         if self.room == 0 {
             return Ok(());
