@@ -3,7 +3,7 @@
 //!
 //! The GAN's own discriminator is a poor detector: at the end of training it is fitted only to the newest generator,
 //! and its scores fluctuate from step to step (Zaheer et al., 2004.07657). This detector is trained beside the GAN on
-//! the generator's pictures as they improve, on damaged genuine pictures ([`super::augment`]) and on known fakes. Its scores
+//! the generator's pictures as they improve, on damaged genuine pictures (`augment`) and on known fakes. Its scores
 //! come from the running average of its weights, so that they do not depend on the step at which training was stopped.
 
 mod features;
