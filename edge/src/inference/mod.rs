@@ -3,8 +3,8 @@
 //! [`Graph`] runs any graph with one float32 input. [`Engine`] is built on it and runs a discriminator of the
 //! bundle contract: `image` in; `score`, `logit` and `embedding` out. A [`Backend`] does the arithmetic; [`tract`]
 //! is the only one. A model file may come from a stranger. So its bytes are checked before a backend reads them (modules
-//! `extent` and `check`), and what it costs is known before it is planned (module `cost`). The batch size is fixed at load, so that every shape is planned in advance and the score of a
-//! picture does not depend on other pictures.
+//! `extent` and `check`), and what it costs is known before it is planned (module `cost`). The batch size is fixed at
+//! load, so that every shape is planned in advance and the score of a picture does not depend on other pictures.
 
 mod check;
 mod cost;

@@ -90,6 +90,6 @@ impl Certificate {
         // The key is written first: a certificate without a key is created again.
         let written = write_private(&state.join(KEY), key.serialize_pem().as_bytes())
             .and_then(|()| write_whole(&state.join(CERTIFICATE), certificate.pem().as_bytes()));
-        written.map_err(|e| trouble(e.to_string()))
+        written.map_err(|e| trouble(format!("cannot be filled ({e})")))
     }
 }

@@ -90,7 +90,7 @@ pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Resu
         config.network.name.clone().unwrap_or_else(|| naming::name(&hostname()).unwrap_or_else(|_| CERTIFIED.into()));
     let notifier: Arc<dyn Notifier> = Arc::new(notifier);
     let certificate = config.network.listen.map(|_| Certificate::of(&config.state));
-    let certificate = unless_judging(certificate, config, &*notifier, "nobody can connect to the box")?;
+    let certificate = or_without(certificate, config, &*notifier, "no client can connect to the box")?;
     let fingerprint = certificate.as_ref().map(Certificate::fingerprint).unwrap_or_default();
     let state = Arc::new(AppState {
         name: name.clone(),
@@ -139,7 +139,7 @@ pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Resu
         runtime.spawn(server::serve(listener, None, api::open(Arc::clone(&state)), places));
     }
     let id = config.mqtt.as_ref().map(|_| identity::of(&config.state));
-    let id = unless_judging(id, config, &*notifier, "the MQTT broker hears nothing")?;
+    let id = or_without(id, config, &*notifier, "the MQTT broker hears nothing")?;
     if let Some((mqtt, id)) = config.mqtt.as_ref().zip(id) {
         runtime.spawn(mqtt::speak(mqtt.clone(), id, state, move |what| notifier.complain(&what)));
     }
@@ -149,12 +149,7 @@ pub fn start(config: &Config, live: &Arc<Live>, notifier: impl Notifier) -> Resu
 
 /// Reports what the network needs from the state folder and does not get, and goes on without it if the box has a camera
 /// to judge by. A box without a camera is there for the network only, so it fails.
-fn unless_judging<T>(
-    needed: Option<Result<T>>,
-    config: &Config,
-    notifier: &dyn Notifier,
-    lost: &str,
-) -> Result<Option<T>> {
+fn or_without<T>(needed: Option<Result<T>>, config: &Config, notifier: &dyn Notifier, lost: &str) -> Result<Option<T>> {
     match needed.transpose() {
         Err(error) if config.source.looks() => {
             notifier.complain(&format!("{error}. Until then {lost}; it judges its camera"));
@@ -178,7 +173,7 @@ async fn close_revoked(tokens: Tokens, places: Arc<Places>) {
     loop {
         tokio::time::sleep(REVOKED_WITHIN).await;
         if places.has_known() {
-            // A damaged file lets nobody in.
+            // With a damaged file no token counts.
             let valid = tokens.list().unwrap_or_default();
             places.close_revoked(|sha256| valid.iter().any(|token| token.sha256() == sha256));
         }

@@ -1,5 +1,5 @@
-//! Mathematics on plain numbers: random streams, principal components, whitening, nearest rows, the discrete Fourier transform,
-//! thinning, BT.601. It does not depend on picture files or runs.
+//! Mathematics on plain numbers: random streams, principal components, whitening, nearest rows, the discrete Fourier
+//! transform, thinning, BT.601. It does not depend on picture files or runs.
 
 pub mod dft;
 pub mod luma;

@@ -148,7 +148,12 @@ fn a_box_goes_on_judging_while_its_state_folder_cannot_be_written_and_writes_aga
         };
         show("unrecorded");
         watching.wait_for_message("so verdicts are not recorded");
-        assert_eq!(watching.messages().contains("nobody can connect"), !network.is_empty(), "{}", watching.messages());
+        assert_eq!(
+            watching.messages().contains("no client can connect"),
+            !network.is_empty(),
+            "{}",
+            watching.messages()
+        );
         disk.remount("rw");
         show("recorded");
         watching.signal("TERM");

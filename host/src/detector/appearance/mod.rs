@@ -10,10 +10,11 @@
 //! - `pooled`: means and deviations of the maps over the whole picture: for an article that lies anyhow.
 //! - `statistics`: hand statistics of the whole picture ([`super::statistics`]) and its local patterns.
 //!
-//! Distances but those of places are Mahalanobis distances (1936), with the covariance of Ledoit and Wolf (2004). A tail makes a
-//! level of a distance, -ln p, with distances of genuine pictures that the view did not see (cross-validation). The levels
-//! are added (Fisher 1932), each with a weight: what the view tells of rehearsed forgeries of genuine pictures that it did
-//! not see. Views that look for a place are asked about a piece in the wrong place, the others about another surface.
+//! Distances but those of places are Mahalanobis distances (1936), with the covariance of Ledoit and Wolf (2004). A tail
+//! makes a level of a distance, -ln p, with distances of genuine pictures that the view did not see (cross-validation).
+//! The levels are added (Fisher 1932), each with a weight: what the view tells of rehearsed forgeries of genuine pictures
+//! that it did not see. Views that look for a place are asked about a piece in the wrong place, the others about another
+//! surface.
 //! Genuine pictures are varied as a camera varies them ([`Camera`]) before anything is fitted.
 //!
 //! Features are computed by the exported graph itself, in the box's engine.
@@ -46,7 +47,7 @@ use crate::onnx::{Attribute, Dim, Graph, narrowed};
 use features::{CHANNELS, ChannelScales, FEATURES, PLACE, channel_scales, outputs};
 pub use local::LocalFeatures;
 pub use variation::{Camera, Tolerance};
-use views::{Forgery, Trial, View, balanced};
+use views::{CrossValidation, Forgery, View, balanced};
 
 /// Side of a cell, in pixels. A picture's sides must be multiples of it.
 pub const CELL: usize = 32;
@@ -159,11 +160,11 @@ impl Appearance {
         let mut features: Vec<Features> = (0..count * shots).into_par_iter().map(genuine).collect::<Result<_>>()?;
         features.extend((0..2 * forged).into_par_iter().map(forgery).collect::<Result<Vec<_>>>()?);
         let fold = |place: usize| match groups {
-            [] => Trial::run(place, count),
-            _ => Trial::of_group(groups[chosen[place]]),
+            [] => CrossValidation::run(place, count),
+            _ => CrossValidation::of_group(groups[chosen[place]]),
         };
         let folds = (0..count * shots).map(|at| at / shots).chain((0..2 * forged).map(original)).map(fold).collect();
-        appearance.fit_views(&features, &Trial { folds, genuine: count * shots, forged }, seed)?;
+        appearance.fit_views(&features, &CrossValidation { folds, genuine: count * shots, forged }, seed)?;
         Ok(appearance)
     }
 
@@ -198,29 +199,29 @@ impl Appearance {
     }
 
     /// Fits all views.
-    fn fit_views(&mut self, features: &[Features], trial: &Trial, seed: u64) -> Result<()> {
-        let worst = self.fit_cells(features, trial, seed)?;
-        let place = self.fit_places(features, trial, seed)?;
+    fn fit_views(&mut self, features: &[Features], validation: &CrossValidation, seed: u64) -> Result<()> {
+        let worst = self.fit_cells(features, validation, seed)?;
+        let place = self.fit_places(features, validation, seed)?;
         let view = |of: fn(&Features) -> &[f32], shrinkage| {
-            distribution(&features.iter().map(of).collect::<Vec<_>>(), trial, shrinkage)
+            distribution(&features.iter().map(of).collect::<Vec<_>>(), validation, shrinkage)
         };
         let (pooled, over_picture) = view(|one| &one.pooled, Shrinkage::LedoitWolf)?;
         let (statistics, of_statistics) = view(|one| &one.statistics, Shrinkage::Prior(STATISTICS_PRIOR))?;
         (self.pooled, self.statistics) = (pooled, statistics);
         self.views = balanced([
-            trial.view(&worst, Forgery::Place),
-            trial.view(&place, Forgery::Place),
-            trial.view(&over_picture, Forgery::Surface),
-            trial.view(&of_statistics, Forgery::Surface),
+            validation.view(&worst, Forgery::Place),
+            validation.view(&place, Forgery::Place),
+            validation.view(&over_picture, Forgery::Surface),
+            validation.view(&of_statistics, Forgery::Surface),
         ]);
         Ok(())
     }
 
     /// Fits the distributions of the cells. Returns the distance of each picture's most unusual cell.
-    fn fit_cells(&mut self, features: &[Features], trial: &Trial, seed: u64) -> Result<Vec<f32>> {
+    fn fit_cells(&mut self, features: &[Features], validation: &CrossValidation, seed: u64) -> Result<Vec<f32>> {
         let cells = cells_of(self.shape);
         let of_cells: Vec<&[f32]> = features.iter().map(|one| &*one.cells).collect();
-        self.scale = scales(&of_cells[..trial.genuine]).map(narrowed);
+        self.scale = scales(&of_cells[..validation.genuine]).map(narrowed);
         // [N * cells, FEATURES], the rows of one picture adjacent
         let rows: Vec<f32> = of_cells
             .par_iter()
@@ -230,7 +231,7 @@ impl Appearance {
             .map(|(picture, at)| (picture[at] - self.scale[0][at]) * self.scale[1][at])
             .collect();
         let rows = Tensor::from_vec(rows, (features.len() * cells, FEATURES), &Device::Cpu)?;
-        let genuine = rows.narrow(0, 0, trial.genuine * cells)?;
+        let genuine = rows.narrow(0, 0, validation.genuine * cells)?;
         let pca = Pca::fit(&genuine, COMPONENTS, &mut stream(seed, "appearance components", 0))?;
         self.components = narrowed(pca.components.t()?.contiguous()?.flatten_all()?.to_vec1()?);
         let components = Tensor::from_slice(&self.components, (COMPONENTS, FEATURES), &Device::Cpu)?;
@@ -238,7 +239,8 @@ impl Appearance {
 
         let of_cell =
             |cell: usize| -> Vec<&[f32]> { projected.chunks_exact(COMPONENTS).skip(cell).step_by(cells).collect() };
-        let each = (0..cells).into_par_iter().map(|cell| distribution(&of_cell(cell), trial, Shrinkage::LedoitWolf));
+        let each =
+            (0..cells).into_par_iter().map(|cell| distribution(&of_cell(cell), validation, Shrinkage::LedoitWolf));
         let (whitenings, distances): (Vec<Whitening>, Vec<Vec<f32>>) =
             each.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         self.cells = whitenings;
@@ -246,7 +248,7 @@ impl Appearance {
     }
 
     /// Keeps places. Returns the distance of each picture's most unusual place.
-    fn fit_places(&mut self, features: &[Features], trial: &Trial, seed: u64) -> Result<Vec<f32>> {
+    fn fit_places(&mut self, features: &[Features], validation: &CrossValidation, seed: u64) -> Result<Vec<f32>> {
         let keep = |pictures: &[&[f32]]| {
             let places = pictures[0].len() / CHANNELS;
             let count = pictures.len() * places;
@@ -261,7 +263,7 @@ impl Appearance {
             Ok(kept.furthest(&Tensor::from_slice(picture, (CHANNELS, ()), &Device::Cpu)?.t()?)?)
         };
         let pictures: Vec<&[f32]> = features.iter().map(|one| &*one.places).collect();
-        let (kept, distances) = trial.fit(&pictures, keep, distance)?;
+        let (kept, distances) = validation.fit(&pictures, keep, distance)?;
         self.places = kept.rows()?;
         Ok(distances)
     }
@@ -348,12 +350,12 @@ fn scales(rows: &[&[f32]]) -> [Vec<f32>; 2] {
 }
 
 /// Fits a distribution, and the distance of each row to a distribution that was fitted without its part.
-fn distribution(rows: &[&[f32]], trial: &Trial, shrinkage: Shrinkage) -> Result<(Whitening, Vec<f32>)> {
+fn distribution(rows: &[&[f32]], validation: &CrossValidation, shrinkage: Shrinkage) -> Result<(Whitening, Vec<f32>)> {
     let fit = |rows: &[&[f32]]| {
         let whitening = Whitening::fit(rows, shrinkage);
         Ok(Whitening { mean: whitening.mean, matrix: narrowed(whitening.matrix) })
     };
-    trial.fit(rows, fit, |whitening, row| Ok(whitening.distance(row)))
+    validation.fit(rows, fit, |whitening, row| Ok(whitening.distance(row)))
 }
 
 /// The distance of `value`, `[N, K]`, to a distribution: `[N, 1]`.

@@ -22,7 +22,7 @@ impl View {
 
 /// Which rows a view is fitted to, and which are only judged. The genuine rows come first. Forgeries of some of them
 /// follow: `forged` with a piece in the wrong place, then as many with another surface.
-pub(super) struct Trial {
+pub(super) struct CrossValidation {
     /// The part of the cross-validation of every row. A forgery is in that of its picture.
     pub(super) folds: Vec<usize>,
     /// Number of genuine rows.
@@ -38,7 +38,7 @@ pub(super) enum Forgery {
     Surface,
 }
 
-impl Trial {
+impl CrossValidation {
     /// The part of the cross-validation of number `of` out of `count` pictures or groups in a row. Consecutive pictures
     /// are often shots of one item, so a part is a run of them.
     pub(super) fn run(of: usize, count: usize) -> usize {
@@ -107,19 +107,20 @@ mod tests {
     fn a_row_is_judged_without_its_part_and_a_forgery_is_never_learned_from() {
         let rows = [[1.0], [1.0], [2.0], [2.0], [90.0], [91.0]].map(|row: [f32; 1]| row);
         let rows: Vec<&[f32]> = rows.iter().map(|row| &row[..]).collect();
-        let trial = Trial { folds: vec![0, 0, 1, 1, 0, 1], genuine: 4, forged: 1 };
+        let validation = CrossValidation { folds: vec![0, 0, 1, 1, 0, 1], genuine: 4, forged: 1 };
         let mean = |rows: &[&[f32]]| Ok(rows.iter().map(|row| row[0]).sum::<f32>() / rows.len() as f32);
-        let (model, distances) = trial.fit(&rows, mean, |mean, row| Ok((row[0] - mean).abs())).unwrap();
+        let (model, distances) = validation.fit(&rows, mean, |mean, row| Ok((row[0] - mean).abs())).unwrap();
         assert!((model - 1.5).abs() < 1e-6);
         assert_eq!(distances, [1.0, 1.0, 1.0, 1.0, 88.0, 90.0]);
     }
 
     #[test]
     fn a_view_weighs_what_it_tells() {
-        let trial = Trial { folds: vec![0; 8], genuine: 4, forged: 2 };
+        let validation = CrossValidation { folds: vec![0; 8], genuine: 4, forged: 2 };
         // Misplaced pieces are all further than genuine pictures; other surfaces are a toss of a coin.
         let distances = [1.0, 2.0, 3.0, 4.0, 9.0, 9.0, 0.5, 9.0];
-        let [place, surface] = [Forgery::Place, Forgery::Surface].map(|forgery| trial.view(&distances, forgery).weight);
+        let [place, surface] =
+            [Forgery::Place, Forgery::Surface].map(|forgery| validation.view(&distances, forgery).weight);
         assert!((place - 1.0).abs() < 1e-6 && surface == 0.0, "{place} {surface}");
         let weights =
             |weights: [f32; 2]| balanced(weights.map(|weight| View { weight, ..View::BLANK })).map(|v| v.weight);
