@@ -1,8 +1,10 @@
 """A running box on the loopback address, for scripts that play face-offs with it or put load on it."""
 
+import http.client
 import json
 import pathlib
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -44,6 +46,24 @@ class Box:
                 return
 
         threading.Thread(target=show, daemon=True).start()
+
+    def line(self):
+        """A connection to it. The certificate is self-signed: the referee pins it, a script does not check it."""
+        return http.client.HTTPSConnection(self.address, context=ssl._create_unverified_context())
+
+    def frame_ms(self, wait):
+        """Mean time for a camera frame (ms) while `wait` ran."""
+
+        def status():
+            line = self.line()
+            line.request("GET", "/v1/status", headers={"Authorization": f"Bearer {self.token}"})
+            answer = json.loads(line.getresponse().read())
+            return answer["frames"], answer["frames"] * answer["frame_ms"]
+
+        frames, spent = status()
+        wait()
+        more, later = status()
+        return (later - spent) / (more - frames)
 
     def end(self):
         self.process.kill()

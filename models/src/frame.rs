@@ -5,13 +5,13 @@
 //! and the reduction of 16 bits to 8 are handled here too.
 
 mod exif;
+mod file;
 mod jpeg;
 mod kind;
 mod png;
 mod scan;
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{Cursor, Seek};
 use std::ops::Deref;
 use std::path::Path;
@@ -23,6 +23,7 @@ use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Lim
 use crate::memory::{Reservation, longest_file, read_file};
 use crate::{Error, Region, Result};
 
+pub use file::PictureFile;
 use jpeg::Jpeg;
 pub use kind::{FileKind, KIND_BYTES};
 
@@ -78,7 +79,7 @@ impl Frame {
     /// [`Error::Io`] when the file cannot be read, and the errors of [`decode`](Self::decode).
     pub fn open(path: &Path) -> Result<DecodedFrame> {
         let io = || Error::io("read", path);
-        let mut file = File::open(path).map_err(io())?;
+        let mut file = PictureFile::open(path).map_err(io())?;
         let stated = file.metadata().map_err(io())?;
         if !stated.is_file() {
             return Self::decode(&read_file(file).map_err(io())?);

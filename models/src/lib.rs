@@ -54,7 +54,7 @@ pub use distance::{Distance, EmbeddingPart};
 pub use durable::{ensure_folder_free, ensure_free, lock_folder, sync, write_private, write_whole};
 pub use enrolment::{Enrolment, ReferenceLevel, Scale};
 pub use error::{Error, NotFound, Result};
-pub use frame::{DecodedFrame, FileKind, Frame, KIND_BYTES};
+pub use frame::{DecodedFrame, FileKind, Frame, KIND_BYTES, PictureFile};
 pub use golden::{Golden, TOLERANCE as GOLDEN_TOLERANCE, sketch};
 pub use manifest::{Engine, FileEntry, Manifest, Measured, SCHEMA, Training, WholePicture};
 pub use memory::{DEFAULT_MEMORY, limit_memory, read_file};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::naming::{is_title, printable};
 use crate::{Calibration, Enrolment, Error, Golden, Join, Preprocess, Result};
 
 /// Schema version that this program writes, and the newest that it reads.
@@ -50,6 +51,13 @@ impl Manifest {
     /// # Errors
     /// [`crate::Error::Setting`] or [`crate::Error::RowCount`], naming the part.
     pub fn validate(&self) -> Result<()> {
+        if !is_title(&self.name) {
+            return Err(Error::Setting {
+                field: "name",
+                found: format!("\"{}\"", printable(&self.name)),
+                expected: "1 to 100 printable characters on one line",
+            });
+        }
         self.input.validate()?;
         self.join.validate(self.input.rows())?;
         self.enrolment.as_ref().map_or(Ok(()), Enrolment::validate)

@@ -123,6 +123,13 @@ pub fn printable(text: &str) -> String {
     text.chars().flat_map(shown).collect()
 }
 
+/// Whether a text can stand for a detector where its name is shown: one line of at most 100 characters, none of which
+/// controls a terminal or the direction of writing.
+#[must_use]
+pub fn is_title(text: &str) -> bool {
+    (1..=100).contains(&text.chars().count()) && printable(text) == text && !text.trim().is_empty()
+}
+
 fn is_allowed(c: char) -> bool {
     let is_form = FORMS.iter().any(|(first, last)| (*first..=*last).contains(&c));
     c == ' ' || MARKS.contains(c) || c.is_alphanumeric() && !is_form
@@ -215,6 +222,13 @@ mod tests {
         for [one, other] in [["till", "desk"], ["box-1", "box-2"], ["box-1", "box-10"], ["Ann", "Anna"]] {
             assert!(!look_alike(one, other), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn a_title_is_one_printable_line() {
+        assert!(["specimen-note", "Note, v2 (\u{201e}neu\u{201c}) {a;b}"].into_iter().all(is_title));
+        let long = "n".repeat(101);
+        assert!(!["", " ", "a\nb", "\u{1b}[31m", "\u{202e}eton", &long].into_iter().any(is_title));
     }
 
     #[test]

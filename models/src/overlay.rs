@@ -8,22 +8,23 @@
 //! ```
 //!
 //! BUNDLE is the SHA-256 of the bundle's manifest, and each file repeats it, because what was learned with one
-//! network is meaningless for another. A file is complete or absent (written beside its place, synced, renamed), and
-//! its content is used only after it was checked.
+//! network is meaningless for another. A file is complete or absent (written beside its place, synced, renamed). It
+//! carries the SHA-256 of its content, which is used only after it was checked.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::bundle::read_limited;
 use crate::durable::write_whole;
 use crate::protocol::Drift;
 use crate::{Bundle, Calibration, Error, References, Result, limits, sha256_hex};
 
-/// Format version of the files.
-const FORMAT: u32 = 1;
+/// Format version of the files that are written. Files of version 1 lack `sha256`, and are read.
+const FORMAT: u32 = 2;
 /// Largest length of a name, in bytes; with `.json` appended, every file system accepts it.
 const MAX_NAME: usize = 64;
 const CALIBRATION: &str = "calibration.json";
@@ -60,10 +61,13 @@ impl std::fmt::Display for Name {
 
 /// A file as stored on disk.
 #[derive(Serialize, Deserialize)]
-struct StoredFile<T> {
+struct StoredFile<'a> {
     format: u32,
     bundle: String,
-    content: T,
+    /// SHA-256 of the text of `content`.
+    sha256: Option<String>,
+    #[serde(borrow)]
+    content: &'a RawValue,
 }
 
 /// The content of `drift.json`.
@@ -258,21 +262,29 @@ impl Overlay {
         };
         let damaged = |e: serde_json::Error| fault(format!("it is damaged ({e})"), "remove it and make it again");
         let FormatOnly { format } = serde_json::from_slice(&text).map_err(damaged)?;
-        if format != FORMAT {
+        if !(1..=FORMAT).contains(&format) {
             return Err(fault(
-                format!("it has format {format} and this program reads {FORMAT}"),
+                format!("it has format {format} and this program reads up to {FORMAT}"),
                 "use the program it was made with, or remove it and make it again",
             ));
         }
-        let filed: StoredFile<T> = serde_json::from_slice(&text).map_err(damaged)?;
+        let filed: StoredFile = serde_json::from_slice(&text).map_err(damaged)?;
+        if format > 1 && filed.sha256 != Some(sha256_hex(filed.content.get().as_bytes())) {
+            return Err(fault(
+                "it is damaged (its content is not what was written)".into(),
+                "remove it and make it again",
+            ));
+        }
         if filed.bundle != self.bundle {
             return Err(fault("it was made with another bundle".into(), "remove it and make it again with this one"));
         }
-        Ok(Some(filed.content))
+        serde_json::from_str(filed.content.get()).map(Some).map_err(damaged)
     }
 
     fn write<T: Serialize>(&self, path: &Path, content: &T) -> Result<()> {
-        let filed = StoredFile { format: FORMAT, bundle: self.bundle.clone(), content };
+        let content = to_raw_value(content).expect("an overlay holds only what JSON can say");
+        let sha256 = Some(sha256_hex(content.get().as_bytes()));
+        let filed = StoredFile { format: FORMAT, bundle: self.bundle.clone(), sha256, content: &content };
         let text = serde_json::to_vec(&filed).expect("an overlay holds only what JSON can say");
         write_whole(path, &text)
     }
@@ -393,9 +405,19 @@ mod tests {
             overlay.calibration().unwrap_err().to_string()
         };
         assert!(complaint(&text[..text.len() / 2]).contains("damaged"));
-        assert!(complaint(&text.replace("\"format\":1", "\"format\":9")).contains("format 9 and this program reads 1"));
-        assert!(complaint(&text.replace("0.25", "1e300")).contains("damaged"));
-        assert!(complaint(&text.replace("0.05", "0.001")).contains("needs at least 999"));
+        let newer = text.replace("\"format\":2", "\"format\":9");
+        assert!(complaint(&newer).contains("format 9 and this program reads up to 2"));
+        let spliced = |from: &str, to: &str| text.replacen(from, to, 1);
+        assert!(complaint(&spliced("0.25", "0.26")).contains("damaged"), "a value that could be true");
+        // Of a file without a checksum, what cannot be true is refused.
+        let older = |from: &str, to: &str| {
+            let content = &text[text.find("\"content\"").unwrap()..];
+            format!("{{\"format\":1,\"bundle\":\"aa\",{}", content.replace(from, to))
+        };
+        assert!(complaint(&older("0.25", "1e300")).contains("damaged"));
+        assert!(complaint(&older("0.05", "0.001")).contains("needs at least 999"));
+        fs::write(&path, older("", "")).unwrap();
+        assert!(overlay.calibration().unwrap().is_some());
         fs::remove_file(&path).unwrap();
         fs::File::create(&path).unwrap().set_len(limits::OVERLAY + 1).unwrap();
         assert!(overlay.calibration().unwrap_err().to_string().contains("at most 32"));

@@ -220,20 +220,25 @@ pub fn edge_reading<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, std
     run(command, Some(stdin))
 }
 
-/// Starts `counterfoil-edge` and ends it as `kill -9` does at the time `after` its start. Returns whether the program
-/// had ended by itself before.
+/// A copy, in `dir`, of the pretrained bundle `name` with this counter: the same network with another fingerprint.
 ///
 /// # Panics
-/// When the program cannot be started or killed.
-pub fn edge_killed<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>, after: Duration) -> bool {
-    let mut command = Command::new(target().join("counterfoil-edge"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    thread::sleep(after);
-    let ended = child.try_wait().expect("a child can be asked").is_some();
-    child.kill().expect("a child can be killed");
-    child.wait().expect("a child can be waited for");
-    ended
+/// When it cannot be written.
+pub fn numbered(name: &str, dir: &Path, counter: u64) -> PathBuf {
+    let (from, to) = (root().join("models/pretrained").join(name), dir.join(format!("bundle-{counter}")));
+    for folder in ["", "golden"] {
+        fs::create_dir_all(to.join(folder)).expect("a folder can be made");
+        for entry in fs::read_dir(from.join(folder)).expect("it is in the repository").flatten() {
+            if entry.path().is_file() {
+                fs::copy(entry.path(), to.join(folder).join(entry.file_name())).expect("a file can be copied");
+            }
+        }
+    }
+    let manifest = fs::read(to.join("manifest.json")).expect("a bundle has a manifest");
+    let mut manifest: Value = serde_json::from_slice(&manifest).expect("a manifest is JSON");
+    manifest["counter"] = counter.into();
+    fs::write(to.join("manifest.json"), manifest.to_string()).expect("a manifest can be written");
+    to
 }
 
 /// Path of a program that was built for this machine.

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use counterfoil_models::{DecodedFrame, FileKind, Frame, KIND_BYTES, read_file};
+use counterfoil_models::{DecodedFrame, FileKind, Frame, KIND_BYTES, PictureFile, read_file};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::{Error, Result};
@@ -68,7 +68,7 @@ impl Source {
     /// [`Error::Unreadable`], or the error of a refused path.
     pub fn read(self) -> Result<Vec<u8>> {
         match self {
-            Self::File(path) | Self::NotAPicture(path) => File::open(path).and_then(read_file),
+            Self::File(path) | Self::NotAPicture(path) => PictureFile::open(&path).and_then(read_file),
             Self::Stdin => read_file(io::stdin().lock()),
             Self::Refused { error, .. } => return Err(error),
         }

@@ -2,14 +2,15 @@
 //!
 //! A file of its own because of what must hold through power cuts. A line is written at once and synced to the disk
 //! before the light goes on. When the journal is opened again, an incomplete last line is cut off, and no line before
-//! it is changed. A full part is renamed with a number, and the oldest parts are deleted.
+//! it is changed. A line carries a checksum, so that a damaged one is not read as a verdict that was never given. A full
+//! part is renamed with a number, and the oldest parts are deleted.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use counterfoil_models::{Judgement, Verdict, sync};
+use counterfoil_models::{Judgement, Verdict, sha256_hex, sync};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -20,6 +21,11 @@ const CURRENT: &str = "journal.jsonl";
 const PART_BYTES: u64 = 4 << 20;
 /// Number of full parts that are kept.
 const PARTS: usize = 16;
+
+/// What stands before and after the checksum, which ends a line.
+const CHECK: [&str; 2] = [",\"check\":\"", "\"}"];
+/// Length of the checksum: the first digits of the SHA-256 of the line without it.
+const DIGITS: usize = 16;
 
 /// One verdict in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +61,25 @@ impl Entry {
             verdict,
             bundle: bundle.to_owned(),
             file: None,
+        }
+    }
+
+    /// The entry as a line of the journal.
+    fn line(&self) -> String {
+        let plain = serde_json::to_string(self).expect("an entry holds only what JSON can say");
+        let check = &sha256_hex(plain.as_bytes())[..DIGITS];
+        let [before, after] = CHECK;
+        format!("{}{before}{check}{after}\n", &plain[..plain.len() - 1])
+    }
+
+    /// Reads a line of the journal; `None` if it is damaged. Lines of older versions carry no checksum.
+    fn of_line(line: &[u8]) -> Option<Self> {
+        let line = std::str::from_utf8(line).ok()?;
+        let [before, after] = CHECK;
+        let parts = line.len().checked_sub(DIGITS + after.len()).and_then(|at| line.split_at_checked(at));
+        match parts.and_then(|(entry, check)| Some((entry.strip_suffix(before)?, check.strip_suffix(after)?))) {
+            Some((entry, check)) if sha256_hex(format!("{entry}}}").as_bytes())[..DIGITS] != *check => None,
+            _ => serde_json::from_str(line).ok(),
         }
     }
 }
@@ -113,14 +138,13 @@ impl Journal {
     /// # Errors
     /// As [`open`](Self::open), for example when the disk is full. Earlier lines stay complete.
     pub fn append(&mut self, entry: &Entry) -> Result<()> {
-        let mut line = serde_json::to_vec(entry).expect("an entry holds only what JSON can say");
-        line.push(b'\n');
+        let line = entry.line();
         let length = self.part()?.length;
         if length + line.len() as u64 > self.part_bytes && length > 0 {
             self.set_aside()?;
         }
         let part = self.part()?;
-        if let Err(error) = part.file.write_all(&line).and_then(|()| part.file.sync_data()) {
+        if let Err(error) = part.file.write_all(line.as_bytes()).and_then(|()| part.file.sync_data()) {
             // The next line must not follow half a line; what cannot be cut off now is when the file is opened again.
             let _ = part.file.set_len(part.length);
             self.part = None;
@@ -206,9 +230,9 @@ pub fn read(folder: &Path, mut sink: impl FnMut(Entry) -> io::Result<()>) -> Res
             file => file.map_err(unread(&path))?,
         };
         for line in BufReader::new(file).split(b'\n') {
-            match serde_json::from_slice(&line.map_err(unread(&path))?) {
-                Ok(entry) => sink(entry).map_err(Error::Audience)?,
-                Err(_) => damaged += 1,
+            match Entry::of_line(&line.map_err(unread(&path))?) {
+                Some(entry) => sink(entry).map_err(Error::Audience)?,
+                None => damaged += 1,
             }
         }
     }
@@ -280,6 +304,22 @@ mod tests {
         fs::write(dir.path().join(CURRENT), "a later version's line\n").unwrap();
         Journal::of(dir.path()).append(&entry(4)).unwrap();
         assert_eq!(times(dir.path()), (vec![4], 1));
+    }
+
+    #[test]
+    fn a_line_that_was_altered_in_any_byte_is_no_verdict() {
+        let entry = Entry { file: Some("ü {\"}".into()), ..entry(5) };
+        let line = entry.line();
+        let line = line.trim_end().as_bytes();
+        assert_eq!(Entry::of_line(line), Some(entry.clone()));
+        for at in 0..line.len() {
+            let mut altered = line.to_vec();
+            altered[at] ^= 1;
+            let read = Entry::of_line(&altered);
+            assert!(read.is_none_or(|read| read == entry), "{}", String::from_utf8_lossy(&altered));
+        }
+        let older = serde_json::to_vec(&entry).unwrap();
+        assert_eq!(Entry::of_line(&older), Some(entry));
     }
 
     proptest! {

@@ -14,10 +14,11 @@ use image::{ExtendedColorType, GrayImage, Luma};
 use super::bundle::Fixture;
 use super::cli::{edge, lines, stderr};
 
-struct Site(Fixture);
+/// A bundle, and a state folder that is not there yet.
+pub(super) struct Site(pub(super) Fixture);
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Fixture::new())
     }
 
@@ -39,11 +40,11 @@ impl Site {
     }
 
     /// Writes this many pictures, whose scores are those of a darker camera.
-    fn darker(&self, folder: &str, pictures: u8) {
+    pub(super) fn darker(&self, folder: &str, pictures: u8) {
         (0..pictures).for_each(|i| drop(self.0.picture(format!("{folder}/{i:02}.png"), 20 + i)));
     }
 
-    fn overlay(&self) -> Overlay {
+    pub(super) fn overlay(&self) -> Overlay {
         Overlay::of(&self.0.path("state"), &Bundle::open(&self.0.bundle()).unwrap())
     }
 

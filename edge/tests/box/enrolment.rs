@@ -13,7 +13,7 @@ use super::bundle::Fixture;
 use super::cli::{edge, lines, stderr};
 
 /// The embedding is the picture itself, 16 x 16. Two pictures of one item are ten shades apart: from one reference that is a distance of 0.
-fn knows_items(manifest: &mut Manifest) {
+pub(super) fn knows_items(manifest: &mut Manifest) {
     manifest.enrolment = Some(Enrolment {
         distance: Distance { parts: vec![EmbeddingPart { length: 256, variance: 0.5 * (10f64 / 255.0).powi(2) }] },
         weight_distance: 1.0,

@@ -19,6 +19,8 @@ mod explain;
 #[cfg(test)]
 mod faceoff;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod pipeline;

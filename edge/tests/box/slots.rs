@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use counterfoil_tests::numbered;
 use serde_json::Value;
 
 use super::cli::{edge, lines, stderr};
@@ -14,29 +15,13 @@ use super::cli::{edge, lines, stderr};
 const SIGABRT: i32 = 6;
 const SIGKILL: i32 = 9;
 
-/// A copy of a pretrained bundle with another counter: another fingerprint, the same network.
-fn numbered(dir: &Path, counter: u64) -> PathBuf {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pretrained/specimen-note");
-    let to = dir.join(format!("bundle-{counter}"));
-    for folder in ["", "golden"] {
-        fs::create_dir_all(to.join(folder)).unwrap();
-        for entry in fs::read_dir(from.join(folder)).unwrap().flatten().filter(|entry| entry.path().is_file()) {
-            fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
-        }
-    }
-    let mut manifest: Value = serde_json::from_slice(&fs::read(to.join("manifest.json")).unwrap()).unwrap();
-    manifest["counter"] = counter.into();
-    fs::write(to.join("manifest.json"), manifest.to_string()).unwrap();
-    to
-}
-
 /// A state folder in which number 2 was selected after number 1.
 fn two(dir: &Path) -> PathBuf {
     let state = dir.join("state");
     for counter in [1, 2] {
         let install =
             ["model".as_ref(), "install".as_ref(), "--select".as_ref(), "--state".as_ref(), state.as_os_str()];
-        let output = edge().args(install).arg(numbered(dir, counter)).output().unwrap();
+        let output = edge().args(install).arg(numbered("specimen-note", dir, counter)).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
     }
     state

@@ -18,8 +18,14 @@ use super::{DataError, Result};
 /// Names of the training file in MNIST's own naming. The `t10k` files are not among them, because they are only for
 /// judging.
 const TRAIN_NAMES: [&str; 2] = ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"];
-/// Limit in bytes of an unpacked file. Reading stops there, so that a file cannot fill the memory.
+/// Limit in bytes of an unpacked file.
 const MAX_BYTES: u64 = 2 << 30;
+/// How many times its own length a packed file may unpack to. MNIST's unpacks to five times its length, a bomb to a
+/// thousand times.
+const MAX_RATIO: u64 = 100;
+
+/// Length in bytes of what precedes the pixels.
+const HEADER: usize = 16;
 
 /// The pictures of one IDX file.
 #[derive(Debug)]
@@ -48,28 +54,39 @@ impl Idx {
     pub fn read(path: &Path) -> Result<Self> {
         let io = |source| DataError::Io { doing: "read", path: path.to_path_buf(), source };
         let wrong = |what: String| DataError::Idx { path: path.to_path_buf(), what };
-        let file = BufReader::new(File::open(path).map_err(io)?);
-        let mut bytes = Vec::new();
-        let gz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-        if gz {
-            MultiGzDecoder::new(file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let file = BufReader::new(file);
+        let is_packed = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+        let (mut file, limit): (Box<dyn Read>, u64) = if is_packed {
+            (Box::new(MultiGzDecoder::new(file)), MAX_BYTES.min((length * MAX_RATIO).max(1 << 20)))
         } else {
-            file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
-        }
+            (Box::new(file), MAX_BYTES)
+        };
 
-        if bytes.len() < 16 || bytes[..4] != [0, 0, 8, 3] {
+        let mut header = Vec::new();
+        Read::by_ref(&mut file).take(HEADER as u64).read_to_end(&mut header).map_err(io)?;
+        if header.len() < HEADER || header[..4] != [0, 0, 8, 3] {
             return Err(wrong("it does not begin like one (bytes 0 0 8 3, then three sizes)".into()));
         }
-        let size = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let size = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let (count, height, width) = (size(4), size(8), size(12));
         // Three sizes of 32 bits can ask for more than 64 bits can count.
         let expected = u128::from(count) * u128::from(height) * u128::from(width);
-        let pixels = bytes.split_off(16);
+        let stated = format!("its header says {count} pictures of {width}x{height}, {expected} bytes");
+        if expected > u128::from(limit) {
+            let bound = if is_packed {
+                format!("a packed file of {length} bytes is unpacked to at most {limit}")
+            } else {
+                format!("at most {limit} are read")
+            };
+            return Err(wrong(format!("{stated}, and {bound}")));
+        }
+        let mut pixels = Vec::new();
+        file.take(expected as u64 + 1).read_to_end(&mut pixels).map_err(io)?;
         if height == 0 || width == 0 || pixels.len() as u128 != expected {
-            return Err(wrong(format!(
-                "its header says {count} pictures of {width}x{height}, {expected} bytes, and it has {} bytes",
-                pixels.len()
-            )));
+            let found = if pixels.len() as u128 > expected { "more".into() } else { format!("{} bytes", pixels.len()) };
+            return Err(wrong(format!("{stated}, and it has {found}")));
         }
         Ok(Self { height, width, pixels })
     }
@@ -152,9 +169,27 @@ mod tests {
         let mut huge = bytes(2);
         huge[4..16].fill(0xFF);
         std::fs::write(&path, huge).unwrap();
-        assert!(Idx::read(&path).unwrap_err().to_string().contains("and it has 12 bytes"));
+        assert!(Idx::read(&path).unwrap_err().to_string().contains("at most 2147483648 are read"));
         std::fs::write(&path, b"not an idx file at all").unwrap();
         assert!(Idx::read(&path).unwrap_err().to_string().contains("does not begin"));
+    }
+
+    #[test]
+    fn a_packed_file_is_unpacked_only_as_far_as_pictures_are_packed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bomb-idx3-ubyte.gz");
+        let complaint = |sizes: [u32; 3], zeros: usize| {
+            let mut encoder = GzEncoder::new(File::create(&path).unwrap(), Compression::best());
+            encoder.write_all(&[0, 0, 8, 3]).unwrap();
+            sizes.iter().for_each(|size| encoder.write_all(&size.to_be_bytes()).unwrap());
+            encoder.write_all(&vec![0; zeros]).unwrap();
+            encoder.finish().unwrap();
+            Idx::read(&path).unwrap_err().to_string()
+        };
+        let honest = complaint([1000, 100, 200], 20_000_000);
+        assert!(honest.contains("20000000 bytes, and a packed file of"), "{honest}");
+        let understated = complaint([1, 2, 3], 20_000_000);
+        assert!(understated.contains("6 bytes, and it has more"), "{understated}");
     }
 
     #[test]

@@ -208,17 +208,22 @@ fn bound(before: &str, entry: &str) -> String {
 /// Parses and verifies the lines of a record. Returns the entries and the last chain.
 fn entries(text: &[u8]) -> Result<(Vec<Entry>, String)> {
     let text = std::str::from_utf8(text).context("it is not text")?;
-    ensure!(text.ends_with('\n'), "its last line is not whole");
+    let lines = text.strip_suffix('\n').context("its last line is not whole")?;
     let mut chain = ROOT.to_owned();
     let mut entries = Vec::new();
-    for (number, text) in text.lines().enumerate() {
+    for (number, text) in lines.split('\n').enumerate() {
         let at = || format!("line {}", number + 1);
         let line: Line = serde_json::from_str(text).with_context(at)?;
         chain = bound(&chain, line.entry.get());
+        let entry: Entry = serde_json::from_str(line.entry.get()).with_context(at)?;
         // The line must be byte for byte the one that would be written.
-        let again = serde_json::to_string(&line).with_context(at)?;
-        ensure!(line.chain == chain && again == text, "{}: it was changed after it was written", at());
-        entries.push(serde_json::from_str(line.entry.get()).with_context(at)?);
+        let (again, entry_again) = (serde_json::to_string(&line), serde_json::to_string(&entry));
+        ensure!(
+            line.chain == chain && again? == text && entry_again? == line.entry.get(),
+            "{}: it was changed after it was written",
+            at()
+        );
+        entries.push(entry);
     }
     Ok((entries, chain))
 }
@@ -278,6 +283,19 @@ mod tests {
             shorter.remove(at);
             assert!(verified(&shorter).is_err(), "byte {at} removed");
         }
+        // The same entries in another form, under a chain that was computed anew.
+        for other in [|entry: &str| entry.replacen(':', ": ", 1), |entry: &str| entry.replacen('{', "{\"more\":0,", 1)]
+        {
+            let mut chain = ROOT.to_owned();
+            let mut rewritten = String::new();
+            for line in std::str::from_utf8(&text).unwrap().lines() {
+                let entry = other(serde_json::from_str::<Line>(line).unwrap().entry.get());
+                chain = bound(&chain, &entry);
+                rewritten.extend(["{\"entry\":", &entry, ",\"chain\":\"", &chain, "\"}\n"]);
+            }
+            assert!(verified(rewritten.as_bytes()).is_err(), "{rewritten}");
+        }
+        assert!(verified(String::from_utf8(text).unwrap().replace('\n', "\r\n").as_bytes()).is_err());
     }
 
     #[test]

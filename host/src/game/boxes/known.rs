@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use counterfoil_models::naming::{self, printable};
 use counterfoil_models::protocol::{PORT, SERVICE};
-use counterfoil_models::{naming, write_private};
+use counterfoil_models::write_private;
 use mdns_sd::{ServiceDaemon, ServiceEvent};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
@@ -63,13 +64,18 @@ impl Boxes {
     /// Reads all paired boxes. The list is empty when the file does not exist.
     ///
     /// # Errors
-    /// Returns an error when the file cannot be read or parsed.
+    /// Returns an error when the file cannot be read or parsed, or holds a name that cannot be shown.
     pub fn list(&self) -> Result<Vec<Known>> {
         match fs::read_to_string(&self.path) {
             Ok(text) => {
                 let file: File = toml::from_str(&text).with_context(|| {
                     format!("{} is no list of boxes; mend it, or remove it and pair again", self.path.display())
                 })?;
+                for known in &file.boxes {
+                    naming::name(&known.name).with_context(|| {
+                        format!("{}: box \"{}\"; change its name there", self.path.display(), printable(&known.name))
+                    })?;
+                }
                 Ok(file.boxes)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
