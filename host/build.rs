@@ -1,7 +1,8 @@
 //! Reads the versions of the inference engines from `Cargo.lock` and passes them to the compiler, so that a bundle's
-//! manifest names the versions it was built with.
+//! manifest names the versions it was built with. Passes on where the weights of the trunk are, too: `COUNTERFOIL_TRUNK`
+//! names another file than the one in the repository, to measure what other weights are worth.
 
-use std::fs;
+use std::{env, fs};
 
 fn main() {
     let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
@@ -13,4 +14,9 @@ fn main() {
         let version = version.unwrap_or_else(|| panic!("{lock} names no version of {package}"));
         println!("cargo::rustc-env={variable}={version}");
     }
+
+    let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/trunk/drawn.safetensors");
+    let trunk = env::var("COUNTERFOIL_TRUNK").unwrap_or_else(|_| ours.to_owned());
+    println!("cargo::rerun-if-env-changed=COUNTERFOIL_TRUNK");
+    println!("cargo::rustc-env=TRUNK={trunk}");
 }

@@ -12,15 +12,19 @@ import time
 
 
 class Box:
-    """A running box with a name, its own folder in `work`, and the access data for a referee."""
+    """A running box with a name, its own folder in `work`, and the access data for a referee.
+
+    Without a bundle it runs the model that is selected in its state folder, and takes others.
+    """
 
     def __init__(self, work, name, program, bundle, *arguments):
         self.state = work / name
-        self.state.mkdir()
+        self.state.mkdir(exist_ok=True)
         config = work / f"{name}.toml"
         config.write_text(f'state = "{self.state}"\nlights = "none"\nscreen = -1\n[network]\nname = "{name}"\nannounce = false\n')
         access = json.loads(subprocess.check_output([*program, "token", "--state", self.state, "new", "referee"]))
-        command = [*program, "serve", "--config", config, "--listen", "127.0.0.1:0", "--bundle", bundle, *arguments]
+        command = [*program, "serve", "--config", config, "--listen", "127.0.0.1:0", *arguments]
+        command += ["--bundle", bundle] if bundle else []
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for line in self.process.stderr:
             if match := re.search(rb"listening on https://(\S+);", line):

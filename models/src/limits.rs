@@ -1,5 +1,5 @@
-//! Largest sizes, in bytes, of files that come from elsewhere. They are defined in one place, so that every part
-//! accepts what another part writes.
+//! Largest sizes, in bytes, of files that come from elsewhere, and of what they list. They are defined in one place, so
+//! that every part accepts what another part writes.
 
 /// Largest picture that a peer may send.
 pub const PICTURE_SENT: usize = 20 << 20;
@@ -16,3 +16,5 @@ pub const BUNDLE: usize = 2 * (NETWORK + MANIFEST as usize);
 /// Largest calibration or references file in a state folder: 20 references of ten regions with 8,192 numbers each
 /// fill two thirds of it.
 pub const OVERLAY: u64 = 32 << 20;
+/// Largest number of golden pictures in a bundle: a box judges all of them whenever it starts.
+pub const GOLDEN_PICTURES: usize = 16;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::naming::{is_title, printable};
-use crate::{Calibration, Enrolment, Error, Golden, Join, Preprocess, Result};
+use crate::{Calibration, Enrolment, Error, Golden, Join, Preprocess, Result, limits};
 
 /// Schema version that this program writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -56,6 +56,13 @@ impl Manifest {
                 field: "name",
                 found: format!("\"{}\"", printable(&self.name)),
                 expected: "1 to 100 printable characters on one line",
+            });
+        }
+        if self.golden.len() > limits::GOLDEN_PICTURES {
+            return Err(Error::Setting {
+                field: "golden",
+                found: format!("a list of {} pictures", self.golden.len()),
+                expected: "at most 16, which a box judges whenever it starts",
             });
         }
         self.input.validate()?;

@@ -5,7 +5,7 @@
 //! files, and then installed like any other bundle.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Component, Path};
 
 use axum::body::Body;
@@ -119,9 +119,14 @@ pub fn unpack(tar: impl Read, folder: &Path) -> Result<(), Refused> {
         let Some(parts) = plain else { return Err(bad(format!("{} leads out of it", path.display()))) };
         left = left.checked_sub(entry.size()).ok_or_else(|| bad("it is too large".into()))?;
         let place = parts.iter().fold(folder.to_path_buf(), |place, part| place.join(part));
-        fs::create_dir_all(place.parent().unwrap_or(folder)).map_err(|e| no_room(&e))?;
-        let mut file = File::create_new(&place).map_err(|e| bad(format!("{}: {e}", path.display())))?;
-        io::copy(&mut entry, &mut file).map_err(|e| bad(e.to_string()))?;
+        let unkept = |error: io::Error| match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => no_room(&error),
+            // A name that is too long or given twice, a file in the place of a folder, a tar that ends early.
+            _ => bad(format!("{}: {error}", path.display())),
+        };
+        fs::create_dir_all(place.parent().unwrap_or(folder)).map_err(unkept)?;
+        let mut file = File::create_new(&place).map_err(unkept)?;
+        io::copy(&mut entry, &mut file).map_err(unkept)?;
     }
     Ok(())
 }
@@ -228,6 +233,7 @@ mod tests {
             vec![("golden/../../x", EntryType::Regular)],
             vec![("golden", EntryType::Symlink), ("golden/passwd", EntryType::Regular)],
             vec![("a", EntryType::Regular), ("a", EntryType::Regular)],
+            vec![("a", EntryType::Regular), ("a/b", EntryType::Regular)],
             vec![("pipe", EntryType::Fifo)],
             vec![("manifest.json", EntryType::Link)],
             vec![("manifest.json", EntryType::Symlink)],

@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::onnx::{Attribute, Graph};
 
-static FILE: &[u8] = include_bytes!("../../../../models/trunk/drawn.safetensors");
+static FILE: &[u8] = include_bytes!(env!("TRUNK"));
 
 /// Mean and deviation of the pixels on which the trunk was taught, 0..1.
 const PIXELS: (f32, f32) = (0.45, 0.23);
