@@ -129,8 +129,8 @@ fn camera_and_article(manifest: &Manifest) -> Vec<String> {
     }
     if let Some(tolerance) = &training.tolerance {
         lines.push(format!(
-            "It was calibrated on another shot of each genuine picture, changed as much as `--tolerate {tolerance}` allows: fewer pictures than \
-             the stated rate are called counterfeit while nothing changes.\n"
+            "It was calibrated on genuine pictures, every second one changed as another shot of it may be (`--tolerate {tolerance}`): under such \
+             changes at most twice the stated rate are called counterfeit.\n"
         ));
     }
     if let Some(whole) = &training.whole_picture {
