@@ -181,7 +181,7 @@ mod tests {
         let complaint = |sizes: [u32; 3], zeros: usize| {
             let mut encoder = GzEncoder::new(File::create(&path).unwrap(), Compression::best());
             encoder.write_all(&[0, 0, 8, 3]).unwrap();
-            sizes.iter().for_each(|size| encoder.write_all(&size.to_be_bytes()).unwrap());
+            encoder.write_all(&sizes.map(u32::to_be_bytes).concat()).unwrap();
             encoder.write_all(&vec![0; zeros]).unwrap();
             encoder.finish().unwrap();
             Idx::read(&path).unwrap_err().to_string()
