@@ -55,7 +55,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the connections of revoked tokens are looked for.
 const REVOKED_WITHIN: Duration = Duration::from_millis(200);
 /// Nice value of all network threads, so that the loop that watches has priority.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 /// Time for requests in progress to finish when the box stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use counterfoil_models::protocol::Drift;
 use counterfoil_models::{Bundle, Calibration, Overlay};
 
 use super::bundle::{Fixture, png};
@@ -96,29 +97,67 @@ fn unfinished(folder: &Path) -> Vec<String> {
     names.filter(|name| name.starts_with(".bundle")).collect()
 }
 
+/// A box with the model `bundle`, and the bundle `two` that is not installed.
+fn with_model() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.write_bundle("two", "Identity", |manifest| (manifest.name, manifest.counter) = ("bundle".into(), 2));
+    done(&fixture, &["model", "install", "--select", "bundle"]);
+    fixture
+}
+
+/// The id of the one model that is selected, which passes its self test.
+fn selected(fixture: &Fixture) -> String {
+    let slots = lines(&done(fixture, &["model", "list", "--json"]));
+    let current: Vec<_> = slots.iter().filter(|slot| slot["current"] == true).collect();
+    assert_eq!(current.len(), 1, "{slots:?}");
+    let id = current[0]["id"].as_str().unwrap().to_owned();
+    let slot = state(fixture).join("models").join(&id);
+    assert!(edge().arg("selftest").arg("--bundle").arg(slot).output().unwrap().status.success());
+    id
+}
+
 #[test]
 fn an_install_leaves_the_old_model_or_the_new_one() {
     let kills = at_each_change(
-        || {
-            let fixture = Fixture::new();
-            fixture
-                .write_bundle("two", "Identity", |manifest| (manifest.name, manifest.counter) = ("bundle".into(), 2));
-            done(&fixture, &["model", "install", "--select", "bundle"]);
-            fixture
-        },
+        with_model,
         |fixture| with_state(fixture, &["model", "install", "--select", "two"]),
         nothing,
         |fixture| {
-            let slots = lines(&done(fixture, &["model", "list", "--json"]));
-            let current: Vec<_> = slots.iter().filter(|slot| slot["current"] == true).collect();
-            assert_eq!(current.len(), 1, "{slots:?}");
-            let slot = state(fixture).join("models").join(current[0]["id"].as_str().unwrap());
-            assert!(edge().arg("selftest").arg("--bundle").arg(slot).output().unwrap().status.success());
+            selected(fixture);
             done(fixture, &["model", "install", "--select", "two"]);
             assert_eq!(unfinished(&state(fixture).join("models")), [""; 0]);
         },
     );
     assert!(kills > 10, "{kills}");
+}
+
+#[test]
+fn a_selection_and_a_rollback_leave_the_old_model_or_the_new_one() {
+    let arrange = || {
+        let fixture = with_model();
+        done(&fixture, &["model", "install", "--select", "two"]);
+        fixture
+    };
+    let two = selected(&arrange());
+    let other = {
+        let fixture = arrange();
+        done(&fixture, &["model", "rollback"]);
+        selected(&fixture)
+    };
+    for change in [&["model", "rollback"][..], &["model", "select", &other]] {
+        let kills = at_each_change(
+            arrange,
+            |fixture| with_state(fixture, change),
+            nothing,
+            |fixture| {
+                let found = selected(fixture);
+                assert!([&two, &other].contains(&&found), "{found}");
+                done(fixture, &["model", "select", &other]);
+                assert_eq!(selected(fixture), other);
+            },
+        );
+        assert!(kills > 1, "{change:?}: {kills}");
+    }
 }
 
 #[test]
@@ -145,12 +184,14 @@ fn a_key_is_installed_or_not() {
     assert!(kills > 3, "{kills}");
 }
 
+/// Number of scores in the calibration of the site.
+fn scores(fixture: &Fixture) -> Option<usize> {
+    let overlay = Overlay::of(&state(fixture), &Bundle::open(&fixture.bundle()).unwrap());
+    overlay.calibration().unwrap().map(|calibration| calibration.scores().len())
+}
+
 #[test]
 fn a_calibration_is_the_one_before_or_the_new_one() {
-    let scores = |fixture: &Fixture| {
-        let overlay = Overlay::of(&state(fixture), &Bundle::open(&fixture.bundle()).unwrap());
-        overlay.calibration().unwrap().map(|calibration| calibration.scores().len())
-    };
     let calibrate = ["calibrate", "--bundle", "bundle", "here"];
     let kills = at_each_change(
         || {
@@ -174,24 +215,87 @@ fn a_calibration_is_the_one_before_or_the_new_one() {
 }
 
 #[test]
-fn enrolled_references_are_there_or_not() {
-    let enroll = ["enroll", "--bundle", "items", "--name", "ada", "own.png"];
+fn an_undone_calibration_is_the_one_before_or_the_last_one() {
+    let undo = ["calibrate", "--bundle", "bundle", "--undo"];
     let kills = at_each_change(
         || {
-            let fixture = Fixture::new();
-            fixture.write_bundle("items", "Identity", super::enrolment::knows_items);
-            fixture.picture("own.png", 200);
-            fixture
+            let site = Site::new();
+            for pieces in [9, 12] {
+                site.overlay().calibrate(&Calibration::new(0.1, vec![0.5; pieces]).unwrap()).unwrap();
+            }
+            site.0
         },
+        |fixture| with_state(fixture, &undo),
+        nothing,
+        |fixture| {
+            let found = scores(fixture).unwrap();
+            assert!([9, 12].contains(&found), "{found}");
+            done(fixture, &undo);
+            assert!(scores(fixture).is_none_or(|found| found == 9));
+        },
+    );
+    assert!(kills > 3, "{kills}");
+}
+
+#[test]
+fn a_doubt_is_dismissed_or_not() {
+    let dismiss = ["calibrate", "--bundle", "bundle", "--dismiss"];
+    let doubted = |fixture: &Fixture| {
+        let overlay = Overlay::of(&state(fixture), &Bundle::open(&fixture.bundle()).unwrap());
+        overlay.drift(&[1.0]).unwrap().is_some()
+    };
+    at_each_change(
+        || {
+            let site = Site::new();
+            site.overlay().set_drift(Some(Drift::Changed { since_ms: 1 }), &[1.0]).unwrap();
+            site.0
+        },
+        |fixture| with_state(fixture, &dismiss),
+        nothing,
+        |fixture| {
+            doubted(fixture);
+            done(fixture, &dismiss);
+            assert!(!doubted(fixture));
+        },
+    );
+}
+
+#[test]
+fn enrolled_references_are_there_or_not() {
+    let enroll = ["enroll", "--bundle", "items", "--name", "ada", "own.png"];
+    let remove = ["enroll", "--bundle", "items", "--name", "ada", "--remove"];
+    let arrange = || {
+        let fixture = Fixture::new();
+        fixture.write_bundle("items", "Identity", super::enrolment::knows_items);
+        fixture.picture("own.png", 200);
+        fixture
+    };
+    let list = |fixture: &Fixture| lines(&done(fixture, &["enroll", "--bundle", "items", "--list", "--json"]));
+    let enrolled = at_each_change(
+        arrange,
         |fixture| with_state(fixture, &enroll),
         nothing,
         |fixture| {
-            let listed = lines(&done(fixture, &["enroll", "--bundle", "items", "--list", "--json"]));
+            let listed = list(fixture);
             assert_eq!(with_state(fixture, &enroll).output().unwrap().status.success(), listed.is_empty());
             done(fixture, &["detect", "--bundle", "items", "--as", "ada", "own.png"]);
         },
     );
-    assert!(kills > 3, "{kills}");
+    let removed = at_each_change(
+        || {
+            let fixture = arrange();
+            done(&fixture, &enroll);
+            fixture
+        },
+        |fixture| with_state(fixture, &remove),
+        nothing,
+        |fixture| {
+            let is_listed = !list(fixture).is_empty();
+            assert_eq!(with_state(fixture, &remove).output().unwrap().status.success(), is_listed);
+            done(fixture, &enroll);
+        },
+    );
+    assert!(enrolled > 3 && removed > 0, "{enrolled} {removed}");
 }
 
 #[test]
