@@ -1,4 +1,7 @@
-"""Teaches the first stages of EfficientNet-Lite0 on pictures drawn by formula: fractals over textures, two labels each.
+"""Teaches the first stages of EfficientNet-Lite0 on pictures drawn by formula, with up to four labels each.
+
+A picture shows a fractal or a sign made of strokes over a texture, in colours, some of them printed through a screen. Fractal
+or sign, texture, colours and screen are the labels.
 
 usage: pretrain.py SECONDS FOLDER [--batch 512] [--device cuda]
 
@@ -18,10 +21,14 @@ from torch import nn
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-# Side of the pictures in pixels, and the numbers of fractals and of textures, the two sets of labels.
+# Side of the pictures in pixels, and the numbers of classes that the labels name.
 SIDE = 128
 FRACTALS = 1200
 TEXTURES = 1200
+SIGNS = 1200
+PALETTES = 240
+# The label of what a picture does not have.
+NONE = -100
 
 # A fractal comes from 2 to 6 affine maps of the plane, kept in 8 places. Many points walk at once, one random map a step.
 PLACES = 8
@@ -42,6 +49,23 @@ GRATINGS = 3
 # What is done to the wave of a grating; 0 leaves the sine.
 SQUARED, FOLDED, SATURATED = 1, 2, 3
 WAVES = 4
+
+# A sign has 2 to 5 strokes, each a quadratic Bezier curve that is drawn as so many straight pieces.
+FEWEST_STROKES, MOST_STROKES = 2, 5
+PIECES = 5
+# A picture shows its sign in a square grid with one of these numbers of columns.
+GRIDS = (1, 1, 2, 3, 5)
+
+# A screen has one of these shapes, frequencies in periods a picture, and angles; 0 is the label of no screen.
+SHAPES = 4
+DOTS, LINES, WAVES_OF_LINES, CROSSES = range(SHAPES)
+FREQUENCIES = (14.0, 20.0, 29.0, 42.0)
+ANGLES = 4
+SCREENS = 1 + SHAPES * len(FREQUENCIES) * ANGLES
+# Share of the pictures with a screen, and of those without colour.
+SCREENED, GREY = 0.35, 0.35
+# How far each channel of a colour may be from its palette's, in 0..1.
+COLOUR_VARIATION = 0.06
 
 # The network gets (picture - MEAN) / DEVIATION, of a picture in 0..1.
 MEAN, DEVIATION = 0.45, 0.23
@@ -70,7 +94,10 @@ SAVE_STEPS = 400
 # Pictures drawn for drawn.png, those of them on the sheet, and pictures a row.
 SHEET_DRAWN, SHEET_SHOWN, SHEET_COLUMNS = 64, 32, 8
 
-SEED, TEXTURE_SEED = 1, 2
+SEED, TEXTURE_SEED, SIGN_SEED, PALETTE_SEED = 1, 2, 3, 4
+
+# Number of classes of each label.
+CLASSES = {"fractal": FRACTALS, "texture": TEXTURES, "sign": SIGNS, "palette": PALETTES, "screen": SCREENS}
 
 
 def candidate_systems(count, device):
@@ -229,46 +256,159 @@ class Textures:
         return texture[:, None]
 
 
+class Signs:
+    """The signs that are the third set of labels: ends [G, 5 strokes x 5 pieces, 2, 2] of straight pieces in -1..1."""
+
+    def __init__(self, device):
+        self.device = device
+        generator = torch.Generator(device=device)
+        generator.manual_seed(SIGN_SEED)
+
+        def uniform(*shape):
+            return torch.rand(*shape, device=device, generator=generator)
+
+        points = uniform(SIGNS, MOST_STROKES, 3, 2) * 1.6 - 0.8
+        strokes = FEWEST_STROKES + (uniform(SIGNS) * (MOST_STROKES - FEWEST_STROKES + 1)).long()
+        # A stroke that a sign does not have is drawn over its first one.
+        absent = torch.arange(MOST_STROKES, device=device)[None] >= strokes[:, None]
+        points = torch.where(absent[:, :, None, None], points[:, :1], points)
+        # Every third stroke is straight, as in letters.
+        straight = (uniform(SIGNS, MOST_STROKES) < 0.35)[:, :, None]
+        middle = (points[:, :, 0] + points[:, :, 2]) / 2
+        points[:, :, 1] = torch.where(straight, middle, points[:, :, 1])
+        t = torch.linspace(0, 1, PIECES + 1, device=device)[:, None]
+        curve = points[:, :, None, 0] * (1 - t) ** 2 + points[:, :, None, 1] * 2 * t * (1 - t) + points[:, :, None, 2] * t**2
+        self.ends = torch.stack([curve[:, :, :-1], curve[:, :, 1:]], 3).reshape(SIGNS, -1, 2, 2)
+        line = torch.linspace(-1, 1, SIDE, device=device)
+        self.y, self.x = torch.meshgrid(line, line, indexing="ij")
+        self.grids = torch.tensor(GRIDS, device=device)
+
+    def draw(self, labels):
+        """Density in 0..1 [N, 1, S, S] of the signs with labels [N], each a little turned, sheared and scaled."""
+        count = len(labels)
+        columns = self.grids[torch.randint(0, len(GRIDS), (count,), device=self.device)].float()[:, None, None]
+        # Places in the cells of the grid, in -1..1; every row of cells begins elsewhere.
+        y = (self.y + 1) / 2 * columns + torch.rand(count, 1, 1, device=self.device) * (columns > 1)
+        row = torch.floor(y)
+        x = (self.x + 1) / 2 * columns + row * 0.37 * (columns > 1)
+        y, x = (y - row) * 2 - 1, (x - torch.floor(x)) * 2 - 1
+
+        angle = (torch.rand(count, device=self.device) - 0.5) * 0.6
+        scale = 0.8 + 0.35 * torch.rand(count, device=self.device)
+        ends = rotate(self.ends[labels].reshape(count, -1, 2), angle) * scale[:, None, None]
+        ends[..., 0] += ends[..., 1] * (torch.rand(count, 1, device=self.device) - 0.5) * 0.5
+        ends = ends.reshape(count, -1, 2, 2)
+        nearest = torch.full((count, SIDE, SIDE), 9.0, device=self.device)
+        for piece in range(ends.shape[1]):
+            from_x, from_y = ends[:, piece, 0, 0, None, None], ends[:, piece, 0, 1, None, None]
+            along_x, along_y = ends[:, piece, 1, 0, None, None] - from_x, ends[:, piece, 1, 1, None, None] - from_y
+            length = along_x**2 + along_y**2 + 1e-6
+            t = (((x - from_x) * along_x + (y - from_y) * along_y) / length).clamp(0, 1)
+            distance = (x - from_x - t * along_x) ** 2 + (y - from_y - t * along_y) ** 2
+            nearest = torch.minimum(nearest, distance)
+        width = 0.03 + 0.11 * torch.rand(count, 1, 1, device=self.device)
+        # The edge is about a pixel wide.
+        return torch.sigmoid((width - nearest.sqrt()) * SIDE / columns)[:, None]
+
+
+class Palettes:
+    """The four colours that are the fourth set of labels, two of the ground and two of the figure: [P, 4, 3]."""
+
+    def __init__(self, device):
+        generator = torch.Generator(device=device)
+        generator.manual_seed(PALETTE_SEED)
+        self.colours = torch.rand(PALETTES, 4, 3, device=device, generator=generator)
+
+    def draw(self, labels):
+        """Colours [N, 4, 3, 1, 1] of the palettes with labels [N], each a little changed."""
+        colours = self.colours[labels]
+        colours = colours + (torch.rand_like(colours) * 2 - 1) * COLOUR_VARIATION
+        return colours.clamp(0, 1)[..., None, None]
+
+
+def screen(pictures, labels):
+    """Prints the pictures [N, 3, S, S] through the screens with labels [N]; 0 leaves a picture as it is."""
+    count, device = len(labels), pictures.device
+    number = (labels - 1).clamp(min=0)
+    shape = (number % SHAPES)[:, None, None, None]
+    number = number // SHAPES
+    frequency = torch.tensor(FREQUENCIES, device=device)[number % len(FREQUENCIES)]
+    frequency = frequency * torch.exp((torch.rand(count, device=device) - 0.5) * 0.14)
+    angle = (number // len(FREQUENCIES)).float() * math.pi / 2 / ANGLES
+    angle = angle + (torch.rand(count, device=device) - 0.5) * 0.12
+    # Each ink's screen is turned a little further, as in print.
+    angle = angle[:, None] + torch.tensor([0.0, 0.26, 0.52], device=device)[None]
+    line = torch.linspace(-0.5, 0.5, SIDE, device=device)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    cosine, sine = torch.cos(angle)[..., None, None], torch.sin(angle)[..., None, None]
+    turns = frequency[:, None, None, None] * 2 * math.pi
+    phase = torch.rand(count, 3, 1, 1, device=device) * 2 * math.pi
+    u = (x * cosine + y * sine) * turns + phase
+    v = (y * cosine - x * sine) * turns + phase
+    height = torch.cos(u) * torch.cos(v)
+    height = torch.where(shape == LINES, torch.cos(u), height)
+    height = torch.where(shape == WAVES_OF_LINES, torch.cos(u + 2.5 * torch.sin(v / 4)), height)
+    height = torch.where(shape == CROSSES, torch.maximum(torch.cos(u), torch.cos(v)), height)
+    hard = 3 + 9 * per_picture(count, device)
+    printed = torch.sigmoid((pictures - 0.5 - 0.45 * height) * hard)
+    share = 0.6 + 0.4 * per_picture(count, device)
+    printed = printed * share + pictures * (1 - share)
+    return torch.where((labels > 0)[:, None, None, None], printed, pictures)
+
+
 def per_picture(count, device):
     """A random number in 0..1 for each picture, [N, 1, 1, 1]."""
     return torch.rand(count, 1, 1, 1, device=device)
 
 
-def random_colour(grey):
-    """A random colour for each picture, [N, 3, 1, 1]: a grey where grey [N, 1, 1, 1] is 1."""
-    colour = torch.rand(len(grey), 3, 1, 1, device=grey.device)
-    return colour * (1 - grey) + colour.mean(1, keepdim=True) * grey
-
-
-def tint(values, steepness, grey):
-    """Colours values [N, 1, S, S] between two random colours, [N, 3, S, S]."""
-    first = random_colour(grey)
-    second = random_colour(grey)
+def tint(values, steepness, first, second):
+    """Colours values [N, 1, S, S] between two colours [N, 3, 1, 1], [N, 3, S, S]."""
     return first + (second - first) * torch.sigmoid(values * steepness)
 
 
-def draw_batch(fractals, textures, count):
-    """Draws pictures [N, 3, S, S], shifted and divided for the network, with the labels of fractal and texture, both [N]."""
-    device = fractals.device
-    fractal_labels = torch.randint(0, FRACTALS, (count,), device=device)
-    texture_labels = torch.randint(0, TEXTURES, (count,), device=device)
-    density = fractals.draw(fractal_labels)
-    texture = textures.draw(texture_labels)
+class Drawer:
+    """Draws pictures with their labels."""
 
-    grey = (per_picture(count, device) < 0.4).float()
-    ground = tint(texture, 0.6 + 1.2 * per_picture(count, device), grey)
-    figure = tint(density * 4 - 2 + 0.3 * texture, 1.5, grey)
-    cover = (density * 3).clamp(0, 1) * (per_picture(count, device) * 0.7 + 0.3)
-    pictures = ground * (1 - cover) + figure * cover
+    def __init__(self, device):
+        self.device = device
+        self.fractals = Fractals(device)
+        self.textures = Textures(device)
+        self.signs = Signs(device)
+        self.palettes = Palettes(device)
 
-    contrast = 0.7 + 0.6 * per_picture(count, device)
-    brightness = (per_picture(count, device) - 0.5) * 0.2
-    pictures = pictures * contrast + brightness
-    blurred = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="reflect"), 3, 1)
-    pictures = torch.where(per_picture(count, device) < 0.3, blurred, pictures)
-    grain = torch.randn_like(pictures) * 0.06
-    pictures = pictures + grain * per_picture(count, device)
-    return (pictures.clamp(0, 1) - MEAN) / DEVIATION, fractal_labels, texture_labels
+    def labels(self, count):
+        """Labels [N] for each of CLASSES. The first half of the pictures shows fractals, the other half signs."""
+        labels = {name: torch.randint(0, classes, (count,), device=self.device) for name, classes in CLASSES.items()}
+        labels["fractal"][count // 2 :] = NONE
+        labels["sign"][: count // 2] = NONE
+        labels["palette"][torch.rand(count, device=self.device) < GREY] = NONE
+        labels["screen"][torch.rand(count, device=self.device) >= SCREENED] = 0
+        return labels
+
+    def draw(self, count):
+        """Pictures [N, 3, S, S], shifted and divided for the network, with their labels."""
+        device, half = self.device, count // 2
+        labels = self.labels(count)
+        density = torch.cat([self.fractals.draw(labels["fractal"][:half]), self.signs.draw(labels["sign"][half:])])
+        texture = self.textures.draw(labels["texture"])
+
+        grey = (labels["palette"] == NONE)[:, None, None, None]
+        colours = self.palettes.draw(labels["palette"].clamp(min=0))
+        shades = torch.rand(count, 4, 1, 1, 1, device=device)
+        colours = torch.where(grey[:, None], shades, colours)
+        ground = tint(texture, 0.6 + 1.2 * per_picture(count, device), colours[:, 0], colours[:, 1])
+        figure = tint(density * 4 - 2 + 0.3 * texture, 1.5, colours[:, 2], colours[:, 3])
+        cover = (density * 3).clamp(0, 1) * (per_picture(count, device) * 0.7 + 0.3)
+        pictures = screen(ground * (1 - cover) + figure * cover, labels["screen"])
+
+        contrast = 0.7 + 0.6 * per_picture(count, device)
+        brightness = (per_picture(count, device) - 0.5) * 0.2
+        pictures = pictures * contrast + brightness
+        blurred = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="reflect"), 3, 1)
+        pictures = torch.where(per_picture(count, device) < 0.3, blurred, pictures)
+        grain = torch.randn_like(pictures) * 0.06
+        pictures = pictures + grain * per_picture(count, device)
+        return (pictures.clamp(0, 1) - MEAN) / DEVIATION, labels
 
 
 class Convolution(nn.Module):
@@ -319,7 +459,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """The first five stages of EfficientNet-Lite0 and two classifiers, one for each set of labels."""
+    """The first five stages of EfficientNet-Lite0 and a classifier for each label."""
 
     def __init__(self):
         super().__init__()
@@ -334,11 +474,10 @@ class Network(nn.Module):
                 self.blocks.append(Block(inputs, outputs, kernel, stride, expansion))
                 inputs = outputs
         self.hidden = nn.Linear(read, HIDDEN)
-        self.fractal = nn.Linear(HIDDEN, FRACTALS)
-        self.texture = nn.Linear(HIDDEN, TEXTURES)
+        self.heads = nn.ModuleDict({name: nn.Linear(HIDDEN, classes) for name, classes in CLASSES.items()})
 
     def forward(self, x):
-        """Pictures [N, 3, S, S] to the logits of the fractals [N, F] and of the textures [N, T]."""
+        """Pictures [N, 3, S, S] to the logits of each label, [N, classes]."""
         x = self.stem(x)
         read = []
         for index, block in enumerate(self.blocks):
@@ -346,7 +485,7 @@ class Network(nn.Module):
             if index in READ_BLOCKS:
                 read += [x.float().mean((2, 3)), x.float().std((2, 3))]
         hidden = F.relu(self.hidden(torch.cat(read, 1)))
-        return self.fractal(hidden), self.texture(hidden)
+        return {name: head(hidden) for name, head in self.heads.items()}
 
 
 def save(network, path):
@@ -385,13 +524,14 @@ def learning_rate(step, share):
 
 
 def right(logits, labels):
-    """Share of the logits [N, C] that are highest at their label [N]."""
-    return (logits.argmax(1) == labels).float().mean().item()
+    """Share of the logits [N, C] that are highest at their label [N], of the pictures that have one."""
+    labelled = labels != NONE
+    return ((logits.argmax(1) == labels) & labelled).sum().item() / max(1, labelled.sum().item())
 
 
-def train(network, fractals, textures, batch, seconds, path):
+def train(network, drawer, batch, seconds, path):
     """Teaches the network for these seconds and saves it to the path now and then. Returns the number of steps."""
-    device = fractals.device
+    device = drawer.device
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
     started = reported = time.monotonic()
     step = 0
@@ -403,12 +543,14 @@ def train(network, fractals, textures, batch, seconds, path):
             group["lr"] = learning_rate(step, elapsed / seconds)
 
         with torch.no_grad():
-            pictures, fractal_labels, texture_labels = draw_batch(fractals, textures, batch)
+            pictures, labels = drawer.draw(batch)
         pictures = pictures.to(memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            fractal_logits, texture_logits = network(pictures)
-        loss = F.cross_entropy(fractal_logits.float(), fractal_labels, label_smoothing=LABEL_SMOOTHING)
-        loss = loss + F.cross_entropy(texture_logits.float(), texture_labels, label_smoothing=LABEL_SMOOTHING)
+            logits = network(pictures)
+        loss = sum(
+            F.cross_entropy(logits[name].float(), labels[name], ignore_index=NONE, label_smoothing=LABEL_SMOOTHING)
+            for name in CLASSES
+        )
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_BOUND)
@@ -418,15 +560,15 @@ def train(network, fractals, textures, batch, seconds, path):
         if step % REPORT_STEPS == 0 or time.monotonic() - reported > REPORT_SECONDS:
             reported = time.monotonic()
             speed = step * batch / max(elapsed, 1e-3)
-            shares = f"{right(fractal_logits, fractal_labels):.3f} {right(texture_logits, texture_labels):.3f}"
-            print(f"{elapsed:.0f} s, step {step}, {speed:.0f} pictures/s, loss {loss.item():.3f}, right {shares}", flush=True)
+            shares = " ".join(f"{name} {right(logits[name], labels[name]):.3f}" for name in CLASSES)
+            print(f"{elapsed:.0f} s, step {step}, {speed:.0f} pictures/s, loss {loss.item():.3f}, right: {shares}", flush=True)
         if step % SAVE_STEPS == 0:
             save(network, path)
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("seconds", type=float, help="time for all of it, the drawing of the fractals included")
+    parser.add_argument("seconds", type=float, help="time for all of it, the choice of the fractals included")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--device", type=torch.device, default="cuda")
@@ -438,15 +580,14 @@ def main():
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
 
-    fractals = Fractals(options.device)
-    textures = Textures(options.device)
-    print(f"{FRACTALS} fractals and {TEXTURES} textures after {time.monotonic() - started:.1f} s", flush=True)
+    drawer = Drawer(options.device)
+    print(f"{CLASSES} after {time.monotonic() - started:.1f} s", flush=True)
     network = Network().to(options.device).to(memory_format=torch.channels_last)
-    pictures, _, _ = draw_batch(fractals, textures, SHEET_DRAWN)
-    save_sheet(pictures[:SHEET_SHOWN] * DEVIATION + MEAN, options.folder / "drawn.png")
+    pictures, _ = drawer.draw(SHEET_DRAWN)
+    save_sheet(pictures[SHEET_SHOWN // 2 : SHEET_SHOWN // 2 + SHEET_SHOWN] * DEVIATION + MEAN, options.folder / "drawn.png")
 
     seconds = options.seconds - (time.monotonic() - started) - RESERVE_SECONDS
-    steps = train(network, fractals, textures, options.batch, seconds, path)
+    steps = train(network, drawer, options.batch, seconds, path)
     save(network, path)
     print(f"{steps} steps, {steps * options.batch} pictures, {time.monotonic() - started:.1f} s", flush=True)
 

@@ -2,15 +2,18 @@
 //!
 //! Maps are channels last, `[B, H, W, C]`, rows are `[R, C]`, all row-major. [`Maps`] computes convolutions, their
 //! transposes, linear layers and the gradients of all three; [`norm`] is batch norm, [`activation`] what follows a
-//! product. The code is vectorised by `pulp` for the processor that it runs on, and work is shared by rayon. The
+//! product. [`histograms`] and [`patterns`] describe a whole picture. The code is vectorised by `pulp` for the processor that it runs on, and work is shared by rayon. The
 //! order of a sum never depends on the number of threads.
 //!
 //! The crate knows no network, no candle and no tract, so that it compiles in seconds and as one unit.
 
 pub mod activation;
 mod conv;
+pub mod histograms;
+pub mod luma;
 pub mod norm;
 mod panels;
+pub mod patterns;
 mod product;
 mod workspace;
 

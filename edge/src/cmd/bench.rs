@@ -1,5 +1,6 @@
 //! `bench`: measures how fast this box judges the golden pictures of a bundle, stage by stage.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hint::black_box;
 use std::io::{self, Write};
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use counterfoil_edge::inference::Engine;
+use counterfoil_edge::inference::{Engine, NodeTime};
 use counterfoil_edge::{Detector, threads};
 use counterfoil_models::{DISCRIMINATOR, Frame};
 use serde::Serialize;
@@ -18,6 +19,8 @@ use super::bundle::BundleOption;
 
 /// Number of untimed runs before each block of timed runs.
 const WARM_UP: usize = 10;
+/// Number of single nodes that are shown.
+const SLOWEST: usize = 20;
 
 /// Measures speed and memory on this box: decoding, preprocessing, scoring, and all of them together
 #[derive(Args)]
@@ -33,6 +36,9 @@ pub(crate) struct Cmd {
     /// Print a JSON object
     #[arg(long)]
     json: bool,
+    /// Show how the time of a run divides among the operators of the network, and its slowest nodes
+    #[arg(long, conflicts_with = "json")]
+    nodes: bool,
     /// For each line on stdin, run the network K times on one thread and print `{"median_us": ...}`: for
     /// scripts/bench-edge, which alternates between this and another engine
     #[arg(long, value_name = "K", hide = true)]
@@ -70,7 +76,11 @@ impl Cmd {
         let detector = self.bundle.open()?;
         let load_ms = begun.elapsed().as_secs_f64() * 1e3;
         if let Some(scores) = self.blocks {
-            blocks(&detector, scores.get(), out)?;
+            blocks(&self.engine(&detector)?, scores.get(), out)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.nodes {
+            nodes(&self.engine(&detector)?, Duration::from_secs_f64(self.seconds), out)?;
             return Ok(ExitCode::SUCCESS);
         }
 
@@ -97,6 +107,16 @@ impl Cmd {
             report.table(out)?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The network of the detector, and a fixed noise picture for it.
+    fn engine(&self, detector: &Detector) -> anyhow::Result<(Engine, Vec<f32>)> {
+        let shape = detector.bundle().manifest().input.shape();
+        let onnx = detector.bundle().read(DISCRIMINATOR)?;
+        // Knuth's multiplicative hash: noise that is the same on every machine. [R, C, H, W] in 0..1
+        let noise =
+            (0..shape.iter().product::<usize>() as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as f32 / 255.0);
+        Ok((Engine::load_with(&self.bundle.backend(), &onnx, shape)?, noise.collect()))
     }
 }
 
@@ -159,28 +179,52 @@ fn rate(detector: &Detector, pictures: &[Vec<u8>], threads: NonZero<usize>, span
     Ok(judged as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// For each line on stdin, prints a line with the median time of `scores` runs of the network on a
-/// fixed noise picture.
-fn blocks(detector: &Detector, scores: usize, out: &mut impl Write) -> anyhow::Result<()> {
-    let input = &detector.bundle().manifest().input;
-    let [rows, channels, height, width] = input.shape();
-    let onnx = detector.bundle().read(DISCRIMINATOR)?;
-    let engine = Engine::load(&onnx, rows, channels, height, width)?;
-    // Knuth's multiplicative hash: noise that is the same on every machine. [R, C, H, W] in 0..1
-    let noise =
-        (0..(rows * channels * height * width) as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as f32 / 255.0);
-    let picture: Vec<f32> = noise.collect();
+/// For each line on stdin, prints a line with the median time of `scores` runs of the network.
+fn blocks((engine, picture): &(Engine, Vec<f32>), scores: usize, out: &mut impl Write) -> anyhow::Result<()> {
     for line in io::stdin().lines() {
         line?;
         let mut micros = Vec::with_capacity(scores);
         for run in 0..WARM_UP + scores {
             let begun = Instant::now();
-            black_box(engine.run(&picture)?);
+            black_box(engine.run(picture)?);
             if run >= WARM_UP {
                 micros.push(begun.elapsed().as_secs_f64() * 1e6);
             }
         }
         writeln!(out, "{}", serde_json::json!({ "median_us": quantile(&mut micros, 0.5) }))?;
+    }
+    Ok(())
+}
+
+/// Runs the network for a while and prints the median time of each operator and of the slowest nodes.
+fn nodes((engine, picture): &(Engine, Vec<f32>), span: Duration, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut runs = Vec::new();
+    let begun = Instant::now();
+    while runs.len() <= WARM_UP || begun.elapsed() < span {
+        runs.push(engine.time_nodes(picture)?);
+    }
+    let median = |node: usize| {
+        let mut micros: Vec<f64> = runs.iter().map(|run| run[node].took.as_secs_f64() * 1e6).collect();
+        quantile(&mut micros, 0.5)
+    };
+    let mut times: Vec<(&NodeTime, f64)> = runs[0].iter().enumerate().map(|(at, node)| (node, median(at))).collect();
+    let sum: f64 = times.iter().map(|(_, micros)| micros).sum();
+    let mut operators: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    for (node, micros) in &times {
+        let operator = operators.entry(&node.operator).or_default();
+        *operator = (operator.0 + 1, operator.1 + micros);
+    }
+    let mut operators: Vec<_> = operators.into_iter().collect();
+    operators.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
+    times.sort_by(|a, b| b.1.total_cmp(&a.1));
+    writeln!(out, "{:<32} {:>6} {:>12} {:>8}", "operator", "nodes", "median us", "share")?;
+    for (operator, (count, micros)) in operators {
+        writeln!(out, "{operator:<32} {count:>6} {micros:>12.1} {:>6.1} %", 100.0 * micros / sum)?;
+    }
+    writeln!(out, "{:<32} {:>6} {sum:>12.1}\n", "all", times.len())?;
+    writeln!(out, "{:<32} {:<24} {:>12}", "slowest nodes", "operator", "median us")?;
+    for (NodeTime { operator, node, .. }, micros) in times.iter().take(SLOWEST) {
+        writeln!(out, "{node:<32} {operator:<24} {micros:>12.1}")?;
     }
     Ok(())
 }

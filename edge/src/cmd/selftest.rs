@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
+use counterfoil_edge::Detector;
 use serde_json::json;
 
 use super::bundle::BundleOption;
@@ -25,7 +26,8 @@ pub(crate) struct Cmd {
 
 impl Cmd {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-        let detector = self.bundle.open()?;
+        let detector =
+            if self.bundle.stock { self.bundle.open()? } else { Detector::open_both_ways(self.bundle.dir()?)? };
         let bundle = detector.bundle();
         let manifest = bundle.manifest();
         if self.json {

@@ -18,7 +18,7 @@ pub(crate) struct Cmd {
 impl Cmd {
     pub(crate) fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         trial::limit(&self.bundle)?;
-        let detector = Detector::open(&self.bundle)?;
+        let detector = Detector::open_both_ways(&self.bundle)?;
         writeln!(out, "{}", detector.bundle().id())?;
         Ok(ExitCode::SUCCESS)
     }

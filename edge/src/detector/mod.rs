@@ -17,7 +17,7 @@ use counterfoil_models::{
     Bundle, Calibration, DISCRIMINATOR, Error as ContractError, Frame, Golden, Judgement, Plane, Score,
 };
 
-use crate::inference::{Engine, Outputs};
+use crate::inference::{Backend, Engine, Outputs, Tract};
 use crate::{Error, Result, threads};
 use standard::Standard;
 
@@ -42,15 +42,32 @@ impl Detector {
     /// does not load or does not match the manifest, [`Error::SelfTest`] when a golden picture gives
     /// another result than when the bundle was made.
     pub fn open(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, &Tract::default())
+    }
+
+    /// Opens a bundle as [`open`](Self::open) does, with the given backend.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(dir: &Path, backend: &dyn Backend) -> Result<Self> {
         let (bundle, onnx) = Bundle::open_to_run(dir)?;
-        let [rows, channels, height, width] = bundle.manifest().input.shape();
-        let engine = Engine::load(&onnx, rows, channels, height, width)
+        let engine = Engine::load_with(backend, &onnx, bundle.manifest().input.shape())
             .map_err(|source| Error::Engine { model: dir.join(DISCRIMINATOR), source })?;
         // Frees megabytes before the golden pictures need memory of their own.
         drop(onnx);
         let mut detector = Self { bundle, engine, deviation: 0.0, standard: Standard::Bundle };
         detector.deviation = detector.self_test()?;
         Ok(detector)
+    }
+
+    /// Opens a bundle as [`open`](Self::open) does, after a test of it with tract's own operators only: a file whose
+    /// functions compute something else than our own operators is refused.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_both_ways(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, &Tract { own: false })?;
+        Self::open(dir)
     }
 
     /// Returns the detector with another standard: a calibration made on site, or enrolled references.

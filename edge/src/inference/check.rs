@@ -11,18 +11,20 @@ use prost::Message;
 use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
-use super::{EngineError, cost, extent};
+use super::{Backend, EngineError, cost, extent, functions};
 
 /// The range of ONNX operator sets with which tract 0.23 is tested.
 pub const OPSETS: RangeInclusive<i64> = 9..=18;
 
-/// Decodes `onnx` and rejects what must not reach a backend.
-pub(super) fn read(onnx: &[u8]) -> Result<pb::ModelProto, EngineError> {
+/// Decodes `onnx` and rejects what must not reach a backend. Functions are replaced by their nodes, except those that
+/// the backend knows.
+pub(super) fn read(onnx: &[u8], backend: &dyn Backend) -> Result<pb::ModelProto, EngineError> {
     if onnx.len() > limits::NETWORK {
         return Err(EngineError::TooLarge { bytes: onnx.len() });
     }
     extent::check(onnx)?;
-    let proto = pb::ModelProto::decode(onnx).map_err(|error| not_onnx(error.to_string()))?;
+    let mut proto = pb::ModelProto::decode(onnx).map_err(|error| not_onnx(error.to_string()))?;
+    functions::inline(&mut proto, |node| backend.knows(node))?;
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph"))?;
     let opset = proto.opset_import.iter().find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"));
     let found = opset.map_or(0, |import| import.version);

@@ -7,6 +7,7 @@
 use tract_onnx::pb;
 
 use super::EngineError;
+use super::tract::{OWN_OPERATORS, Own};
 
 /// Largest number of nodes. tract's time for a plan grows with its square: this many take four seconds.
 pub(super) const NODES: usize = 1536;
@@ -149,9 +150,18 @@ fn work(operator: &str) -> Option<Work> {
     })
 }
 
+/// The work of a node by its domain and operator; `None` for one that is not accepted.
+fn work_of(node: &pb::NodeProto) -> Option<Work> {
+    match &*node.domain {
+        "" | "ai.onnx" => work(&node.op_type),
+        OWN_OPERATORS => Own::named(&node.op_type).map(|own| Work::Elements(own.work())),
+        _ => None,
+    }
+}
+
 /// Whether the cost of an operator is known.
 pub(super) fn is_known(node: &pb::NodeProto) -> bool {
-    matches!(&*node.domain, "" | "ai.onnx") && work(&node.op_type).is_some()
+    work_of(node).is_some()
 }
 
 /// What has been counted of a graph.
@@ -178,7 +188,7 @@ impl Cost {
         // Weights are [M, C, k...]: each result is the sum of a patch of C * k values.
         let weights = |index: usize| product(input(index).get(1..).unwrap_or_default());
         let mut copied = 0;
-        let work = match work(&node.op_type).unwrap_or(Work::Elements(ELEMENT)) {
+        let work = match work_of(node).unwrap_or(Work::Elements(ELEMENT)) {
             Work::Elements(times) => times.saturating_mul(read.saturating_add(made)),
             Work::Pool => made.saturating_mul(ints(node, "kernel_shape").fold(1, u64::saturating_mul)),
             Work::Conv => {

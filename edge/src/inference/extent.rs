@@ -16,6 +16,7 @@ const STRUCTURE: usize = 1 << 20;
 enum Kind {
     Model,
     Graph,
+    Function,
     Node,
     Attribute,
     Tensor,
@@ -26,7 +27,8 @@ impl Kind {
     fn inside(self, field: u64) -> Option<Self> {
         match (self, field) {
             (Self::Model, 7) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
-            (Self::Graph, 1) => Some(Self::Node),
+            (Self::Model, 25) => Some(Self::Function),
+            (Self::Graph, 1) | (Self::Function, 7) => Some(Self::Node),
             (Self::Node, 5) => Some(Self::Attribute),
             (Self::Graph, 5) | (Self::Attribute, 5 | 10) => Some(Self::Tensor),
             _ => None,

@@ -9,13 +9,15 @@
 mod check;
 mod cost;
 mod extent;
+mod functions;
 pub mod tract;
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 pub use check::OPSETS;
 use counterfoil_models::limits;
-pub use tract::Tract;
+pub use tract::{OWN_OPERATORS, Tract};
 use tract_onnx::pb;
 
 /// Why a model cannot be loaded or run. The caller adds the name of the file.
@@ -141,6 +143,9 @@ pub trait Backend {
     /// Name of the backend, such as `tract`, for manifests and messages.
     fn name(&self) -> &'static str;
 
+    /// Whether it computes this node by itself, though the model defines the node's operator as a function.
+    fn knows(&self, node: &pb::NodeProto) -> bool;
+
     /// Plans `model` for an input of `input_shape` (batch dimension first) and for the outputs named in
     /// `outputs`, in that order.
     ///
@@ -165,6 +170,23 @@ pub trait Runnable: Debug + Send + Sync {
     /// # Errors
     /// [`EngineError::Run`] when the model fails.
     fn run(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, EngineError>;
+
+    /// Runs the model and measures each node of the plan, in the order of the run.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    fn time_nodes(&self, input: &[f32]) -> Result<Vec<NodeTime>, EngineError>;
+}
+
+/// How long one node of a plan took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeTime {
+    /// The operator, in the backend's words.
+    pub operator: String,
+    /// The node's name in the plan.
+    pub node: String,
+    /// The time of one run.
+    pub took: Duration,
 }
 
 /// A graph with one float32 input of a fixed shape, ready to run. Can be shared by threads; each run
@@ -183,9 +205,10 @@ impl Graph {
     /// # Errors
     /// Any [`EngineError`] except [`EngineError::InputLength`] and [`EngineError::Run`].
     pub fn load(onnx: &[u8], input_shape: &[usize]) -> Result<Self, EngineError> {
-        let proto = check::read(onnx)?;
+        let tract = Tract::default();
+        let proto = check::read(onnx, &tract)?;
         let names = check::output_names(&proto)?;
-        Self::from_proto(&Tract, proto, input_shape, None, names)
+        Self::from_proto(&tract, proto, input_shape, None, names)
     }
 
     fn from_proto(
@@ -220,11 +243,16 @@ impl Graph {
 
     /// Runs the graph and returns the values of the outputs in the order of the graph.
     fn run_in_order(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.checked(input)?.runnable.run(input)
+    }
+
+    /// Checks the length of an input.
+    fn checked(&self, input: &[f32]) -> Result<&Self, EngineError> {
         let expected = self.input_shape.iter().product::<usize>();
         if input.len() != expected {
             return Err(EngineError::InputLength { found: input.len(), expected, shape: self.input_shape.clone() });
         }
-        self.runnable.run(input)
+        Ok(self)
     }
 }
 
@@ -254,7 +282,7 @@ impl Engine {
     /// # Errors
     /// Any [`EngineError`] except [`EngineError::InputLength`] and [`EngineError::Run`].
     pub fn load(onnx: &[u8], rows: usize, channels: usize, height: usize, width: usize) -> Result<Self, EngineError> {
-        Self::load_with(&Tract, onnx, [rows, channels, height, width])
+        Self::load_with(&Tract::default(), onnx, [rows, channels, height, width])
     }
 
     /// Loads a discriminator with the given backend. Its input `image` is float32 of the shape `[R, C, H, W]`, in
@@ -263,7 +291,7 @@ impl Engine {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_with(backend: &dyn Backend, onnx: &[u8], shape: [usize; 4]) -> Result<Self, EngineError> {
-        let proto = check::read(onnx)?;
+        let proto = check::read(onnx, backend)?;
         let names = check::output_names(&proto)?;
         let contract = [("score", "[N, 1]"), ("logit", "[N, 1]"), ("embedding", "[N, E]")];
         if let Some((name, shape)) = contract.iter().find(|(name, _)| !names.iter().any(|found| found == name)) {
@@ -302,6 +330,14 @@ impl Engine {
             self.graph.run_in_order(input)?.try_into().expect("three outputs were asked for at load");
         let [score, logit, embedding] = values;
         Ok(Outputs { score, logit, embedding })
+    }
+
+    /// Scores one picture as [`run`](Self::run) does, and measures each node of the plan.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn time_nodes(&self, input: &[f32]) -> Result<Vec<NodeTime>, EngineError> {
+        self.graph.checked(input)?.runnable.time_nodes(input)
     }
 }
 

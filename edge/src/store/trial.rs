@@ -84,7 +84,7 @@ pub fn limit(dir: &Path) -> io::Result<()> {
 pub fn run(bundle: &Bundle, abandon: &Abandon) -> Result<()> {
     if cfg!(test) {
         // The program of a unit test has no subcommands. The tests of the program try bundles in a child.
-        return Detector::open(bundle.dir()).map(drop);
+        return Detector::open_both_ways(bundle.dir()).map(drop);
     }
     let program = std::env::current_exe().map_err(|e| no_child(bundle, &e))?;
     try_with(&program, bundle, abandon)

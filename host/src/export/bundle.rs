@@ -446,7 +446,7 @@ impl Engines<'_> {
             tract.2.extend(found.embedding);
         }
         let outputs = outputs(n, tract.0, tract.1, tract.2, self.engine.embedding_len());
-        opinions.push(EngineOutputs { engine: Tract.name().to_owned(), version: TRACT.to_owned(), outputs });
+        opinions.push(EngineOutputs { engine: Tract::default().name().to_owned(), version: TRACT.to_owned(), outputs });
         if let Some(runtime) = self.runtime {
             let outputs = runtime.session(&self.exported.discriminator)?.run(&all, &[n, c, h, w])?;
             opinions.push(EngineOutputs {

@@ -2,7 +2,6 @@
 //! transform, thinning, BT.601. It does not depend on picture files or runs.
 
 pub mod dft;
-pub mod luma;
 pub(crate) mod nearest;
 pub mod pca;
 pub mod random;

@@ -19,6 +19,25 @@ pub(super) struct Model {
     pub(super) opset_import: Vec<OperatorSet>,
     #[prost(message, repeated, tag = "14")]
     pub(super) metadata_props: Vec<Entry>,
+    #[prost(message, repeated, tag = "25")]
+    pub(super) functions: Vec<Function>,
+}
+
+/// An operator that is made of others.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Function {
+    #[prost(string, optional, tag = "1")]
+    pub(super) name: Option<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub(super) input: Vec<String>,
+    #[prost(string, repeated, tag = "5")]
+    pub(super) output: Vec<String>,
+    #[prost(message, repeated, tag = "7")]
+    pub(super) node: Vec<Node>,
+    #[prost(message, repeated, tag = "9")]
+    pub(super) opset_import: Vec<OperatorSet>,
+    #[prost(string, optional, tag = "10")]
+    pub(super) domain: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -63,6 +82,8 @@ pub(super) struct Node {
     pub(super) op_type: Option<String>,
     #[prost(message, repeated, tag = "5")]
     pub(super) attribute: Vec<AttributeProto>,
+    #[prost(string, optional, tag = "7")]
+    pub(super) domain: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -75,6 +96,8 @@ pub(super) struct AttributeProto {
     pub(super) i: Option<i64>,
     #[prost(bytes = "vec", optional, tag = "4")]
     pub(super) s: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "5")]
+    pub(super) t: Option<Tensor>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(super) ints: Vec<i64>,
     #[prost(enumeration = "AttributeType", optional, tag = "20")]
@@ -88,6 +111,7 @@ pub(super) enum AttributeType {
     Float = 1,
     Int = 2,
     String = 3,
+    Tensor = 4,
     Ints = 7,
 }
 

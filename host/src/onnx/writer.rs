@@ -1,17 +1,22 @@
 //! Writes ONNX files from names and numbers. It depends on the file format and on no network.
 
+use counterfoil_edge::inference::OWN_OPERATORS;
 use half::f16;
 use prost::Message;
 
 use super::proto::{
-    AttributeProto, AttributeType, DataType, Dimension, Entry, GraphProto, Model, Node, OperatorSet, Shape, Tensor,
-    TensorType, Type, ValueInfo,
+    AttributeProto, AttributeType, DataType, Dimension, Entry, Function, GraphProto, Model, Node, OperatorSet, Shape,
+    Tensor, TensorType, Type, ValueInfo,
 };
 
 /// Version of the file format: the newest that every engine since 2021 reads, and the usual one with opset 17.
 const IR_VERSION: i64 = 8;
 /// Version of the operator set, inside tract's 9..=18.
 const OPSET: i64 = 17;
+/// Version of our own operators' set.
+const OWN_OPSET: i64 = 1;
+/// Name of the one input of a function.
+const ARGUMENT: &str = "argument";
 /// Length of a constant from which float16 storage is worth an extra node that widens it.
 const LARGE: usize = 1024;
 
@@ -42,13 +47,23 @@ pub enum Attribute<'a> {
 #[derive(Debug, Default)]
 pub struct Graph {
     proto: GraphProto,
+    /// The bodies of our own operators.
+    functions: Vec<Function>,
+    /// Whether nodes of our own operators are replaced by their bodies.
+    plain: bool,
 }
 
 impl Graph {
     /// Creates an empty graph with this name.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() } }
+        Self { proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() }, ..Self::default() }
+    }
+
+    /// Makes a graph of ONNX's own operators only, for tools that know no functions.
+    #[must_use]
+    pub fn plain(self, plain: bool) -> Self {
+        Self { plain, ..self }
     }
 
     /// Declares a float32 input and returns its name.
@@ -105,6 +120,36 @@ impl Graph {
         name
     }
 
+    /// Adds a node of our own operator `op` with one input and one output. The file also holds the operator as a function,
+    /// whose body `body` adds to a graph: it takes the name of the input and returns that of the output. Engines that do
+    /// not know the operator compute its body.
+    ///
+    /// # Panics
+    /// When the graph holds the operator with another body, which is a mistake of the caller.
+    pub fn own_node(&mut self, op: &str, input: &str, body: impl FnOnce(&mut Self, &str) -> String) -> String {
+        if self.plain {
+            return body(self, input);
+        }
+        let mut inner = Self::new(op).plain(true);
+        let output = body(&mut inner, ARGUMENT);
+        let constants = inner.proto.initializer.into_iter().map(constant_node);
+        let function = Function {
+            name: Some(op.to_owned()),
+            domain: Some(OWN_OPERATORS.to_owned()),
+            input: vec![ARGUMENT.to_owned()],
+            output: vec![output],
+            node: constants.chain(inner.proto.node).collect(),
+            opset_import: vec![OperatorSet { domain: Some(String::new()), version: Some(OPSET) }],
+        };
+        match self.functions.iter().find(|held| held.name == function.name) {
+            Some(held) => assert!(*held == function, "{op} has two bodies in one graph"),
+            None => self.functions.push(function),
+        }
+        let name = self.node(op, &[input], &[]);
+        self.proto.node.last_mut().expect("it was just added").domain = Some(OWN_OPERATORS.to_owned());
+        name
+    }
+
     /// Adds `op(value, number)`, for an operator with two inputs such as `Mul`.
     pub fn with_number(&mut self, op: &str, value: &str, number: f32) -> String {
         let number = self.constant(&[1], &[number]);
@@ -144,6 +189,7 @@ impl Graph {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: vec![output],
             attribute: attributes.iter().map(|&(name, value)| attribute(name, value)).collect(),
+            domain: None,
         });
     }
 
@@ -151,9 +197,14 @@ impl Graph {
     #[must_use]
     pub fn finish(self, metadata: &[(String, String)]) -> Vec<u8> {
         let entry = |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };
+        let own = (!self.functions.is_empty()).then_some((OWN_OPERATORS, OWN_OPSET));
+        let sets = [("", OPSET)].into_iter().chain(own);
         let model = Model {
             ir_version: Some(IR_VERSION),
-            opset_import: vec![OperatorSet { domain: Some(String::new()), version: Some(OPSET) }],
+            opset_import: sets
+                .map(|(domain, version)| OperatorSet { domain: Some(domain.to_owned()), version: Some(version) })
+                .collect(),
+            functions: self.functions,
             producer_name: Some("counterfoil".to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             graph: Some(self.proto),
@@ -161,6 +212,14 @@ impl Graph {
         };
         model.encode_to_vec()
     }
+}
+
+/// A tensor as a node, the form of constants in a function.
+fn constant_node(mut tensor: Tensor) -> Node {
+    let output = vec![tensor.name.take().unwrap_or_default()];
+    let kind = Some(AttributeType::Tensor as i32);
+    let value = AttributeProto { name: Some("value".to_owned()), t: Some(tensor), kind, ..AttributeProto::default() };
+    Node { op_type: Some("Constant".to_owned()), output, attribute: vec![value], ..Node::default() }
 }
 
 fn attribute(name: &str, value: Attribute) -> AttributeProto {

@@ -3,26 +3,44 @@
 mod guard;
 pub(in crate::inference) mod halves;
 mod measure;
+mod own;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tract_onnx::model::ParseResult;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::anyhow;
+use tract_onnx::tract_core::plan;
 
-use super::{Backend, EngineError, Runnable};
+use super::{Backend, EngineError, NodeTime, Runnable};
 use guard::guarded;
+pub use own::OWN_OPERATORS;
+pub(in crate::inference) use own::Own;
 
 /// The tract backend, used on the box and on the workstation.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tract;
+#[derive(Clone, Copy, Debug)]
+pub struct Tract {
+    /// Whether our own operators are computed by our own code; without it tract computes their functions.
+    pub own: bool,
+}
+
+impl Default for Tract {
+    fn default() -> Self {
+        Self { own: true }
+    }
+}
 
 const NAME: &str = "tract";
 
 impl Backend for Tract {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn knows(&self, node: &pb::NodeProto) -> bool {
+        self.own && node.domain == OWN_OPERATORS && Own::named(&node.op_type).is_some()
     }
 
     fn load(
@@ -35,7 +53,8 @@ impl Backend for Tract {
         model.graph.iter_mut().for_each(halves::widen);
         let plan = || {
             // Declared shapes are not used: they follow from the input's, and a stranger may declare others.
-            let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+            let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+            own::register(&mut onnx.op_register);
             let ParseResult { model: mut inference, unresolved_inputs, outlets_by_name } = onnx.parse(&model, None)?;
             if let Some(name) = unresolved_inputs.first() {
                 return Err(anyhow!("no node makes `{name}`, which another reads"));
@@ -74,6 +93,22 @@ impl Runnable for Planned {
         let run = || {
             let results = self.plan.run(tvec!(Tensor::from_shape(&self.input_shape, input)?.into()))?;
             results.iter().map(|value| Ok(value.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())).collect()
+        };
+        guarded(run).map_err(|reason| EngineError::Run { reason })
+    }
+
+    fn time_nodes(&self, input: &[f32]) -> Result<Vec<NodeTime>, EngineError> {
+        let run = || {
+            let mut times = Vec::new();
+            let input = tvec!(Tensor::from_shape(&self.input_shape, input)?.into());
+            self.plan.spawn()?.run_plan_with_eval(input, |context, state, node, inputs| {
+                let begun = Instant::now();
+                let results = plan::eval(context, state, node, inputs);
+                let (operator, node) = (node.op.name().into_owned(), node.name.clone());
+                times.push(NodeTime { operator, node, took: begun.elapsed() });
+                results
+            })?;
+            Ok(times)
         };
         guarded(run).map_err(|reason| EngineError::Run { reason })
     }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use counterfoil_edge::inference::Graph as Runnable;
+use counterfoil_kernels::patterns::COUNT;
 use counterfoil_models::unit;
 use rayon::prelude::*;
 
@@ -67,9 +68,8 @@ pub(super) fn append(graph: &mut Graph, image: &str, shape: Shape, scales: &Chan
     let pooled = graph.node("Flatten", &[&pooled], &[("axis", Attribute::Int(1))]);
     let (statistics, names) = statistics::append(graph, &image, shape);
     let patterns = patterns::append(graph, &grey, (height, width));
-    let patterns = graph.node("Flatten", &[&patterns], &[("axis", Attribute::Int(1))]);
     let statistics = graph.concat(&[&statistics, &patterns]);
-    FeatureValues { cells, places, pooled, statistics, count: names.len() + patterns::COUNT }
+    FeatureValues { cells, places, pooled, statistics, count: names.len() + COUNT }
 }
 
 /// The trunk's maps with each channel brought to mean 0 and deviation 1, at most as fine as [`FINEST`].

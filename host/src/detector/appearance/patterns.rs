@@ -1,32 +1,18 @@
-//! Local patterns: how each pixel compares with the eight around it, counted over a picture at three distances.
-//!
-//! They are local binary patterns (Ojala, Pietikäinen and Mäenpää 2002, doi:10.1109/TPAMI.2002.1017623) with soft
-//! comparisons: a difference within the noise counts in part, so that a rounding changes a count by little. Counted are
-//! the number of brighter neighbours, and the number of changes between brighter and darker on the way around.
+//! Local patterns of a picture as nodes of an ONNX graph; [`counterfoil_kernels::patterns`] says what they are. The
+//! parity check of every export compares the nodes with the kernel, which the box runs.
+
+use counterfoil_kernels::patterns::{AROUND, BRIGHTER, CHANGES, DIFFERENCE_FLOOR, DISTANCES, FLOOR, NOISE};
 
 use crate::detector::statistics::features::{Plane, log};
 use crate::onnx::{Attribute, Graph};
 
-/// Distances of the neighbours, in pixels.
-const DISTANCES: [usize; 3] = [1, 2, 3];
-/// Steps to the eight neighbours on the way around: down, right.
-const AROUND: [(isize, isize); 8] = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)];
-/// The difference, 0..1, from which a neighbour counts wholly as brighter or darker: two levels of a byte.
-const NOISE: f32 = 2.0 / 255.0;
-/// Numbers of brighter neighbours that are counted.
-const BRIGHTER: [f32; 9] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
-/// Numbers of changes that are counted.
-const CHANGES: [f32; 5] = [0.0, 2.0, 4.0, 6.0, 8.0];
-/// Added to a share before its logarithm.
-const FLOOR: f32 = 1e-3;
-/// Added to a mean difference, 0..1, before its logarithm: a third of a level of a byte.
-const DIFFERENCE_FLOOR: f32 = 0.3 / 255.0;
+/// Appends the patterns of `grey`, `[N, 1, H, W]` in about 0..1, to a graph. Returns `[N, COUNT]`.
+pub(super) fn append(graph: &mut Graph, grey: &str, sides: (usize, usize)) -> String {
+    graph.own_node("LocalPatterns", grey, |graph, grey| nodes(graph, grey, sides))
+}
 
-/// How many numbers describe a picture.
-pub(super) const COUNT: usize = DISTANCES.len() * (BRIGHTER.len() + CHANGES.len() + 2);
-
-/// Appends the patterns of `grey`, `[N, 1, H, W]` in about 0..1, to a graph. Returns `[N, COUNT, 1, 1]`.
-pub(super) fn append(graph: &mut Graph, grey: &str, (height, width): (usize, usize)) -> String {
+/// The patterns as nodes of ONNX.
+fn nodes(graph: &mut Graph, grey: &str, (height, width): (usize, usize)) -> String {
     let mut parts = Vec::new();
     for distance in DISTANCES {
         let plane = Plane::new(graph, (height - 2 * distance, width - 2 * distance));
@@ -56,7 +42,8 @@ pub(super) fn append(graph: &mut Graph, grey: &str, (height, width): (usize, usi
         let both = graph.concat(&[&mean, &deviation]);
         parts.push(log(graph, &both, DIFFERENCE_FLOOR));
     }
-    graph.concat(&parts)
+    let all = graph.concat(&parts); // [N, COUNT, 1, 1]
+    graph.node("Flatten", &[&all], &[("axis", Attribute::Int(1))])
 }
 
 /// The differences of the neighbours of each pixel to it: `[N, 1, H, W]` to `[N, 8, H - 2 distance, W - 2 distance]`.
@@ -102,36 +89,25 @@ mod tests {
     use super::*;
     use crate::onnx::Dim;
     use counterfoil_edge::inference::Graph as Runnable;
+    use counterfoil_kernels::patterns::{COUNT, local_patterns};
 
-    fn patterns(picture: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-        let mut graph = Graph::new("patterns");
-        let image = graph.image((1, 32, 48));
-        let all = append(&mut graph, &image, (32, 48));
-        graph.output(&all, "patterns", &[Dim::Batch, Dim::Fixed(COUNT), Dim::Fixed(1), Dim::Fixed(1)]);
-        let plane: Vec<f32> = (0..32 * 48).map(|i| picture(i / 48, i % 48)).collect();
-        let runnable = Runnable::load(&graph.finish(&[]), &[1, 1, 32, 48]).unwrap();
-        runnable.run(&plane).unwrap().remove(0).values
-    }
-
-    /// By hand: on a ramp to the right, three neighbours are brighter, two equal (half each), three darker: 4 in all.
-    /// There are four half changes on the way around, 2 in all.
+    /// The box runs the kernel for the one graph, and the nodes of the other.
     #[test]
-    fn a_ramp_has_one_pattern() {
-        let found = patterns(|_, x| x as f32 / 48.0);
-        let (brighter, changes) = (&found[..9], &found[9..14]);
-        for (index, share) in brighter.iter().enumerate() {
-            let wanted = if index == 4 { 1.0f32 } else { 0.0 };
-            assert!((share.exp() - wanted - FLOOR).abs() < 1e-3, "{index}: {}", share.exp());
+    fn the_nodes_are_the_kernel() {
+        let sides @ (height, width) = (40, 57);
+        let plane: Vec<f32> = (0..height * width)
+            .map(|i| ((i / width) as f32 / 9.0).sin() * 0.4 + 0.5 + ((i * 7919) % 251) as f32 / 2510.0)
+            .collect();
+        let run = |mut graph: Graph, append: fn(&mut Graph, &str, (usize, usize)) -> String| {
+            let image = graph.image((1, height, width));
+            let all = append(&mut graph, &image, sides);
+            graph.output(&all, "patterns", &[Dim::Batch, Dim::Fixed(COUNT)]);
+            Runnable::load(&graph.finish(&[]), &[1, 1, height, width]).unwrap().run(&plane).unwrap().remove(0).values
+        };
+        let wanted = local_patterns(&plane, sides);
+        assert_eq!(run(Graph::new("own"), append), wanted);
+        for (index, (found, wanted)) in run(Graph::new("nodes"), nodes).iter().zip(&wanted).enumerate() {
+            assert!((found - wanted).abs() < 1e-4, "{index}: {found} {wanted}");
         }
-        assert!((changes[1].exp() - 1.0).abs() < 2e-3, "{changes:?}");
-        // Six of eight neighbours differ, by 1 / 48.
-        assert!((found[14].exp() - 6.0 / 8.0 / 48.0 - DIFFERENCE_FLOOR).abs() < 1e-4);
-    }
-
-    #[test]
-    fn noise_and_smoothness_differ() {
-        let smooth = patterns(|y, x| (y as f32 / 9.0).sin() * (x as f32 / 7.0).cos() / 2.0 + 0.5);
-        let noisy = patterns(|y, x| ((y * 7919 + x * 104_729) % 251) as f32 / 251.0);
-        assert!(noisy[14] - smooth[14] > 1.0 && smooth.iter().chain(&noisy).all(|x| x.is_finite()));
     }
 }

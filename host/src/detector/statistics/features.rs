@@ -6,9 +6,9 @@
 //! logarithms and roots have a floor).
 
 use crate::math::dft::dft;
-use crate::math::luma::{LUMA, TO_BLUE, TO_RED};
 use crate::math::whitening::Whitening;
 use crate::onnx::{Attribute, Graph, narrowed};
+use counterfoil_kernels::luma::{LUMA, TO_BLUE, TO_RED};
 
 /// Smallest height and width in pixels, so that every ring of the spectrum holds a frequency.
 pub const MIN_SIDE: usize = 16;

@@ -24,8 +24,8 @@ use rayon::prelude::*;
 
 use super::{EnrolmentOutputs, FitData, Recipe, Training};
 use crate::data::{DataError, DefaultSize, InputDefaults, Samples};
-use crate::math::luma::luma;
 use crate::onnx::{Attribute, Dim, Graph};
+use counterfoil_kernels::luma::luma;
 use logistic::Logistic;
 use within::Within;
 

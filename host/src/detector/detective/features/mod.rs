@@ -14,8 +14,8 @@ use std::ops::Range;
 use candle_core::{Result, Tensor};
 
 use super::Part;
-use crate::math::luma::luma;
 use crate::onnx::{Ops, Var};
+use counterfoil_kernels::luma::luma;
 use texture::Texture;
 use typicality::Typicality;
 
