@@ -9,6 +9,7 @@
 
 pub mod activation;
 mod conv;
+mod filter;
 pub mod histograms;
 pub mod luma;
 pub mod norm;
@@ -19,5 +20,6 @@ mod workspace;
 
 pub use activation::Activation;
 pub use conv::{Maps, Window};
+pub use filter::{Ending, Filter, FilterShape};
 pub use product::Finish;
 pub use workspace::{Buffer, Workspace};

@@ -11,7 +11,7 @@
 //!
 //! Both keep a tile of M pictures (or channels) by two vectors of columns in registers. M is chosen so that the
 //! tile fits: 8 for AVX-512, 4 elsewhere. The vectors are those of `pulp`: AVX-512, AVX2 with FMA, NEON or plain
-//! numbers, whichever the machine has. This is the only module with unsafe code; both functions check
+//! numbers, whichever the machine has. Both functions check
 //! every offset of their plan before they start. The order of a sum never depends on the number of threads.
 
 #![expect(

@@ -7,7 +7,7 @@
 use tract_onnx::pb;
 
 use super::EngineError;
-use super::tract::{OWN_OPERATORS, Own};
+use super::tract::{OWN_OPERATORS, Own, REPLACED};
 
 /// Largest number of nodes. tract's time for a plan grows with its square: this many take four seconds.
 pub(super) const NODES: usize = 1536;
@@ -155,13 +155,14 @@ fn work_of(node: &pb::NodeProto) -> Option<Work> {
     match &*node.domain {
         "" | "ai.onnx" => work(&node.op_type),
         OWN_OPERATORS => Own::named(&node.op_type).map(|own| Work::Elements(own.work())),
+        REPLACED => Some(Work::Conv),
         _ => None,
     }
 }
 
-/// Whether the cost of an operator is known.
+/// Whether a file may have a node of this operator: one whose cost is known.
 pub(super) fn is_known(node: &pb::NodeProto) -> bool {
-    work_of(node).is_some()
+    node.domain != REPLACED && work_of(node).is_some()
 }
 
 /// What has been counted of a graph.

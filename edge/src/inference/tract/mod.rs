@@ -1,5 +1,6 @@
 //! tract as a [`Backend`]: pure Rust, one thread per run, with a plan optimised for one input shape.
 
+mod convolution;
 mod guard;
 pub(in crate::inference) mod halves;
 mod measure;
@@ -15,6 +16,7 @@ use tract_onnx::tract_core::internal::anyhow;
 use tract_onnx::tract_core::plan;
 
 use super::{Backend, EngineError, NodeTime, Runnable};
+pub(in crate::inference) use convolution::REPLACED;
 use guard::guarded;
 pub use own::OWN_OPERATORS;
 pub(in crate::inference) use own::Own;
@@ -51,6 +53,9 @@ impl Backend for Tract {
     ) -> Result<Box<dyn Runnable>, EngineError> {
         keep_freed_memory();
         model.graph.iter_mut().for_each(halves::widen);
+        if self.own {
+            model.graph.iter_mut().for_each(convolution::replace);
+        }
         let plan = || {
             // Declared shapes are not used: they follow from the input's, and a stranger may declare others.
             let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);

@@ -8,6 +8,8 @@ use tract_onnx::model::OnnxOpRegister;
 use tract_onnx::tract_core::op_out_of_plan;
 use tract_onnx::tract_hir::internal::*;
 
+use super::convolution;
+
 /// The domain of our own operators in an ONNX file.
 pub const OWN_OPERATORS: &str = "counterfoil";
 
@@ -71,6 +73,7 @@ impl Own {
 /// Makes the operators known to the reader of ONNX files.
 pub(super) fn register(operators: &mut OnnxOpRegister) {
     operators.insert(Own::JointHistograms.operator(), |_, _| Ok((expand(Own::JointHistograms), vec![])));
+    operators.insert(convolution::OPERATOR, convolution::read);
     operators.insert(Own::LocalPatterns.operator(), |_, _| Ok((expand(Own::LocalPatterns), vec![])));
 }
 
