@@ -250,3 +250,155 @@ fn damaged_models_never_panic() {
         }
     }
 }
+
+/// Numbers that look random, in -0.5..0.5.
+fn noise(count: usize, seed: u32) -> Vec<f32> {
+    let number = |i: u32| ((i + seed).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32 - 0.5;
+    (0..count as u32).map(number).collect()
+}
+
+fn ints(name: &str, ints: &[i64]) -> pb::AttributeProto {
+    let r#type = AttributeType::Ints as i32;
+    pb::AttributeProto { name: name.to_owned(), r#type, ints: ints.to_vec(), ..Default::default() }
+}
+
+fn int(name: &str, i: i64) -> pb::AttributeProto {
+    pb::AttributeProto { name: name.to_owned(), r#type: AttributeType::Int as i32, i, ..Default::default() }
+}
+
+/// A graph with the input `image` and the output `made`.
+fn picture_graph(
+    image: &[i64],
+    made: &[i64],
+    initializer: Vec<pb::TensorProto>,
+    node: Vec<pb::NodeProto>,
+) -> pb::ModelProto {
+    let (input, output) = (vec![value("image", image)], vec![value("made", made)]);
+    let graph = pb::GraphProto { name: "picture".to_owned(), node, initializer, input, output, ..Default::default() };
+    let opset = pb::OperatorSetIdProto { domain: String::new(), version: 17 };
+    pb::ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
+}
+
+/// The output of a graph with our own operators and with tract's alone.
+fn both_ways(model: &pb::ModelProto, shape: &[usize], input: &[f32]) -> [Vec<f32>; 2] {
+    [true, false].map(|own| {
+        let tract = Tract { own };
+        let proto = check::read(&model.encode_to_vec(), &tract).unwrap();
+        let names = check::output_names(&proto).unwrap();
+        Graph::from_proto(&tract, proto, shape, None, names).unwrap().run(input).unwrap().remove(0).values
+    })
+}
+
+#[test]
+fn convolutions_are_the_same_with_our_kernels() {
+    // A chain as detectors have it: strides, zeros on one side only, depthwise, every activation, a sum, and a
+    // convolution of too few channels for ours.
+    let conv = |inputs: &[&str], output: &str, attribute: Vec<pb::AttributeProto>| pb::NodeProto {
+        attribute,
+        ..node("Conv", inputs, output)
+    };
+    let alpha = pb::AttributeProto { f: 0.2, ..pb::AttributeProto { name: "alpha".to_owned(), ..Default::default() } };
+    let alpha = pb::AttributeProto { r#type: AttributeType::Float as i32, ..alpha };
+    let nodes = vec![
+        conv(&["image", "w1", "b"], "c1", vec![ints("strides", &[2, 2]), ints("pads", &[0, 0, 1, 1])]),
+        node("Clip", &["c1", "zero", "most"], "a1"),
+        conv(&["a1", "w2", "b"], "c2", vec![ints("pads", &[1; 4]), int("group", 20)]),
+        pb::NodeProto { attribute: vec![alpha], ..node("LeakyRelu", &["c2"], "a2") },
+        conv(&["a2", "w3"], "c3", vec![]),
+        node("Add", &["c3", "a1"], "sum"),
+        node("Relu", &["sum"], "a3"),
+        conv(&["a3", "w4"], "c4", vec![]),
+        node("Relu", &["c4"], "made"),
+    ];
+    let weights = vec![
+        weight("w1", &[20, 3, 3, 3], &noise(540, 1)),
+        weight("b", &[20], &noise(20, 2)),
+        weight("w2", &[20, 1, 3, 3], &noise(180, 3)),
+        weight("w3", &[20, 20, 1, 1], &noise(400, 4)),
+        weight("w4", &[2, 20, 1, 1], &noise(40, 5)),
+        weight("zero", &[], &[0.0]),
+        weight("most", &[], &[0.4]),
+    ];
+    let mut model = picture_graph(&[-1, 3, 16, 24], &[-1, 2, 8, 12], weights, nodes);
+    let input = noise(2 * 3 * 16 * 24, 6);
+    for output in ["made", "a1", "c1", "a2", "c3"] {
+        // A result that is read as an output keeps its name, though an activation follows.
+        graph(&mut model).output[0].name = output.to_owned();
+        let [ours, stock] = both_ways(&model, &[2, 3, 16, 24], &input);
+        assert!(ours.len() == stock.len() && ours.iter().any(|x| x.abs() > 0.1), "{output}");
+        assert!(ours.iter().zip(&stock).all(|(a, b)| (a - b).abs() < 1e-4), "{output}");
+    }
+}
+
+/// A call of an operator of ours, and the function `made = flattened image * 0` that stands for it in the file.
+fn own(operator: &str, columns: usize) -> (pb::NodeProto, pb::FunctionProto) {
+    let constant = |name: &str, tensor| {
+        let r#type = AttributeType::Tensor as i32;
+        let attribute = pb::AttributeProto { name: "value".to_owned(), r#type, t: Some(tensor), ..Default::default() };
+        pb::NodeProto { attribute: vec![attribute], ..node("Constant", &[], name) }
+    };
+    let body = vec![
+        constant("w", weight("w", &[1, 1, 1, 1], &[0.0])),
+        constant("zeros", weight("zeros", &[1, columns as i64], &vec![0.0; columns])),
+        node("GlobalAveragePool", &["x"], "mean"),
+        node("Mul", &["mean", "w"], "none"),
+        pb::NodeProto { attribute: vec![int("axis", 1)], ..node("Flatten", &["none"], "flat") },
+        node("Add", &["flat", "zeros"], "y"),
+    ];
+    let function = pb::FunctionProto {
+        name: Some(operator.to_owned()),
+        domain: Some(OWN_OPERATORS.to_owned()),
+        input: vec!["x".to_owned()],
+        output: vec!["y".to_owned()],
+        node: body,
+        opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: 17 }],
+        ..Default::default()
+    };
+    (pb::NodeProto { domain: OWN_OPERATORS.to_owned(), ..node(operator, &["image"], "made") }, function)
+}
+
+#[test]
+fn an_own_operator_is_computed_by_its_kernel_or_by_the_files_function() {
+    let input: Vec<f32> = noise(2 * 12 * 15, 1).iter().map(|x| x + 0.5).collect();
+    for (operator, columns) in [("JointHistograms", 452), ("LocalPatterns", 48)] {
+        let (call, function) = own(operator, columns);
+        let mut model = picture_graph(&[-1, 1, 12, 15], &[-1, columns as i64], vec![], vec![call]);
+        model.functions = vec![function];
+        let [ours, stock] = both_ways(&model, &[2, 1, 12, 15], &input);
+        assert_eq!((ours.len(), stock), (2 * columns, vec![0.0; 2 * columns]));
+        assert!(ours.iter().all(|x| x.is_finite()) && ours.iter().any(|x| *x < -1.0));
+        // Pictures that the kernel does not take.
+        for (channels, side) in [(2, 12), (1, 2)] {
+            let shape = [1, channels, side, side];
+            let wrong = Graph::load(&model_for(&model, &shape), &shape.map(|length| length as usize));
+            assert!(matches!(wrong, Err(EngineError::Unsupported { .. })), "{operator} {shape:?}: {wrong:?}");
+        }
+    }
+}
+
+/// The model for an input of another shape.
+fn model_for(model: &pb::ModelProto, shape: &[i64]) -> Vec<u8> {
+    let mut model = model.clone();
+    graph(&mut model).input = vec![value("image", shape)];
+    graph(&mut model).output = vec![value("made", &[-1, -1])];
+    model.encode_to_vec()
+}
+
+#[test]
+fn operators_of_other_domains_are_refused_and_functions_of_theirs_are_opened() {
+    let opened = |domain: &str, operator: &str, with_function: bool| {
+        let (mut call, mut function) = own("JointHistograms", 3);
+        (call.domain, call.op_type) = (domain.to_owned(), operator.to_owned());
+        (function.domain, function.name) = (Some(domain.to_owned()), Some(operator.to_owned()));
+        let mut model = picture_graph(&[-1, 1, 4, 4], &[-1, 3], vec![], vec![call]);
+        model.functions = if with_function { vec![function] } else { vec![] };
+        Graph::load(&model.encode_to_vec(), &[1, 1, 4, 4])
+    };
+    assert!(opened("pkg.torch", "mean", true).is_ok());
+    for (domain, operator) in
+        [("pkg.torch", "mean"), (OWN_OPERATORS, "Other"), ("counterfoil.replaced", "Filter"), ("", "Filter")]
+    {
+        let refused = opened(domain, operator, false);
+        assert!(matches!(refused, Err(EngineError::Operator { .. })), "{domain} {operator}: {refused:?}");
+    }
+}
