@@ -74,7 +74,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Packs weights [O, I, K, K] and biases [O].
+    /// Packs weights `[O, I, K, K]` and biases `[O]`.
     ///
     /// # Panics
     /// When the numbers of weights and biases do not fit the shape, or a depthwise filter has other channels behind it
@@ -109,7 +109,7 @@ impl Filter {
         &self.shape
     }
 
-    /// Applies the filter to pictures [B, H, W, I]. Returns [B, h, w, O].
+    /// Applies the filter to pictures `[B, H, W, I]`. Returns `[B, h, w, O]`.
     ///
     /// # Panics
     /// When the numbers are no whole pictures, or the window does not fit into a picture.

@@ -17,6 +17,7 @@ use counterfoil_host::detector::Kind;
 use counterfoil_host::detector::appearance::Tolerance;
 use counterfoil_host::export::{Request, export, runtime::Runtime};
 use counterfoil_host::gan::{self, CheckpointSelector, Config};
+use counterfoil_host::onnx::Operators;
 use counterfoil_host::report::{FaceOff, Fact, Report, Role, Training};
 use counterfoil_host::run;
 use counterfoil_host::synthetic::specimen::{self, Family};
@@ -161,6 +162,7 @@ impl Demo {
             alpha: Calibration::DEFAULT_ALPHA,
             runtime,
             lean: false,
+            operators: Operators::Own,
         };
         export(&request, None).with_context(|| format!("the {name} was not exported"))
     }

@@ -10,6 +10,7 @@ use counterfoil_host::export::{Measure, Measurement, Request, export};
 use counterfoil_host::gan::CheckpointSelector;
 use counterfoil_host::judging;
 use counterfoil_host::judging::baseline;
+use counterfoil_host::onnx::Operators;
 use counterfoil_models::naming::{is_title, printable};
 use counterfoil_models::{Bundle, Calibration, Enrolment};
 
@@ -43,6 +44,9 @@ pub(crate) struct Export {
     /// the detective
     #[arg(long)]
     lean: bool,
+    /// Write ONNX's own operators only, for tools that know no functions; a box takes longer over such a file
+    #[arg(long)]
+    plain: bool,
     /// Replace an existing bundle
     #[arg(long)]
     force: bool,
@@ -64,6 +68,7 @@ impl Export {
             alpha: self.alpha,
             runtime: runtime.as_ref(),
             lean: self.lean,
+            operators: if self.plain { Operators::Onnx } else { Operators::Own },
         };
         let on_data = self.measure.as_deref().map(|data| move |trial: &Path| measure(trial, data));
         let bundle = export(&request, on_data.as_ref().map(|measure| measure as Measure))

@@ -26,7 +26,7 @@ use crate::detector::detective::{Beside, DetectorOutput, InferenceModel};
 use crate::gan::{self, CheckpointSelector, Trained};
 use crate::math::random::stream;
 use crate::nn::{Layer, embedding, infer};
-use crate::onnx;
+use crate::onnx::{self, Operators};
 use crate::run::{Record, revision};
 
 /// Maximum number of pictures on which the engines are compared.
@@ -58,6 +58,8 @@ pub struct Request<'a> {
     /// Whether to leave out what the box does not use: the generator and the GAN's own discriminator beside a
     /// detective.
     pub lean: bool,
+    /// Which operators the detective's file is made of.
+    pub operators: Operators,
 }
 
 /// The networks of a run in their exported form.
@@ -324,7 +326,10 @@ fn networks(
             Ok::<_, anyhow::Error>(Beside::new(appearance, pool, &judged.score.to_vec1()?))
         });
         let beside = beside.transpose()?;
-        (model.to_onnx(beside.as_ref(), plain, metadata)?, CandleDetector::Detective(Box::new(model)))
+        (
+            model.to_onnx(beside.as_ref(), plain, request.operators, metadata)?,
+            CandleDetector::Detective(Box::new(model)),
+        )
     } else {
         let cut = embedding(&layers)?;
         (onnx::discriminator(&layers, cut, (c, h, w), metadata)?, CandleDetector::Plain(layers, cut))

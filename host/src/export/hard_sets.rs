@@ -19,6 +19,7 @@ use crate::detector::Kind;
 use crate::detector::appearance::Tolerance;
 use crate::gan::{CheckpointSelector, Config, train};
 use crate::math::random::stream;
+use crate::onnx::Operators;
 use crate::run::{self, Prepared};
 
 const SIDE: u32 = 32;
@@ -151,7 +152,9 @@ fn exported(draw: Draw, times: u32, net: Kind, look: &InputRule) -> anyhow::Resu
     let runtime = onnx_runtime();
     let alpha = supported_alpha(prepared.record.held_out, prepared.record.is_scaled()).unwrap();
     let (checkpoint, force, lean, name, runtime) = (CheckpointSelector::Newest, false, false, "hard", runtime.as_ref());
-    let bundle = export(&Request { run: &run, checkpoint, out: &out, force, name, alpha, runtime, lean }, None)?;
+    let operators = Operators::Own;
+    let bundle =
+        export(&Request { run: &run, checkpoint, out: &out, force, name, alpha, runtime, lean, operators }, None)?;
     Detector::open(bundle.dir())?;
     Ok(bundle.manifest().engines.iter().map(|engine| engine.max_difference).fold(0.0, f64::max))
 }

@@ -8,7 +8,7 @@ mod writer;
 pub(crate) use layers::{Value, append, centred, flat};
 pub use layers::{discriminator, generator};
 pub use ops::{Append, DualOp, Eager, Ops, Var};
-pub use writer::{Attribute, Dim, Graph, narrowed};
+pub use writer::{Attribute, Dim, Graph, Operators, narrowed};
 
 /// Why a network could not be written as an ONNX file.
 #[derive(Debug, thiserror::Error)]

@@ -42,6 +42,16 @@ pub enum Attribute<'a> {
     Text(&'a str),
 }
 
+/// Which operators a graph is made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Operators {
+    /// ONNX's, and ours with their functions: the box computes these at once.
+    #[default]
+    Own,
+    /// ONNX's alone, for tools that know no functions.
+    Onnx,
+}
+
 /// A graph under construction. Values are referred to by their names; each method that adds a node or a constant
 /// returns the name of its value.
 #[derive(Debug, Default)]
@@ -49,8 +59,7 @@ pub struct Graph {
     proto: GraphProto,
     /// The bodies of our own operators.
     functions: Vec<Function>,
-    /// Whether nodes of our own operators are replaced by their bodies.
-    plain: bool,
+    operators: Operators,
 }
 
 impl Graph {
@@ -60,10 +69,10 @@ impl Graph {
         Self { proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() }, ..Self::default() }
     }
 
-    /// Makes a graph of ONNX's own operators only, for tools that know no functions.
+    /// Makes the graph of these operators.
     #[must_use]
-    pub fn plain(self, plain: bool) -> Self {
-        Self { plain, ..self }
+    pub fn of(self, operators: Operators) -> Self {
+        Self { operators, ..self }
     }
 
     /// Declares a float32 input and returns its name.
@@ -127,10 +136,10 @@ impl Graph {
     /// # Panics
     /// When the graph holds the operator with another body, which is a mistake of the caller.
     pub fn own_node(&mut self, op: &str, input: &str, body: impl FnOnce(&mut Self, &str) -> String) -> String {
-        if self.plain {
+        if self.operators == Operators::Onnx {
             return body(self, input);
         }
-        let mut inner = Self::new(op).plain(true);
+        let mut inner = Self::new(op).of(Operators::Onnx);
         let output = body(&mut inner, ARGUMENT);
         let constants = inner.proto.initializer.into_iter().map(constant_node);
         let function = Function {

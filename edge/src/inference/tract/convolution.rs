@@ -11,7 +11,11 @@ use tract_onnx::pb;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::tract_core::op_out_of_plan;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
-use tract_onnx::tract_hir::internal::*;
+use tract_onnx::tract_hir::internal::{
+    Datum, DatumExt, DimLike, EvalContext, EvalOp, Expansion, InferenceOp, InferenceResult, Op, OutletId, ShapeFactoid,
+    Solver, SpecialOps, StaticName, TDim, TValue, TVec, Tensor, TensorProxy, ToDim, TractErrorContext, TractResult,
+    TypedFact, TypedModel, TypedOp, args_1, as_op, bail, check_output_arity, ensure, expand, op_as_typed_op, tvec,
+};
 
 /// The operator's name in a graph.
 pub(super) const OPERATOR: &str = "Filter";
@@ -115,22 +119,18 @@ struct Read {
 }
 
 /// Reads a node that [`replace`] made.
-pub(super) fn read(
-    _: &tract_onnx::model::ParsingContext,
-    node: &pb::NodeProto,
-) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+pub(super) fn read(node: &pb::NodeProto) -> Box<dyn InferenceOp> {
     let held = |name: &str| node.attribute.iter().find(|held| held.name == name);
     let ints = |name: &str| -> Vec<usize> {
         held(name).map_or(Vec::new(), |held| held.ints.iter().map(|&int| int.unsigned_abs() as usize).collect())
     };
     let float = |name: &str, otherwise: f32| held(name).map_or(otherwise, |held| held.f);
-    let read = Read {
+    expand(Read {
         stride: ints("strides").first_chunk::<2>().map_or((1, 1), |[down, across]| (*down, *across)),
         padding: ints("pads").first_chunk::<4>().copied().unwrap_or_default(),
         depthwise: held("group").is_some_and(|held| held.i != 1),
         ending: Ending { slope: float("slope", 1.0), most: float("most", f32::INFINITY) },
-    };
-    Ok((expand(read), vec![]))
+    })
 }
 
 impl Read {

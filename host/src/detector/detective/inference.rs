@@ -9,7 +9,7 @@ use super::features::{Features, Input};
 use super::{HIDDEN, Part};
 use crate::math::tail::Tail;
 use crate::nn::Layer;
-use crate::onnx::{self, Append, Dim, Eager, Graph, OnnxError, Ops, Value, Var};
+use crate::onnx::{self, Append, Dim, Eager, Graph, OnnxError, Operators, Ops, Value, Var};
 
 /// All parts of a detector for inference, in the order of computation.
 #[derive(Clone, Debug)]
@@ -109,10 +109,11 @@ impl InferenceModel {
         &self,
         beside: Option<&Beside>,
         plain: Option<&[Layer]>,
+        operators: Operators,
         metadata: &[(String, String)],
     ) -> Result<Vec<u8>, OnnxError> {
         let (c, h, w) = self.shape;
-        let mut graph = Graph::new("detective");
+        let mut graph = Graph::new("detective").of(operators);
         let [across, down] = beside.map_or([1, 1], |beside| beside.pool);
         let picture = graph.image((c, h * down, w * across)); // [N, C, H, W]
         let image = if beside.is_some() { pooled(&mut graph, &picture, [across, down]) } else { picture.clone() };
