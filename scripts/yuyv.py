@@ -1,4 +1,4 @@
-"""Converts a PNG file to a raw YUYV frame, as a camera sends it, or to a darker BMP file. Reads PNG itself, as Python's
+"""Converts a PNG file to a raw YUYV frame, as a camera sends it, or to a BMP file in another light. Reads PNG itself, as Python's
 library does not."""
 
 import pathlib
@@ -32,12 +32,13 @@ def place(png, width, height):
     return [(width - wide) // 2 / width, (height - high) // 2 / height, wide / width, high / height]
 
 
-def dimmed(png, light):
-    """The picture as a BMP file, in this share of the light."""
+def lit(png, light):
+    """The picture as a BMP file, in this share of the red, green and blue light."""
     rows = pixels(pathlib.Path(png).read_bytes())
-    darker = bytes(int(level * light) for level in range(256))
+    red, green, blue = light
     padding = bytes(-3 * len(rows[0]) % 4)
-    data = b"".join(bytes(level for r, g, b in row for level in (b, g, r)).translate(darker) + padding for row in reversed(rows))
+    shares = lambda row: bytes(int(level) for r, g, b in row for level in (b * blue, g * green, r * red))  # noqa: E731
+    data = b"".join(shares(row) + padding for row in reversed(rows))
     header = struct.pack("<IiiHHIIiiII", 40, len(rows[0]), len(rows), 1, 24, 0, len(data), 2835, 2835, 0, 0)
     return struct.pack("<2sIHHI", b"BM", 54 + len(data), 0, 0, 54) + header + data
 

@@ -99,7 +99,7 @@ impl Manifest {
 /// How a detector was trained.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// Kind of network: `mlp`, `dcgan`, `statistics` or `strokes`.
+    /// Kind of network: `mlp`, `dcgan`, `statistics`, `strokes` or `imported`.
     pub net: String,
     /// SHA-256 over the training pictures' hashes.
     pub data_sha256: String,

@@ -43,7 +43,9 @@ fn bounds(graph: &pb::GraphProto) -> Result<(), EngineError> {
     let mut made = HashSet::new();
     for node in &graph.node {
         if !cost::is_known(node) {
-            return Err(EngineError::Operator { operator: node.op_type.clone(), node: node.name.clone() });
+            let name = Some(&node.name).filter(|name| !name.is_empty()).or(node.output.first());
+            let name = name.cloned().unwrap_or_default();
+            return Err(EngineError::Operator { operator: node.op_type.clone(), node: name });
         }
         let lists = node.attribute.iter().flat_map(|held| [held.ints.len(), held.floats.len(), held.strings.len()]);
         let longest = lists.chain([node.input.len(), node.output.len()]).max().unwrap_or_default();

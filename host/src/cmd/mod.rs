@@ -11,6 +11,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod faceoff;
 pub(crate) mod flash;
+pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod league;
 pub(crate) mod material;

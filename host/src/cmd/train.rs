@@ -435,7 +435,7 @@ fn read_config(path: &Path, net: Option<Net>) -> Result<Config> {
 }
 
 /// Parses a size: `32`, or `64x48` with the width first.
-fn size(text: &str) -> Result<[u32; 2], String> {
+pub(super) fn size(text: &str) -> Result<[u32; 2], String> {
     let (width, height) = text.split_once('x').unwrap_or((text, text));
     let side = |side: &str| side.parse().map_err(|_| format!("{text}: expected N or WxH, such as 32 or 64x48"));
     Ok([side(width)?, side(height)?])

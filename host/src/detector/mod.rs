@@ -6,6 +6,7 @@
 pub mod appearance;
 pub(crate) mod augment;
 pub mod detective;
+pub mod imported;
 mod plane;
 pub mod statistics;
 pub mod strokes;
@@ -20,10 +21,11 @@ use crate::data::{InputDefaults, Samples};
 use crate::nn::Net;
 use appearance::Camera;
 use detective::Gan;
+use imported::Imported;
 use statistics::Statistics;
 use strokes::Strokes;
 
-/// The kinds of detectors that can be trained. The first line of each variant is its help on the command line.
+/// The kinds of detectors. The first line of each variant is its help on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -35,11 +37,14 @@ pub enum Kind {
     Statistics,
     /// No GAN: descriptors of ink lines, such as signatures, for comparison with references; needs --group.
     Strokes,
+    /// A detector of another program, which is not trained here.
+    #[value(skip)]
+    Imported,
 }
 
 impl Kind {
     /// All kinds of detectors.
-    pub const ALL: [Self; 4] = [Self::Mlp, Self::Dcgan, Self::Statistics, Self::Strokes];
+    pub const ALL: [Self; 5] = [Self::Mlp, Self::Dcgan, Self::Statistics, Self::Strokes, Self::Imported];
 
     /// The recipe by which a detector of this kind is made.
     #[must_use]
@@ -49,6 +54,7 @@ impl Kind {
             Self::Dcgan => &Gan(Net::Dcgan),
             Self::Statistics => &Statistics,
             Self::Strokes => &Strokes,
+            Self::Imported => &Imported,
         }
     }
 
@@ -94,6 +100,7 @@ impl fmt::Display for Kind {
             Self::Dcgan => "dcgan",
             Self::Statistics => "statistics",
             Self::Strokes => "strokes",
+            Self::Imported => "imported",
         })
     }
 }
@@ -166,10 +173,10 @@ mod tests {
         for kind in Kind::ALL {
             let name = kind.to_string();
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{name}\""));
-            assert_eq!(kind.to_possible_value().unwrap().get_name(), name);
+            assert!(kind.to_possible_value().is_none_or(|value| value.get_name() == name));
             assert_eq!(kind.gan().is_none(), kind.fitted_file().is_some(), "{kind}");
             assert!(kind.gan().is_none_or(|net| Kind::from(net) == kind));
         }
-        assert_eq!(Kind::fitted_files().collect::<Vec<_>>(), ["statistics.onnx", "strokes.onnx"]);
+        assert_eq!(Kind::fitted_files().collect::<Vec<_>>(), ["statistics.onnx", "strokes.onnx", "imported.onnx"]);
     }
 }

@@ -382,6 +382,19 @@ fn blends(held_out: &[Vec<u8>]) -> Vec<Vec<u8>> {
     pairs.take(PARITY_PICTURES).map(|(a, b)| a.iter().zip(b).map(|(a, b)| over(a, b)).collect()).collect()
 }
 
+/// The outputs of several runs as those of one.
+fn joined(runs: Vec<Vec<NamedOutput>>) -> Vec<NamedOutput> {
+    let mut runs = runs.into_iter();
+    let mut all = runs.next().unwrap_or_default();
+    for run in runs {
+        for (whole, part) in all.iter_mut().zip(run) {
+            whole.shape[0] += part.shape[0];
+            whole.values.extend(part.values);
+        }
+    }
+    all
+}
+
 /// The available engines, and the network whose outputs they have to agree on.
 struct Engines<'a> {
     runtime: Option<&'a Runtime>,
@@ -426,7 +439,6 @@ impl Engines<'_> {
         let [rows, c, h, w] = self.shape;
         let inputs: Vec<Vec<f32>> = pictures.iter().map(|plane| unit(plane)).collect();
         let n = pictures.len() * rows;
-        let all = inputs.concat(); // [P * R, C, H, W] in 0..1
 
         let mut opinions = Vec::new();
         if let Some(own) = &self.exported.own {
@@ -453,7 +465,14 @@ impl Engines<'_> {
         let outputs = outputs(n, tract.0, tract.1, tract.2, self.engine.embedding_len());
         opinions.push(EngineOutputs { engine: Tract::default().name().to_owned(), version: TRACT.to_owned(), outputs });
         if let Some(runtime) = self.runtime {
-            let outputs = runtime.session(&self.exported.discriminator)?.run(&all, &[n, c, h, w])?;
+            let mut session = runtime.session(&self.exported.discriminator)?;
+            let outputs = if self.exported.own.is_some() {
+                session.run(&inputs.concat(), &[n, c, h, w])?
+            } else {
+                // A network that was made elsewhere may take one picture at a time.
+                let each = inputs.iter().map(|input| session.run(input, &[n / inputs.len(), c, h, w]));
+                joined(each.collect::<Result<_, _>>()?)
+            };
             opinions.push(EngineOutputs {
                 engine: "onnxruntime".to_owned(),
                 version: runtime.version().to_owned(),

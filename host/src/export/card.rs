@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use counterfoil_models::{Article, Manifest, Measured};
 
+use crate::detector::Kind;
 use crate::detector::appearance::Tolerance;
 use crate::eval::{Baseline, Estimate, Evaluation};
 
@@ -28,10 +29,17 @@ pub(super) fn card(manifest: &Manifest, measurement: Option<&Measurement>) -> St
         text.write_fmt(words).and_then(|()| text.write_char('\n')).expect("a string takes any text");
     };
     line(format_args!("# {name}\n"));
-    line(format_args!(
-        "A counterfeit detector made by Counterfoil {}: a `{}` trained on {} genuine pictures with seed {}, {} steps.\n",
-        training.revision, training.net, training.genuine, training.seed, training.steps
-    ));
+    if training.net == Kind::Imported.to_string() {
+        line(format_args!(
+            "A detector that another program trained, imported by Counterfoil {}. What it learned from is not known here.\n",
+            training.revision
+        ));
+    } else {
+        line(format_args!(
+            "A counterfeit detector made by Counterfoil {}: a `{}` trained on {} genuine pictures with seed {}, {} steps.\n",
+            training.revision, training.net, training.genuine, training.seed, training.steps
+        ));
+    }
     line(format_args!("## What it is for\n"));
     line(format_args!(
         "It tells genuine pictures like those it was trained on from counterfeits of them. Its false-alarm rate is {} %, calibrated on {} \

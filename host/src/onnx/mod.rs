@@ -2,7 +2,7 @@
 
 mod layers;
 mod ops;
-mod proto;
+pub(crate) mod proto;
 mod writer;
 
 pub(crate) use layers::{Value, append, centred, flat};

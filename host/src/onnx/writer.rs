@@ -54,12 +54,14 @@ pub enum Operators {
 
 /// A graph under construction. Values are referred to by their names; each method that adds a node or a constant
 /// returns the name of its value.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
     proto: GraphProto,
     /// The bodies of our own operators.
     functions: Vec<Function>,
     operators: Operators,
+    /// The operator sets of a network of another program that the graph holds.
+    foreign: Vec<OperatorSet>,
 }
 
 impl Graph {
@@ -73,6 +75,15 @@ impl Graph {
     #[must_use]
     pub fn of(self, operators: Operators) -> Self {
         Self { operators, ..self }
+    }
+
+    /// Adds the nodes and constants of a network of another program, with its operator sets, of which ONNX's own is then
+    /// that of the whole file. Their names must not be those of this graph.
+    pub(crate) fn splice(&mut self, network: GraphProto, functions: Vec<Function>, sets: Vec<OperatorSet>) {
+        self.proto.node.extend(network.node);
+        self.proto.initializer.extend(network.initializer);
+        self.functions.extend(functions);
+        self.foreign.extend(sets);
     }
 
     /// Declares a float32 input and returns its name.
@@ -97,7 +108,7 @@ impl Graph {
         if values.len() >= LARGE && halves().zip(values).all(|(half, x)| half.to_f32() == *x) {
             let bytes = halves().flat_map(f16::to_le_bytes).collect();
             let narrow = self.initializer(DataType::Float16, dims, bytes);
-            return self.node("Cast", &[&narrow], &[("to", Attribute::Int(DataType::Float as i64))]);
+            return self.cast(&narrow, DataType::Float);
         }
         let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.initializer(DataType::Float, dims, bytes)
@@ -118,8 +129,13 @@ impl Graph {
             return same.name().to_owned();
         }
         let name = format!("constant_{}", held.len());
-        held.push(Tensor { name: Some(name.clone()), dims, data_type: kind, raw_data });
+        held.push(Tensor { name: Some(name.clone()), dims, data_type: kind, raw_data, ..Tensor::default() });
         name
+    }
+
+    /// Adds a conversion to another type of numbers.
+    pub(crate) fn cast(&mut self, value: &str, to: DataType) -> String {
+        self.node("Cast", &[value], &[("to", Attribute::Int(to as i64))])
     }
 
     /// Adds a node with one output and returns the output's name.
@@ -147,6 +163,7 @@ impl Graph {
             domain: Some(OWN_OPERATORS.to_owned()),
             input: vec![ARGUMENT.to_owned()],
             output: vec![output],
+            attribute: Vec::new(),
             node: constants.chain(inner.proto.node).collect(),
             opset_import: vec![OperatorSet { domain: Some(String::new()), version: Some(OPSET) }],
         };
@@ -206,13 +223,13 @@ impl Graph {
     #[must_use]
     pub fn finish(self, metadata: &[(String, String)]) -> Vec<u8> {
         let entry = |(key, value): &(String, String)| Entry { key: Some(key.clone()), value: Some(value.clone()) };
-        let own = (!self.functions.is_empty()).then_some((OWN_OPERATORS, OWN_OPSET));
-        let sets = [("", OPSET)].into_iter().chain(own);
+        let set = |domain: &str, version| OperatorSet { domain: Some(domain.to_owned()), version: Some(version) };
+        let is_own = |function: &Function| function.domain.as_deref() == Some(OWN_OPERATORS);
+        let own = self.functions.iter().any(is_own).then(|| set(OWN_OPERATORS, OWN_OPSET));
+        let standard = self.foreign.is_empty().then(|| set("", OPSET));
         let model = Model {
             ir_version: Some(IR_VERSION),
-            opset_import: sets
-                .map(|(domain, version)| OperatorSet { domain: Some(domain.to_owned()), version: Some(version) })
-                .collect(),
+            opset_import: standard.into_iter().chain(self.foreign).chain(own).collect(),
             functions: self.functions,
             producer_name: Some("counterfoil".to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),

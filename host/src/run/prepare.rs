@@ -290,4 +290,13 @@ impl Prepared {
         let onnx = kind.recipe().fit(&FitData { genuine: &self.samples, groups, known: &self.known })?;
         write(&run.join(file), &onnx)
     }
+
+    /// Writes a network that was made elsewhere into the folder of a run that is not trained.
+    ///
+    /// # Errors
+    /// When the kind is trained with a GAN, or the file cannot be written.
+    pub fn take(&self, run: &Path, onnx: &[u8]) -> Result<()> {
+        let kind = self.record.net;
+        write(&run.join(kind.fitted_file().with_context(|| format!("a {kind} is trained with a GAN"))?), onnx)
+    }
 }

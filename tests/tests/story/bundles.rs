@@ -130,3 +130,30 @@ fn an_export_says_which_false_alarm_rate_the_pictures_support() {
 fn a_bundle_without_its_flag_is_explained() {
     edge(["detect", "picture.png"]).code(2).says("--bundle");
 }
+
+/// The network of a bundle that comes with the source, taken for another program's: the same scores, judged by a
+/// threshold of these pictures.
+#[test]
+fn another_programs_network_becomes_a_bundle_that_judges_as_it_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let theirs = root().join("models/pretrained/specimen-note-statistics");
+    counterfoil(["dataset", "specimen", "--out", &at("notes"), "--real", "40", "--fakes", "1", "--seed", "5"]).ok();
+    let network = theirs.join("discriminator.onnx");
+    let import = |more: &[&str]| {
+        let genuine = format!("{}/real", at("notes"));
+        let given = ["import", network.to_str().unwrap(), "--genuine", &genuine, "--out", &at("theirs")];
+        counterfoil(given.iter().chain(more).copied().collect::<Vec<_>>())
+    };
+    import(&[]).says("--scale: 0..1, -1..1, 0..255 or imagenet").code(2);
+    import(&["--scale", "0..1"]).says("--higher-is genuine").code(2);
+    import(&["--scale", "0..1", "--higher-is", "genuine"]).says("theirs is ready: false-alarm rate 2.").ok();
+    let scores = |bundle: &Path| -> Vec<f64> {
+        let fakes = format!("{}/fake", at("notes"));
+        let ran = edge(["detect", "--json", "--bundle", bundle.to_str().unwrap(), &fakes]);
+        ran.lines().iter().map(|line| line["score"].as_f64().unwrap()).collect()
+    };
+    let (before, after) = (scores(&theirs), scores(Path::new(&at("theirs"))));
+    assert!(before.len() > 5 && before.len() == after.len());
+    assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-4 * a.abs().max(1.0)), "{before:?} {after:?}");
+}
