@@ -152,32 +152,10 @@ pub fn wrap(path: &Path, told: &Told) -> Result<Wrapped> {
     if output.kind != DataType::Float {
         score = graph.cast(&score, DataType::Float);
     }
-    let shape = shape_of(graph.clone(), &score, &picture).with_context(|| format!("{name} does not run on a box"))?;
-    let score = match (&shape[..], column) {
-        ([1] | [1, 1], None | Some(0)) => score,
-        ([1, columns], Some(column)) if column < *columns => against_others(&mut graph, &score, column, *columns),
-        ([1, columns], _) => bail!(
-            "{name}: its output `{}` has {columns} columns; say which one judges, from 0, as in --score {}:1",
-            output.name,
-            output.name
-        ),
-        ([1, 1, _, _], None) => {
-            found.push(format!("the highest place of the map `{}` counts", output.name));
-            graph.node("GlobalMaxPool", &[&score], &[])
-        }
-        ([1, _, _], None) => {
-            found.push(format!("the highest place of the map `{}` counts", output.name));
-            let map = graph.integers(&[-1, 1, shape[1] as i64, shape[2] as i64]);
-            let map = graph.node("Reshape", &[&score, &map], &[]);
-            graph.node("GlobalMaxPool", &[&map], &[])
-        }
-        _ => bail!(
-            "{name}: its output `{}` has the shape {shape:?}; expected a number, columns or a map of one channel for each picture: name \
-             another with --score, one of {}",
-            output.name,
-            network.output_names()
-        ),
-    };
+    let shape = shape_of(graph.clone(), &score, picture).with_context(|| format!("{name} does not run on a box"))?;
+    let score = one_number(&mut graph, &score, (&shape, column), &output.name, &mut found).with_context(|| {
+        format!("{name} was not imported; --score names another of its outputs {}", network.output_names())
+    })?;
     let higher_is = match told.higher_is {
         Some(higher_is) => higher_is,
         None if UNUSUAL.contains(&output.name.as_str()) => {
@@ -261,6 +239,32 @@ fn scaled(graph: &mut Graph, image: &str, scale: PixelScale, channels: usize) ->
     }
 }
 
+/// Makes one number for each picture of the output `name`, whose `shape` is that for one picture.
+fn one_number(
+    graph: &mut Graph,
+    value: &str,
+    (shape, column): (&[usize], Option<usize>),
+    name: &str,
+    found: &mut Vec<String>,
+) -> Result<String> {
+    Ok(match (shape, column) {
+        ([1] | [1, 1], None | Some(0)) => value.to_owned(),
+        (&[1, columns], Some(column)) if column < columns => against_others(graph, value, column, columns),
+        ([1, columns], _) => {
+            bail!("its output `{name}` has {columns} columns; say which one judges, from 0, as in --score {name}:1")
+        }
+        (&[1, 1, height, width] | &[1, height, width], None) => {
+            found.push(format!("the highest place of the map `{name}` counts"));
+            let map = graph.integers(&[-1, 1, height as i64, width as i64]);
+            let map = graph.node("Reshape", &[value, &map], &[]);
+            graph.node("GlobalMaxPool", &[&map], &[])
+        }
+        _ => bail!(
+            "its output `{name}` has the shape {shape:?}; expected a number, columns or a map of one channel for each picture"
+        ),
+    })
+}
+
 /// One column of `[N, K]` less the largest of the others.
 fn against_others(graph: &mut Graph, columns: &str, column: usize, count: usize) -> String {
     let mut of = |at: usize| {
@@ -275,9 +279,8 @@ fn against_others(graph: &mut Graph, columns: &str, column: usize, count: usize)
 }
 
 /// The shape of a value for one picture, by the box's engine.
-fn shape_of(mut graph: Graph, value: &str, picture: &(usize, usize, usize)) -> Result<Vec<usize>> {
+fn shape_of(mut graph: Graph, value: &str, (channels, height, width): (usize, usize, usize)) -> Result<Vec<usize>> {
     graph.output(value, "judged", &[]);
-    let (channels, height, width) = *picture;
     let runnable = Runnable::load(&graph.finish(&[]), &[1, channels, height, width])?;
     let shape = runnable.outputs().next().map(|(_, shape)| shape.to_vec());
     shape.context("it has no output")
