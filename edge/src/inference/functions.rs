@@ -64,10 +64,12 @@ impl<F: Fn(&pb::NodeProto) -> bool> Calls<'_, F> {
         };
         for inner in &body.node {
             let attribute = inner.attribute.iter().filter_map(|attribute| resolved(attribute, &node.attribute));
+            let output: Vec<String> = inner.output.iter().map(rename).collect();
             let inner = pb::NodeProto {
                 input: inner.input.iter().map(rename).collect(),
-                output: inner.output.iter().map(rename).collect(),
-                name: format!("{call}/{}", inner.name),
+                // Results have names of their own; nodes need none, and two may have the same.
+                name: output.iter().find(|name| !name.is_empty()).cloned().unwrap_or_default(),
+                output,
                 attribute: attribute.collect(),
                 ..inner.clone()
             };

@@ -242,10 +242,11 @@ impl Graph {
 
 /// A tensor as a node, the form of constants in a function.
 fn constant_node(mut tensor: Tensor) -> Node {
-    let output = vec![tensor.name.take().unwrap_or_default()];
+    let name = tensor.name.take();
+    let output = name.iter().cloned().collect();
     let kind = Some(AttributeType::Tensor as i32);
     let value = AttributeProto { name: Some("value".to_owned()), t: Some(tensor), kind, ..AttributeProto::default() };
-    Node { op_type: Some("Constant".to_owned()), output, attribute: vec![value], ..Node::default() }
+    Node { name, op_type: Some("Constant".to_owned()), output, attribute: vec![value], ..Node::default() }
 }
 
 fn attribute(name: &str, value: Attribute) -> AttributeProto {

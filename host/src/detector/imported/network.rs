@@ -149,6 +149,7 @@ impl Network {
         for node in &mut network.node {
             node.input = node.input.iter().map(rename).collect();
             node.output = node.output.iter().map(rename).collect();
+            node.name = node.name.as_deref().map(inner);
         }
         network.initializer.clone_from(&self.graph.initializer);
         for tensor in &mut network.initializer {
