@@ -18,7 +18,7 @@ use super::end::End;
 use super::{Camera, Fault, Next, Pixels, Shot};
 use crate::detector::source::{Source, files};
 
-/// Minimum time between two scans of the folder. Longer for slow scans, so that scanning takes at most
+/// Minimum time between two scans of the folder. Longer where two scans in a row are slow, so that scanning takes at most
 /// a tenth of the time.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Time between two attempts to list a folder that cannot be listed.
@@ -49,6 +49,8 @@ pub(super) struct Folder {
     /// When the last scan ended; `pause` is the time to wait before the next one.
     looked: Instant,
     pause: Duration,
+    /// How long the last scan took.
+    took: Duration,
 }
 
 /// Identifies one version of a file: a file that is written again gets another stamp.
@@ -112,6 +114,7 @@ impl Folder {
             notes: VecDeque::new(),
             looked: Instant::now(),
             pause: PAUSE,
+            took: Duration::ZERO,
         };
         let found = folder.list()?;
         folder.notes.push_back(format!(
@@ -231,7 +234,10 @@ impl Camera for Folder {
             let begun = Instant::now();
             let looked = self.look(begun);
             self.looked = Instant::now();
-            self.pause = PAUSE.max(9 * begun.elapsed());
+            let took = begun.elapsed();
+            // The shorter of two: one scan that was held up, by a busy disk or a machine that slept, is not waited for.
+            self.pause = PAUSE.max(9 * took.min(self.took));
+            self.took = took;
             if let Err(fault) = looked {
                 // `known` is kept: when the folder is back, only files that are new since then are judged.
                 self.pause = AGAIN;
