@@ -14,6 +14,8 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::vectors::{lanes, leaky, load, store};
+
 /// Numbers of the input that are gone over at once: they stay in the second-level cache of a small processor.
 const BLOCK: usize = 1 << 15;
 
@@ -88,9 +90,9 @@ impl Filter {
         let packed = if shape.depthwise {
             (0..area).flat_map(|tap| (0..outputs).map(move |channel| weights[channel * area + tap])).collect()
         } else {
-            let mut packed = Vec::new();
-            for panel in panels(outputs) {
-                let width = panel.len().next_multiple_of(lanes());
+            let (mut packed, lanes) = (Vec::new(), lanes());
+            for panel in panels(outputs, lanes) {
+                let width = panel.len().next_multiple_of(lanes);
                 let row = |at: usize| {
                     let (tap, input) = (at / inputs, at % inputs);
                     let columns = panel.clone().map(move |output| weights[(output * inputs + input) * area + tap]);
@@ -168,28 +170,15 @@ impl Filter {
     }
 }
 
-/// The output channels of each panel: two vectors, or one where the rest fits into one.
-fn panels(outputs: usize) -> impl Iterator<Item = Range<usize>> {
+/// The output channels of each panel: two vectors of so many `lanes`, or one where the rest fits into one.
+fn panels(outputs: usize, lanes: usize) -> impl Iterator<Item = Range<usize>> {
     let mut first = 0;
     std::iter::from_fn(move || {
-        let width = if outputs - first <= lanes() { lanes() } else { 2 * lanes() };
+        let width = if outputs - first <= lanes { lanes } else { 2 * lanes };
         let panel = first..outputs.min(first + width);
         first = panel.end;
         Some(panel).filter(|panel| !panel.is_empty())
     })
-}
-
-/// Numbers in a vector on this machine.
-fn lanes() -> usize {
-    struct Lanes;
-    impl WithSimd for Lanes {
-        type Output = usize;
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
-    }
-    Arch::new().dispatch(Lanes)
 }
 
 /// Some rows of one picture's output.
@@ -214,7 +203,7 @@ impl WithSimd for Task<'_> {
         }
         for y in 0..self.sides.0 {
             let mut from = 0;
-            for panel in panels(self.filter.shape.channels.1) {
+            for panel in panels(self.filter.shape.channels.1, S::F32_LANES) {
                 let vectors = panel.len().div_ceil(S::F32_LANES);
                 let (weights, _) = S::as_simd_f32s(&self.filter.weights[from..]);
                 let count = self.filter.shape.window() * vectors;
@@ -377,44 +366,12 @@ unsafe fn add<S: Simd, const M: usize, const V: usize>(
 #[inline(always)]
 fn ended<S: Simd>(simd: S, ending: Ending, mut sum: S::f32s) -> S::f32s {
     if ending.slope != 1.0 {
-        let zero = simd.splat_f32s(0.0);
-        let below = simd.min_f32s(zero, sum);
-        // In this order NaN stays NaN: x86 returns the second operand.
-        sum = simd.mul_add_e_f32s(simd.splat_f32s(ending.slope), below, simd.max_f32s(zero, sum));
+        sum = leaky(simd, ending.slope, sum);
     }
     if ending.most < f32::INFINITY {
         sum = simd.min_f32s(simd.splat_f32s(ending.most), sum);
     }
     sum
-}
-
-/// Loads up to V vectors of numbers and fills the rest with zeros.
-#[inline(always)]
-fn load<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; V] {
-    let (whole, tail) = S::as_simd_f32s(from);
-    let mut numbers = [simd.splat_f32s(0.0); V];
-    for (vector, numbers) in numbers.iter_mut().enumerate() {
-        if let Some(from) = whole.get(vector) {
-            *numbers = *from;
-        } else if vector == whole.len() {
-            *numbers = simd.partial_load_f32s(tail);
-        }
-    }
-    numbers
-}
-
-/// Stores as many of the numbers as `to` has room for.
-#[inline(always)]
-fn store<S: Simd, const V: usize>(simd: S, to: &mut [f32], numbers: [S::f32s; V]) {
-    let (whole, tail) = S::as_mut_simd_f32s(to);
-    let count = whole.len();
-    for (vector, numbers) in numbers.into_iter().enumerate() {
-        if let Some(to) = whole.get_mut(vector) {
-            *to = numbers;
-        } else if vector == count {
-            simd.partial_store_f32s(tail, numbers);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! Maps are channels last, `[B, H, W, C]`, rows are `[R, C]`, all row-major. [`Maps`] computes convolutions, their
 //! transposes, linear layers and the gradients of all three; [`norm`] is batch norm, [`activation`] what follows a
-//! product. [`histograms`] and [`patterns`] describe a whole picture. The code is vectorised by `pulp` for the processor that it runs on, and work is shared by rayon. The
-//! order of a sum never depends on the number of threads.
+//! product. [`histograms`] and [`patterns`] describe a whole picture. The code is vectorised by `pulp` for the processor
+//! that it runs on, and work is shared by rayon. The order of a sum never depends on the number of threads.
 //!
 //! The crate knows no network, no candle and no tract, so that it compiles in seconds and as one unit.
 
@@ -16,6 +16,7 @@ pub mod norm;
 mod panels;
 pub mod patterns;
 mod product;
+mod vectors;
 mod workspace;
 
 pub use activation::Activation;

@@ -6,9 +6,9 @@
 
 use std::ops::Deref;
 
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::vectors::lanes;
 use crate::workspace::{Buffer, Workspace};
 
 /// Rows that are transposed at a time; their part of a panel stays in the first-level cache.
@@ -137,15 +137,7 @@ impl<'a> Panels<'a> {
 
 /// Number of columns of a panel on this machine.
 fn width() -> usize {
-    struct Width;
-    impl WithSimd for Width {
-        type Output = usize;
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            2 * S::F32_LANES
-        }
-    }
-    Arch::new().dispatch(Width)
+    2 * lanes()
 }
 
 #[cfg(test)]

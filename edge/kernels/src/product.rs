@@ -25,6 +25,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::panels::Panels;
+use crate::vectors::{leaky, load, store};
 use crate::workspace::{Buffer, Workspace};
 
 /// Number of channels in a tile of [`weight_gradient_product`].
@@ -171,7 +172,6 @@ impl GatherTask<'_> {
             Some(bias) => load(simd, &bias[columns.clone()]),
             None => [simd.splat_f32s(0.0); 2],
         };
-        let (zero, slope) = (simd.splat_f32s(0.0), simd.splat_f32s(finish.slope));
         let pictures = &self.input[image * plan.input..(image + M) * plan.input];
         for (place, taps) in &plan.places {
             // SAFETY: `window_product` has checked every tap against one picture and the panel's rows; `pictures`
@@ -179,8 +179,7 @@ impl GatherTask<'_> {
             let sums = unsafe { dot::<S, M>(simd, start, pictures, plan, &plan.taps[taps.clone()], panel) };
             for (i, mut sum) in sums.into_iter().enumerate() {
                 if finish.slope != 1.0 {
-                    // In this order NaN stays NaN: x86 returns the second operand.
-                    sum = sum.map(|s| simd.mul_add_e_f32s(slope, simd.min_f32s(zero, s), simd.max_f32s(zero, s)));
+                    sum = sum.map(|s| leaky(simd, finish.slope, s));
                 }
                 let pixel = (image + i) * plan.output + place;
                 // SAFETY: `window_product` has checked every place against one picture; only this task writes
@@ -347,8 +346,8 @@ impl OuterTask<'_> {
             if images.start == 0 {
                 store(simd, to, sum);
             } else {
-                let before = load(simd, to);
-                store(simd, to, [simd.add_f32s(before[0], sum[0]), simd.add_f32s(before[1], sum[1])]);
+                let [left, right] = load(simd, to);
+                store(simd, to, [simd.add_f32s(left, sum[0]), simd.add_f32s(right, sum[1])]);
             }
         }
         M
@@ -389,27 +388,4 @@ unsafe fn walk<S: Simd, const M: usize>(
         }
     }
     sums
-}
-
-/// Loads up to two vectors of numbers and fills the rest with zeros.
-#[inline(always)]
-fn load<S: Simd>(simd: S, from: &[f32]) -> [S::f32s; 2] {
-    match S::as_simd_f32s(from) {
-        (&[left, right], []) => [left, right],
-        (&[left], tail) => [left, simd.partial_load_f32s(tail)],
-        (_, tail) => [simd.partial_load_f32s(tail), simd.splat_f32s(0.0)],
-    }
-}
-
-/// Stores as many of the numbers as `to` has room for.
-#[inline(always)]
-fn store<S: Simd>(simd: S, to: &mut [f32], sums: [S::f32s; 2]) {
-    match S::as_mut_simd_f32s(to) {
-        ([left, right], []) => [*left, *right] = sums,
-        ([left], tail) => {
-            *left = sums[0];
-            simd.partial_store_f32s(tail, sums[1]);
-        }
-        (_, tail) => simd.partial_store_f32s(tail, sums[0]),
-    }
 }

@@ -20,10 +20,7 @@ const DEPTH: usize = 8;
 pub(super) fn inline(proto: &mut pb::ModelProto, is_known: impl Fn(&pb::NodeProto) -> bool) -> Result<(), EngineError> {
     let functions = std::mem::take(&mut proto.functions);
     let Some(graph) = proto.graph.as_mut().filter(|_| !functions.is_empty()) else { return Ok(()) };
-    let key = |function: &'_ pb::FunctionProto| {
-        (function.domain.clone().unwrap_or_default(), function.name.clone().unwrap_or_default())
-    };
-    let bodies = functions.iter().map(|function| (key(function), function)).collect();
+    let bodies = functions.iter().map(|function| ((function.domain(), function.name()), function)).collect();
     let mut calls = Calls { bodies, is_known, nodes: Vec::with_capacity(graph.node.len()) };
     std::mem::take(&mut graph.node).into_iter().try_for_each(|node| calls.add(node, 0))?;
     graph.node = calls.nodes;
@@ -32,7 +29,7 @@ pub(super) fn inline(proto: &mut pb::ModelProto, is_known: impl Fn(&pb::NodeProt
 
 struct Calls<'a, F> {
     /// The functions by domain and name.
-    bodies: HashMap<(String, String), &'a pb::FunctionProto>,
+    bodies: HashMap<(&'a str, &'a str), &'a pb::FunctionProto>,
     is_known: F,
     /// The nodes of the graph so far.
     nodes: Vec<pb::NodeProto>,
@@ -41,7 +38,7 @@ struct Calls<'a, F> {
 impl<F: Fn(&pb::NodeProto) -> bool> Calls<'_, F> {
     /// Adds a node, or the nodes of the function that it calls.
     fn add(&mut self, node: pb::NodeProto, depth: usize) -> Result<(), EngineError> {
-        let body = self.bodies.get(&(node.domain.clone(), node.op_type.clone())).copied();
+        let body = self.bodies.get(&(&*node.domain, &*node.op_type)).copied();
         let Some(body) = body.filter(|_| !(self.is_known)(&node)) else {
             self.nodes.push(node);
             return cost::within("nodes", self.nodes.len() as u64, cost::NODES as u64);

@@ -11,7 +11,6 @@ use counterfoil_host::gan::CheckpointSelector;
 use counterfoil_host::judging;
 use counterfoil_host::judging::baseline;
 use counterfoil_host::onnx::Operators;
-use counterfoil_models::naming::{is_title, printable};
 use counterfoil_models::{Bundle, Calibration, Enrolment};
 
 /// Exports a run as a bundle: ONNX, calibration, golden pictures, model card
@@ -57,8 +56,7 @@ pub(crate) struct Export {
 impl Export {
     pub(crate) fn run(self) -> Result<()> {
         let runtime = self.runtime.load()?;
-        let name = self.name.clone().unwrap_or_else(|| super::name_of(&self.out));
-        ensure!(is_title(&name), "--name \"{}\": expected 1 to 100 printable characters on one line", printable(&name));
+        let name = super::title(self.name.as_deref(), &self.out)?;
         let request = Request {
             run: &self.run,
             checkpoint: self.checkpoint,

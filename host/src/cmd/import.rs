@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use counterfoil_host::data::{InputRule, StorageLimits};
 use counterfoil_host::detector::Kind;
@@ -12,7 +12,6 @@ use counterfoil_host::export::{Request, export, supported_alpha};
 use counterfoil_host::gan::CheckpointSelector;
 use counterfoil_host::onnx::Operators;
 use counterfoil_host::run;
-use counterfoil_models::naming::{is_title, printable};
 use counterfoil_models::{Article, Calibration, JoinRule};
 
 /// Share of the genuine pictures to calibrate on: a network that was trained elsewhere learns from none of them.
@@ -68,11 +67,10 @@ pub(crate) struct Import {
 
 impl Import {
     pub(crate) fn run(self) -> Result<()> {
-        let name = self.name.clone().unwrap_or_else(|| super::name_of(&self.out));
-        ensure!(is_title(&name), "--name \"{}\": expected 1 to 100 printable characters on one line", printable(&name));
+        let name = super::title(self.name.as_deref(), &self.out)?;
         let told = Told {
-            input: self.input.clone(),
-            score: self.score.clone(),
+            input: self.input,
+            score: self.score,
             higher_is: self.higher_is,
             layout: self.layout,
             scale: self.scale,

@@ -22,10 +22,11 @@ pub(crate) mod train;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use counterfoil_host::data::unread;
 use counterfoil_host::export::runtime::{Runtime, find, nearby};
+use counterfoil_models::naming::{is_title, printable};
 
 /// Where to find ONNX Runtime, which every export uses as a second inference engine for comparison.
 #[derive(Args, Debug)]
@@ -97,6 +98,13 @@ pub(crate) fn all_judged(unreadable: &[String]) -> Result<()> {
     let one = if unreadable.len() == 1 { "picture" } else { "pictures" };
     anyhow::ensure!(unreadable.is_empty(), "{} {one} could not be judged", unreadable.len());
     Ok(())
+}
+
+/// A detector's name: the one given by `--name`, or the last part of its bundle's path.
+pub(crate) fn title(given: Option<&str>, bundle: &Path) -> Result<String> {
+    let name = given.map_or_else(|| name_of(bundle), str::to_owned);
+    ensure!(is_title(&name), "--name \"{}\": expected 1 to 100 printable characters on one line", printable(&name));
+    Ok(name)
 }
 
 /// The last part of a path, as a name for the file or folder.

@@ -8,8 +8,8 @@ use tract_onnx::model::OnnxOpRegister;
 use tract_onnx::tract_core::op_out_of_plan;
 use tract_onnx::tract_hir::internal::{
     Datum, DatumExt, DimLike, EvalContext, EvalOp, Expansion, InferenceResult, Op, OutletId, ShapeFactoid, Solver,
-    SpecialOps, StaticName, TDim, TValue, TVec, Tensor, TensorProxy, ToDim, TractResult, TypedFact, TypedModel,
-    TypedOp, args_1, as_op, bail, check_input_arity, check_output_arity, expand, op_as_typed_op, tvec,
+    SpecialOps, StaticName, TDim, TValue, TVec, Tensor, TensorProxy, ToDim, TractErrorContext, TractResult, TypedFact,
+    TypedModel, TypedOp, args_1, as_op, bail, check_input_arity, check_output_arity, expand, op_as_typed_op, tvec,
 };
 
 use super::convolution;
@@ -76,9 +76,13 @@ impl Own {
 
 /// Makes the operators known to the reader of ONNX files.
 pub(super) fn register(operators: &mut OnnxOpRegister) {
-    operators.insert(Own::JointHistograms.operator(), |_, _| Ok((expand(Own::JointHistograms), vec![])));
     operators.insert(convolution::OPERATOR, |_, node| Ok((convolution::read(node), vec![])));
-    operators.insert(Own::LocalPatterns.operator(), |_, _| Ok((expand(Own::LocalPatterns), vec![])));
+    for own in Own::ALL {
+        operators.insert(own.operator(), |_, node| {
+            let own = Own::named(&node.op_type).with_context(|| format!("no operator {}", node.op_type))?;
+            Ok((expand(own), vec![]))
+        });
+    }
 }
 
 impl Expansion for Own {
